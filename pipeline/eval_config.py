@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Evaluator measures on the test split, and what a model must reach to be blessed."""
+
+from __future__ import annotations
+
+import tensorflow_model_analysis as tfma
+
+from mixer_tf import features
+from mixer_tf.training import export
+
+TOP_1 = "accuracy"
+TOP_5 = "top_5_accuracy"
+CROSS_ENTROPY = "cross_entropy"
+
+
+def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.EvalConfig:
+    """Top-1, top-5 and cross-entropy, overall and for each class.
+
+    Only the overall slice is gated: a threshold without slices applies to every class, and a
+    class with a dozen images would block a model by chance.
+
+    Args:
+        min_accuracy: the least top-1, in [0, 1].
+        max_accuracy_drop: how far top-1 may fall below the baseline's, in [0, 1].
+    """
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name=export.EXAMPLES_SIGNATURE,
+                prediction_key=export.PROBABILITIES,
+                label_key=features.LABEL,
+            )
+        ],
+        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[features.CLASS_NAME])],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    _metric("SparseCategoricalCrossentropy", CROSS_ENTROPY),
+                    _metric("SparseTopKCategoricalAccuracy", TOP_5, '"k": 5'),
+                    _gated_top_1(min_accuracy, max_accuracy_drop),
+                ]
+            )
+        ],
+    )
+
+
+def _metric(class_name: str, name: str, *config: str) -> tfma.MetricConfig:
+    fields = ", ".join([f'"name": "{name}"', *config])
+    return tfma.MetricConfig(class_name=class_name, config="{" + fields + "}")
+
+
+def _gated_top_1(min_accuracy: float, max_accuracy_drop: float) -> tfma.MetricConfig:
+    metric = _metric("SparseCategoricalAccuracy", TOP_1)
+    threshold = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": min_accuracy}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+            absolute={"value": -max_accuracy_drop},
+        ),
+    )
+    metric.per_slice_thresholds.append(
+        tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+    )
+    return metric

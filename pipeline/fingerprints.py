@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fingerprints of code and data, since the cache key of TFX holds neither."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+from collections.abc import Iterable
+
+from mixer_tf.datasets import sources
+from pipeline.configs import Fingerprints, PipelineConfig
+
+_ROOT = pathlib.Path(__file__).parent.parent
+_DATA = ("mixer_tf/features.py", "mixer_tf/images*", "mixer_tf/datasets")
+_TRAINING = (*_DATA, "mixer_tf/models", "mixer_tf/recipes", "mixer_tf/serving", "mixer_tf/training")
+
+
+def fingerprint_run(config: PipelineConfig) -> Fingerprints:
+    """Returns what the steps of `config` depend on, as the code and the data are now."""
+    images = sources.parse(config.source, config.data_dir).fingerprint()
+    test_sets = [
+        sources.parse(spec, config.data_dir).fingerprint() for spec in config.downstream_test_sets
+    ]
+    return Fingerprints(
+        image_example_gen=_digest([images, _code(*_DATA, "components/image_example_gen")]),
+        deduplicator=_digest([*test_sets, _code(*_DATA, "components/deduplicator")]),
+        preprocessor=_code(*_DATA, "components/preprocessor"),
+        trainer=_code(*_TRAINING),
+        model_checker=_code("components/model_checker"),
+        pusher=_code("components/pusher"),
+    )
+
+
+def _code(*patterns: str) -> str:
+    """A digest of every Python file below the files and folders that match."""
+    paths = {path for pattern in patterns for path in _python_files(pattern)}
+    return _digest(
+        f"{path.relative_to(_ROOT)}\n{path.read_text('utf-8')}" for path in sorted(paths)
+    )
+
+
+def _python_files(pattern: str) -> Iterable[pathlib.Path]:
+    for path in _ROOT.glob(pattern):
+        yield from path.rglob("*.py") if path.is_dir() else [path]
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]

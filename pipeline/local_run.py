@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a configured pipeline in this process: LocalDagRunner and ML Metadata in SQLite."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import sys
+
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline, RunOptions
+
+from pipeline import progress
+from pipeline.configs import PipelineConfig
+from pipeline.definition import create_pipeline
+from pipeline.run_outputs import RunOutputs
+from pipeline.summary import Summary, summarize
+
+METADATA_FILE = "metadata.sqlite"
+
+
+def run(
+    config: PipelineConfig, from_step: str | None = None, to_step: str | None = None
+) -> Summary:
+    """Runs the pipeline, prints a line for each step, and writes `summary.json`.
+
+    Args:
+        config: what to run.
+        from_step: the first step to run; the outputs of earlier ones come from the last run.
+        to_step: the last step to run.
+
+    Raises:
+        ValueError: a step of that name does not exist, or no earlier run can stand in for the
+            steps before `from_step`.
+        progress.StepError: a step failed.
+    """
+    metadata_path = os.path.join(config.root, METADATA_FILE)
+    _require_earlier_run(metadata_path, from_step)
+    os.makedirs(config.root, exist_ok=True)
+    connection = metadata.sqlite_metadata_connection_config(metadata_path)
+    pipeline = create_pipeline(config, connection)
+    selected = _select(pipeline, from_step, to_step)
+    with progress.show_steps(len(selected)) as steps:
+        LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
+    summary = summarize(steps, RunOutputs(connection, ran=set(steps)), _commands(config))
+    summary.write(config.root)
+    return summary
+
+
+def _select(pipeline: Pipeline, from_step: str | None, to_step: str | None) -> set[str]:
+    """The ids of the steps that will run: below `from_step` and above `to_step`, both included."""
+    nodes = {node.id: node for node in pipeline.components}
+    for step in filter(None, (from_step, to_step)):
+        if step not in nodes:
+            raise ValueError(_unknown_step(step, list(nodes)))
+    below = _reachable(nodes[from_step], "downstream_nodes") if from_step else set(nodes)
+    above = _reachable(nodes[to_step], "upstream_nodes") if to_step else set(nodes)
+    if not below & above:
+        raise ValueError(f"--to must lie behind --from; {to_step} does not follow {from_step}.")
+    return below & above
+
+
+def _reachable(node, direction: str) -> set[str]:
+    found = {node.id}
+    for neighbour in getattr(node, direction):
+        found |= _reachable(neighbour, direction)
+    return found
+
+
+def _unknown_step(step: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(step.lower(), [name.lower() for name in known], n=1)
+    hint = next(
+        (f" Did you mean {name}?" for name in known if near and name.lower() == near[0]), ""
+    )
+    return f"there is no step {step!r}.{hint} The steps are {', '.join(known)}."
+
+
+def _run_options(from_step: str | None, to_step: str | None) -> RunOptions | None:
+    if not (from_step or to_step):
+        return None
+    return RunOptions(
+        from_nodes=[from_step] if from_step else None, to_nodes=[to_step] if to_step else None
+    )
+
+
+def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
+    if from_step and not os.path.exists(metadata_path):
+        raise ValueError(
+            f"--from={from_step} needs the outputs of an earlier run; {metadata_path} does not "
+            "exist. Run once without --from."
+        )
+
+
+def _commands(config: PipelineConfig) -> dict[str, str]:
+    """What to type next, with the very Python environment of this run."""
+    bin_dir = os.path.dirname(sys.executable)
+    logs = os.path.join(config.root, "Trainer", "model_run")
+    return {
+        "tensorboard": _command(bin_dir, "tensorboard", "--logdir", logs),
+        "predict": _command(bin_dir, "mixer", "predict", config.serving_path) + " IMAGE…",
+    }
+
+
+def _command(bin_dir: str, program: str, *arguments: str) -> str:
+    return shlex.join([os.path.relpath(os.path.join(bin_dir, program)), *arguments])

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the pipeline on this machine: `python -m pipeline.local_runner --source=folder:PATH`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shlex
+import sys
+
+import click
+
+from mixer_tf import console
+
+_DEFAULT_RECIPES = {"digits": "digits"}
+
+
+@click.command(context_settings={"max_content_width": 100, "show_default": True})
+@click.option("--source", default="digits", help="Where the images come from; see above.")
+@click.option("--data-dir", help="Where prepared TFDS datasets lie.")
+@click.option(
+    "--recipe",
+    help="Model and training; `mixer recipes` lists them. Default: 'digits' "
+    "for the digits, 'photos' for all else.",
+    show_default=False,
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Changes one field of the recipe, such as optimizer.learning_rate=3e-4. May be repeated.",
+)
+@click.option(
+    "--root", help="Folder for everything the run writes. Default: runs/NAME.", show_default=False
+)
+@click.option(
+    "--name", help="Name of the pipeline. Default: made from the source.", show_default=False
+)
+@click.option(
+    "--downstream-test-sets",
+    "test_sets",
+    multiple=True,
+    metavar="SOURCE",
+    help="A source whose images must not be trained on either. May be repeated.",
+)
+@click.option(
+    "--deduplicate-train",
+    is_flag=True,
+    help="Also keep only one image of each near-duplicate pair within training.",
+)
+@click.option(
+    "--shorter-side",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="Reduce larger images to this shorter side, once, before training.",
+)
+@click.option(
+    "--min-accuracy",
+    type=click.FloatRange(0, 1),
+    help="Top-1 on the test split that a model must reach to be pushed. "
+    "Default: better than guessing.",
+    show_default=False,
+)
+@click.option(
+    "--max-accuracy-drop",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    help="How far top-1 may fall below the last blessed model's.",
+)
+@click.option(
+    "--strategy", default="auto", help="auto, default, mirrored, multi_worker, tpu or tpu:NAME."
+)
+@click.option("--from", "from_step", metavar="STEP", help="First step to run.")
+@click.option("--to", "to_step", metavar="STEP", help="Last step to run.")
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever was done before.")
+@click.option(
+    "--beam",
+    multiple=True,
+    metavar="OPTIONS",
+    help="Options for Apache Beam, handed on as they are, such as "
+    "'--runner=PortableRunner --job_endpoint=localhost:8099'. May be repeated.",
+)
+@click.option("--verbose", is_flag=True, help="Show what the libraries have to say as well.")
+def main(**options) -> None:
+    """Runs the whole pipeline on this machine: from images to a served model.
+
+    SOURCE is one of
+
+    \b
+      digits                 1,797 handwritten digits that come with scikit-learn
+      folder:PATH            a folder with one sub-folder for each class, with or
+                             without train/, val/ and test/ above them
+      csv:PATH               a file with the columns path,label
+      tfrecord:GLOB          TFRecords of tf.Examples
+      tfds:NAME[:CONFIG]     any image-classification dataset of TFDS
+
+    Steps whose inputs and code did not change are taken from the cache. A run that was stopped
+    goes on where it was, in the middle of training too.
+
+    \b
+    Examples:
+      python -m pipeline.local_runner
+      python -m pipeline.local_runner --source=folder:~/pets --set schedule.epochs=30
+      python -m pipeline.local_runner --source=folder:~/pets --from=Evaluator
+    """
+    if not options["verbose"]:
+        console.quiet()
+    try:
+        _run(options)
+    except Exception as error:
+        if options["verbose"]:
+            raise
+        print(f"\nError: {_one_clear_message(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _run(options: dict) -> None:
+    """Runs what the options say, and prints the summary."""
+    config = _make_config(options)
+    from pipeline import local_run
+
+    summary = local_run.run(config, options["from_step"], options["to_step"])
+    print()
+    print("\n".join(summary.lines()))
+
+
+def _make_config(options: dict):
+    """The configuration that the options stand for, with the defaults that depend on the source."""
+    from mixer_tf import recipes
+    from mixer_tf.datasets import sources
+    from pipeline import configs, fingerprints
+
+    source = sources.parse(options["source"], options["data_dir"])
+    recipe = recipes.get(options["recipe"] or _DEFAULT_RECIPES.get(source.spec, "photos"))
+    name = options["name"] or _name_of(source.spec)
+    min_accuracy = options["min_accuracy"]
+    config = configs.PipelineConfig(
+        name=name,
+        root=os.path.abspath(os.path.expanduser(options["root"] or os.path.join("runs", name))),
+        source=source.spec,
+        recipe=recipe.override(options["overrides"]),
+        data_dir=options["data_dir"],
+        downstream_test_sets=options["test_sets"],
+        deduplicate_train=options["deduplicate_train"],
+        shorter_side=options["shorter_side"],
+        min_accuracy=1 / len(source.class_names) if min_accuracy is None else min_accuracy,
+        max_accuracy_drop=options["max_accuracy_drop"],
+        strategy=options["strategy"],
+        beam_args=_beam_args(options["beam"]) or configs.IN_MEMORY_BEAM,
+        enable_cache=not options["no_cache"],
+    )
+    return dataclasses.replace(config, fingerprints=fingerprints.fingerprint_run(config))
+
+
+def _beam_args(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(argument for value in values for argument in shlex.split(value))
+
+
+def _name_of(spec: str) -> str:
+    """A short name for a source: "folder:/data/My Pets" → "my-pets"."""
+    last = re.split(r"[:/]", spec.rstrip("/*"))[-1]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"
+
+
+def _one_clear_message(error: BaseException) -> str:
+    """The message of the first cause, without what Beam adds to it."""
+    from pipeline.progress import StepError
+
+    step = f"{error.node_id}: " if isinstance(error, StepError) else ""
+    cause = error.__cause__ if isinstance(error, StepError) else error
+    return step + re.sub(r"\s*\[while running .*", "", str(cause), flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    main()

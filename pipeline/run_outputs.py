@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the newest run of a pipeline left behind, read from ML Metadata and the artifacts."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import ml_metadata as mlmd
+import tensorflow_model_analysis as tfma
+from ml_metadata.proto import metadata_store_pb2
+from tfx.utils import path_utils
+
+from mixer_tf.datasets.info import DatasetInfo
+from pipeline import eval_config
+
+_OUTPUT = metadata_store_pb2.Event.OUTPUT
+
+
+class RunOutputs:
+    """The output artifacts of the newest run, by node id and output key."""
+
+    def __init__(self, metadata_connection_config, ran: set[str]):
+        """Reads ML Metadata.
+
+        Args:
+            metadata_connection_config: the store of the run.
+            ran: the node ids that were launched; what else the store holds is of earlier runs.
+        """
+        store = mlmd.MetadataStore(metadata_connection_config)
+        self._artifacts = _artifacts_of_newest_run(store)
+        self._ran = ran
+
+    def uri(self, node_id: str, key: str) -> str | None:
+        artifact = self._artifacts.get((node_id, key))
+        return artifact.uri if artifact else None
+
+    def dataset_info(self) -> DatasetInfo | None:
+        """What the steps made of the dataset: of the last of them that has run."""
+        for node_id in ("Preprocessor", "Deduplicator", "ImageExampleGen"):
+            uri = self.uri(node_id, "examples")
+            if uri:
+                return DatasetInfo.read(uri)
+        return None
+
+    def duplicates_removed(self) -> int | None:
+        uri = self.uri("Deduplicator", "report")
+        if uri is None:
+            return None
+        with open(os.path.join(uri, "report.json"), encoding="utf-8") as file:
+            return json.load(file)["removed"]
+
+    def quarantine_file(self) -> str | None:
+        uri = self.uri("Preprocessor", "quarantine")
+        return os.path.join(uri, "quarantine.jsonl") if uri else None
+
+    def quarantined(self) -> int | None:
+        path = self.quarantine_file()
+        if path is None:
+            return None
+        with open(path, encoding="utf-8") as file:
+            return sum(1 for line in file if line.strip())
+
+    def saved_model(self) -> str | None:
+        uri = self.uri("Trainer", "model")
+        return path_utils.serving_model_path(uri) if uri else None
+
+    def metrics(self) -> dict[str, float]:
+        """Overall metrics of the test split; top-5 only where there are more than five classes."""
+        uri = self.uri("Evaluator", "evaluation")
+        if uri is None:
+            return {}
+        found = _overall_metrics(uri)
+        if self.dataset_info().num_classes <= 5:
+            found.pop(eval_config.TOP_5, None)
+        return found
+
+    def pushed_model(self) -> str | None:
+        """Folder of the version that this run pushed, or None."""
+        artifact = self._pushed()
+        if artifact is None or not artifact.custom_properties["pushed"].int_value:
+            return None
+        return artifact.custom_properties["pushed_destination"].string_value
+
+    def reason_not_pushed(self) -> str:
+        if self.pushed_model():
+            return ""
+        artifact = self._pushed()
+        if artifact is None:
+            return "the step Pusher was not part of this run"
+        return artifact.custom_properties["reason"].string_value
+
+    def _pushed(self):
+        return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
+
+
+def _artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
+    """(node id, output key) → the artifact, for the newest pipeline run in the store."""
+    runs = store.get_contexts_by_type("pipeline_run")
+    newest = max(runs, key=lambda context: context.create_time_since_epoch)
+    found = {}
+    for execution in store.get_executions_by_context(newest.id):
+        node_id = _node_id(store, execution.id)
+        for event in store.get_events_by_execution_ids([execution.id]):
+            if event.type == _OUTPUT:
+                (artifact,) = store.get_artifacts_by_id([event.artifact_id])
+                found[node_id, event.path.steps[0].key] = artifact
+    return found
+
+
+def _node_id(store: mlmd.MetadataStore, execution_id: int) -> str:
+    contexts = store.get_contexts_by_execution(execution_id)
+    node = next(context for context in contexts if context.type == "node")
+    return node.name.rsplit(".", 1)[-1]
+
+
+def _overall_metrics(evaluation_uri: str) -> dict[str, float]:
+    result = tfma.load_eval_result(evaluation_uri)
+    overall = dict(result.slicing_metrics)[()][""][""]
+    return {name: value["doubleValue"] for name, value in overall.items()}
