@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pipeline as a person runs it: digits in, a served model out, and every way to be stopped."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+FAST = ["--set", "schedule.epochs=2"]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.local_runner", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+def _summary(root: pathlib.Path) -> dict:
+    return json.loads((root / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("digits run")
+    result = _run("--source=digits", f"--root={root}", "--min-accuracy=0.2", *FAST)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return root, result, _summary(root)
+
+
+@pytest.mark.e2e
+def test_first_run_pushes_a_model_and_says_so(first_run):
+    root, result, summary = first_run
+    assert summary["reason"] == ""
+    assert pathlib.Path(summary["pushed_model"]).parent == root / "serving"
+    assert (pathlib.Path(summary["pushed_model"]) / "saved_model.pb").exists()
+    assert sum(summary["examples"].values()) == 1797
+    assert summary["duplicates_removed"] == summary["quarantined"] == 0
+    assert summary["metrics"]["example_count"] == summary["examples"]["test"]
+    assert len(summary["steps"]) == 11
+    assert not any(step["cached"] for step in summary["steps"].values())
+    assert "[11/11] Pusher" in result.stdout
+    assert summary["pushed_model"] in result.stdout
+
+
+@pytest.mark.e2e
+def test_console_holds_our_lines_only(first_run):
+    _, result, _ = first_run
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) < 40
+
+
+@pytest.mark.e2e
+def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
+    """In a process that cannot import mixer_tf, the digits' own images are classified."""
+    _, _, summary = first_run
+    program = (
+        "import io, sys, numpy as np, tensorflow as tf\n"
+        "from sklearn.datasets import load_digits\n"
+        "from PIL import Image\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "images, labels = load_digits(return_X_y=True)\n"
+        "def png(row):\n"
+        "    out = io.BytesIO()\n"
+        "    Image.fromarray((row.reshape(8, 8) * 255 / 16).astype('uint8')).save(out, 'PNG')\n"
+        "    return out.getvalue()\n"
+        "served = model.signatures['serving_default'](\n"
+        "    image_bytes=tf.constant([png(row) for row in images[:200]]))\n"
+        "names = served['class_names'].numpy()[:, 0].astype(int)\n"
+        "assert not [name for name in sys.modules if name.startswith('mixer_tf')]\n"
+        "print((names == labels[:200]).mean())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program, summary["pushed_model"]],
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) == pytest.approx(summary["metrics"]["accuracy"], abs=0.15)
+
+
+@pytest.mark.e2e
+def test_second_run_is_cached_and_pushes_nothing_new(first_run):
+    root, _, first = first_run
+    result = _run("--source=digits", f"--root={root}", "--min-accuracy=0.2", *FAST)
+    assert result.returncode == 0, result.stderr
+    summary = _summary(root)
+    cached = [name for name, step in summary["steps"].items() if step["cached"]]
+    assert {"ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer"} <= set(cached)
+    assert summary["pushed_model"] is None
+    assert "already" in summary["reason"]
+    assert os.listdir(root / "serving") == [pathlib.Path(first["pushed_model"]).name]
+
+
+@pytest.mark.e2e
+def test_unblessed_model_is_not_pushed_and_the_summary_says_why(first_run):
+    root, _, first = first_run
+    result = _run("--source=digits", f"--root={root}", "--min-accuracy=1", "--from=Evaluator", *FAST)
+    assert result.returncode == 0, result.stderr
+    summary = _summary(root)
+    assert set(summary["steps"]) == {"Evaluator", "Pusher"}
+    assert summary["pushed_model"] is None
+    assert "accuracy" in summary["reason"]
+    assert os.listdir(root / "serving") == [pathlib.Path(first["pushed_model"]).name]
+
+
+def test_unknown_step_names_the_nearest():
+    result = _run("--from=Trainr")
+    assert result.returncode == 1
+    assert "there is no step 'Trainr'. Did you mean Trainer?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_from_without_an_earlier_run_says_what_to_do(tmp_path):
+    result = _run("--from=Trainer", f"--root={tmp_path / 'empty'}")
+    assert result.returncode == 1
+    assert "Run once without --from" in result.stderr
+
+
+def test_folder_that_does_not_exist_is_one_clear_line(tmp_path):
+    result = _run(f"--source=folder:{tmp_path / 'nowhere'}")
+    assert result.returncode == 1
+    assert "nowhere" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
