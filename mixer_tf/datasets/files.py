@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image files with labels, on this machine or in a bucket: listed, stamped, read in chunks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+
+from mixer_tf import images
+from mixer_tf.features import ImageRecord
+
+# Larger than any photograph, smaller than the 2 GB that a tf.Example can hold.
+MAX_BYTES = 256 * 2**20
+_CHUNK = 64
+_EXTENSIONS = frozenset(
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
+        *(".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".ico", ".tga"),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledFile:
+    """One image file.
+
+    Attributes:
+        path: relative to the reader's root, or absolute.
+        label: index into the class names, or None.
+    """
+
+    path: str
+    label: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FileReader:
+    """Reads chunks of files; small enough to be sent to every worker.
+
+    Attributes:
+        root: the folder that the paths are relative to.
+        class_names: one name for each label.
+    """
+
+    root: str
+    class_names: tuple[str, ...]
+
+    def __call__(self, chunk: Iterable[LabeledFile]) -> Iterator[ImageRecord]:
+        for file in chunk:
+            name = "" if file.label is None else self.class_names[file.label]
+            yield read_image(os.path.join(self.root, file.path), file.label, name)
+
+
+def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
+    """Reads one file; whatever is wrong with it becomes the record's `problem`."""
+    try:
+        encoded = _read_bytes(path)
+    except FileNotFoundError:
+        return ImageRecord(b"", "", label, class_name, path, 0, 0, "file not found")
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+        return ImageRecord(b"", "", label, class_name, path, 0, 0, reason)
+    return make_record(encoded, label, class_name, path)
+
+
+def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
+    """Makes the record of one image from its bytes; only the header is looked at."""
+    try:
+        header = images.inspect(encoded)
+    except images.UnusableImageError as error:
+        return ImageRecord(encoded, "", label, class_name, source, 0, 0, str(error))
+    return ImageRecord(
+        encoded, header.format, label, class_name, source, header.width, header.height
+    )
+
+
+def make_chunks(files: list[LabeledFile]) -> list[tuple[LabeledFile, ...]]:
+    """Work items of a few dozen files each, so that a million files stay a short list."""
+    return [tuple(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
+
+
+def stamp(path: str) -> str:
+    """Path, size and time of the last change as a line of text; size -1 where it is missing."""
+    try:
+        if is_remote(path):
+            found = _gfile().stat(path)
+            return f"{path}\t{found.length}\t{found.mtime_nsec}"
+        found = os.stat(path)
+    except Exception:  # gfile raises its own kinds.
+        return f"{path}\t-1"
+    return f"{path}\t{found.st_size}\t{found.st_mtime_ns}"
+
+
+def list_folder(folder: str) -> tuple[list[str], list[str]]:
+    """Returns the sorted names of the sub-folders and of the files; hidden ones are left out.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    if is_remote(folder):
+        _, folders, files = next(iter(_gfile().walk(folder)), ("", [], []))
+        found = [(name.rstrip("/"), True) for name in folders] + [(name, False) for name in files]
+    else:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in entries]
+    found = sorted(pair for pair in found if not pair[0].startswith("."))
+    folders = [name for name, is_directory in found if is_directory]
+    return folders, [name for name, is_directory in found if not is_directory]
+
+
+def is_folder(path: str) -> bool:
+    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+
+
+def is_image_name(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _EXTENSIONS
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path names a bucket ("gs://…") that only TensorFlow's file system can reach."""
+    return "://" in path
+
+
+def _read_bytes(path: str) -> bytes:
+    if is_remote(path):
+        from tensorflow.errors import NotFoundError
+
+        try:
+            with _gfile().GFile(path, "rb") as file:
+                encoded = file.read(MAX_BYTES + 1)
+        except NotFoundError:
+            raise FileNotFoundError(path) from None
+    else:
+        with open(path, "rb") as file:
+            encoded = file.read(MAX_BYTES + 1)
+    if len(encoded) > MAX_BYTES:
+        raise OSError(f"larger than {MAX_BYTES // 2**20} MB")
+    return encoded
+
+
+def _gfile():
+    from tensorflow.io import gfile
+
+    return gfile

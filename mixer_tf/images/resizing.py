@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resizing and cropping, uint8 to uint8, as the authors' evaluation and training do it.
+
+Source: big_vision `pp/ops_image.py`. Results are truncated to uint8, not rounded, and there is no
+antialiasing: that is what the published models have seen.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# 224 / 256, the ratio of crop to resized side in the paper's evaluation.
+_CROP_SHARE = 0.875
+
+
+def resize_to(image: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Resizes [H, W, C] to [image_size, image_size, C], bilinear; the aspect ratio may change."""
+    return _resize(image, (image_size, image_size), "bilinear")
+
+
+def resize_crop(image: tf.Tensor, image_size: int, resize_size: int | None = None) -> tf.Tensor:
+    """The paper's Table 2 evaluation: resize to a square (256), then crop its centre (224).
+
+    Args:
+        image: uint8 [H, W, C].
+        image_size: side of the result in pixels.
+        resize_size: side of the square before the crop; None for `image_size` / 0.875.
+
+    Returns:
+        uint8 [image_size, image_size, C].
+    """
+    return _central_crop(resize_to(image, resize_size or _before_crop(image_size)), image_size)
+
+
+def resmall_crop(image: tf.Tensor, image_size: int, resize_size: int | None = None) -> tf.Tensor:
+    """The paper's Table 3 evaluation: resize the shorter side (256), then crop the centre (224).
+
+    Args and result as in `resize_crop`; the aspect ratio is kept.
+    """
+    resized = resize_shorter_side(image, resize_size or _before_crop(image_size))
+    return _central_crop(resized, image_size)
+
+
+def resize_shorter_side(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes [H, W, C] with the area method so that its shorter side has `side` pixels."""
+    height_and_width = tf.cast(tf.shape(image)[:2], tf.float32)
+    factor = tf.cast(side, tf.float32) / tf.reduce_min(height_and_width)
+    return _resize(image, tf.cast(tf.round(height_and_width * factor), tf.int32), "area")
+
+
+def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Cuts out 5 to 100 % of the area at an aspect ratio of 3:4 to 4:3, and resizes it.
+
+    Args:
+        image: uint8 [H, W, C].
+        image_size: side of the result in pixels.
+        seed: int [2]; the same seed gives the same crop.
+
+    Returns:
+        uint8 [image_size, image_size, C].
+    """
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.shape(image),
+        tf.zeros([1, 0, 4], tf.float32),
+        seed=seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=(0.75, 1.33),
+        area_range=(0.05, 1.0),
+        use_image_if_no_bounding_boxes=True,
+    )
+    crop = tf.ensure_shape(tf.slice(image, begin, size), [None, None, image.shape[-1]])
+    return resize_to(crop, image_size)
+
+
+def _before_crop(image_size: int) -> int:
+    return round(image_size / _CROP_SHARE)
+
+
+def _resize(image: tf.Tensor, size, method: str) -> tf.Tensor:
+    resized = tf.image.resize(image, size, method=method, antialias=False)
+    return tf.cast(tf.clip_by_value(resized, 0, 255), tf.uint8)
+
+
+def _central_crop(image: tf.Tensor, size: int) -> tf.Tensor:
+    top, left = (tf.shape(image)[0] - size) // 2, (tf.shape(image)[1] - size) // 2
+    return tf.image.crop_to_bounding_box(image, top, left, size, size)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that several tests share: folders of tiny images, good and bad, made in code."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFolder:
+    """A folder of class sub-folders.
+
+    Attributes:
+        path: the folder.
+        good: relative paths of the images that can be used.
+        bad: relative path → a word of the reason why that one cannot be used.
+    """
+
+    path: pathlib.Path
+    good: tuple[str, ...]
+    bad: dict[str, str]
+
+
+def make_pixels(seed: int, height: int = 16, width: int = 16) -> np.ndarray:
+    """A smooth random colour image, uint8 [height, width, 3]; another seed, another image."""
+    small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def encode(image: Image.Image | np.ndarray, image_format: str, **options) -> bytes:
+    """The bytes of an image file, written by PIL."""
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    file = io.BytesIO()
+    image.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def make_bomb(side: int = 20_000) -> bytes:
+    """A valid one-bit PNG of `side` x `side` pixels in a few kilobytes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def write_image_folder(path: pathlib.Path, classes=("cat", "dog"), per_class: int = 20) -> None:
+    """Writes `per_class` small PNG files into one sub-folder for each class."""
+    for label, name in enumerate(classes):
+        (path / name).mkdir(parents=True)
+        for index in range(per_class):
+            pixels = make_pixels(1000 * label + index)
+            (path / name / f"{index:03d}.png").write_bytes(encode(pixels, "PNG"))
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory) -> pathlib.Path:
+    """40 good PNG files of 16x16 pixels in the classes "cat" and "dog"."""
+    path = tmp_path_factory.mktemp("images")
+    write_image_folder(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bad_folder(tmp_path_factory) -> ImageFolder:
+    """Everything that people's folders hold, beside 40 plain images; read it, do not change it."""
+    path = tmp_path_factory.mktemp("bad")
+    write_image_folder(path)
+    (path / "empty class").mkdir()
+    good, bad = _odd_images(), _bad_images()
+    for name, content in {**good, **{name: content for name, (content, _) in bad.items()}}.items():
+        file = path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+    plain = [str(file.relative_to(path)) for file in path.glob("*/[0-9]*.png")]
+    return ImageFolder(
+        path, tuple(sorted([*plain, *good])), {name: word for name, (_, word) in bad.items()}
+    )
+
+
+def _odd_images() -> dict[str, bytes]:
+    """Relative path → an unusual image that can be used all the same."""
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    deep = np.random.default_rng(2).integers(0, 2**16, (20, 30), dtype=np.uint16)
+    frames = [Image.fromarray(make_pixels(seed)) for seed in (10, 11, 12)]
+    return {
+        "cat/modern.webp": encode(make_pixels(1), "WEBP", lossless=True),
+        "cat/deep.png": encode(Image.fromarray(deep), "PNG"),
+        "cat/print.jpg": encode(Image.fromarray(make_pixels(3)).convert("CMYK"), "JPEG"),
+        "cat/upright.jpg": encode(make_pixels(4, 24, 40), "JPEG", exif=rotated),
+        "dog/moving.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "dog/with some spaces.png": encode(make_pixels(5), "PNG"),
+        "été 夏/ünïcode – 猫.png": encode(make_pixels(6), "PNG"),
+        "été 夏/LOUD.JPG": encode(make_pixels(7), "JPEG"),
+    }
+
+
+def _bad_images() -> dict[str, tuple[bytes, str]]:
+    """Relative path → the content of a file that cannot be used, and a word of the reason."""
+    photo = encode(make_pixels(8, 64, 64), "JPEG", quality=95)
+    return {
+        "cat/cut off.jpg": (photo[: len(photo) // 2], "truncated"),
+        "cat/nothing.jpg": (b"", "empty"),
+        "dog/words.jpg": (b"hello world, this is a text", "not an image"),
+        "dog/dot.png": (encode(make_pixels(9, 1, 1), "PNG"), "1x1"),
+        "dog/bomb.png": (make_bomb(), "pixels"),
+    }
+
+
+@pytest.fixture(scope="session")
+def bad_csv(bad_folder, tmp_path_factory) -> pathlib.Path:
+    """A CSV with header over the files of `bad_folder`, and one file that does not exist."""
+    names = [*bad_folder.good, *bad_folder.bad, "cat/not there.jpg"]
+    rows = [f'"{bad_folder.path / name}",{name.split("/")[0]}' for name in names]
+    path = tmp_path_factory.mktemp("csv") / "images.csv"
+    path.write_text("\n".join(["path,label", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def one_class_folder(tmp_path_factory) -> pathlib.Path:
+    """20 good images, all of one class."""
+    path = tmp_path_factory.mktemp("one")
+    write_image_folder(path, classes=("only",))
+    return path
+
+
+@pytest.fixture(scope="session")
+def unusable_folder(tmp_path_factory) -> pathlib.Path:
+    """Files that are images by name in two classes, and none of them can be used."""
+    path = tmp_path_factory.mktemp("unusable")
+    for index in range(12):
+        file = path / ("cat", "dog")[index % 2] / f"{index}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"" if index % 3 else b"no image")
+    return path
