@@ -88,7 +88,15 @@ class RunOutputs:
         artifact = self._pushed()
         if artifact is None:
             return "the step Pusher was not part of this run"
-        return artifact.custom_properties["reason"].string_value
+        reason = artifact.custom_properties["reason"].string_value
+        return "; ".join([reason, *self._missed_thresholds()])
+
+    def _missed_thresholds(self) -> list[str]:
+        """One clause for each threshold that the Evaluator found missed."""
+        uri = self.uri("Evaluator", "evaluation")
+        result = tfma.load_validation_result(uri) if uri else None
+        slices = result.metric_validations_per_slice if result else ()
+        return [_clause(failure) for found in slices for failure in found.failures]
 
     def _pushed(self):
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
@@ -118,3 +126,13 @@ def _overall_metrics(evaluation_uri: str) -> dict[str, float]:
     result = tfma.load_eval_result(evaluation_uri)
     overall = dict(result.slicing_metrics)[()][""][""]
     return {name: value["doubleValue"] for name, value in overall.items()}
+
+
+def _clause(failure) -> str:
+    """Such as "accuracy 0.9417, required 0.9600"."""
+    value = failure.metric_value.double_value.value
+    if failure.metric_key.is_diff:
+        allowed = failure.metric_threshold.change_threshold.absolute.value
+        return f"{failure.metric_key.name} changed by {value:+.4f}, allowed {allowed:+.4f}"
+    required = failure.metric_threshold.value_threshold.lower_bound.value
+    return f"{failure.metric_key.name} {value:.4f}, required {required:.4f}"
