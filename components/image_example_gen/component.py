@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of ImageExampleGen: what it is told and what it produces."""
+
+from __future__ import annotations
+
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import channel_utils, component_spec, standard_artifacts
+
+from components.image_example_gen.executor import Executor
+
+
+class ImageExampleGenSpec(component_spec.ComponentSpec):
+    """Parameters and outputs of ImageExampleGen."""
+
+    PARAMETERS = {
+        "source": component_spec.ExecutionParameter(type=str),
+        "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS = {}
+    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class ImageExampleGen(base_beam_component.BaseBeamComponent):
+    """Turns a source of images into Examples, with the splits train, eval and test.
+
+    An Example holds the encoded bytes as they were found, label, class name, source path or id,
+    width and height; nothing is decoded. Images that cannot be read are kept with the reason, for
+    the Preprocessor to quarantine. `dataset.json` beside the splits names and counts the classes.
+
+    ```
+    images = ImageExampleGen(source="folder:/data/pets")
+    statistics = StatisticsGen(examples=images.outputs["examples"])
+    ```
+    """
+
+    SPEC_CLASS = ImageExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(self, source: str, data_dir: str | None = None, fingerprint: str | None = None):
+        """Makes the component.
+
+        Args:
+            source: "digits", "tfds:NAME[:CONFIG]", "folder:PATH", "tfrecord:GLOB" or "csv:PATH".
+            data_dir: where prepared TFDS datasets lie; None for the default of TFDS.
+            fingerprint: the state of data and code; the cached output is used while it is equal.
+        """
+        examples = channel_utils.as_channel([standard_artifacts.Examples()])
+        super().__init__(
+            ImageExampleGenSpec(
+                source=source, data_dir=data_dir, fingerprint=fingerprint, examples=examples
+            )
+        )
