@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone lists what can be made.
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest -q
+
+# Without compiled modules every process starts several seconds later.
+unexport PYTHONDONTWRITEBYTECODE
+# What another environment's shell may hold, and what would mix its packages with ours.
+unexport PYTHONHOME PYTHONPATH
+
+.PHONY: help setup demo test test-slow test-all lint clean
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup:  ## prepare .venv with Python 3.10 and the locked packages
+	@./bin/setup
+
+demo: setup  ## the whole pipeline on 1,797 handwritten digits
+	@$(PYTHON) -m pipeline.local_runner --source=digits
+
+test: lint  ## the tests, without the slow ones
+	@$(PYTEST) -m "not slow"
+
+# pytest's 5 means that no test is marked as slow.
+test-slow: setup  ## the slow tests alone
+	@$(PYTEST) -m slow || [ $$? -eq 5 ]
+
+test-all: lint  ## every test
+	@$(PYTEST)
+
+lint: setup  ## formatting, and what ruff finds
+	@$(PYTHON) -m ruff format --check . && $(PYTHON) -m ruff check .
+
+clean:  ## remove the environment and what was built; runs/ stays
+	rm -rf .venv .tools build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
