@@ -102,7 +102,7 @@ def main(**options) -> None:
     \b
     Examples:
       python -m pipeline.local_runner
-      python -m pipeline.local_runner --source=folder:~/pets --set schedule.epochs=30
+      python -m pipeline.local_runner --source=folder:~/pets --set training.epochs=30
       python -m pipeline.local_runner --source=folder:~/pets --from=Evaluator
     """
     if not options["verbose"]:

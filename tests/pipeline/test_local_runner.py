@@ -10,7 +10,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-FAST = ["--set", "schedule.epochs=2"]
+FAST = ["--set", "training.epochs=2"]
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess:
