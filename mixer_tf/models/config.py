@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MixerConfig: every choice that makes one Mixer, validated once, without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class MixerConfig:
+    """The shape of one Mixer and how it is regularised (paper, Section 2, Table 1, Supplement B).
+
+    Attributes:
+        image_size: (height, width) in pixels; one number makes a square.
+        patch_size: P, the side of a square patch in pixels; it divides both sides of the image.
+        num_blocks: L, the number of Mixer blocks.
+        hidden_dim: C, the channels of a token.
+        tokens_mlp_dim: D_S, the hidden width of the MLP across tokens.
+        channels_mlp_dim: D_C, the hidden width of the MLP across channels.
+        num_classes: outputs of the head; 0 leaves the head away and gives the pooled features.
+        dropout: rate in [0, 1) after both Dense layers of every MLP.
+        stochastic_depth: s in [0, 1); block i of 0 … L-1 is dropped with probability i/(L-1)·s.
+        stochastic_depth_rescaled: divide a kept branch by its probability of being kept, as timm
+            does; the authors' code does not.
+        head_bias_init: value of every bias of a new head, such as -6.9 for a sigmoid loss over
+            1000 classes.
+    """
+
+    image_size: int | tuple[int, int]
+    patch_size: int
+    num_blocks: int
+    hidden_dim: int
+    tokens_mlp_dim: int
+    channels_mlp_dim: int
+    num_classes: int = 1000
+    dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    stochastic_depth_rescaled: bool = False
+    head_bias_init: float = 0.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "image_size", _height_and_width(self.image_size))
+        for field in DIMENSIONS:
+            _check_whole_number(field, getattr(self, field), at_least=1)
+        _check_whole_number("num_classes", self.num_classes, at_least=0)
+        for field in ("dropout", "stochastic_depth"):
+            _check_rate(field, getattr(self, field))
+        _check_patches(self.patch_size, self.image_size)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        height, width = self.image_size
+        return height // self.patch_size, width // self.patch_size
+
+    @property
+    def num_tokens(self) -> int:
+        """S, the number of patches of an image."""
+        rows, columns = self.grid
+        return rows * columns
+
+    def drop_rate(self, block: int) -> float:
+        """How probably block number `block` is dropped: 0 for the first, s for the last."""
+        return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
+
+
+# The fields without which there is no model at any image size.
+DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+
+
+def _height_and_width(image_size) -> tuple[int, int]:
+    sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else (image_size,) * 2
+    if len(sides) != 2:
+        raise ValueError(f"image_size must be one number or (height, width); got {image_size!r}.")
+    for side in sides:
+        _check_whole_number("image_size", side, at_least=1)
+    return sides
+
+
+def _check_whole_number(field: str, value, at_least: int) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{field} must be a whole number; got {value!r}.")
+    if value < at_least:
+        raise ValueError(f"{field} must be at least {at_least}; got {value}.")
+
+
+def _check_rate(field: str, value) -> None:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{field} must be a number; got {value!r}.")
+    if not 0 <= value < 1:
+        raise ValueError(f"{field} must be at least 0 and less than 1; got {value}.")
+
+
+def _check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
+    if all(side % patch_size == 0 for side in image_size):
+        return
+    divisors = [d for d in range(1, max(image_size) + 1) if math.gcd(*image_size) % d == 0]
+    patches = [
+        max((d for d in divisors if d < patch_size), default=None),
+        min((d for d in divisors if d > patch_size), default=None),
+    ]
+    images = [
+        tuple(side // patch_size * patch_size for side in image_size),
+        tuple(-(-side // patch_size) * patch_size for side in image_size),
+    ]
+    raise ValueError(
+        f"patch_size must divide image_size; got patch_size={patch_size}, "
+        f"image_size={_size_text(image_size)}. "
+        f"Use patch_size {' or '.join(str(p) for p in patches if p)}, "
+        f"or image_size {' or '.join(_size_text(i) for i in images if all(i))}."
+    )
+
+
+def _size_text(image_size: tuple[int, int]) -> str:
+    height, width = image_size
+    return str(height) if height == width else str(image_size)

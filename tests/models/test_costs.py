@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from mixer_tf.models import MixerConfig, MlpMixer, create_model, describe, list_models
+from mixer_tf.models.costs import count_multiply_adds, count_parameters
+
+# At 224 pixels: parameters without head, with a head of 1000 classes, 10⁹ multiply-adds.
+PAPER = {
+    "mixer_s32": (18_591_624, 19_104_624, 1.00),
+    "mixer_s16": (18_015_264, 18_528_264, 3.78),
+    "mixer_b32": (59_524_428, 60_293_428, 3.24),
+    "mixer_b16": (59_111_472, 59_880_472, 12.60),
+    "mixer_l32": (205_914_264, 206_939_264, 11.25),
+    "mixer_l16": (207_171_168, 208_196_168, 44.55),
+    "mixer_h14": (431_069_952, 432_350_952, 120.99),
+}
+
+
+def test_no_model_is_missing_from_the_table():
+    assert list(PAPER) == list_models()
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_costs_of_the_papers_models(name):
+    without_head, with_head, multiply_adds = PAPER[name]
+    assert describe(name, num_classes=0).parameters == without_head
+    assert describe(name).parameters == with_head
+    assert round(describe(name).multiply_adds / 1e9, 2) == multiply_adds
+
+
+def test_built_model_has_the_papers_parameters():
+    assert create_model("mixer_s32", num_classes=0).count_params() == PAPER["mixer_s32"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER)
+def test_every_built_model_has_the_papers_parameters(name):
+    assert create_model(name).count_params() == PAPER[name][1]
+
+
+@pytest.mark.parametrize("num_classes", [0, 5])
+def test_costs_are_those_of_the_computation(
+    tiny, pixels, numpy_mixer, weights_by_name, num_classes
+):
+    fields = {**tiny, "num_classes": num_classes}
+    model = MlpMixer(**fields, dropout=0.1, stochastic_depth=0.1)
+    reference = numpy_mixer(weights_by_name(model), tiny["patch_size"])
+    reference(pixels[:1])
+
+    config = MixerConfig(**fields)
+    assert count_parameters(config) == model.count_params()
+    assert count_multiply_adds(config) == reference.multiply_adds

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow import keras
+
+from mixer_tf.models.layers import MixerBlock, MlpBlock, StochasticDepth
+
+LAYERS = [
+    MlpBlock(6, dropout=0.1, name="mlp"),
+    MixerBlock(6, 10, dropout=0.1, drop_rate=0.2, drop_rescaled=True, name="block"),
+    StochasticDepth(0.3, rescaled=True, name="depth"),
+    MixerBlock(6, 10, dtype="mixed_bfloat16", name="bfloat16_block"),
+]
+
+
+@pytest.fixture
+def tokens():
+    return np.random.default_rng(2).normal(size=(3, 5, 8)).astype(np.float32)  # [N, S, C]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_layer_is_rebuilt_from_its_config(layer):
+    config = layer.get_config()
+    assert type(layer).from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_layer_is_the_same_after_save_and_load(layer, tokens, randomize, tmp_path):
+    model = randomize(keras.Sequential([keras.Input((5, 8)), layer]))
+    model.save(tmp_path / "layer.keras")
+    loaded = keras.models.load_model(tmp_path / "layer.keras")
+    np.testing.assert_array_equal(loaded(tokens), model(tokens))
+
+
+def test_new_weights_are_lecun_normal_and_biases_zero():
+    layer = MlpBlock(400)
+    layer(tf.zeros((1, 300)))
+    for dense, inputs in ((layer.dense_0, 300), (layer.dense_1, 400)):
+        kernel = dense.kernel.numpy()
+        assert kernel.std() == pytest.approx(inputs**-0.5, rel=0.02)
+        assert np.abs(kernel).max() <= 2 * inputs**-0.5 / 0.87962566103423978 + 1e-6  # truncated
+        assert not dense.bias.numpy().any()
+
+
+def test_dropout_follows_both_dense_layers_in_training_only():
+    layer = MlpBlock(4, dropout=0.25)
+    ones = tf.ones((500, 8))
+    layer(ones)
+    layer.set_weights([np.zeros((8, 4)), np.full(4, 10.0), np.eye(4, 8), np.ones(8)])
+    np.testing.assert_allclose(layer(ones)[0], [11, 11, 11, 11, 1, 1, 1, 1], rtol=1e-6)
+
+    y = layer(ones, training=True).numpy()
+    kept = 1 / 0.75
+    # The first four outputs: dropped at the end, dropped in the middle, or kept twice.
+    values = np.unique(np.round(y[:, :4], 3))
+    np.testing.assert_allclose(values, [0, kept, (10 * kept + 1) * kept], rtol=1e-3)
+    assert (y[:, 4:] == 0).mean() == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(("rescaled", "kept"), [(False, 1.0), (True, 1 / 0.7)])
+def test_stochastic_depth_drops_whole_examples(rescaled, kept):
+    layer = StochasticDepth(0.3, rescaled=rescaled)
+    y = layer(tf.ones((4000, 2, 3)), training=True).numpy()
+    assert (y == y[:, :1, :1]).all()
+    np.testing.assert_allclose(np.unique(y), [0, kept], rtol=1e-6)
+    assert (y[:, 0, 0] == 0).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_stochastic_depth_does_nothing_at_evaluation():
+    y = StochasticDepth(0.3, rescaled=True)(tf.ones((4, 2, 3)), training=False)
+    np.testing.assert_array_equal(y, np.ones((4, 2, 3)))
+
+
+def test_the_two_mlps_of_a_block_are_dropped_independently():
+    tf.random.set_seed(0)
+    layer = MixerBlock(2, 2, drop_rate=0.5)
+    x = tf.zeros((2000, 2, 2))
+    layer(x)
+    layer.set_weights([np.zeros(w.shape) for w in layer.weights])
+    layer.token_mixing.dense_1.bias.assign(tf.ones(2))
+    layer.channel_mixing.dense_1.bias.assign(tf.fill((2,), 2.0))
+    sums = layer(x, training=True).numpy()[:, 0, 0]  # 0, 1, 2 or 3: which of the two were kept
+    np.testing.assert_allclose(np.bincount(sums.astype(int)) / 2000, [0.25] * 4, atol=0.04)
+
+
+def test_each_step_of_a_compiled_function_draws_anew():
+    draw = tf.function(lambda x: StochasticDepth(0.5)(x, training=True), jit_compile=True)
+    x = tf.ones((64, 1, 1))
+    assert (draw(x).numpy() != draw(x).numpy()).any()
