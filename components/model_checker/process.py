@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs `check.py` in a fresh process, and makes a report of whatever becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+from typing import Any
+
+_SCRIPT = pathlib.Path(__file__).with_name("check.py")
+_TIMEOUT_SECONDS = 900
+
+
+def check(model_dir: str, timeout: float = _TIMEOUT_SECONDS) -> dict[str, Any]:
+    """Checks a SavedModel.
+
+    Args:
+        model_dir: of the SavedModel; any file system that TensorFlow knows.
+        timeout: seconds after which a model that does not answer counts as failed.
+
+    Returns:
+        `reason` ("" where nothing is wrong), and from a check that came to its end also
+        `requests`, `largest_difference`, `batch_sizes`, `load_seconds`, `seconds`.
+    """
+    # -I: neither the working directory nor PYTHONPATH can lend the process a module of ours.
+    command = [sys.executable, "-I", str(_SCRIPT), model_dir]
+    # The parent process may hold all memory of the GPUs.
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        return {"reason": f"the model gave no answer within {timeout:.0f} s"}
+    try:
+        return json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        return {"reason": _reason_of_death(done)}
+
+
+def _reason_of_death(done: subprocess.CompletedProcess) -> str:
+    """Why a check came to no end, such as "… was ended by SIGSEGV"."""
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"the process that loaded the model was ended by {name}"
+    last_line = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return f"the process that loaded the model failed: {last_line}"

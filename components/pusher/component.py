@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of Pusher: what it is told and what it produces."""
+
+from __future__ import annotations
+
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
+
+from components.pusher.executor import Executor
+
+
+class PusherSpec(component_spec.ComponentSpec):
+    """Parameters, inputs and outputs of Pusher."""
+
+    PARAMETERS = {
+        "push_destination": component_spec.ExecutionParameter(type=str),
+        "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+    }
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelBlessing, optional=True
+        ),
+        "infra_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
+        "anomalies": component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleAnomalies, optional=True
+        ),
+    }
+    OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
+
+
+class Pusher(base_component.BaseComponent):
+    """Copies a model to a new version below a folder that TensorFlow Serving watches.
+
+    A model is pushed where its data have no anomalies, the Evaluator and the ModelChecker blessed
+    it, and the newest version is not this very model already. Gates that are not connected do not
+    count. A version appears complete, under its final name, or not at all.
+
+    The output is the standard PushedModel with TFX's custom properties `pushed`,
+    `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was
+    pushed. Unlike TFX's Pusher it keeps no second copy of the model in the artifact.
+
+    ```
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=checker.outputs["blessing"],
+        anomalies=validator.outputs["anomalies"],
+        push_destination="/models/pets",
+    )
+    ```
+    """
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: BaseChannel,
+        push_destination: str,
+        model_blessing: BaseChannel | None = None,
+        infra_blessing: BaseChannel | None = None,
+        anomalies: BaseChannel | None = None,
+        fingerprint: str | None = None,
+    ):
+        """Makes the component.
+
+        Args:
+            model: a channel of standard Model artifacts.
+            push_destination: the folder of the versions; any file system that TensorFlow knows.
+            model_blessing: what the Evaluator made of the model.
+            infra_blessing: what the ModelChecker made of it.
+            anomalies: what the ExampleValidator found in the data.
+            fingerprint: the state of the code; the cached output is used while it is equal.
+        """
+        super().__init__(
+            PusherSpec(
+                model=model,
+                push_destination=push_destination,
+                model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                anomalies=anomalies,
+                fingerprint=fingerprint,
+                pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
+            )
+        )

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executor of Pusher: gates, then a push, then the PushedModel artifact that records it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import path_utils
+
+from components.pusher import gates, versions
+
+PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
+REASON = "reason"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Pushes a model that passes every gate."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the component. A model that is not pushed is no error: the artifact says why."""
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        model_dir = path_utils.serving_model_path(model.uri)
+        folder = exec_properties["push_destination"]
+
+        objections = gates.objections(input_dict)
+        if not objections and versions.newest_equals(folder, model_dir):
+            served = versions.numbers(folder)[-1]
+            objections = [f"version {served}, the newest one, already is this model"]
+
+        pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        pushed_model.set_int_custom_property(PUSHED, 0 if objections else 1)
+        pushed_model.set_string_custom_property(REASON, "; ".join(objections))
+        if not objections:
+            path = versions.publish(model_dir, folder)
+            pushed_model.set_string_custom_property(DESTINATION, path)
+            pushed_model.set_string_custom_property(VERSION, path.rsplit("/", 1)[-1])

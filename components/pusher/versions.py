@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder that a model server watches: one sub-folder for each version of a model.
+
+TensorFlow Serving takes a sub-folder whose name is a number for a version, the highest for the
+newest, and loads it as soon as it sees it. So a version must never be seen half written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+
+from tensorflow import errors
+from tensorflow.io import gfile
+
+_MODEL_FILE = "saved_model.pb"
+_CHUNK = 1 << 20
+
+
+def numbers(folder: str) -> list[int]:
+    """Returns the complete versions below a folder, the newest last."""
+    if not gfile.isdir(folder):
+        return []
+    names = [name.rstrip("/") for name in gfile.listdir(folder)]
+    found = [name for name in names if name.isascii() and name.isdecimal()]
+    return sorted(
+        int(name) for name in found if gfile.exists(os.path.join(folder, name, _MODEL_FILE))
+    )
+
+
+def newest_equals(folder: str, model_dir: str) -> bool:
+    """Whether the newest version below a folder holds the very files of a model."""
+    served = numbers(folder)
+    if not served:
+        return False
+    newest = os.path.join(folder, str(served[-1]))
+    return fingerprint(newest) == fingerprint(model_dir)
+
+
+def publish(model_dir: str, folder: str) -> str:
+    """Copies a model to a new version, and returns the path of that.
+
+    The version is the Unix second, or the first number after it that is free and higher than all
+    that are there. The copy is made under a name that is no number, then renamed. A file system
+    that cannot rename a folder in one step (object stores such as gs://) gets the copy under its
+    final name, with saved_model.pb, without which nothing is a model, as the last file.
+    """
+    gfile.makedirs(folder)
+    version = max(int(time.time()), *(number + 1 for number in [0, *numbers(folder)]))
+    if "://" in folder:
+        path = os.path.join(folder, str(version))
+        _copy(model_dir, path)
+        return path
+    incoming = os.path.join(folder, f".incoming-{fingerprint(model_dir)[:16]}")
+    if gfile.exists(incoming):  # of a push that was killed
+        gfile.rmtree(incoming)
+    _copy(model_dir, incoming)
+    return _rename_to_free_version(incoming, folder, version)
+
+
+def fingerprint(model_dir: str) -> str:
+    """Returns a digest of the names and the contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(_files(model_dir)):
+        digest.update(f"{path}\0{gfile.stat(os.path.join(model_dir, path)).length}\0".encode())
+        with gfile.GFile(os.path.join(model_dir, path), "rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _rename_to_free_version(incoming: str, folder: str, version: int) -> str:
+    """Renames a complete copy; another push may have taken the number in the meantime."""
+    while True:
+        path = os.path.join(folder, str(version))
+        try:
+            gfile.rename(incoming, path)
+            return path
+        except (errors.AlreadyExistsError, errors.FailedPreconditionError):
+            version += 1
+
+
+def _copy(source: str, target: str) -> None:
+    """Copies a model folder file by file, saved_model.pb last."""
+    paths = sorted(_files(source), key=lambda path: (path == _MODEL_FILE, path))
+    for path in paths:
+        destination = os.path.join(target, path)
+        gfile.makedirs(os.path.dirname(destination))
+        gfile.copy(os.path.join(source, path), destination)
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Yields the relative path of every file below a folder."""
+    for parent, _, names in gfile.walk(folder):
+        for name in names:
+            yield os.path.relpath(os.path.join(parent, name), folder)
