@@ -12,7 +12,6 @@ PIPELINE = [
     "apache-beam[gcp]>=2.62,<2.63",
     "scikit-learn>=1.3",
     "tensorflow-datasets>=4.9.4,<4.10",
-    "tensorflow-serving-api>=2.15,<2.16",
     "tfx[kfp]>=1.15.1,<1.16",
 ]
 REFERENCES = ["flax>=0.10,<0.11", "jax>=0.4.34,<0.5", "optax>=0.2.5"]
@@ -41,6 +40,7 @@ setup(
         "tensorboard>=2.15,<2.16",
         "tensorflow>=2.15,<2.16",
         "tensorflow-addons>=0.23,<0.24",
+        "tensorflow-serving-api>=2.15,<2.16",
     ],
     extras_require={
         "pipeline": PIPELINE,
