@@ -124,5 +124,9 @@ def _write_info(
     by_split = {split: collections.Counter() for split in splits}
     for (split, class_name), count in counts:
         by_split[split][class_name] = count
-    ordered = {split: dict(sorted(found.items())) for split, found in by_split.items()}
+    order = {name: label for label, name in enumerate(info.class_names)}
+    ordered = {
+        split: {name: found[name] for name in sorted(found, key=lambda name: order.get(name, -1))}
+        for split, found in by_split.items()
+    }
     DatasetInfo(info.source, info.class_names, ordered, info.notes).write(folder)

@@ -16,7 +16,7 @@ from PIL import Image
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources import Source
-from mixer_tf.features import SPLITS, ImageRecord
+from mixer_tf.features import ImageRecord
 
 CLASS_NAMES = tuple("0123456789")
 # With 1,797 images, a tenth would be too few to tell 0.96 from 0.97.
@@ -28,15 +28,12 @@ _CHUNK = 100
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Returns the digits as a source; a fifth of them is held out as test, a tenth as eval."""
     images, _ = _load()
-    ids = [_image_id(index) for index in range(len(images))]
-    rule = splits.hold_out(ids, present=(), test_share=TEST_SHARE)
-    indices = {split: [] for split in SPLITS}
-    for index, image_id in enumerate(ids):
-        indices[rule.split_of(image_id)].append(index)
+    items = [("", _image_id(index), index) for index in range(len(images))]
+    parted = splits.part(items, TEST_SHARE)
     return Source(
         spec=spec,
         class_names=CLASS_NAMES,
-        work={split: _chunks(chosen) for split, chosen in indices.items()},
+        work={split: _chunks(chosen) for split, chosen in parted.items()},
         reader=read,
         state=_state,
     )

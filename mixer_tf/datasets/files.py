@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from mixer_tf import images
 from mixer_tf.features import ImageRecord
@@ -22,16 +22,16 @@ _EXTENSIONS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class LabeledFile:
-    """One image file.
+class FileChunk:
+    """A few dozen image files, the unit of work of a reader.
 
     Attributes:
-        path: relative to the reader's root, or absolute.
-        label: index into the class names, or None.
+        paths: relative to the reader's root, or absolute.
+        labels: for each path the index into the class names, or None.
     """
 
-    path: str
-    label: int | None
+    paths: tuple[str, ...]
+    labels: tuple[int | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +46,10 @@ class FileReader:
     root: str
     class_names: tuple[str, ...]
 
-    def __call__(self, chunk: Iterable[LabeledFile]) -> Iterator[ImageRecord]:
-        for file in chunk:
-            name = "" if file.label is None else self.class_names[file.label]
-            yield read_image(os.path.join(self.root, file.path), file.label, name)
+    def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
+        for path, label in zip(chunk.paths, chunk.labels, strict=True):
+            class_name = "" if label is None else self.class_names[label]
+            yield read_image(os.path.join(self.root, path), label, class_name)
 
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
@@ -75,9 +75,10 @@ def make_record(encoded: bytes, label: int | None, class_name: str, source: str)
     )
 
 
-def make_chunks(files: list[LabeledFile]) -> list[tuple[LabeledFile, ...]]:
-    """Work items of a few dozen files each, so that a million files stay a short list."""
-    return [tuple(files[start : start + _CHUNK]) for start in range(0, len(files), _CHUNK)]
+def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
+    """Puts (path, label) pairs into chunks: a million files are a short list of small items."""
+    starts = range(0, len(files), _CHUNK)
+    return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
 
 
 def stamp(path: str) -> str:
@@ -124,19 +125,28 @@ def is_remote(path: str) -> bool:
 
 def _read_bytes(path: str) -> bytes:
     if is_remote(path):
-        from tensorflow.errors import NotFoundError
+        return _read_remote_bytes(path)
+    with open(path, "rb", buffering=0) as file:
+        _require_size(os.fstat(file.fileno()).st_size)
+        return file.read()
 
-        try:
-            with _gfile().GFile(path, "rb") as file:
-                encoded = file.read(MAX_BYTES + 1)
-        except NotFoundError:
-            raise FileNotFoundError(path) from None
-    else:
-        with open(path, "rb") as file:
-            encoded = file.read(MAX_BYTES + 1)
-    if len(encoded) > MAX_BYTES:
-        raise OSError(f"larger than {MAX_BYTES // 2**20} MB")
-    return encoded
+
+def _read_remote_bytes(path: str) -> bytes:
+    from tensorflow import errors
+
+    try:
+        _require_size(_gfile().stat(path).length)
+        with _gfile().GFile(path, "rb") as file:
+            return file.read()
+    except errors.NotFoundError:
+        raise FileNotFoundError(path) from None
+    except errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+def _require_size(size: int) -> None:
+    if size > MAX_BYTES:
+        raise OSError(f"{size / 2**20:,.0f} MB; at most {MAX_BYTES // 2**20} MB")
 
 
 def _gfile():

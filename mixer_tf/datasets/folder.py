@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.files import LabeledFile
 from mixer_tf.datasets.sources import Source
 from mixer_tf.features import SPLITS, TRAIN
 
@@ -25,13 +24,18 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     listing = _list(root)
     if not listing.paths:
         raise ValueError(_nothing_found(root))
-    class_names = tuple(sorted({class_name for _, class_name, _ in listing.paths}))
-    work = _part(listing.paths, class_names)
+    folders = sorted({folder for _, folder, _ in listing.paths})
+    labels = {folder: label for label, folder in enumerate(folders)}
+    items = [
+        (split, path.replace(os.sep, "/"), (path, labels[folder]))
+        for split, folder, path in listing.paths
+    ]
+    class_names = tuple(map(_printable, folders))
     return Source(
         spec=spec,
-        class_names=tuple(_printable(name) for name in class_names),
-        work={split: files.make_chunks(chosen) for split, chosen in work.items()},
-        reader=files.FileReader(root, tuple(_printable(name) for name in class_names)),
+        class_names=class_names,
+        work={split: files.make_chunks(chosen) for split, chosen in splits.part(items).items()},
+        reader=files.FileReader(root, class_names),
         state=lambda: (files.stamp(os.path.join(root, path)) for _, _, path in listing.paths),
         notes=listing.notes(),
     )
@@ -128,27 +132,6 @@ def _walk(root: str, folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
         yield os.path.join(folder, name)
     for name in folders:
         yield from _walk(root, os.path.join(folder, name), (*above, real))
-
-
-def _part(
-    paths: list[tuple[str, str, str]], class_names: tuple[str, ...]
-) -> dict[str, list[LabeledFile]]:
-    """Split → its files; what is missing is held out of train, or out of all without splits."""
-    labels = {name: label for label, name in enumerate(class_names)}
-    present = {split for split, _, _ in paths if split}
-    has_train = not present or TRAIN in present
-    train_ids = (_image_id(path) for split, _, path in paths if split in ("", TRAIN))
-    rule = splits.hold_out(train_ids, present) if has_train else None
-    work = {split: [] for split in SPLITS}
-    for split, class_name, path in paths:
-        if split in ("", TRAIN):
-            split = rule.split_of(_image_id(path))
-        work[split].append(LabeledFile(path, labels[class_name]))
-    return work
-
-
-def _image_id(path: str) -> str:
-    return path.replace(os.sep, "/")
 
 
 def _printable(name: str) -> str:

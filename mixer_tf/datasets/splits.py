@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable
+import operator
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
-from mixer_tf.features import EVAL, TEST, TRAIN
+from mixer_tf.features import EVAL, SPLITS, TEST, TRAIN
 
 ALIASES = {
     **dict.fromkeys(("train", "training"), TRAIN),
@@ -18,6 +20,8 @@ ALIASES = {
     **dict.fromkeys(("test", "testing"), TEST),
 }
 SHARE = 0.1
+
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,34 @@ class HoldOut:
     def split_of(self, image_id: str) -> str:
         position = hash_fraction(image_id)
         return next((split for split, bound in self.bounds if position < bound), TRAIN)
+
+
+def part(
+    items: Sequence[tuple[str, str, Item]], test_share: float = SHARE
+) -> dict[str, list[Item]]:
+    """Parts the images of a dataset among train, eval and test.
+
+    What the dataset does not bring is held out of train, or out of everything where it has no
+    splits at all. Each split is ordered by the hash, which mixes the classes.
+
+    Args:
+        items: (split or "", id, item) of each image.
+        test_share: the fraction of the training images that a missing test split gets.
+
+    Returns:
+        Split → its items.
+    """
+    present = {split for split, _, _ in items}
+    train_ids = [image_id for split, image_id, _ in items if split in ("", TRAIN)]
+    rule = hold_out(train_ids, present, test_share) if train_ids else HoldOut(())
+    parted = {split: [] for split in SPLITS}
+    for split, image_id, item in items:
+        split = rule.split_of(image_id) if split in ("", TRAIN) else split
+        parted[split].append((hash_fraction(image_id), item))
+    return {
+        split: [item for _, item in sorted(found, key=operator.itemgetter(0))]
+        for split, found in parted.items()
+    }
 
 
 def hold_out(
