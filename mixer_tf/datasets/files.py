@@ -114,6 +114,10 @@ def is_folder(path: str) -> bool:
     return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
+def exists(path: str) -> bool:
+    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+
+
 def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in _EXTENSIONS
 
