@@ -157,7 +157,9 @@ def check_batches(signatures: dict, name: str, inputs: dict, expected: dict) -> 
 
 def repeat(arrays: dict, size: int) -> dict:
     """Cuts or repeats the rows of every array, so that there are `size` of them."""
-    return {key: [value[row % len(value)] for row in range(size)] for key, value in arrays.items()}
+    return {
+        name: np.take(array, np.arange(size) % len(array), axis=0) for name, array in arrays.items()
+    }
 
 
 def check_unreadable(signatures: dict, inputs: dict) -> None:
