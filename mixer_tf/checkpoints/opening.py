@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens a checkpoint of any known format; what it is, its content tells and not its name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from mixer_tf.checkpoints import timm
+from mixer_tf.checkpoints.authors import to_authors_names
+from mixer_tf.checkpoints.known import KNOWN
+from mixer_tf.checkpoints.stored import StoredArrays
+
+_FORMATS = (
+    "an .npz file of the authors, a .safetensors or .pth file of timm, or the folder of a "
+    "SavedModel that mixer_tf has exported"
+)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
+
+
+@contextlib.contextmanager
+def open_checkpoint(path: str | os.PathLike) -> Iterator[StoredArrays]:
+    """Opens a checkpoint, with the authors' names and layouts whoever has written it.
+
+    Only the table of contents is read here, and one array at each `read`. Nothing that a file
+    holds is ever run.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: the file is of no known format, is damaged, or holds more than numbers.
+    """
+    path = os.fspath(path)
+    try:
+        with _opener(path)(path) as stored:
+            yield (
+                timm.from_timm(stored) if timm.is_timm(stored.shapes) else to_authors_names(stored)
+            )
+    except _DAMAGE as error:
+        raise ValueError(f"{path} is damaged or cut short: {error}. Fetch it anew.") from error
+
+
+def _opener(path: str):
+    """Returns the function that opens the container at `path`; each imports what it needs."""
+    kind = _kind(path)
+    if kind == "npz":
+        from mixer_tf.checkpoints.npz import open_npz as opener
+    elif kind == "torch":
+        from mixer_tf.checkpoints.torch_pickle import open_torch as opener
+    elif kind == "safetensors":
+        from mixer_tf.checkpoints.safetensors import open_safetensors as opener
+    else:
+        from mixer_tf.checkpoints.saved_model import open_saved_model as opener
+    return opener
+
+
+def _kind(path: str) -> str:
+    if not os.path.exists(path):
+        raise FileNotFoundError(_nothing_there(path))
+    if os.path.isdir(path):
+        kind = "saved_model" if os.path.exists(os.path.join(path, "saved_model.pb")) else None
+    else:
+        with open(path, "rb") as file:
+            start = file.read(9)
+        kind = _kind_of_file(path, start)
+    if kind is None:
+        raise ValueError(f"a checkpoint must be {_FORMATS}; {path} is none of these.")
+    return kind
+
+
+def _kind_of_file(path: str, start: bytes) -> str | None:
+    if start.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+        if any(name.endswith("/data.pkl") for name in members):
+            return "torch"
+        return "npz" if any(name.endswith(".npy") for name in members) else None
+    if start.startswith(b"\x80"):  # a pickle, as torch once wrote them one after the other
+        return "torch"
+    return "safetensors" if start[8:] == b"{" else None
+
+
+def _nothing_there(path: str) -> str:
+    if path in KNOWN:
+        return (
+            f"a checkpoint must be a path; {path} is the name of a known one. "
+            f"mixer_tf.checkpoints.fetch({path!r}) downloads it and returns its path."
+        )
+    return f"there is no checkpoint at {path}."

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weights inside a SavedModel that this project has exported; its graphs are not loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+from mixer_tf.checkpoints.authors import is_mixer_weight
+from mixer_tf.checkpoints.model_weights import authors_name
+from mixer_tf.checkpoints.stored import StoredArrays
+
+
+@contextlib.contextmanager
+def open_saved_model(path: str) -> Iterator[StoredArrays]:
+    """Opens the variables of a SavedModel by the names that they had in the model."""
+    reader = tf.train.load_checkpoint(os.path.join(path, "variables", "variables"))
+    graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    keys = {
+        authors_name(attribute.full_name): attribute.checkpoint_key
+        for node in graph.nodes
+        for attribute in node.attributes
+        if is_mixer_weight(attribute.full_name)
+    }
+    shapes = reader.get_variable_to_shape_map()
+    yield StoredArrays(
+        {name: tuple(shapes[key]) for name, key in keys.items()},
+        lambda name: reader.get_tensor(keys[name]),
+    )

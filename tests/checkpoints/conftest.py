@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny Mixer with weights like trained ones, and how far two answers are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+TINY = dict(
+    image_size=(12, 16),
+    patch_size=4,
+    num_blocks=3,
+    hidden_dim=8,
+    tokens_mlp_dim=10,
+    channels_mlp_dim=14,
+    num_classes=5,
+)
+
+
+@pytest.fixture
+def make_tiny():
+    """make_tiny(seed=0, **fields) -> MlpMixer with random weights; no two widths are alike."""
+    from mixer_tf.models import MlpMixer
+
+    def make(seed=0, **fields):
+        model = MlpMixer(**{**TINY, **fields})
+        rng = np.random.default_rng(seed)
+        model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
+        return model
+
+    return make
+
+
+@pytest.fixture
+def tiny_model(make_tiny):
+    return make_tiny()
+
+
+@pytest.fixture
+def pixels():
+    """Three images of the size of `tiny_model`: uint8 [3, 12, 16, 3]."""
+    return np.random.default_rng(1).integers(0, 256, (3, 12, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def authors_arrays():
+    """authors_arrays(model) -> the arrays of the published files: their names, their shapes.
+
+    Written down by hand, without the code under test.
+    """
+
+    def arrays(model) -> dict[str, np.ndarray]:
+        stem, norm = model.get_layer("stem"), model.get_layer("pre_head_layer_norm")
+        found = {
+            "stem/kernel": stem.kernel,
+            "stem/bias": stem.bias,
+            "pre_head_layer_norm/scale": norm.gamma,
+            "pre_head_layer_norm/bias": norm.beta,
+        }
+        if model.config.num_classes:
+            head = model.get_layer("head")
+            found |= {"head/kernel": head.kernel, "head/bias": head.bias}
+        for i in range(model.config.num_blocks):
+            block = model.get_layer(f"MixerBlock_{i}")
+            for n, norm in enumerate((block.norm_0, block.norm_1)):
+                found[f"MixerBlock_{i}/LayerNorm_{n}/scale"] = norm.gamma
+                found[f"MixerBlock_{i}/LayerNorm_{n}/bias"] = norm.beta
+            for mixing in ("token_mixing", "channel_mixing"):
+                mlp = getattr(block, mixing)
+                for n, dense in enumerate((mlp.dense_0, mlp.dense_1)):
+                    found[f"MixerBlock_{i}/{mixing}/Dense_{n}/kernel"] = dense.kernel
+                    found[f"MixerBlock_{i}/{mixing}/Dense_{n}/bias"] = dense.bias
+        return {name: variable.numpy() for name, variable in found.items()}
+
+    return arrays
+
+
+@pytest.fixture
+def timm_arrays(authors_arrays):
+    """timm_arrays(model) -> the arrays of timm's state dict, written down by hand."""
+
+    def arrays(model) -> dict[str, np.ndarray]:
+        ours = authors_arrays(model)
+        found = {
+            "stem.proj.weight": ours["stem/kernel"].transpose(3, 2, 0, 1),
+            "stem.proj.bias": ours["stem/bias"],
+            "norm.weight": ours["pre_head_layer_norm/scale"],
+            "norm.bias": ours["pre_head_layer_norm/bias"],
+            "head.weight": ours["head/kernel"].T,
+            "head.bias": ours["head/bias"],
+        }
+        for i in range(model.config.num_blocks):
+            block = f"MixerBlock_{i}"
+            for n in (0, 1):
+                found[f"blocks.{i}.norm{n + 1}.weight"] = ours[f"{block}/LayerNorm_{n}/scale"]
+                found[f"blocks.{i}.norm{n + 1}.bias"] = ours[f"{block}/LayerNorm_{n}/bias"]
+                for mlp, mixing in (("mlp_tokens", "token_mixing"), ("mlp_channels", "channel_mixing")):
+                    dense = f"{block}/{mixing}/Dense_{n}"
+                    found[f"blocks.{i}.{mlp}.fc{n + 1}.weight"] = ours[f"{dense}/kernel"].T
+                    found[f"blocks.{i}.{mlp}.fc{n + 1}.bias"] = ours[f"{dense}/bias"]
+        return {name: np.ascontiguousarray(array) for name, array in found.items()}
+
+    return arrays
+
+
+@pytest.fixture
+def assert_same_weights():
+    """assert_same_weights(model, other): every weight is equal, bit for bit."""
+
+    def check(model, other):
+        assert [w.name for w in model.weights] == [w.name for w in other.weights]
+        for weight, same in zip(model.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.name)
+
+    return check

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+import pickle
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from mixer_tf.checkpoints.npz import open_npz, write_npz
+from mixer_tf.checkpoints.stored import StoredArrays
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return {
+        "stem/kernel": rng.normal(size=(2, 2, 3, 4)).astype(np.float32),
+        "head/bias": rng.normal(size=5).astype(np.float16),
+        "step": np.int64(7),
+    }
+
+
+def stored(arrays) -> StoredArrays:
+    return StoredArrays({name: np.shape(a) for name, a in arrays.items()}, arrays.__getitem__)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_shapes_and_arrays_are_those_of_numpy(tmp_path, arrays, save):
+    save(tmp_path / "a.npz", **arrays)
+    with open_npz(str(tmp_path / "a.npz")) as opened:
+        assert opened.shapes == {name: np.shape(array) for name, array in arrays.items()}
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(opened.read(name), array)
+
+
+def test_an_array_in_fortran_order_is_read_as_it_was(tmp_path):
+    kernel = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.savez(tmp_path / "a.npz", kernel=kernel)
+    with open_npz(str(tmp_path / "a.npz")) as opened:
+        assert opened.shapes == {"kernel": (2, 3)}
+        np.testing.assert_array_equal(opened.read("kernel"), kernel)
+
+
+def test_bfloat16_that_numpy_has_saved_as_voids_is_read_as_float32(tmp_path):
+    exact = np.random.default_rng(0).normal(size=(3, 4)).astype(ml_dtypes.bfloat16)
+    np.savez(tmp_path / "a.npz", kernel=exact)
+    assert np.load(tmp_path / "a.npz")["kernel"].dtype.str == "|V2"  # what numpy makes of it
+    with open_npz(str(tmp_path / "a.npz")) as opened:
+        assert opened.read("kernel").dtype == np.float32
+        np.testing.assert_array_equal(opened.read("kernel"), exact.astype(np.float32))
+
+
+def test_python_objects_are_refused_and_not_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    np.savez(tmp_path / "a.npz", **{"head/bias": np.array([Bomb()], dtype=object)})
+    with pytest.raises(ValueError, match="every array must hold numbers; head/bias is"):
+        with open_npz(str(tmp_path / "a.npz")):
+            pass
+    assert not (tmp_path / "exploded").exists()
+    pickle.loads(pickle.dumps(Bomb()))  # what it would have done
+    assert (tmp_path / "exploded").exists()
+
+
+def test_what_is_written_numpy_reads(tmp_path, arrays):
+    write_npz(stored(arrays), str(tmp_path / "a.npz"))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        assert file.files == list(arrays)
+        for name, array in arrays.items():
+            assert file[name].dtype == array.dtype
+            np.testing.assert_array_equal(file[name], array)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, arrays):
+    (tmp_path / "a.npz").write_bytes(b"old")
+
+    def read(name):
+        if name == "step":
+            raise RuntimeError("no more")
+        return arrays[name]
+
+    with pytest.raises(RuntimeError, match="no more"):
+        write_npz(StoredArrays(stored(arrays).shapes, read), str(tmp_path / "a.npz"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert (tmp_path / "a.npz").read_bytes() == b"old"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from mixer_tf.checkpoints import timm
+from mixer_tf.checkpoints.stored import StoredArrays
+
+
+def stored(arrays) -> StoredArrays:
+    return StoredArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
+
+
+def assert_equal(found: StoredArrays, expected: dict[str, np.ndarray]) -> None:
+    assert found.shapes == {name: array.shape for name, array in expected.items()}
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found.read(name), array, err_msg=name)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod.", "timm_model."])
+def test_from_timm(tiny_model, authors_arrays, timm_arrays, prefix):
+    theirs = {prefix + name: array for name, array in timm_arrays(tiny_model).items()}
+    assert timm.is_timm(theirs)
+    assert_equal(timm.from_timm(stored(theirs)), authors_arrays(tiny_model))
+
+
+def test_to_timm(tiny_model, authors_arrays, timm_arrays):
+    ours = authors_arrays(tiny_model)
+    assert not timm.is_timm(ours)
+    assert_equal(timm.to_timm(stored(ours)), timm_arrays(tiny_model))
+
+
+def test_blocks_of_two_digits():
+    shapes = {"blocks.11.mlp_tokens.fc1.weight": (10, 12)}
+    assert timm.from_timm(StoredArrays(shapes, None)).shapes == {
+        "MixerBlock_11/token_mixing/Dense_0/kernel": (12, 10)
+    }
+
+
+def test_names_that_are_no_mixers_stay_as_they_are():
+    others = {"stem.norm.weight": (8,), "blocks.0.ls1": (8,), "blocks.0.norm1.running_mean": (8,)}
+    assert timm.from_timm(StoredArrays(others, None)).shapes == others
+
+
+def test_weights_that_timm_has_not_cannot_be_written():
+    with pytest.raises(ValueError, match="timm's Mixer has no weight like MixerBlock_3/other/k"):
+        timm.to_timm(StoredArrays({"MixerBlock_3/other/kernel": (1,)}, None))
