@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from mixer_tf import recipes
+
+
+@pytest.fixture
+def recipe():
+    return recipes.get("digits")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "section", "field", "value"),
+    [
+        ("optimizer.learning_rate=3e-4", "optimizer", "learning_rate", 3e-4),
+        ("training.epochs=5", "training", "epochs", 5),
+        ("training.batch_size=1_024", "training", "batch_size", 1024),
+        ("training.jit_compile=true", "training", "jit_compile", True),
+        ("data.flip=no", "data", "flip", False),
+        ("optimizer.clip_norm=none", "optimizer", "clip_norm", None),
+        ("optimizer.clip_norm=2", "optimizer", "clip_norm", 2.0),
+        ("model.patch_size=2", "model", "patch_size", 2),
+        (" model.name = mixer_s8 ", "model", "name", "mixer_s8"),
+    ],
+)
+def test_a_field_is_replaced_with_its_own_type(recipe, assignment, section, field, value):
+    changed = getattr(getattr(recipe.override([assignment]), section), field)
+    assert changed == value and type(changed) is type(value)
+
+
+def test_all_else_stays(recipe):
+    changed = recipe.override(["training.epochs=5"])
+    assert changed.model == recipe.model and changed.optimizer == recipe.optimizer
+    assert recipe.training.epochs != 5
+
+
+def test_the_last_of_two_wins(recipe):
+    changed = recipe.override(["training.epochs=5", "training.epochs=6"])
+    assert changed.training.epochs == 6
+
+
+def test_no_override_changes_nothing(recipe):
+    assert recipe.override([]) == recipe
+
+
+@pytest.mark.parametrize(
+    ("assignment", "nearest"),
+    [
+        ("optimizer.learning_rat=1", "optimizer.learning_rate"),
+        ("optimzer.learning_rate=1", "optimizer.learning_rate"),
+        ("learning_rate=1", "optimizer.learning_rate"),
+        ("epoch=1", "training.epochs"),
+        ("training.learning_rate=1", "optimizer.learning_rate"),
+    ],
+)
+def test_an_unknown_field_names_the_nearest(recipe, assignment, nearest):
+    path = assignment.split("=")[0]
+    with pytest.raises(ValueError, match=f"got '{path}'. Did you mean {nearest}?"):
+        recipe.override([assignment])
+
+
+def test_an_unknown_field_lists_those_of_its_section(recipe):
+    with pytest.raises(ValueError, match="Fields: training.epochs, training.batch_size, "):
+        recipe.override(["training.xyz=1"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("training.epochs", "must be section.field=value; got 'training.epochs'"),
+        ("training.epochs=many", "training.epochs must be a whole number; got 'many'"),
+        ("training.epochs=1.5", "training.epochs must be a whole number; got '1.5'"),
+        ("data.flip=perhaps", "data.flip must be true or false; got 'perhaps'"),
+        ("model.patch_size=x", "model.patch_size must be a whole number, or none; got 'x'"),
+        ("training.epochs=-1", "training.epochs must be 1 or more; got epochs=-1"),
+        ("training.loss=mse", "training.loss must be one of softmax, sigmoid"),
+        ("optimizer.learning_rate=nan", "optimizer.learning_rate must be a number; got nan"),
+    ],
+)
+def test_a_bad_value_names_field_rule_and_value(recipe, assignment, message):
+    with pytest.raises(ValueError, match=message):
+        recipe.override([assignment])
