@@ -36,12 +36,11 @@ def write(records: Iterable[ImageRecord], folder: str, split: str, num_shards: i
 
     paths = [_shard_path(folder, split, index, num_shards) for index in range(num_shards)]
     tf.io.gfile.makedirs(os.path.dirname(paths[0]))
-    # Level 1: encoded images hardly shrink, and higher levels cost three times as long.
-    options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
     count = 0
     with contextlib.ExitStack() as stack:
         open_shard = [
-            stack.enter_context(tf.io.TFRecordWriter(_partial(path), options)) for path in paths
+            stack.enter_context(tf.io.TFRecordWriter(_partial(path), _gzip_options()))
+            for path in paths
         ]
         for record, shard in zip(records, itertools.cycle(open_shard), strict=False):
             shard.write(record.to_example())
@@ -49,6 +48,20 @@ def write(records: Iterable[ImageRecord], folder: str, split: str, num_shards: i
     for path in paths:
         tf.io.gfile.rename(_partial(path), path, overwrite=True)
     return count
+
+
+def write_shard(
+    examples: Iterable[bytes], folder: str, split: str, index: int, num_shards: int
+) -> None:
+    """Writes serialized tf.Examples as one of the shards of a split; complete or not at all."""
+    import tensorflow as tf
+
+    path = _shard_path(folder, split, index, num_shards)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.TFRecordWriter(_partial(path), _gzip_options()) as writer:
+        for example in examples:
+            writer.write(example)
+    tf.io.gfile.rename(_partial(path), path, overwrite=True)
 
 
 def export(
@@ -105,6 +118,13 @@ class _Checker:
                     self._file.write(quarantine.to_line(record, split, str(error)) + "\n")
             self._progress(self.looked_at)
         self.counts[split] = dict(sorted(by_class.items()))
+
+
+def _gzip_options():
+    import tensorflow as tf
+
+    # Level 1: encoded images hardly shrink, and higher levels cost three times as long.
+    return tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
 def _shard_path(folder: str, split: str, index: int, num_shards: int) -> str:

@@ -18,6 +18,7 @@ _MODULES = {
     "check": "trial",
     "decode": "decoding",
     "inception_crop": "resizing",
+    "reduce_shorter_side": "reduction",
     "resize_crop": "resizing",
     "resize_shorter_side": "resizing",
     "resize_to": "resizing",

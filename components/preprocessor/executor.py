@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executor of Preprocessor: artifacts to paths, one PTransform, and a look at what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils
+
+from components.preprocessor.transforms import Preprocess
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.features import TRAIN
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Turns Examples as they were found into Examples that a trainer can rely on."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the component.
+
+        Raises:
+            ValueError: no training image is usable.
+        """
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        output = artifact_utils.get_single_instance(output_dict["preprocessed_examples"])
+        quarantine = artifact_utils.get_single_instance(output_dict["quarantine"])
+        output.split_names = examples.split_names
+        examples_utils.set_payload_format(output, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        preprocess = Preprocess(
+            examples.uri,
+            artifact_utils.decode_split_names(examples.split_names),
+            output.uri,
+            quarantine.uri,
+            shorter_side=exec_properties.get("shorter_side"),
+            num_shards=exec_properties.get("num_shards"),
+        )
+        with self._make_beam_pipeline() as pipeline:
+            _ = pipeline | "Preprocess" >> preprocess
+        _require_training_images(DatasetInfo.read(output.uri), quarantine.uri)
+
+
+def _require_training_images(info: DatasetInfo, quarantine_dir: str) -> None:
+    if not info.examples.get(TRAIN):
+        raise ValueError(
+            f"at least one training image of {info.source} must be usable; none is. "
+            f"The reasons are in {quarantine_dir}."
+        )

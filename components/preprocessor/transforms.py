@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of Preprocessor: check each image once, reduce it, shuffle, and write equal shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam import pvalue
+
+from components.records import CountClasses, ReadRecords, WriteInfo
+from mixer_tf import images
+from mixer_tf.datasets import quarantine, tfrecords
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.features import ImageRecord
+
+SHARD_BYTES = 64 * 2**20
+_REJECTED = "rejected"
+
+
+class Preprocess(beam.PTransform):
+    """Reads the splits of one Examples folder and writes those of another.
+
+    Args:
+        folder: of the Examples to read, with their `dataset.json`.
+        splits: their splits.
+        output_folder: where to write shards and `dataset.json`.
+        quarantine_folder: where to write `quarantine.jsonl`.
+        shorter_side: pixels to which larger images are reduced, or None.
+        num_shards: files of each split; None for one to every `SHARD_BYTES`.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        splits: Iterable[str],
+        output_folder: str,
+        quarantine_folder: str,
+        shorter_side: int | None = None,
+        num_shards: int | None = None,
+    ):
+        super().__init__()
+        self._folder = folder
+        self._splits = tuple(splits)
+        self._output_folder = output_folder
+        self._quarantine_folder = quarantine_folder
+        self._shorter_side = shorter_side
+        self._num_shards = num_shards
+
+    def expand(self, pbegin):
+        counts, lines = [], []
+        for split in self._splits:
+            num_shards = self._num_shards or count_shards(self._folder, split)
+            records = pbegin | f"Read[{split}]" >> ReadRecords(self._folder, split)
+            checked = records | f"Check[{split}]" >> CheckRecords(split, self._shorter_side)
+            counts.append(checked.usable | f"Count[{split}]" >> CountClasses(split))
+            lines.append(checked[_REJECTED])
+            _ = checked.usable | f"Write[{split}]" >> WriteShuffled(
+                self._output_folder, split, num_shards
+            )
+        info = DatasetInfo.read(self._folder)
+        _ = (
+            counts
+            | "All counts" >> beam.Flatten()
+            | WriteInfo(info, self._splits, self._output_folder)
+        )
+        return lines | "All lines" >> beam.Flatten() | WriteQuarantine(self._quarantine_folder)
+
+
+class CheckRecords(beam.PTransform):
+    """ImageRecord → `usable` ImageRecords and `rejected` lines of the quarantine file."""
+
+    def __init__(self, split: str, shorter_side: int | None):
+        super().__init__()
+        self._split = split
+        self._shorter_side = shorter_side
+
+    def expand(self, records):
+        return records | beam.FlatMap(check, self._split, self._shorter_side).with_outputs(
+            _REJECTED, main="usable"
+        )
+
+
+class WriteShuffled(beam.PTransform):
+    """Writes ImageRecords in a shuffled order into gzip TFRecord shards of a split.
+
+    Shard and place come from a hash of image and source, so that the files are the same bytes on
+    every engine and with any number of workers. A shard is sorted in memory.
+    """
+
+    def __init__(self, folder: str, split: str, num_shards: int):
+        super().__init__()
+        self._folder, self._split, self._num_shards = folder, split, num_shards
+
+    def expand(self, records):
+        shards = records.pipeline | "Shards" >> beam.Create(
+            [(index, None) for index in range(self._num_shards)], reshuffle=False
+        )
+        keyed = records | "Key" >> beam.Map(key_by_shard, self._num_shards)
+        return (
+            [shards, keyed]  # so that a shard without images is written as well
+            | beam.Flatten()
+            | beam.GroupByKey()
+            | "Write" >> beam.Map(write_shard, self._folder, self._split, self._num_shards)
+        )
+
+
+class WriteQuarantine(beam.PTransform):
+    """Writes the lines, sorted, as `quarantine.jsonl`; the file is there when it is empty too."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self._path = os.path.join(folder, quarantine.FILE_NAME)
+
+    def expand(self, lines):
+        return lines | beam.combiners.ToList() | beam.Map(write_lines, self._path)
+
+
+def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator:
+    """Yields the record, reduced where it is larger, or its line of the quarantine file."""
+    try:
+        usable = quarantine.check_record(record)
+    except images.UnusableImageError as error:
+        yield pvalue.TaggedOutput(_REJECTED, quarantine.to_line(record, split, str(error)))
+        return
+    yield reduce_record(usable, shorter_side) if shorter_side else usable
+
+
+def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
+    """Returns the record with an image whose shorter side has at most that many pixels."""
+    encoded = images.reduce_shorter_side(record.encoded, shorter_side)
+    header = images.inspect(encoded)
+    return dataclasses.replace(
+        record,
+        encoded=encoded,
+        format=header.format,
+        width=header.width,
+        height=header.height,
+    )
+
+
+def count_shards(folder: str, split: str) -> int:
+    """Returns how many files a split should have, by the size that it has now."""
+    from tensorflow.io import gfile
+
+    paths = gfile.glob(tfrecords.file_pattern(folder, split))
+    return max(1, round(sum(gfile.stat(path).length for path in paths) / SHARD_BYTES))
+
+
+def key_by_shard(record: ImageRecord, num_shards: int) -> tuple[int, tuple[bytes, bytes]]:
+    """Returns shard → (place, tf.Example)."""
+    serialized = record.to_example()
+    place = hashlib.sha256(serialized).digest()
+    return int.from_bytes(place[:8], "big") % num_shards, (place[8:], serialized)
+
+
+def write_shard(
+    shard: tuple[int, Iterable[tuple[bytes, bytes] | None]],
+    folder: str,
+    split: str,
+    num_shards: int,
+) -> None:
+    """Writes one shard, sorted by place."""
+    index, placed = shard
+    ordered = sorted(item for item in placed if item is not None)
+    tfrecords.write_shard((item[1] for item in ordered), folder, split, index, num_shards)
+
+
+def write_lines(lines: list[str], path: str) -> None:
+    from tensorflow.io import gfile
+
+    with gfile.GFile(path + ".partial", "w") as file:
+        file.write("".join(f"{line}\n" for line in sorted(lines)))
+    gfile.rename(path + ".partial", path, overwrite=True)
