@@ -30,8 +30,8 @@ class Executor(base_executor.BaseExecutor):
         folder = exec_properties["push_destination"]
 
         objections = gates.objections(input_dict)
-        if not objections and versions.newest_equals(folder, model_dir):
-            served = versions.numbers(folder)[-1]
+        served = None if objections else versions.already_served(folder, model_dir)
+        if served:
             objections = [f"version {served}, the newest one, already is this model"]
 
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])

@@ -15,28 +15,18 @@ from collections.abc import Iterator
 from tensorflow import errors
 from tensorflow.io import gfile
 
-_MODEL_FILE = "saved_model.pb"
+from mixer_tf.serving.locations import MODEL_FILE, list_versions
+
 _CHUNK = 1 << 20
 
 
-def numbers(folder: str) -> list[int]:
-    """Returns the complete versions below a folder, the newest last."""
-    if not gfile.isdir(folder):
-        return []
-    names = [name.rstrip("/") for name in gfile.listdir(folder)]
-    found = [name for name in names if name.isascii() and name.isdecimal()]
-    return sorted(
-        int(name) for name in found if gfile.exists(os.path.join(folder, name, _MODEL_FILE))
-    )
-
-
-def newest_equals(folder: str, model_dir: str) -> bool:
-    """Whether the newest version below a folder holds the very files of a model."""
-    served = numbers(folder)
+def already_served(folder: str, model_dir: str) -> int | None:
+    """Returns the newest version below a folder if it holds the very files of a model."""
+    served = list_versions(folder)
     if not served:
-        return False
+        return None
     newest = os.path.join(folder, str(served[-1]))
-    return fingerprint(newest) == fingerprint(model_dir)
+    return served[-1] if fingerprint(newest) == fingerprint(model_dir) else None
 
 
 def publish(model_dir: str, folder: str) -> str:
@@ -48,7 +38,7 @@ def publish(model_dir: str, folder: str) -> str:
     final name, with saved_model.pb, without which nothing is a model, as the last file.
     """
     gfile.makedirs(folder)
-    version = max(int(time.time()), *(number + 1 for number in [0, *numbers(folder)]))
+    version = max(int(time.time()), *(number + 1 for number in [0, *list_versions(folder)]))
     if "://" in folder:
         path = os.path.join(folder, str(version))
         _copy(model_dir, path)
@@ -84,7 +74,7 @@ def _rename_to_free_version(incoming: str, folder: str, version: int) -> str:
 
 def _copy(source: str, target: str) -> None:
     """Copies a model folder file by file, saved_model.pb last."""
-    paths = sorted(_files(source), key=lambda path: (path == _MODEL_FILE, path))
+    paths = sorted(_files(source), key=lambda path: (path == MODEL_FILE, path))
     for path in paths:
         destination = os.path.join(target, path)
         gfile.makedirs(os.path.dirname(destination))

@@ -17,6 +17,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.pusher import Pusher, gates, versions
 from components.pusher.executor import Executor
+from mixer_tf.serving.locations import list_versions
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_model_that_was_replaced_can_come_back(model_dir, served):
     push(model_dir, served)
     (model_dir / "variables" / "variables.index").write_bytes(b"weights")
     push(model_dir, served)
-    first, second, third = versions.numbers(str(served))
+    first, second, third = list_versions(str(served))
     assert files(served / str(first)) == files(served / str(third)) == files(model_dir)
     assert files(served / str(second)) != files(model_dir)
 
@@ -165,7 +166,7 @@ def test_a_push_that_was_killed_leaves_nothing_that_counts(model_dir, served):
     (leftover / "half a file").touch()
     (served / "notes").mkdir()
     (served / "17").mkdir()  # no saved_model.pb: not a model
-    assert versions.numbers(str(served)) == []
+    assert list_versions(str(served)) == []
     path = versions.publish(str(model_dir), str(served))
     assert files(path) == files(model_dir)
     assert not leftover.exists()
