@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the SavedModel that a user means by a folder: a version, what holds versions, or a run."""
+
+from __future__ import annotations
+
+import os
+
+SERVING = "serving"  # below the root of a pipeline, and below the output of `mixer train`
+MODEL_FILE = "saved_model.pb"
+_TFX_FOLDER = "Format-Serving"  # below a Model artifact of TFX
+
+
+def find_model(path: str) -> str:
+    """Returns the folder of a SavedModel.
+
+    Args:
+        path: a SavedModel; a folder of versions, of which the newest is taken; a folder whose
+            `serving/` holds versions (the root of a pipeline, the output of `mixer train`); or a
+            Model artifact of TFX. Any file system that TensorFlow knows.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from tensorflow.io import gfile
+
+    path = os.path.expanduser(path)
+    if not gfile.exists(path):
+        raise ValueError(f"MODEL must be a folder that exists; got {path}.")
+    for folder in (path, os.path.join(path, SERVING), os.path.join(path, _TFX_FOLDER)):
+        if gfile.exists(os.path.join(folder, MODEL_FILE)):
+            return folder
+        versions = list_versions(folder)
+        if versions:
+            return os.path.join(folder, str(versions[-1]))
+    raise ValueError(
+        f"MODEL must hold {MODEL_FILE}, or versions of a model, itself or in {SERVING}/; "
+        f"got {path}. {_hint(path)}"
+    )
+
+
+def list_versions(folder: str) -> list[int]:
+    """Returns the complete versions below a folder, the newest last.
+
+    As TensorFlow Serving sees it: a version is a sub-folder whose name is a number, and the highest
+    number is the newest version.
+    """
+    from tensorflow.io import gfile
+
+    if not gfile.isdir(folder):
+        return []
+    names = [name.rstrip("/") for name in gfile.listdir(folder)]
+    found = [name for name in names if name.isdecimal() and name == str(int(name))]
+    return sorted(
+        int(name) for name in found if gfile.exists(os.path.join(folder, name, MODEL_FILE))
+    )
+
+
+def _hint(path: str) -> str:
+    """What may have happened to a folder without a model."""
+    from tensorflow.io import gfile
+
+    summary = os.path.join(path, "summary.json")
+    if gfile.exists(summary):
+        return f"The pipeline has pushed none; the line `reason` in {summary} says why."
+    if gfile.exists(os.path.join(path, "training.json")):
+        return "The training there is not finished; run the same `mixer train` again."
+    return "Name the output of `mixer train`, or the root of a pipeline."
