@@ -26,6 +26,12 @@ class MixerConfig:
             does; the authors' code does not.
         head_bias_init: value of every bias of a new head, such as -6.9 for a sigmoid loss over
             1000 classes.
+        untied: a token-mixing MLP of its own for every channel (this and the next three:
+            supplement A.1).
+        channel_groups: G; the token-mixing MLP sees G neighbouring channels at once.
+        channel_views: group G learned views of each token instead of neighbouring channels.
+        pyramid: how many tokens leave each block, one number per block, never growing; () keeps
+            them all.
     """
 
     image_size: int | tuple[int, int]
@@ -39,6 +45,10 @@ class MixerConfig:
     stochastic_depth: float = 0.0
     stochastic_depth_rescaled: bool = False
     head_bias_init: float = 0.0
+    untied: bool = False
+    channel_groups: int = 1
+    channel_views: bool = False
+    pyramid: tuple[int, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "image_size", _height_and_width(self.image_size))
@@ -48,6 +58,9 @@ class MixerConfig:
         for field in ("dropout", "stochastic_depth"):
             _check_rate(field, getattr(self, field))
         _check_patches(self.patch_size, self.image_size)
+        _check_groups(self)
+        object.__setattr__(self, "pyramid", tuple(self.pyramid))
+        _check_pyramid(self)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -60,6 +73,22 @@ class MixerConfig:
         """S, the number of patches of an image."""
         rows, columns = self.grid
         return rows * columns
+
+    def tokens(self, block: int) -> tuple[int, int]:
+        """How many tokens enter block number `block`, and how many leave it."""
+        counts = (self.num_tokens, *(self.pyramid or (self.num_tokens,) * self.num_blocks))
+        return counts[block], counts[block + 1]
+
+    def variation(self, block: int) -> dict[str, object]:
+        """How block number `block` differs from the paper's; see `TokenMixing`. Often empty."""
+        before, after = self.tokens(block)
+        options = dict(
+            groups=self.channel_groups if self.channel_groups > 1 else None,
+            views=self.channel_views,
+            untied=self.untied,
+            tokens_out=after if after != before else None,
+        )
+        return {name: value for name, value in options.items() if value}
 
     def drop_rate(self, block: int) -> float:
         """How probably block number `block` is dropped: 0 for the first, s for the last."""
@@ -96,11 +125,6 @@ def _check_rate(field: str, value) -> None:
 def _check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
     if all(side % patch_size == 0 for side in image_size):
         return
-    divisors = [d for d in range(1, max(image_size) + 1) if math.gcd(*image_size) % d == 0]
-    patches = [
-        max((d for d in divisors if d < patch_size), default=None),
-        min((d for d in divisors if d > patch_size), default=None),
-    ]
     images = [
         tuple(side // patch_size * patch_size for side in image_size),
         tuple(-(-side // patch_size) * patch_size for side in image_size),
@@ -108,9 +132,45 @@ def _check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
     raise ValueError(
         f"patch_size must divide image_size; got patch_size={patch_size}, "
         f"image_size={_size_text(image_size)}. "
-        f"Use patch_size {' or '.join(str(p) for p in patches if p)}, "
+        f"Use patch_size {_nearest_divisors(math.gcd(*image_size), patch_size)}, "
         f"or image_size {' or '.join(_size_text(i) for i in images if all(i))}."
     )
+
+
+def _check_groups(config: MixerConfig) -> None:
+    groups, channels = config.channel_groups, config.hidden_dim
+    _check_whole_number("channel_groups", groups, at_least=1)
+    if channels % groups:
+        raise ValueError(
+            f"channel_groups must divide hidden_dim; got channel_groups={groups}, "
+            f"hidden_dim={channels}. Use {_nearest_divisors(channels, groups)}."
+        )
+    if config.channel_views and groups == 1:
+        raise ValueError("channel_views needs groups; got channel_groups=1. Use 2 or more.")
+
+
+def _check_pyramid(config: MixerConfig) -> None:
+    pyramid, tokens, blocks = config.pyramid, config.num_tokens, config.num_blocks
+    for count in pyramid:
+        _check_whole_number("pyramid", count, at_least=1)
+    if pyramid and (len(pyramid) != blocks or list(pyramid) != sorted(pyramid, reverse=True)):
+        raise ValueError(
+            "pyramid must hold one number of tokens for each block and must not grow; "
+            f"got pyramid={pyramid}, num_blocks={blocks}."
+        )
+    if pyramid and pyramid[0] > tokens:
+        raise ValueError(
+            f"pyramid must not begin with more tokens than there are patches; got {pyramid[0]}, "
+            f"of {tokens} patches."
+        )
+
+
+def _nearest_divisors(number: int, near: int) -> str:
+    """The divisors of `number` just below and above `near`, in words."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    below = [str(d) for d in divisors if d < near][-1:]
+    above = [str(d) for d in divisors if d > near][:1]
+    return " or ".join(below + above)
 
 
 def _size_text(image_size: tuple[int, int]) -> str:

@@ -9,6 +9,7 @@ from tensorflow import keras
 
 from mixer_tf.models.config import MixerConfig
 from mixer_tf.models.layers import Dense, LayerNorm, MixerBlock, serializable
+from mixer_tf.models.token_mixing import VariedMixerBlock
 
 
 def assemble(pixels, config: MixerConfig, dtype=None) -> dict[str, object]:
@@ -26,44 +27,60 @@ def assemble(pixels, config: MixerConfig, dtype=None) -> dict[str, object]:
     layers = keras.layers
     policy = layers.Layer(dtype=dtype).dtype_policy  # resolves None and names
     full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
-    out = {}
 
     # The only place where pixel values become what the network sees: [-1, 1].
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale", dtype=full_precision)(pixels)
-    x = out["stem"] = layers.Conv2D(
+    rescale = layers.Rescaling(1 / 127.5, offset=-1, name="rescale", dtype=full_precision)
+    stem = layers.Conv2D(
         config.hidden_dim,
         config.patch_size,
         strides=config.patch_size,
         kernel_initializer="lecun_normal",
         name="stem",
         dtype=policy,
-    )(x)  # [N, H/P, W/P, C]
-    x = out["input_tokens"] = layers.Reshape(
+    )
+    flatten = layers.Reshape(
         (config.num_tokens, config.hidden_dim), name="input_tokens", dtype=policy
-    )(x)  # [N, S, C]
+    )
+    norm = LayerNorm(name="pre_head_layer_norm", dtype=policy)
+    pool = layers.GlobalAveragePooling1D(name="pre_logits", dtype=full_precision)
+
+    out = {}
+    x = rescale(pixels)  # [N, H, W, 3]
+    x = out["stem"] = stem(x)  # [N, H/P, W/P, C]
+    x = out["input_tokens"] = flatten(x)  # [N, S, C]
     for i in range(config.num_blocks):
-        x = out[f"block_{i}"] = MixerBlock(
-            config.tokens_mlp_dim,
-            config.channels_mlp_dim,
-            dropout=config.dropout,
-            drop_rate=config.drop_rate(i),
-            drop_rescaled=config.stochastic_depth_rescaled,
-            name=f"MixerBlock_{i}",
-            dtype=policy,
-        )(x)  # [N, S, C]
-    x = out["pre_head_layer_norm"] = LayerNorm(name="pre_head_layer_norm", dtype=policy)(x)
-    x = out["pre_logits"] = layers.GlobalAveragePooling1D(name="pre_logits", dtype=full_precision)(
-        x
-    )  # [N, C]
+        x = out[f"block_{i}"] = mixer_block(config, i, policy)(x)  # [N, S, C]
+    x = out["pre_head_layer_norm"] = norm(x)  # [N, S, C]
+    x = out["pre_logits"] = pool(x)  # [N, C]
     if config.num_classes:
-        out["logits"] = Dense(
-            config.num_classes,
-            kernel_initializer="zeros",
-            bias_initializer=keras.initializers.Constant(config.head_bias_init),
-            name="head",
-            dtype=full_precision,
-        )(x)  # [N, num_classes]
+        out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
     return out
+
+
+def new_head(config: MixerConfig, dtype) -> keras.layers.Layer:
+    """Returns the classifier, whose first logits are `head_bias_init` for every image."""
+    return Dense(
+        config.num_classes,
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(config.head_bias_init),
+        name="head",
+        dtype=dtype,
+    )
+
+
+def mixer_block(config: MixerConfig, i: int, policy) -> MixerBlock:
+    """Returns block number `i`: the paper's, or one with the variations of supplement A.1."""
+    variation = config.variation(i)
+    options = dict(
+        tokens_mlp_dim=config.tokens_mlp_dim,
+        channels_mlp_dim=config.channels_mlp_dim,
+        dropout=config.dropout,
+        drop_rate=config.drop_rate(i),
+        drop_rescaled=config.stochastic_depth_rescaled,
+        name=f"MixerBlock_{i}",
+        dtype=policy,
+    )
+    return VariedMixerBlock(variation=variation, **options) if variation else MixerBlock(**options)
 
 
 @serializable

@@ -10,9 +10,10 @@ import pytest
 class NumpyMixer:
     """The paper's equations on a dictionary of weights; counts its multiply-adds as it goes."""
 
-    def __init__(self, weights: dict[str, np.ndarray], patch_size: int):
+    def __init__(self, weights: dict[str, np.ndarray], patch_size: int, groups: int = 1):
         self.weights = {name: value.astype(np.float64) for name, value in weights.items()}
         self.patch_size = patch_size
+        self.groups = groups
         self.multiply_adds = 0
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
@@ -21,12 +22,25 @@ class NumpyMixer:
         i = 0
         while f"MixerBlock_{i}/LayerNorm_0/gamma" in self.weights:
             block = f"MixerBlock_{i}"
-            y = self.norm(x, f"{block}/LayerNorm_0").swapaxes(1, 2)
-            x = x + self.mlp(y, f"{block}/token_mixing").swapaxes(1, 2)
+            y = self.mix_tokens(self.norm(x, f"{block}/LayerNorm_0"), f"{block}/token_mixing")
+            x = x + y if x.shape == y.shape else y
             x = x + self.mlp(self.norm(x, f"{block}/LayerNorm_1"), f"{block}/channel_mixing")
             i += 1
         x = self.norm(x, "pre_head_layer_norm").mean(axis=1)
         return self.dense(x, "head") if "head/kernel" in self.weights else x
+
+    def mix_tokens(self, x, name):
+        """Columns of G channels or G views, one below the other, through one MLP or each its own."""
+        if f"{name}/views/kernel" in self.weights:
+            views = self.weights[f"{name}/views/kernel"]
+            parts = [self.product(x, views[:, g :: self.groups]) for g in range(self.groups)]
+        else:
+            parts = [x[:, :, g :: self.groups] for g in range(self.groups)]
+        columns = np.concatenate(parts, axis=1).transpose(2, 0, 1)  # [C/G, N, S·G]
+        untied = self.weights[f"{name}/Dense_0/kernel"].ndim == 3
+        mixed = [self.mlp(y, name, j if untied else ...) for j, y in enumerate(columns)]
+        parts = np.split(np.stack(mixed, axis=-1), self.groups, axis=1)  # G of [N, S', C/G]
+        return np.stack(parts, axis=-1).reshape(*parts[0].shape[:2], -1)  # [N, S', C]
 
     def patches(self, image):
         n, height, width, _ = image.shape
@@ -39,13 +53,14 @@ class NumpyMixer:
         self.multiply_adds += x.size * kernel.shape[1]
         return x @ kernel
 
-    def dense(self, x, name):
-        return self.product(x, self.weights[f"{name}/kernel"]) + self.weights[f"{name}/bias"]
+    def dense(self, x, name, j=...):
+        kernel, bias = self.weights[f"{name}/kernel"][j], self.weights[f"{name}/bias"][j]
+        return self.product(x, kernel) + bias
 
-    def mlp(self, x, name):
-        y = self.dense(x, f"{name}/Dense_0")
+    def mlp(self, x, name, j=...):
+        y = self.dense(x, f"{name}/Dense_0", j)
         y = 0.5 * y * (1 + np.tanh(np.sqrt(2 / np.pi) * (y + 0.044715 * y**3)))
-        return self.dense(y, f"{name}/Dense_1")
+        return self.dense(y, f"{name}/Dense_1", j)
 
     def norm(self, x, name):
         centred = x - x.mean(axis=-1, keepdims=True)
@@ -55,7 +70,7 @@ class NumpyMixer:
 
 @pytest.fixture
 def numpy_mixer():
-    """NumpyMixer(weights by name, patch_size)(pixels) -> logits."""
+    """NumpyMixer(weights by name, patch_size, groups)(pixels) -> logits."""
     return NumpyMixer
 
 
