@@ -6,7 +6,8 @@ from __future__ import annotations
 import pathlib
 
 from tensorflow_data_validation import StatsOptions
-from tfx.components import Evaluator, ExampleValidator, ImportSchemaGen, StatisticsGen, Trainer
+from tfx.components import Evaluator, ExampleValidator, StatisticsGen, Trainer
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
@@ -53,7 +54,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         fingerprint=fingerprints.deduplicator,
     )
     statistics = StatisticsGen(
-        examples=deduplicator.outputs["examples"],
+        examples=deduplicator.outputs["deduplicated_examples"],
         stats_options=StatsOptions(feature_allowlist=list(MEASURED)),
     )
     schema = ImportSchemaGen(schema_file=SCHEMA)
@@ -61,13 +62,13 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     preprocessor = Preprocessor(
-        examples=deduplicator.outputs["examples"],
+        examples=deduplicator.outputs["deduplicated_examples"],
         shorter_side=config.shorter_side,
         fingerprint=fingerprints.preprocessor,
     )
     trainer = Trainer(
         run_fn="mixer_tf.training.run_fn.run_fn",
-        examples=preprocessor.outputs["examples"],
+        examples=preprocessor.outputs["preprocessed_examples"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL]),
         custom_config={
@@ -83,7 +84,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("Resolver")
     evaluator = Evaluator(
-        examples=preprocessor.outputs["examples"],
+        examples=preprocessor.outputs["preprocessed_examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         eval_config=make_eval_config(config.min_accuracy, config.max_accuracy_drop),

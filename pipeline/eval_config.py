@@ -6,7 +6,7 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from mixer_tf import features
-from mixer_tf.training import export
+from mixer_tf.serving import contract
 
 TOP_1 = "accuracy"
 TOP_5 = "top_5_accuracy"
@@ -26,8 +26,8 @@ def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.Eval
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
-                signature_name=export.EXAMPLES_SIGNATURE,
-                prediction_key=export.PROBABILITIES,
+                signature_name=contract.EXAMPLES_SIGNATURE,
+                prediction_key=contract.PROBABILITIES,
                 label_key=features.LABEL,
             )
         ],

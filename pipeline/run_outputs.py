@@ -14,6 +14,12 @@ from tfx.utils import path_utils
 from mixer_tf.datasets.info import DatasetInfo
 from pipeline import eval_config
 
+# The datasets of a run, the most finished first.
+_EXAMPLES = (
+    ("Preprocessor", "preprocessed_examples"),
+    ("Deduplicator", "deduplicated_examples"),
+    ("ImageExampleGen", "examples"),
+)
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
 
 
@@ -37,8 +43,8 @@ class RunOutputs:
 
     def dataset_info(self) -> DatasetInfo | None:
         """What the steps made of the dataset: of the last of them that has run."""
-        for node_id in ("Preprocessor", "Deduplicator", "ImageExampleGen"):
-            uri = self.uri(node_id, "examples")
+        for node_id, key in _EXAMPLES:
+            uri = self.uri(node_id, key)
             if uri:
                 return DatasetInfo.read(uri)
         return None
