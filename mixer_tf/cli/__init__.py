@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `mixer`: one module for each sub-command. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+import click
+
+from mixer_tf.cli.command import verbose_option
+from mixer_tf.cli.doctor import doctor
+from mixer_tf.cli.evaluate import evaluate
+from mixer_tf.cli.models import models
+from mixer_tf.cli.predict import predict
+from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.train import train
+from mixer_tf.version import __version__
+
+
+@click.group(context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="mixer_tf %(version)s")
+@verbose_option
+def main() -> None:
+    """MLP-Mixer, from a folder of images to a served model.
+
+    \b
+    A first model of your own, from a folder with one sub-folder for each class:
+      mixer train --source=folder:pets --output=pets-model
+      mixer evaluate pets-model --source=folder:pets
+      mixer predict pets-model photo.jpg
+
+    `mixer COMMAND --help` has examples. The whole pipeline, which also removes duplicates, validates
+    the data and pushes only models that pass, is `python -m pipeline.local_runner --help`.
+    """
+
+
+for command in (train, evaluate, predict, models, recipes, doctor):
+    main.add_command(command)

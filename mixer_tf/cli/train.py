@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer train`: from a source of images to a model, without TFX."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+
+import click
+
+from mixer_tf.cli.command import Command
+from mixer_tf.cli.tables import counting
+
+SOURCE_HELP = "digits, folder:PATH, csv:PATH, tfrecord:GLOB or tfds:NAME[:CONFIG]."
+
+
+@click.command(cls=Command)
+@click.option("--source", required=True, help=SOURCE_HELP)
+@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets lie.")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    metavar="NAME",
+    help="Model and training; `mixer recipes` lists them. Default: digits for the digits, photos "
+    "for all else.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change one field of the recipe, such as training.epochs=30. May be repeated; `mixer "
+    "recipes NAME` lists the fields.",
+)
+@click.option(
+    "--output",
+    metavar="PATH",
+    help="A new folder for everything that is written. Default: runs/train-NAME.",
+)
+@click.option(
+    "--strategy",
+    default="auto",
+    show_default=True,
+    help="Where to train: auto, default, mirrored, multi_worker, tpu or tpu:NAME.",
+)
+def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
+    """Trains a model on a source of images.
+
+    The best epoch by top-1 on the evaluation split becomes the model, in OUTPUT/serving/1. A
+    training that was stopped goes on when the same command is given again.
+
+    Near-duplicates are not looked for, and nothing is pushed: that is what the pipeline is for.
+
+    \b
+    Examples:
+      mixer train --source=digits
+      mixer train --source=folder:pets --output=pets-model
+      mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
+    """
+    from mixer_tf import recipes
+    from mixer_tf.datasets import sources
+    from mixer_tf.training import standalone
+
+    opened = sources.parse(source, data_dir)
+    recipe = recipes.get(recipe_name or ("digits" if source == "digits" else "photos"))
+    recipe = recipe.override(overrides)
+    root = os.path.expanduser(output or os.path.join("runs", f"train-{_name_of(source)}"))
+    folder = standalone.Output(root)
+    for note in opened.notes:
+        click.echo(f"note: {note}")
+    try:
+        with counting("reading images") as progress:
+            info = standalone.prepare(opened, recipe, folder, progress)
+        _show_data(info, folder)
+        result = standalone.train_source(opened, recipe, root, strategy=strategy)
+    except KeyboardInterrupt:
+        raise click.ClickException("stopped; the same command goes on from there.") from None
+    _show_result(result, folder, source)
+
+
+def _show_data(info, folder) -> None:
+    counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
+    click.echo(f"images   {counts}; {info.num_classes} classes")
+    unusable = folder.count_quarantined()
+    if unusable:
+        click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
+
+
+def _show_result(result, folder, source: str) -> None:
+    for note in result.notes:
+        click.echo(f"note: {note}")
+    if result.accuracy is not None:
+        click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
+    click.echo(f"time     {result.seconds:.0f} s")
+    click.echo(f"model    {folder.model}")
+    commands = [
+        ("mixer", "evaluate", folder.root, f"--source={source}"),
+        ("mixer", "predict", folder.root, "IMAGE"),
+        ("tensorboard", "--logdir", folder.logs),
+    ]
+    click.echo("\nnext:")
+    for program, *arguments in commands:
+        path = os.path.relpath(os.path.join(os.path.dirname(sys.executable), program))
+        click.echo(f"  {shlex.join([path, *arguments])}")
+
+
+def _name_of(spec: str) -> str:
+    """A short name for a source: "folder:/data/My Pets" → "my-pets"."""
+    last = re.split(r"[:/]", spec.rstrip("/*"))[-1]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at the machine and the environment for what this project needs, and says how to get it.
+
+Each check is a function without arguments that yields findings. What is missing must not stop a
+check: it runs where half of the packages are not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+
+_LOCK = pathlib.Path(__file__).parents[1] / "requirements.lock"
+_IN_CHECKOUT = _LOCK.exists()
+_SETUP = "make setup"
+_GIBI = 1 << 30
+_SECONDS = 20
+
+
+class Level(enum.Enum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    NOTE = "note"  # works, but something optional or faster is missing
+    PROBLEM = "problem"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        level: how much it matters.
+        text: what was found.
+        fix: what to do about it, or "".
+    """
+
+    level: Level
+    text: str
+    fix: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Yields the findings of every check, as they come."""
+    for check in CHECKS:
+        yield from check()
+
+
+def check_python() -> Iterator[Finding]:
+    version = platform.python_version()
+    if sys.version_info[:2] == (3, 10):
+        yield Finding(Level.OK, f"Python {version}")
+    else:
+        fix = f"{_SETUP}, then .venv/bin/mixer doctor"
+        yield Finding(Level.PROBLEM, f"Python {version}; the pinned packages need 3.10", fix)
+
+
+def check_packages() -> Iterator[Finding]:
+    """Compares the installed versions with the lock; outside a checkout with setup.py's ranges."""
+    wrong = list(_against_lock() if _IN_CHECKOUT else _against_requirements())
+    where = "requirements.lock" if _IN_CHECKOUT else "what mixer-tf requires"
+    if not wrong:
+        yield Finding(Level.OK, f"packages as in {where}")
+        return
+    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    fix = _SETUP if _IN_CHECKOUT else "pip install --force-reinstall 'mixer-tf'"
+    yield Finding(Level.PROBLEM, f"not as in {where}: {', '.join(wrong[:5])}{more}", fix)
+
+
+def check_extras() -> Iterator[Finding]:
+    """What only some uses need."""
+    extras = {
+        "pipeline": ("tfx", "apache-beam", "tensorflow-datasets", "tensorflow-serving-api"),
+        "plots": ("matplotlib",),
+        "references": ("jax", "flax"),
+        "test": ("pytest", "ruff"),
+    }
+    for extra, packages in extras.items():
+        missing = [name for name in packages if _installed_version(name) is None]
+        if missing:
+            fix = _SETUP if _IN_CHECKOUT else f"pip install 'mixer-tf[{extra}]'"
+            yield Finding(Level.NOTE, f"extra {extra!r} without {', '.join(missing)}", fix)
+        else:
+            yield Finding(Level.OK, f"extra {extra!r}")
+
+
+def check_compiled() -> Iterator[Finding]:
+    """Without compiled modules every process of the pipeline starts 10 s later."""
+    spec = importlib.util.find_spec("tfx")
+    if spec and spec.origin and not os.path.exists(importlib.util.cache_from_source(spec.origin)):
+        fix = f"{sys.executable} -m compileall -q {sysconfig.get_path('purelib')}"
+        yield Finding(Level.NOTE, "packages are not byte-compiled, so that all starts slowly", fix)
+
+
+def check_tensorflow() -> Iterator[Finding]:
+    """Imports TensorFlow, and asks it for its devices."""
+    try:
+        import tensorflow as tf
+    except Exception as error:  # a broken installation may raise anything
+        fix = _SETUP if _IN_CHECKOUT else "pip install 'tensorflow==2.15.1'"
+        yield Finding(Level.PROBLEM, f"TensorFlow does not import: {error}", fix)
+        return
+    yield Finding(Level.OK, f"TensorFlow {tf.__version__}")
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        yield Finding(Level.OK, f"{len(gpus)} GPUs: {', '.join(map(_describe_gpu, gpus))}")
+    elif os.path.exists("/dev/nvidia0"):
+        fix = f"{sys.executable} -m pip install 'tensorflow[and-cuda]==2.15.1', and a driver >= 525"
+        yield Finding(Level.PROBLEM, "an NVIDIA GPU is here, but TensorFlow does not see it", fix)
+    else:
+        yield Finding(Level.OK, f"no GPU; trains on {os.cpu_count()} CPU cores")
+
+
+def _describe_gpu(gpu) -> str:
+    import tensorflow as tf
+
+    return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+
+
+def check_tpu() -> Iterator[Finding]:
+    name = os.environ.get("TPU_NAME")
+    device = next((path for path in ("/dev/accel0", "/dev/vfio/0") if os.path.exists(path)), None)
+    if device and not importlib.util.find_spec("libtpu"):
+        fix = "take a TPU VM with the image tpu-vm-tf-2.15.1, or install its libtpu"
+        yield Finding(Level.NOTE, f"a TPU may be here ({device}), but libtpu is not", fix)
+    elif name or device:
+        yield Finding(Level.OK, f"TPU {name or device}; train with --strategy=tpu")
+
+
+def check_cpu() -> Iterator[Finding]:
+    """The TensorFlow wheel needs AVX, and is slow without AVX2 and FMA."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        fix = "use an x86-64 machine or container; requirements.lock is made for Linux x86-64"
+        yield Finding(Level.NOTE, f"the processor is {platform.machine()}", fix)
+        return
+    with contextlib.suppress(OSError):
+        flags = set(re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)[1].split())
+        if "avx" not in flags:
+            fix = "use a newer machine, or let the virtual machine pass the host's CPU flags"
+            yield Finding(Level.PROBLEM, "the processor has no AVX, which TensorFlow needs", fix)
+            return
+        known = [flag for flag in ("avx", "avx2", "fma", "avx512f", "amx_bf16") if flag in flags]
+        yield Finding(Level.OK, f"processor with {', '.join(known)}")
+
+
+def check_memory() -> Iterator[Finding]:
+    with contextlib.suppress(OSError):
+        available = int(re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))[1]) << 10
+        text = f"{available / _GIBI:.1f} GB of memory free"
+        if available < 4 * _GIBI:
+            fix = "close other programs; the pipeline needs about 4 GB"
+            yield Finding(Level.NOTE, text, fix)
+        else:
+            yield Finding(Level.OK, text)
+
+
+def check_disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(os.getcwd()).free
+    text = f"{free / _GIBI:.1f} GB of disk free here"
+    if free < 5 * _GIBI:
+        fix = "make room, or write elsewhere with --root (pipeline) or --output (mixer train)"
+        yield Finding(Level.NOTE, text, fix)
+    else:
+        yield Finding(Level.OK, text)
+
+
+def check_docker() -> Iterator[Finding]:
+    """Only TensorFlow Serving, images for a cluster, and TFX's InfraValidator need it."""
+    needed = "only needed for TensorFlow Serving and for clusters"
+    if not shutil.which("docker"):
+        fix = "https://docs.docker.com/engine/install"
+        yield Finding(Level.NOTE, f"no Docker; {needed}", fix)
+        return
+    try:
+        done = subprocess.run(
+            ["docker", "version", "--format", "{{.Server.Version}}"],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        done = subprocess.CompletedProcess([], 1, "", str(error))
+    if done.returncode == 0:
+        yield Finding(Level.OK, f"Docker {done.stdout.strip()}")
+        return
+    fix = "start it (systemctl start docker), and add yourself to the group docker"
+    yield Finding(Level.NOTE, f"Docker is installed but does not answer; {needed}", fix)
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_python,
+    check_packages,
+    check_extras,
+    check_compiled,
+    check_cpu,
+    check_tensorflow,
+    check_tpu,
+    check_memory,
+    check_disk,
+    check_docker,
+)
+
+
+def _against_lock() -> Iterator[str]:
+    """Yields "name 1.0 instead of 1.1" for each package that is not as in the lock."""
+    for name, version in re.findall(r"^([\w.-]+)==([^\s\\;]+)", _read(_LOCK), re.MULTILINE):
+        installed = _installed_version(name)
+        if installed != version:
+            yield f"{name} {installed or 'missing'} instead of {version}"
+
+
+def _against_requirements() -> Iterator[str]:
+    """Yields the same for the ranges of `mixer-tf` itself, without its extras."""
+    from packaging.requirements import Requirement
+
+    for text in importlib.metadata.requires("mixer-tf") or ():
+        requirement = Requirement(text)
+        installed = _installed_version(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        if installed is None or not requirement.specifier.contains(installed):
+            yield f"{requirement.name} {installed or 'missing'} instead of {requirement.specifier}"
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _read(path) -> str:
+    return pathlib.Path(path).read_text(encoding="utf-8")
