@@ -30,12 +30,15 @@ _FROM_MODELS = (
     "create_model",
     "list_models",
 )
-__all__ = ["__version__", *_FROM_MODELS]
+_FROM_CHECKPOINTS = ("load_weights", "save_npz", "upscale")
+__all__ = ["__version__", *_FROM_MODELS, *_FROM_CHECKPOINTS]
 
 
 def __getattr__(name: str):
     if name in _FROM_MODELS:
         return getattr(importlib.import_module("mixer_tf.models"), name)
+    if name in _FROM_CHECKPOINTS:
+        return getattr(importlib.import_module("mixer_tf.checkpoints"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

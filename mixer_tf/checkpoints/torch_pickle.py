@@ -55,8 +55,8 @@ class _Tensor(NamedTuple):
     @classmethod
     def rebuild(cls, storage, offset, shape, strides, *unused) -> _Tensor:
         """Stands in for torch._utils._rebuild_tensor_v2; gradients and hooks are left out."""
-        whole = [offset, *shape, *strides]
-        if not isinstance(storage, _Storage) or any(type(n) is not int or n < 0 for n in whole):
+        are_whole = all(type(n) is int and n >= 0 for n in (offset, *shape, *strides))
+        if not (isinstance(storage, _Storage) and are_whole and len(shape) == len(strides)):
             raise ValueError("a tensor is not a view of a storage")
         return cls(storage, offset, tuple(shape), tuple(strides))
 

@@ -94,7 +94,10 @@ def timm_arrays(authors_arrays):
             for n in (0, 1):
                 found[f"blocks.{i}.norm{n + 1}.weight"] = ours[f"{block}/LayerNorm_{n}/scale"]
                 found[f"blocks.{i}.norm{n + 1}.bias"] = ours[f"{block}/LayerNorm_{n}/bias"]
-                for mlp, mixing in (("mlp_tokens", "token_mixing"), ("mlp_channels", "channel_mixing")):
+                for mlp, mixing in (
+                    ("mlp_tokens", "token_mixing"),
+                    ("mlp_channels", "channel_mixing"),
+                ):
                     dense = f"{block}/{mixing}/Dense_{n}"
                     found[f"blocks.{i}.{mlp}.fc{n + 1}.weight"] = ours[f"{dense}/kernel"].T
                     found[f"blocks.{i}.{mlp}.fc{n + 1}.bias"] = ours[f"{dense}/bias"]

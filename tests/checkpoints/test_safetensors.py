@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+import pathlib
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mixer_tf.checkpoints.safetensors import open_safetensors, write_safetensors
+from mixer_tf.checkpoints.stored import StoredArrays
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
+
+
+def test_a_file_of_torch_is_read_as_its_library_reads_it():
+    expected = load_file(GOLDEN / "mixer.safetensors")
+    with open_safetensors(str(GOLDEN / "mixer.safetensors")) as opened:
+        assert opened.shapes == {name: array.shape for name, array in expected.items()}
+        for name, array in expected.items():
+            np.testing.assert_array_equal(opened.read(name), array)
+
+
+def test_bfloat16_is_read_as_float32(tmp_path):
+    exact = np.random.default_rng(0).normal(size=(3, 4)).astype(ml_dtypes.bfloat16)
+    save_file({"x": exact}, tmp_path / "a.safetensors")
+    with open_safetensors(str(tmp_path / "a.safetensors")) as opened:
+        assert opened.read("x").dtype == np.float32
+        np.testing.assert_array_equal(opened.read("x"), exact.astype(np.float32))
+
+
+def test_what_is_written_the_library_reads(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "head.weight": rng.normal(size=(3, 5)).astype(np.float32).T,  # not contiguous
+        "head.bias": np.float32(rng.normal(size=5)),
+        "none": np.zeros((0, 2), np.float32),
+        "step": np.array(7.0, np.float32),
+    }
+    stored = StoredArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
+    write_safetensors(stored, str(tmp_path / "a.safetensors"))
+    found = load_file(tmp_path / "a.safetensors")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], array)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_file_cut_short_is_one_clear_error(tmp_path, share):
+    content = (GOLDEN / "mixer.safetensors").read_bytes()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"{path} is damaged or cut short"):
+        with open_safetensors(str(path)):
+            pass

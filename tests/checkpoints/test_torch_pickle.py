@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Against files of torch itself (tests/golden/timm), and against what an attacker would write."""
+
+import collections
+import os
+import pathlib
+import pickle
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from mixer_tf.checkpoints.torch_pickle import open_torch
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
+
+
+@pytest.mark.parametrize("container", ["zip", "sequence"])
+def test_both_containers_of_torch_hold_what_safetensors_holds(container):
+    expected = load_file(GOLDEN / "mixer.safetensors")
+    with open_torch(str(GOLDEN / f"mixer_{container}.pth")) as opened:
+        assert opened.shapes == {name: array.shape for name, array in expected.items()}
+        for name, array in expected.items():
+            assert opened.read(name).dtype == np.float32
+            np.testing.assert_array_equal(opened.read(name), array)
+
+
+def test_bfloat16_in_a_training_state_is_read_as_float32():
+    with open_torch(str(GOLDEN / "mixer_bfloat16.pth")) as opened:
+        for name, array in load_file(GOLDEN / "mixer.safetensors").items():
+            assert opened.read(name).dtype == np.float32
+            np.testing.assert_allclose(opened.read(name), array, rtol=2**-8)
+
+
+def test_a_whole_module_is_refused_by_the_name_of_its_class():
+    with pytest.raises(ValueError) as raised, open_torch(str(GOLDEN / "mixer_whole_module.pth")):
+        pass
+    assert "names timm.models.mlp_mixer.MlpMixer" in str(raised.value)
+    assert "safetensors.torch.save_file" in str(raised.value)
+
+
+class Tensor:
+    """Pickles as torch's tensors do, whatever its numbers say."""
+
+    def __init__(self, numbers, offset, shape, strides):
+        self.numbers, self.offset, self.shape, self.strides = numbers, offset, shape, strides
+
+
+@pytest.fixture
+def write_torch(tmp_path, monkeypatch):
+    """write_torch(object, dtype="FloatStorage") -> path of a zip as torch.save writes it."""
+    modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def declare(kind, name, module):
+        kind.__module__, kind.__qualname__, kind.__name__ = module, name, name
+        setattr(modules[module], name, kind)
+        return kind
+
+    rebuild = declare(lambda *args: None, "_rebuild_tensor_v2", "torch._utils")
+
+    class Storage:
+        def __init__(self, numbers):
+            self.numbers = numbers
+
+    def write(content, dtype="FloatStorage"):
+        storage_class = declare(type(dtype, (), {}), dtype, "torch")
+        storages = []
+
+        class Pickler(pickle.Pickler):
+            def persistent_id(self, value):
+                if not isinstance(value, Storage):
+                    return None
+                storages.append(value.numbers)
+                key = str(len(storages) - 1)
+                return ("storage", storage_class, key, "cpu", value.numbers.size)
+
+            def reducer_override(self, value):
+                if not isinstance(value, Tensor):
+                    return NotImplemented
+                view = (value.offset, value.shape, value.strides)
+                hooks = collections.OrderedDict()
+                return rebuild, (Storage(value.numbers), *view, False, hooks)
+
+        path = tmp_path / "file.pth"
+        with zipfile.ZipFile(path, "w") as archive:
+            with archive.open("archive/data.pkl", "w") as file:
+                Pickler(file, protocol=2).dump(content)
+            for key, numbers in enumerate(storages):
+                archive.writestr(f"archive/data/{key}", numbers.tobytes())
+        return str(path)
+
+    return write
+
+
+NUMBERS = np.arange(12, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "view, expected",
+    [
+        ((0, (3, 4), (4, 1)), NUMBERS.reshape(3, 4)),
+        ((0, (4, 3), (1, 4)), NUMBERS.reshape(3, 4).T),
+        ((5, (2, 2), (4, 1)), np.array([[5, 6], [9, 10]])),
+        ((11, (), ()), np.array(11)),
+        ((3, (5,), (0,)), np.full(5, 3)),
+        ((12, (0, 7), (7, 1)), np.zeros((0, 7))),
+    ],
+)
+def test_a_tensor_may_be_any_view_within_its_storage(write_torch, view, expected):
+    with open_torch(write_torch({"x": Tensor(NUMBERS, *view)})) as opened:
+        assert opened.shapes == {"x": expected.shape}
+        np.testing.assert_array_equal(opened.read("x"), expected)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        (1, (3, 4), (4, 1)),
+        (0, (3, 4), (5, 1)),
+        (-1, (4,), (1,)),
+        (0, (4,), (-1,)),
+        (0, (3, 4), (4,)),
+        (0, (1 << 62, 4), (1, 1)),
+        (0.0, (4,), (1,)),
+        (0, (True,), (1,)),
+    ],
+)
+def test_a_tensor_that_reaches_out_of_its_storage_is_refused(write_torch, view):
+    path = write_torch({"x": Tensor(NUMBERS, *view)})
+    with pytest.raises(ValueError, match="must be a state dict of torch.save; a tensor"):
+        with open_torch(path) as opened:
+            opened.read("x")
+
+
+@pytest.mark.parametrize(
+    "dtype, numbers",
+    [("HalfStorage", NUMBERS.astype("f2")), ("LongStorage", NUMBERS.astype("i8"))],
+)
+def test_numbers_of_other_types(write_torch, dtype, numbers):
+    with open_torch(write_torch({"x": Tensor(numbers, 0, (12,), (1,))}, dtype)) as opened:
+        assert opened.read("x").dtype == numbers.dtype
+        np.testing.assert_array_equal(opened.read("x"), numbers)
+
+
+class Call:
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+ATTACKS = {
+    "os.system": lambda mark: Call(os.system, f"touch {mark}"),
+    "eval": lambda mark: Call(eval, f"open({mark!r}, 'w')"),
+    "open": lambda mark: Call(open, mark, "w"),
+    "getattr": lambda mark: Call(getattr, Call(__import__, "os"), "system"),
+    "path": lambda mark: pathlib.Path(mark),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("place", ["value", "key", "metadata", "alone"])
+def test_no_file_runs_anything(write_torch, tmp_path, attack, place):
+    mark = str(tmp_path / "executed")
+    bomb = ATTACKS[attack](mark)
+    metadata = collections.OrderedDict(x=Tensor(NUMBERS, 0, (12,), (1,)))
+    metadata._metadata = bomb
+    content = {"value": {"x": bomb}, "key": {bomb: 1}, "metadata": metadata, "alone": bomb}[place]
+    with pytest.raises(ValueError, match="Nothing of the file was run"):
+        with open_torch(write_torch(content)):
+            pass
+    assert not os.path.exists(mark)
+
+
+def test_the_older_container_runs_nothing_either(tmp_path):
+    mark = str(tmp_path / "executed")
+    content = (GOLDEN / "mixer_sequence.pth").read_bytes()
+    for position in (0, len(pickle.dumps(0x1950A86A20F9469CFC6C, 2))):
+        path = tmp_path / "file.pth"
+        bomb = pickle.dumps(Call(os.system, f"touch {mark}"), 2)
+        path.write_bytes(content[:position] + bomb + content[position:])
+        with pytest.raises(ValueError, match="it names posix.system"):
+            with open_torch(str(path)):
+                pass
+    assert not os.path.exists(mark)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"x": 3}, {"state_dict": {"x": "y"}}, "text"])
+def test_what_is_no_dictionary_of_tensors_is_refused(write_torch, content):
+    with pytest.raises(ValueError, match="it is not a dictionary of tensors"):
+        with open_torch(write_torch(content)):
+            pass
+
+
+@pytest.mark.parametrize("container", ["zip", "sequence"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_file_cut_short_is_one_clear_error(tmp_path, container, share):
+    content = (GOLDEN / f"mixer_{container}.pth").read_bytes()
+    path = tmp_path / "file.pth"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"{path} must be a state dict"):
+        with open_torch(str(path)) as opened:
+            for name in opened.shapes:
+                opened.read(name)
