@@ -147,3 +147,21 @@ def unusable_folder(tmp_path_factory) -> pathlib.Path:
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"" if index % 3 else b"no image")
     return path
+
+
+@pytest.fixture(name="make_pixels")
+def make_pixels_fixture():
+    """The function `make_pixels(seed, height, width)`."""
+    return make_pixels
+
+
+@pytest.fixture(name="encode")
+def encode_fixture():
+    """The function `encode(image, image_format, **options)`."""
+    return encode
+
+
+@pytest.fixture(name="write_image_folder")
+def write_image_folder_fixture():
+    """The function `write_image_folder(path, classes, per_class)`."""
+    return write_image_folder

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 # The tag lies at the head of the file, before any pixels.
 _HEAD_BYTES = 1 << 18
+# Far more than any file has; a hostile one cannot make a server walk for long.
+_MAX_SEGMENTS = 64
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4
 
@@ -65,6 +67,7 @@ def _find_in_jpeg(head: tf.Tensor) -> tf.Tensor:
         lambda at: is_application_segment(at) & ~is_exif(at),
         lambda at: (next_segment(at),),
         (tf.constant(2, tf.int64),),
+        maximum_iterations=_MAX_SEGMENTS,
     )[0]
     return tf.where(is_exif(at), at + 10, 0)
 
@@ -80,6 +83,7 @@ def _find_in_png(head: tf.Tensor) -> tf.Tensor:
         is_before_pixels,
         lambda at: (at + 12 + _integer(head, at, 4),),
         (tf.constant(8, tf.int64),),
+        maximum_iterations=_MAX_SEGMENTS,
     )[0]
     return tf.where(_matches(head, at + 4, b"eXIf"), at + 8, 0)
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixer_tf import images
+
+
+def pixels_of(encoded: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF"])
+def test_what_tensorflow_reads_stays_as_it_is(make_pixels, encode, image_format):
+    encoded = encode(make_pixels(0), image_format)
+    assert images.make_decodable(encoded) is encoded
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "TIFF", "BMP", "AVIF", "PPM", "JPEG2000"])
+def test_others_become_png_of_the_same_pixels(make_pixels, encode, image_format):
+    encoded = encode(make_pixels(0), image_format)
+    converted = images.make_decodable(encoded)
+    assert images.inspect(converted).format == "PNG"
+    np.testing.assert_array_equal(pixels_of(converted), pixels_of(encoded))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
+def test_every_mode_of_tiff_becomes_rgb(make_pixels, encode, mode):
+    encoded = encode(Image.fromarray(make_pixels(0)).convert(mode), "TIFF")
+    converted = images.make_decodable(encoded)
+    assert Image.open(io.BytesIO(converted)).mode == "RGB"
+    np.testing.assert_array_equal(pixels_of(converted), pixels_of(encoded))
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "TIFF"])
+def test_converted_images_are_upright(make_pixels, encode, image_format):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    encoded = encode(make_pixels(0, 20, 30), image_format, lossless=True, exif=exif)
+    converted = images.make_decodable(encoded)
+    assert (images.inspect(converted).width, images.inspect(converted).height) == (20, 30)
+    np.testing.assert_array_equal(pixels_of(converted), np.rot90(make_pixels(0, 20, 30), -1))
+
+
+def test_16_bit_tiff_keeps_the_high_byte(encode):
+    deep = np.random.default_rng(0).integers(0, 2**16, (9, 7), dtype=np.uint16)
+    converted = images.make_decodable(encode(Image.fromarray(deep), "TIFF"))
+    np.testing.assert_array_equal(pixels_of(converted)[..., 0], deep >> 8)
+
+
+def test_32_bit_pixels_are_refused(encode):
+    encoded = encode(Image.fromarray(np.ones((9, 7), np.float32)), "TIFF")
+    with pytest.raises(images.UnusableImageError, match="32-bit pixels; 8 or 16 bits"):
+        images.make_decodable(encoded)
+
+
+def test_a_truncated_webp_is_refused(make_pixels, encode):
+    encoded = encode(make_pixels(0, 64, 64), "WEBP", lossless=True)
+    with pytest.raises(images.UnusableImageError, match="damaged WEBP"):
+        images.make_decodable(encoded[: len(encoded) // 2])

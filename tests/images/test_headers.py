@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
+import tracemalloc
+
+import pytest
+from PIL import Image
+
+from mixer_tf import images
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF"])
+def test_header_tells_format_and_size(make_pixels, encode, image_format):
+    encoded = encode(make_pixels(0, height=20, width=30), image_format)
+    assert images.inspect(encoded) == images.Header(image_format, width=30, height=20)
+
+
+def test_a_photograph_with_a_second_picture_inside_is_a_jpeg(make_pixels, encode):
+    second = Image.fromarray(make_pixels(1))
+    encoded = encode(make_pixels(0), "MPO", save_all=True, append_images=[second])
+    assert images.inspect(encoded).format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason"),
+    [
+        (b"", "empty file"),
+        (b"hello world", "not an image: starts with 'hello world'"),
+        (b"\x00\x01\xff", "not an image: starts with"),
+        (b"\xff\xd8\xff", "damaged JPEG: its header cannot be read"),
+        (b"\x89PNG\r\n\x1a\n", "damaged PNG: its header cannot be read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    ],
+)
+def test_what_is_no_image_is_named(encoded, reason):
+    with pytest.raises(images.UnusableImageError, match=f"^{reason}"):
+        images.inspect(encoded)
+
+
+def test_every_cut_of_an_image_is_a_header_or_a_reason(make_pixels, encode):
+    for image_format in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"):
+        encoded = encode(make_pixels(0), image_format)
+        for length in range(len(encoded)):
+            try:
+                assert images.inspect(encoded[:length]).width == 16
+            except images.UnusableImageError as error:
+                assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "reason"),
+    [
+        (1, 1, "1x1 pixels: the shorter side must be at least 4"),
+        (3, 90, "3x90 pixels: the shorter side must be at least 4"),
+        (11_000, 10_000, "11000x10000 pixels: more than 100,000,000"),
+        (20_000, 20_000, "more than 100,000,000 pixels"),
+    ],
+)
+def test_absurd_sizes_are_refused(encode, width, height, reason):
+    encoded = encode(Image.new("1", (width, height)), "PNG")
+    with pytest.raises(images.UnusableImageError, match=reason):
+        images.inspect(encoded)
+
+
+def test_a_decompression_bomb_costs_nothing(bad_folder):
+    encoded = (bad_folder.path / "dog/bomb.png").read_bytes()
+    assert len(encoded) < 100_000
+    tracemalloc.start()
+    with pytest.raises(images.UnusableImageError):
+        images.inspect(encoded)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+
+
+def test_inspecting_needs_no_tensorflow():
+    code = (
+        "import sys; from mixer_tf import images; assert 'PIL' not in sys.modules\n"
+        "images.inspect, images.make_decodable; assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_name_lists_what_there_is():
+    with pytest.raises(AttributeError, match="resize_crop"):
+        _ = images.read
