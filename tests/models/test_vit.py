@@ -162,9 +162,13 @@ def _flax_params(weights, num_heads) -> dict:
     """Weights by Keras name as Flax's tree, attention with its axis of heads."""
     tree = {}
     for name, value in weights.items():
-        name = name.replace("MlpBlock_3/", "").replace("MultiHeadDotProductAttention_1", "attention")
+        name = name.replace("MlpBlock_3/", "").replace(
+            "MultiHeadDotProductAttention_1", "attention"
+        )
         name = name.replace("gamma", "scale").replace("beta", "bias")
-        *modules, leaf = name.removeprefix("class_token/").removeprefix("posembed_input/").split("/")
+        *modules, leaf = (
+            name.removeprefix("class_token/").removeprefix("posembed_input/").split("/")
+        )
         if modules[-1:] == ["out"] and leaf == "kernel":
             value = value.reshape(num_heads, -1, value.shape[-1])
         elif "attention" in modules and modules[-1] != "out":
@@ -249,21 +253,26 @@ def test_dropout_and_stochastic_depth_act_in_training_only(pixels, randomize):
         assert difference(model(pixels, training=True), plain(pixels).numpy()) > 1e-3
 
 
-@pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_training_moves_every_weight_and_lowers_the_loss(pixels, randomize, dtype, jit_compile):
+@pytest.mark.parametrize("dtype, jit_compile", [(None, False), ("mixed_bfloat16", True)])
+def test_training_moves_every_weight_and_lowers_the_loss(pixels, dtype, jit_compile):
     keras.utils.set_random_seed(0)
-    fields = dict(representation_size=6, dropout=0.1, attention_dropout=0.1, stochastic_depth=0.1)
-    model = randomize(VisionTransformer(**TINY, **fields, dtype=dtype))
+    fields = {**TINY, "num_blocks": 2, "stochastic_depth": 0.1, "attention_dropout": 0.1}
+    model = VisionTransformer(**fields, dropout=0.05, dtype=dtype)
     model.compile(
         keras.optimizers.Adam(0.02),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )
     before = model.get_weights()
-    losses = model.fit(pixels, np.array([0, 1, 2]), epochs=20, verbose=0).history["loss"]
+    losses = model.fit(pixels, np.array([0, 1, 2]), epochs=40, verbose=0).history["loss"]
     assert np.mean(losses[-3:]) < losses[0] / 2
-    assert all((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
+    unmoved = [
+        weight.name
+        for weight, old in zip(model.weights, before, strict=True)
+        if np.array_equal(weight, old)
+    ]
+    # The softmax over keys does not see a bias that all keys share: its gradient is noise, or 0.
+    assert [name for name in unmoved if not name.endswith("/key/bias:0")] == []
 
 
 @pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])

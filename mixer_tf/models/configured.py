@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ConfiguredModel: what the reference models share, a functional Keras model made from a config."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tensorflow import keras
+
+
+class ConfiguredModel(keras.Model):
+    """A functional Keras model that a validated configuration describes completely.
+
+    A subclass gives `config_class`, a dataclass with `image_size`, and `assemble`, which applies
+    its layers to symbolic pixels and returns every intermediate by name, in order, the output
+    last.
+
+    Args:
+        name: name of the model; None for the name of the class.
+        dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; None for the global one.
+        **fields: the fields of `config_class`.
+
+    Attributes:
+        config: the configuration.
+    """
+
+    config_class: type
+
+    @staticmethod
+    def assemble(pixels, config, policy) -> dict[str, object]:
+        """Returns {name of the intermediate: symbolic tensor}; the output is the last."""
+        raise NotImplementedError
+
+    def __init__(self, *, name: str | None = None, dtype=None, **fields):
+        config = self.config_class(**fields)
+        policy = keras.layers.Layer(dtype=dtype).dtype_policy  # resolves None and names
+        pixels = keras.Input((*config.image_size, 3), name="pixels")
+        tensors = self.assemble(pixels, config, policy)
+        *_, output = tensors.values()
+        super().__init__(pixels, output, name=name)
+        self.config = config
+        self._layer_names = {key: tensor.node.layer.name for key, tensor in tensors.items()}
+        self._set_dtype_policy(dtype)  # so that `compile` scales the loss for float16
+
+    def intermediates(self, *names: str) -> keras.Model:
+        """Returns a model with the same weights that maps pixels to {name: tensor}.
+
+        Args:
+            *names: some of the intermediates that the class lists; none for all of them.
+
+        Raises:
+            ValueError: there is no intermediate of that name.
+        """
+        layers = self._layer_names
+        for name in names:
+            if name not in layers:
+                raise ValueError(
+                    f"an intermediate must be one of {', '.join(layers)}; got {name!r}."
+                )
+        outputs = {name: self.get_layer(layers[name]).output for name in names or layers}
+        return keras.Model(self.inputs, outputs, name=f"{self.name}_intermediates")
+
+    def get_config(self):
+        fields = dataclasses.asdict(self.config)
+        return {"name": self.name, "dtype": self.dtype_policy.name, **fields}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ViTConfig: every choice that makes one Vision Transformer, and what it costs. No TensorFlow.
+
+ViT (arXiv:2010.11929) is the reference that the Mixer paper compares itself with (Tables 2, 3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from mixer_tf.models.config import (
+    _check_patches,
+    _check_rate,
+    _check_whole_number,
+    _height_and_width,
+)
+
+# ViT paper, Table 1; Ti and S: arXiv:2106.10270, Table 2.
+SIZES = {
+    "ti": dict(num_blocks=12, hidden_dim=192, channels_mlp_dim=768),
+    "s": dict(num_blocks=12, hidden_dim=384, channels_mlp_dim=1536),
+    "b": dict(num_blocks=12, hidden_dim=768, channels_mlp_dim=3072),
+    "l": dict(num_blocks=24, hidden_dim=1024, channels_mlp_dim=4096),
+    "h": dict(num_blocks=32, hidden_dim=1280, channels_mlp_dim=5120, num_heads=16),
+}
+NAMES = ("vit_s32", "vit_s16", "vit_b32", "vit_b16", "vit_l32", "vit_l16", "vit_h14")
+EXPLICIT = "vit"  # the name of a model whose dimensions are all given by hand
+DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "channels_mlp_dim")
+
+CLASSIFIERS = ("token", "gap")
+_CHANNELS_PER_HEAD = 64  # of every size but H
+_SIZE_AND_PATCH = re.compile(r"vit[_-](ti|s|b|l|h)[_/-]?([1-9]\d*)", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class ViTConfig:
+    """The shape of one Vision Transformer and how it is regularised.
+
+    Fields that a Mixer has too bear the same name as in `MixerConfig`.
+
+    Attributes:
+        image_size: (height, width) in pixels; one number makes a square.
+        patch_size: P, the side of a square patch in pixels; it divides both sides of the image.
+        num_blocks: the number of encoder blocks.
+        hidden_dim: D, the channels of a token.
+        channels_mlp_dim: the hidden width of a block's MLP.
+        num_heads: attention heads, a divisor of hidden_dim; None for one per 64 channels.
+        num_classes: outputs of the head; 0 leaves the head away and gives the pre-logits.
+        classifier: "token" reads a class token, "gap" takes the mean over all tokens and has no
+            class token.
+        representation_size: width of a Dense layer with tanh before the head, as in the ImageNet-
+            21k checkpoints of the ViT paper; None for no such layer.
+        dropout: rate in [0, 1) after the position embedding, after attention, and after both
+            Dense layers of every MLP.
+        attention_dropout: rate in [0, 1) on the attention weights.
+        stochastic_depth: s in [0, 1); block i of 0 … L-1 is dropped with probability i/(L-1)·s.
+        stochastic_depth_rescaled: divide a kept branch by its probability of being kept.
+        head_bias_init: value of every bias of a new head.
+    """
+
+    image_size: int | tuple[int, int]
+    patch_size: int
+    num_blocks: int
+    hidden_dim: int
+    channels_mlp_dim: int
+    num_heads: int | None = None
+    num_classes: int = 1000
+    classifier: str = "token"
+    representation_size: int | None = None
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    stochastic_depth_rescaled: bool = False
+    head_bias_init: float = 0.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "image_size", _height_and_width(self.image_size))
+        for field in DIMENSIONS:
+            _check_whole_number(field, getattr(self, field), at_least=1)
+        _check_whole_number("num_classes", self.num_classes, at_least=0)
+        if self.representation_size is not None:
+            _check_whole_number("representation_size", self.representation_size, at_least=1)
+        for field in ("dropout", "attention_dropout", "stochastic_depth"):
+            _check_rate(field, getattr(self, field))
+        _check_patches(self.patch_size, self.image_size)
+        object.__setattr__(self, "num_heads", _checked_heads(self.num_heads, self.hidden_dim))
+        if self.classifier not in CLASSIFIERS:
+            raise ValueError(
+                f"classifier must be one of {', '.join(CLASSIFIERS)}; got {self.classifier!r}."
+            )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        height, width = self.image_size
+        return height // self.patch_size, width // self.patch_size
+
+    @property
+    def num_tokens(self) -> int:
+        """What the encoder sees: the patches and, where there is one, the class token."""
+        rows, columns = self.grid
+        return rows * columns + (self.classifier == "token")
+
+    def drop_rate(self, block: int) -> float:
+        """How probably block number `block` is dropped: 0 for the first, s for the last."""
+        return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
+
+
+def parse(name: str) -> tuple[str, dict[str, int]] | None:
+    """Returns the canonical name and the dimensions of "vit_b16" in any spelling ("ViT-B/16").
+
+    None where it is not the name of a ViT. Every size takes any patch size.
+    """
+    if name == EXPLICIT:
+        return name, {}
+    match = _SIZE_AND_PATCH.fullmatch(name)
+    if not match:
+        return None
+    size, patch = match[1].lower(), int(match[2])
+    return f"vit_{size}{patch}", {"patch_size": patch, **SIZES[size]}
+
+
+def count_parameters(config: ViTConfig) -> int:
+    """Returns the number of trainable weights; with the head, where there are classes."""
+    width = config.hidden_dim
+    block = (
+        2 * _layer_norm(width)
+        + 4 * _dense(width, width)
+        + _dense(width, config.channels_mlp_dim)
+        + _dense(config.channels_mlp_dim, width)
+    )
+    return (
+        _dense(3 * config.patch_size**2, width)
+        + (width if config.classifier == "token" else 0)
+        + config.num_tokens * width  # position embeddings
+        + config.num_blocks * block
+        + _layer_norm(width)
+        + (_dense(width, config.representation_size) if config.representation_size else 0)
+        + (_dense(_features(config), config.num_classes) if config.num_classes else 0)
+    )
+
+
+def count_multiply_adds(config: ViTConfig) -> int:
+    """Returns the multiply-adds of one image's forward pass: matrix products only.
+
+    Attention's two products of tokens with tokens are among them.
+    """
+    rows, columns = config.grid
+    tokens, width = config.num_tokens, config.hidden_dim
+    stem = rows * columns * 3 * config.patch_size**2 * width
+    attention = 4 * tokens * width**2 + 2 * tokens**2 * width
+    mlp = 2 * tokens * width * config.channels_mlp_dim
+    representation = width * (config.representation_size or 0)
+    head = _features(config) * config.num_classes
+    return stem + config.num_blocks * (attention + mlp) + representation + head
+
+
+def _features(config: ViTConfig) -> int:
+    return config.representation_size or config.hidden_dim
+
+
+def _dense(inputs: int, outputs: int) -> int:
+    return inputs * outputs + outputs
+
+
+def _layer_norm(channels: int) -> int:
+    return 2 * channels
+
+
+def _checked_heads(num_heads: int | None, hidden_dim: int) -> int:
+    if num_heads is None:
+        num_heads = max(hidden_dim // _CHANNELS_PER_HEAD, 1)
+    _check_whole_number("num_heads", num_heads, at_least=1)
+    if hidden_dim % num_heads:
+        divisors = [heads for heads in range(1, hidden_dim + 1) if hidden_dim % heads == 0]
+        nearest = min(divisors, key=lambda heads: abs(heads - num_heads))
+        raise ValueError(
+            f"num_heads must divide hidden_dim; got num_heads={num_heads}, "
+            f"hidden_dim={hidden_dim}. Use num_heads={nearest}."
+        )
+    return num_heads
