@@ -11,6 +11,7 @@ from mixer_tf.serving import contract
 TOP_1 = "accuracy"
 TOP_5 = "top_5_accuracy"
 CROSS_ENTROPY = "cross_entropy"
+EXAMPLE_COUNT = "example_count"
 
 
 def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.EvalConfig:
@@ -35,7 +36,7 @@ def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.Eval
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(class_name="ExampleCount"),
+                    _metric("ExampleCount", EXAMPLE_COUNT),
                     _metric("SparseCategoricalCrossentropy", CROSS_ENTROPY),
                     _metric("SparseTopKCategoricalAccuracy", TOP_5, '"k": 5'),
                     _gated_top_1(min_accuracy, max_accuracy_drop),
