@@ -55,9 +55,11 @@ def test_python_objects_are_refused_and_not_unpickled(tmp_path):
             return (open, (str(tmp_path / "exploded"), "w"))
 
     np.savez(tmp_path / "a.npz", **{"head/bias": np.array([Bomb()], dtype=object)})
-    with pytest.raises(ValueError, match="every array must hold numbers; head/bias is"):
-        with open_npz(str(tmp_path / "a.npz")):
-            pass
+    with (
+        pytest.raises(ValueError, match="every array must hold numbers; head/bias is"),
+        open_npz(str(tmp_path / "a.npz")),
+    ):
+        pass
     assert not (tmp_path / "exploded").exists()
     pickle.loads(pickle.dumps(Bomb()))  # what it would have done
     assert (tmp_path / "exploded").exists()

@@ -51,6 +51,8 @@ def test_a_file_cut_short_is_one_clear_error(tmp_path, share):
     content = (GOLDEN / "mixer.safetensors").read_bytes()
     path = tmp_path / "a.safetensors"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=f"{path} is damaged or cut short"):
-        with open_safetensors(str(path)):
-            pass
+    with (
+        pytest.raises(ValueError, match=f"{path} is damaged or cut short"),
+        open_safetensors(str(path)),
+    ):
+        pass

@@ -132,9 +132,11 @@ def test_a_tensor_may_be_any_view_within_its_storage(write_torch, view, expected
 )
 def test_a_tensor_that_reaches_out_of_its_storage_is_refused(write_torch, view):
     path = write_torch({"x": Tensor(NUMBERS, *view)})
-    with pytest.raises(ValueError, match="must be a state dict of torch.save; a tensor"):
-        with open_torch(path) as opened:
-            opened.read("x")
+    with (
+        pytest.raises(ValueError, match="must be a state dict of torch.save; a tensor"),
+        open_torch(path) as opened,
+    ):
+        opened.read("x")
 
 
 @pytest.mark.parametrize(
@@ -172,9 +174,11 @@ def test_no_file_runs_anything(write_torch, tmp_path, attack, place):
     metadata = collections.OrderedDict(x=Tensor(NUMBERS, 0, (12,), (1,)))
     metadata._metadata = bomb
     content = {"value": {"x": bomb}, "key": {bomb: 1}, "metadata": metadata, "alone": bomb}[place]
-    with pytest.raises(ValueError, match="Nothing of the file was run"):
-        with open_torch(write_torch(content)):
-            pass
+    with (
+        pytest.raises(ValueError, match="Nothing of the file was run"),
+        open_torch(write_torch(content)),
+    ):
+        pass
     assert not os.path.exists(mark)
 
 
@@ -185,17 +189,18 @@ def test_the_older_container_runs_nothing_either(tmp_path):
         path = tmp_path / "file.pth"
         bomb = pickle.dumps(Call(os.system, f"touch {mark}"), 2)
         path.write_bytes(content[:position] + bomb + content[position:])
-        with pytest.raises(ValueError, match="it names posix.system"):
-            with open_torch(str(path)):
-                pass
+        with pytest.raises(ValueError, match="it names posix.system"), open_torch(str(path)):
+            pass
     assert not os.path.exists(mark)
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"x": 3}, {"state_dict": {"x": "y"}}, "text"])
 def test_what_is_no_dictionary_of_tensors_is_refused(write_torch, content):
-    with pytest.raises(ValueError, match="it is not a dictionary of tensors"):
-        with open_torch(write_torch(content)):
-            pass
+    with (
+        pytest.raises(ValueError, match="it is not a dictionary of tensors"),
+        open_torch(write_torch(content)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("container", ["zip", "sequence"])
@@ -204,7 +209,9 @@ def test_a_file_cut_short_is_one_clear_error(tmp_path, container, share):
     content = (GOLDEN / f"mixer_{container}.pth").read_bytes()
     path = tmp_path / "file.pth"
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=f"{path} must be a state dict"):
-        with open_torch(str(path)) as opened:
-            for name in opened.shapes:
-                opened.read(name)
+    with (
+        pytest.raises(ValueError, match=f"{path} must be a state dict"),
+        open_torch(str(path)) as opened,
+    ):
+        for name in opened.shapes:
+            opened.read(name)

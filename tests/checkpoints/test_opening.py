@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+import zipfile
+
+import pytest
+
+from mixer_tf.checkpoints.opening import open_checkpoint
+
+
+def message(path, error=ValueError) -> str:
+    with pytest.raises(error) as raised, open_checkpoint(path):
+        pass
+    return str(raised.value)
+
+
+def test_nothing_there(tmp_path):
+    path = tmp_path / "no.npz"
+    assert message(path, FileNotFoundError) == f"there is no checkpoint at {path}."
+
+
+def test_the_name_of_a_known_checkpoint_is_not_its_path():
+    assert message("mixer_b16_sam", FileNotFoundError) == (
+        "a checkpoint must be a path; mixer_b16_sam is the name of a known one. "
+        "mixer_tf.checkpoints.fetch('mixer_b16_sam') downloads it and returns its path."
+    )
+
+
+def test_files_and_folders_of_other_kinds(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for name in ("model.keras", "model.h5", "empty.npz", "."):
+        assert "a checkpoint must be an .npz file of the authors, a .safetensors or" in message(
+            tmp_path / name
+        )
+
+
+def test_an_npz_cut_short(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert "a.npz is damaged or cut short: File is not a zip file" in message(tmp_path / "a.npz")
