@@ -10,6 +10,9 @@ from mixer_tf.models import MlpMixer
 from mixer_tf.recipes.schema import DIMENSIONS, Recipe
 from mixer_tf.training import optimizers
 
+# No layer of ours needs autograph, whose conversion takes seconds at every start.
+_AS_WRITTEN = tf.autograph.experimental.do_not_convert
+
 # Python returns to the loop, and callbacks run, only this often on a TPU.
 _TPU_STEPS_PER_EXECUTION = 50
 
@@ -25,6 +28,7 @@ class SigmoidCrossEntropy(tf.keras.losses.Loss):
         return tf.reduce_sum(losses, axis=-1)
 
 
+@_AS_WRITTEN
 def build_model(recipe: Recipe, num_classes: int, dtype: str | None = None) -> MlpMixer:
     """Returns the recipe's model with new weights, in `dtype` or the recipe's precision."""
     options = recipe.model
@@ -73,13 +77,13 @@ def _shorten_start(model: MlpMixer) -> None:
     """Halves the time to the first step.
 
     Keras would make the variables of loss and metrics in that step, and trace it twice for their
-    sake; and autograph, which no layer of ours needs, would convert all of them.
+    sake.
     """
     outputs = tf.zeros([1, *model.output_shape[1:]])
     model.compiled_loss.build(outputs)
     model.compiled_metrics.build(outputs, outputs)
-    model.train_step = tf.autograph.experimental.do_not_convert(model.train_step)
-    model.test_step = tf.autograph.experimental.do_not_convert(model.test_step)
+    model.train_step = _AS_WRITTEN(model.train_step)
+    model.test_step = _AS_WRITTEN(model.test_step)
 
 
 def _jit_compile(recipe: Recipe, strategy: tf.distribute.Strategy) -> tuple[bool, tuple[str, ...]]:

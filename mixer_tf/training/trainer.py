@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a recipe on the shards of a dataset and exports the best model. Knows nothing of TFX."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from mixer_tf import features
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.models import MlpMixer
+from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training import assembly, export, input_pipeline
+from mixer_tf.training import strategy as strategies
+from mixer_tf.training.averaging import EvaluateAverage
+from mixer_tf.training.input_pipeline import Split
+from mixer_tf.training.progress import ProgressLine, Scalars, Speed, StopOnDivergence
+from mixer_tf.training.resume import TrainingState
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """What came out of a training.
+
+    Attributes:
+        model: with the exported weights.
+        accuracy: top-1 on the `eval` split; None where it has no images.
+        epoch: of which the weights are, from 1.
+        first_epoch: 1, or the one at which this run took up what an earlier one had begun.
+        seconds: of this run, without the export.
+        notes: one line for each thing that was done otherwise than asked.
+    """
+
+    model: MlpMixer
+    accuracy: float | None
+    epoch: int
+    first_epoch: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def train(
+    recipe: Recipe,
+    *,
+    train_files: Sequence[str],
+    eval_files: Sequence[str],
+    dataset_info: DatasetInfo,
+    output_dir: str,
+    checkpoint_dir: str,
+    log_dir: str | None = None,
+    strategy: str = "auto",
+    verbose: bool = True,
+) -> TrainingResult:
+    """Trains, and writes the best model to `output_dir` as a SavedModel.
+
+    Args:
+        recipe: what to train, and how.
+        train_files: gzip TFRecord shards of `features.ImageRecord` examples.
+        eval_files: the same, to choose the best epoch by; may be empty.
+        dataset_info: class names in label order, and the number of training images.
+        output_dir: becomes the SavedModel once that is complete; see `export.py`.
+        checkpoint_dir: of this training alone. A run that was killed goes on from what lies
+            there; once the model is exported, it is removed.
+        log_dir: for TensorBoard; None for no logs.
+        strategy: a word that `strategy.from_word` knows.
+        verbose: whether to show the progress.
+
+    Raises:
+        ValueError: nothing to train on, or a recipe that does not fit the devices.
+        TrainingDivergedError: the loss is no longer finite.
+    """
+    start = time.monotonic()
+    tf.keras.utils.set_random_seed(recipe.training.seed)
+    train_split, eval_split = _open_splits(train_files, eval_files, dataset_info)
+    distribution = strategies.from_word(strategy)
+    _check_batch_size(recipe, distribution)
+    steps = max(1, round(train_split.num_examples / recipe.training.batch_size))
+    is_chief = strategies.is_chief(distribution)
+
+    with distribution.scope():
+        model = assembly.build_model(recipe, dataset_info.num_classes)
+        total_steps = steps * recipe.training.epochs
+        notes = assembly.compile_model(model, recipe, total_steps, distribution)
+        state = TrainingState(model, checkpoint_dir, is_chief)
+        epochs_done = state.restore()
+
+    callbacks = [
+        Speed(recipe.training.batch_size),
+        StopOnDivergence(),
+        EvaluateAverage(),
+        state,
+        *([Scalars(log_dir)] if log_dir and is_chief else []),
+        *([ProgressLine(recipe.training.epochs, steps)] if verbose and is_chief else []),
+    ]
+    _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks)
+
+    seconds = time.monotonic() - start
+    if is_chief:
+        state.load_best(model)
+        export.export_saved_model(model, recipe, dataset_info.class_names, output_dir)
+        state.clear()
+    return TrainingResult(
+        model, state.best_accuracy, state.best_epoch, epochs_done + 1, seconds, notes
+    )
+
+
+def _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks):
+    """Runs Keras' loop from the first epoch that is still to do."""
+
+    def training(context):
+        return input_pipeline.training_batches(train_split, recipe, epochs_done * steps, context)
+
+    def evaluation(context):
+        return input_pipeline.evaluation_batches(eval_split, recipe, context)
+
+    validation = {}
+    if eval_split.num_examples:
+        validation = {
+            "validation_data": distribution.distribute_datasets_from_function(evaluation),
+            "validation_steps": input_pipeline.num_steps(eval_split, recipe),
+        }
+    model.fit(
+        distribution.distribute_datasets_from_function(training),
+        epochs=recipe.training.epochs,
+        initial_epoch=epochs_done,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        verbose=0,
+        **validation,
+    )
+
+
+def _open_splits(
+    train_files: Sequence[str], eval_files: Sequence[str], dataset_info: DatasetInfo
+) -> tuple[Split, Split]:
+    """Counts the images to evaluate on, and takes the dataset's word for those to train on."""
+    num_classes = dataset_info.num_classes
+    num_examples = dataset_info.examples.get(features.TRAIN, 0)
+    if not num_classes:
+        raise ValueError(
+            f"a training needs class names; got none from {dataset_info.source}. "
+            "Use images with labels."
+        )
+    if not num_examples or not train_files:
+        raise ValueError(
+            f"a training needs at least one image in the split {features.TRAIN!r}; got "
+            f"{dataset_info.examples or 'no split'} from {dataset_info.source}. Look into the "
+            "quarantine for images that could not be used."
+        )
+    eval_count = input_pipeline.count_records(eval_files)
+    return (
+        Split(tuple(sorted(train_files)), num_examples, num_classes),
+        Split(tuple(sorted(eval_files)), eval_count, num_classes),
+    )
+
+
+def _check_batch_size(recipe: Recipe, distribution: tf.distribute.Strategy) -> None:
+    batch_size, devices = recipe.training.batch_size, distribution.num_replicas_in_sync
+    rest = batch_size % devices
+    if rest:
+        raise ValueError(
+            "training.batch_size must be a multiple of the number of devices; got "
+            f"batch_size={batch_size} on {devices} devices. Use {batch_size - rest or devices} "
+            f"or {batch_size - rest + devices}."
+        )

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf import features, images
+from mixer_tf.features import ImageRecord
+from mixer_tf.training import input_pipeline
+from mixer_tf.training.input_pipeline import Split
+
+
+@pytest.fixture
+def train(dataset):
+    return Split(tuple(dataset.files("train")), 30, 3)
+
+
+@pytest.fixture
+def evaluation(dataset):
+    return Split(tuple(dataset.files("eval")), 13, 3)
+
+
+def take(batches, count):
+    return [(pixels.numpy(), labels.numpy()) for pixels, labels in itertools.islice(batches, count)]
+
+
+def assert_same(batches, others):
+    for (pixels, labels), (other_pixels, other_labels) in zip(batches, others, strict=True):
+        np.testing.assert_array_equal(pixels, other_pixels)
+        np.testing.assert_array_equal(labels, other_labels)
+
+
+def context(pipelines, pipeline, replicas):
+    return tf.distribute.InputContext(pipelines, pipeline, replicas)
+
+
+def test_count_records(dataset):
+    assert input_pipeline.count_records(dataset.files("eval")) == 13
+    assert input_pipeline.count_records([]) == 0
+
+
+def test_training_batches_are_uint8_and_static(train, recipe):
+    pixels, labels = input_pipeline.training_batches(train, recipe).element_spec
+    assert pixels == tf.TensorSpec([8, 16, 16, 3], tf.uint8)
+    assert labels == tf.TensorSpec([8, 3], tf.float32)
+
+
+def test_without_augmentation_pixels_are_those_of_the_file(train, recipe):
+    plain = recipe.override(["data.shift=0", "data.rotate=0", "data.flip=false"])
+    seen = {
+        pixels.tobytes(): label
+        for batch in take(input_pipeline.training_batches(train, plain), 4)
+        for pixels, label in zip(*batch, strict=True)
+    }
+    for serialized in tf.data.TFRecordDataset(train.files, "GZIP"):
+        record = ImageRecord.from_example(serialized.numpy())
+        label = seen[images.decode(tf.constant(record.encoded)).numpy().tobytes()]
+        np.testing.assert_array_equal(label, np.eye(3)[record.label])
+
+
+def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
+    plain = recipe.override(
+        ["data.shift=0", "data.rotate=0", "data.flip=false", "training.batch_size=30"]
+    )
+    epochs = take(input_pipeline.training_batches(train, plain), 3)
+    orders = [[image.tobytes() for image in pixels] for pixels, _ in epochs]
+    assert all(len(set(order)) == 30 for order in orders)
+    assert set(orders[0]) == set(orders[1]) == set(orders[2])
+    assert orders[0] != orders[1] != orders[2]
+
+
+@pytest.mark.parametrize(
+    ("crop", "mixup", "memory"),
+    [("same", 0, 2**20), ("same", 0.5, 0), ("inception", 0, 0), ("inception", 0.5, 2**20)],
+)
+def test_a_restart_goes_on_with_the_same_batches(train, recipe, crop, mixup, memory, monkeypatch):
+    monkeypatch.setattr(input_pipeline, "MEMORY_BYTES", memory)
+    varied = recipe.override(
+        [f"data.train_crop={crop}", f"data.mixup={mixup}", "data.flip=true", "data.shift=2"]
+    )
+    whole = take(input_pipeline.training_batches(train, varied), 9)
+    tf.random.set_seed(17)  # no global state may matter
+    rest = take(input_pipeline.training_batches(train, varied, first_step=5), 4)
+    assert_same(rest, whole[5:])
+
+
+def test_the_seed_changes_order_and_augmentation(train, recipe):
+    one = take(input_pipeline.training_batches(train, recipe), 1)
+    other = take(input_pipeline.training_batches(train, recipe.override(["training.seed=1"])), 1)
+    assert not np.array_equal(one[0][0], other[0][0])
+
+
+def test_two_workers_share_out_the_batches_of_one_process(train, recipe):
+    whole = take(input_pipeline.training_batches(train, recipe), 5)
+    shares = [
+        take(input_pipeline.training_batches(train, recipe, 0, context(2, worker, 2)), 5)
+        for worker in range(2)
+    ]
+    for (pixels, _), (first, _), (second, _) in zip(whole, *shares, strict=True):
+        assert first.shape == second.shape == (4, 16, 16, 3)
+        assert sorted(image.tobytes() for image in [*first, *second]) == sorted(
+            image.tobytes() for image in pixels
+        )
+
+
+def test_two_workers_mix_with_the_same_weight(train, recipe):
+    mixed = recipe.override(["data.mixup=0.5"])
+    shares = [
+        take(input_pipeline.training_batches(train, mixed, 0, context(2, worker, 2)), 5)
+        for worker in range(2)
+    ]
+    for (_, first), (_, second) in zip(*shares, strict=True):
+        values = np.concatenate([first, second])
+        weights = np.round(values[(values > 0.5) & (values < 1)], 5)
+        assert len(set(weights)) == 1
+
+
+def test_devices_of_one_process_get_the_batch_in_parts(train, recipe):
+    whole = take(input_pipeline.training_batches(train, recipe), 3)
+    parts = take(input_pipeline.training_batches(train, recipe, 0, context(1, 0, 2)), 6)
+    joined = [
+        tuple(np.concatenate(pair) for pair in zip(parts[i], parts[i + 1], strict=True))
+        for i in range(0, 6, 2)
+    ]
+    assert_same(joined, whole)
+
+
+@pytest.mark.parametrize("pipelines", [1, 2, 4])
+def test_evaluation_has_every_image_once(evaluation, recipe, pipelines):
+    found, weights = [], []
+    for pipeline in range(pipelines):
+        batches = input_pipeline.evaluation_batches(
+            evaluation, recipe, context(pipelines, pipeline, pipelines)
+        )
+        for pixels, _, weight in batches:
+            assert pixels.shape == (8 // pipelines, 16, 16, 3)
+            found += [p.tobytes() for p, w in zip(pixels.numpy(), weight, strict=True) if w > 0]
+            weights += list(weight.numpy())
+    assert len(found) == len(set(found)) == 13
+    assert len(weights) == 16
+    assert np.mean(weights) == pytest.approx(1)
+
+
+def test_evaluation_by_keras_is_the_mean_over_the_images(evaluation, recipe):
+    """13 images in batches of 8: the filling changes neither loss nor accuracy."""
+    model = tf.keras.Sequential(
+        [tf.keras.Input((16, 16, 3)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(3)]
+    )
+    loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, weighted_metrics=["accuracy"])
+    found = model.evaluate(input_pipeline.evaluation_batches(evaluation, recipe), verbose=0)
+
+    records = [
+        ImageRecord.from_example(serialized.numpy())
+        for serialized in tf.data.TFRecordDataset(evaluation.files, "GZIP")
+    ]
+    pixels = np.stack([images.decode(tf.constant(record.encoded)) for record in records])
+    labels = np.array([record.label for record in records])
+    logits = model.predict(pixels.astype(np.float32), verbose=0).astype(np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_likelihood = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    expected_loss = -np.mean(log_likelihood[np.arange(13), labels])
+    assert found == pytest.approx(
+        [expected_loss, np.mean(logits.argmax(axis=1) == labels)], rel=1e-4
+    )
+
+
+def test_a_label_without_a_class_name_is_an_error(dataset, recipe):
+    split = Split(tuple(dataset.files("eval")), 13, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="number of class names, 2"):
+        list(input_pipeline.evaluation_batches(split, recipe))
+
+
+def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
+    serialized = next(iter(tf.data.TFRecordDataset(dataset.files("eval"), "GZIP")))
+    encoded = ImageRecord.from_example(serialized.numpy()).encoded
+    assert features.ENCODED  # the key that the pipeline reads
+    for crop in ("resize", "resize_crop", "resmall_crop"):
+        image = input_pipeline.decode_and_crop(tf.constant(encoded), crop, 12)
+        assert image.shape == (12, 12, 3) and image.dtype == tf.uint8

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.training import input_pipeline, resume, trainer
+from mixer_tf.training.input_pipeline import Split
+from mixer_tf.training.progress import TrainingDivergedError
+
+
+def train(recipe, dataset, folder, **changes):
+    """Trains on the tiny dataset, with all files below `folder`."""
+    arguments = {
+        "train_files": dataset.files("train"),
+        "eval_files": dataset.files("eval"),
+        "dataset_info": dataset.info,
+        "output_dir": os.path.join(folder, "model"),
+        "checkpoint_dir": os.path.join(folder, "checkpoints"),
+        "log_dir": os.path.join(folder, "logs"),
+        "strategy": "default",
+        "verbose": False,
+        **changes,
+    }
+    return trainer.train(recipe, **arguments)
+
+
+def scalars(folder):
+    """Tag → values in order, of the TensorBoard files of a folder."""
+    values = {}
+    for path in sorted(tf.io.gfile.glob(os.path.join(folder, "events*"))):
+        for event in tf.compat.v1.train.summary_iterator(path):
+            for value in event.summary.value:
+                values.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    return values
+
+
+@pytest.fixture(scope="module")
+def long_recipe(recipe):
+    """Long enough to learn the three colours."""
+    return recipe.override(
+        ["training.epochs=8", "optimizer.ema=0.8", "optimizer.warmup_steps=4", "data.flip=true"]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(long_recipe, dataset, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("trained"))
+    return train(long_recipe, dataset, folder), folder
+
+
+def test_it_learns(trained):
+    result, _ = trained
+    assert result.accuracy > 0.9
+    assert result.first_epoch == 1 and 1 <= result.epoch <= 8 and result.notes == ()
+
+
+def test_the_result_has_the_weights_whose_accuracy_it_states(trained, long_recipe, dataset):
+    result, _ = trained
+    split = Split(tuple(dataset.files("eval")), 13, 3)
+    batches = input_pipeline.evaluation_batches(split, long_recipe)
+    _, accuracy = result.model.evaluate(batches, verbose=0)
+    assert accuracy == pytest.approx(result.accuracy)
+
+
+def test_tensorboard_has_the_scalars_of_every_epoch(trained):
+    _, folder = trained
+    train_scalars = scalars(os.path.join(folder, "logs", "train"))
+    eval_scalars = scalars(os.path.join(folder, "logs", "eval"))
+    assert set(train_scalars) == {"loss", "accuracy", "learning_rate", "examples_per_second"}
+    assert set(eval_scalars) == {"loss", "accuracy"}
+    assert all(len(values) == 8 for values in [*train_scalars.values(), *eval_scalars.values()])
+    rates = train_scalars["learning_rate"]
+    assert rates[0] == pytest.approx(0.01 * 3 / 4) and rates[1] == max(rates) > rates[-1]
+    assert max(eval_scalars["accuracy"]) == pytest.approx(trained[0].accuracy)
+
+
+def test_nothing_but_the_model_and_the_logs_is_left(trained):
+    _, folder = trained
+    assert sorted(os.listdir(folder)) == ["logs", "model"]
+
+
+def test_the_same_seed_gives_the_same_model(trained, long_recipe, dataset, tmp_path):
+    again = train(long_recipe, dataset, str(tmp_path))
+    for weight, other in zip(
+        trained[0].model.get_weights(), again.model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(weight, other, atol=1e-5)
+
+
+_KILLED = """
+import os, pickle, signal, sys
+from mixer_tf.training import progress, resume, trainer
+
+resume.SAVE_SECONDS = 0
+check = progress.StopOnDivergence.on_train_batch_end
+
+def die_in_epoch_4(self, batch, logs=None):
+    check(self, batch, logs)
+    if self.model.optimizer.iterations.numpy() == 3 * 4 + 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+progress.StopOnDivergence.on_train_batch_end = die_in_epoch_4
+recipe, arguments = pickle.load(sys.stdin.buffer)
+trainer.train(recipe, **arguments)
+"""
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_model(
+    trained, long_recipe, dataset, tmp_path
+):
+    folder = str(tmp_path)
+    arguments = {
+        "train_files": dataset.files("train"),
+        "eval_files": dataset.files("eval"),
+        "dataset_info": dataset.info,
+        "output_dir": os.path.join(folder, "model"),
+        "checkpoint_dir": os.path.join(folder, "checkpoints"),
+        "strategy": "default",
+        "verbose": False,
+    }
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED],
+        input=pickle.dumps((long_recipe, arguments)),
+        cwd=os.getcwd(),
+        capture_output=True,
+    )
+    assert killed.returncode == -9, killed.stderr.decode()
+    assert os.listdir(folder) == ["checkpoints"]
+
+    result = train(long_recipe, dataset, folder)
+    assert result.first_epoch == 4
+    assert result.accuracy == pytest.approx(trained[0].accuracy)
+    assert result.epoch == trained[0].epoch
+    for weight, other in zip(
+        trained[0].model.get_weights(), result.model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(weight, other, atol=1e-5)
+
+
+def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "SAVE_SECONDS", 0)
+        patch.setattr(trainer.export, "export_saved_model", _fail)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, dataset, str(tmp_path))
+    result = train(recipe, dataset, str(tmp_path))
+    assert result.first_epoch == 3 and result.accuracy is not None
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+def _fail(*args):
+    raise KeyboardInterrupt
+
+
+def test_without_eval_images_the_last_weights_are_taken(recipe, dataset, tmp_path):
+    result = train(recipe, dataset, str(tmp_path), eval_files=[])
+    assert result.accuracy is None and result.epoch == 2
+
+
+def test_an_empty_training_split_is_one_clear_error(recipe, dataset, tmp_path):
+    info = DatasetInfo("folder:/x", ("a", "b"), {"train": {}, "eval": {"a": 1}})
+    with pytest.raises(
+        ValueError, match="at least one image in the split 'train'; got .*folder:/x"
+    ):
+        train(recipe, dataset, str(tmp_path), dataset_info=info)
+
+
+def test_no_class_names_is_one_clear_error(recipe, dataset, tmp_path):
+    info = DatasetInfo("tfrecord:/x", (), {"train": {"": 30}})
+    with pytest.raises(ValueError, match="needs class names; got none from tfrecord:/x"):
+        train(recipe, dataset, str(tmp_path), dataset_info=info)
+
+
+def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
+    wild = recipe.override(
+        ["optimizer.name=momentum", "optimizer.learning_rate=1e38", "optimizer.clip_norm=none"]
+    )
+    with pytest.raises(
+        TrainingDivergedError, match="must stay finite; got nan by step .* --set optimizer.learning"
+    ):
+        train(wild, dataset, str(tmp_path))
+
+
+def test_a_batch_that_the_devices_cannot_share_names_the_next_sizes(recipe):
+    class Eight:
+        num_replicas_in_sync = 8
+
+    with pytest.raises(ValueError, match="got batch_size=100 on 8 devices. Use 96 or 104"):
+        trainer._check_batch_size(recipe.override(["training.batch_size=100"]), Eight())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [
+            *("training.loss=sigmoid", "model.head_bias_init=-1", "optimizer.name=momentum"),
+            *("data.train_crop=inception", "data.mixup=0.5", "training.batch_size=64"),
+        ],
+        ["training.precision=mixed_bfloat16", "model.stochastic_depth=0.5", "model.dropout=0.1"],
+        ["training.jit_compile=true"],
+    ],
+    ids=["sigmoid and mixup", "bfloat16 and noise", "jit"],
+)
+def test_every_option_trains_and_exports(recipe, dataset, tmp_path, changes):
+    result = train(recipe.override(changes), dataset, str(tmp_path))
+    assert 0 <= result.accuracy <= 1
+    assert (tmp_path / "model" / "saved_model.pb").exists()
