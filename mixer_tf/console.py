@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A quiet console: only our own lines reach the terminal, unless `--verbose` asks for all."""
+"""What the console shows: our own lines only, and commands that a user can paste."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
 import warnings
 
 _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "root")
+
+
+def command_line(program: str, *arguments: str) -> str:
+    """What to type for a program of this very Python environment, as the shell wants it."""
+    path = os.path.relpath(os.path.join(os.path.dirname(sys.executable), program))
+    return shlex.join([path, *arguments])
 
 
 def quiet() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
-import sys
 
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline, RunOptions
 
+from mixer_tf import console
 from pipeline import progress
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
@@ -94,14 +93,10 @@ def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
 
 
 def _commands(config: PipelineConfig) -> dict[str, str]:
-    """What to type next, with the very Python environment of this run."""
-    bin_dir = os.path.dirname(sys.executable)
+    """What to type next."""
     logs = os.path.join(config.root, "Trainer", "model_run")
+    predict = console.command_line("mixer", "predict", config.serving_path)
     return {
-        "tensorboard": _command(bin_dir, "tensorboard", "--logdir", logs),
-        "predict": _command(bin_dir, "mixer", "predict", config.serving_path) + " IMAGE…",
+        "tensorboard": console.command_line("tensorboard", "--logdir", logs),
+        "predict": f"{predict} IMAGE…",
     }
-
-
-def _command(bin_dir: str, program: str, *arguments: str) -> str:
-    return shlex.join([os.path.relpath(os.path.join(bin_dir, program)), *arguments])

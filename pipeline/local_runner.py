@@ -13,8 +13,6 @@ import click
 
 from mixer_tf import console
 
-_DEFAULT_RECIPES = {"digits": "digits"}
-
 
 @click.command(context_settings={"max_content_width": 100, "show_default": True})
 @click.option("--source", default="digits", help="Where the images come from; see above.")
@@ -133,8 +131,9 @@ def _make_config(options: dict):
     from pipeline import configs, fingerprints
 
     source = sources.parse(options["source"], options["data_dir"])
-    recipe = recipes.get(options["recipe"] or _DEFAULT_RECIPES.get(source.spec, "photos"))
-    name = options["name"] or _name_of(source.spec)
+    recipe = options["recipe"]
+    recipe = recipes.get(recipe) if recipe else recipes.default_for(source.spec)
+    name = options["name"] or source.name
     min_accuracy = options["min_accuracy"]
     config = configs.PipelineConfig(
         name=name,
@@ -156,12 +155,6 @@ def _make_config(options: dict):
 
 def _beam_args(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(argument for value in values for argument in shlex.split(value))
-
-
-def _name_of(spec: str) -> str:
-    """A short name for a source: "folder:/data/My Pets" → "my-pets"."""
-    last = re.split(r"[:/]", spec.rstrip("/*"))[-1]
-    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"
 
 
 def _one_clear_message(error: BaseException) -> str:

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
-import sys
 
 import click
 
+from mixer_tf import console
 from mixer_tf.cli.command import Command
 from mixer_tf.cli.tables import counting
 
@@ -64,9 +62,9 @@ def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
     from mixer_tf.training import standalone
 
     opened = sources.parse(source, data_dir)
-    recipe = recipes.get(recipe_name or ("digits" if source == "digits" else "photos"))
+    recipe = recipes.get(recipe_name) if recipe_name else recipes.default_for(opened.spec)
     recipe = recipe.override(overrides)
-    root = os.path.expanduser(output or os.path.join("runs", f"train-{_name_of(source)}"))
+    root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = standalone.Output(root)
     for note in opened.notes:
         click.echo(f"note: {note}")
@@ -102,11 +100,4 @@ def _show_result(result, folder, source: str) -> None:
     ]
     click.echo("\nnext:")
     for program, *arguments in commands:
-        path = os.path.relpath(os.path.join(os.path.dirname(sys.executable), program))
-        click.echo(f"  {shlex.join([path, *arguments])}")
-
-
-def _name_of(spec: str) -> str:
-    """A short name for a source: "folder:/data/My Pets" → "my-pets"."""
-    last = re.split(r"[:/]", spec.rstrip("/*"))[-1]
-    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"
+        click.echo(f"  {console.command_line(program, *arguments)}")

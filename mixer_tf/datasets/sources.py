@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import hashlib
 import importlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,12 @@ class Source:
     reader: Callable[[Any], Iterator[ImageRecord]]
     state: Callable[[], Iterable[str]]
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A short name for folders and pipelines: "folder:/data/My Pets" → "my-pets"."""
+        last = re.split(r"[:/]", self.spec.rstrip("/*"))[-1]
+        return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "OptimizerOptions",
     "Recipe",
     "TrainingOptions",
+    "default_for",
     "get",
     "list_names",
 ]
@@ -42,6 +43,11 @@ def get(name: str) -> Recipe:
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(f"recipe must be one of {', '.join(known)}; got {name!r}.{hint}")
     return known[name]
+
+
+def default_for(spec: str) -> Recipe:
+    """Returns the recipe for a source that is trained without naming one."""
+    return get("digits" if spec == "digits" else "photos")
 
 
 def list_names() -> list[str]:

@@ -103,7 +103,9 @@ def test_second_run_is_cached_and_pushes_nothing_new(first_run):
 @pytest.mark.e2e
 def test_unblessed_model_is_not_pushed_and_the_summary_says_why(first_run):
     root, _, first = first_run
-    result = _run("--source=digits", f"--root={root}", "--min-accuracy=1", "--from=Evaluator", *FAST)
+    result = _run(
+        "--source=digits", f"--root={root}", "--min-accuracy=1", "--from=Evaluator", *FAST
+    )
     assert result.returncode == 0, result.stderr
     summary = _summary(root)
     assert set(summary["steps"]) == {"Evaluator", "Pusher"}
