@@ -153,7 +153,8 @@ def _find_keys(info) -> tuple[str, str]:
     from tensorflow_datasets import features
 
     def names_of(kind) -> list[str]:
-        return [name for name, feature in info.features.items() if isinstance(feature, kind)]
+        found = (name for name, feature in info.features.items() if isinstance(feature, kind))
+        return sorted(found)
 
     images, labels = names_of(features.Image), names_of(features.ClassLabel)
     supervised = info.supervised_keys or ()

@@ -120,13 +120,11 @@ def _find_files(location: str) -> list[str]:
 
 
 def _split_of_file(path: str) -> str:
-    """The split that the words of the file's name, or else its folder's, speak of."""
+    """The split that a word of the file's name tells, or its folder when that is all it says."""
     folder, name = os.path.split(path)
-    for words in (name, os.path.basename(folder)):
-        for word in re.split(r"[^a-z]+", words.lower()):
-            if word in splits.ALIASES:
-                return splits.ALIASES[word]
-    return TRAIN
+    words = re.split(r"[^a-z]+", name.lower())
+    words.append(os.path.basename(folder).lower().removeprefix("split-"))
+    return next((splits.ALIASES[word] for word in words if word in splits.ALIASES), TRAIN)
 
 
 def _hold_out(by_split: dict[str, list[str]]) -> splits.HoldOut:

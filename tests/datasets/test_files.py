@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+import pytest
+
+from mixer_tf.datasets import files
+
+
+def test_a_missing_file_is_a_problem(tmp_path):
+    record = files.read_image(str(tmp_path / "none.jpg"), 1, "cat")
+    assert (record.problem, record.label, record.class_name) == ("file not found", 1, "cat")
+
+
+def test_a_folder_with_an_image_name_is_a_problem(tmp_path):
+    (tmp_path / "odd.jpg").mkdir()
+    assert "directory" in files.read_image(str(tmp_path / "odd.jpg"), 1, "cat").problem
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    path = tmp_path / "film.jpg"
+    with path.open("wb") as file:
+        file.truncate(files.MAX_BYTES + 1)
+    record = files.read_image(str(path), 1, "cat")
+    assert record.problem == "cannot be read: 256 MB; at most 256 MB"
+    assert record.encoded == b""
+
+
+def test_the_stamp_changes_with_size_and_time(tmp_path):
+    path = tmp_path / "a.txt"
+    assert files.stamp(str(path)).endswith("\t-1")
+    path.write_text("1")
+    first = files.stamp(str(path))
+    os.utime(path, (1, 1))
+    second = files.stamp(str(path))
+    path.write_text("12")
+    os.utime(path, (1, 1))
+    assert len({first, second, files.stamp(str(path))}) == 3
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.c.PnG", "x.jfif", "x.webp", "x.TIF"])
+def test_names_of_images(name):
+    assert files.is_image_name(name)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "jpg", "a.jpg.part", "Thumbs.db", "a"])
+def test_names_of_other_files(name):
+    assert not files.is_image_name(name)
+
+
+def test_a_bucket_is_read_like_a_folder(tmp_path, write_image_folder):
+    """TensorFlow's in-memory file system has the same interface as gs://."""
+    import tensorflow as tf
+
+    write_image_folder(tmp_path, per_class=2)
+    tf.io.gfile.makedirs("ram://bucket/cat")
+    tf.io.gfile.copy(str(tmp_path / "cat/000.png"), "ram://bucket/cat/000.png", overwrite=True)
+    assert files.list_folder("ram://bucket") == (["cat"], [])
+    assert files.list_folder("ram://bucket/cat") == ([], ["000.png"])
+    assert files.read_image("ram://bucket/cat/000.png", 0, "cat").width == 16
+    assert files.read_image("ram://bucket/cat/none.png", 0, "cat").problem == "file not found"
+    assert not files.stamp("ram://bucket/cat/000.png").endswith("\t-1")
+    assert files.stamp("ram://bucket/cat/none.png").endswith("\t-1")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+import itertools
+
+import pytest
+
+from mixer_tf.datasets import splits
+
+
+def ids(number: int) -> list[str]:
+    return [f"image {index}" for index in range(number)]
+
+
+def count(rule: splits.HoldOut, image_ids: list[str]) -> dict[str, int]:
+    found = [rule.split_of(image_id) for image_id in image_ids]
+    return {split: found.count(split) for split in ("train", "eval", "test")}
+
+
+def test_hashes_never_change():
+    """A change here would move the images of every user to other splits."""
+    assert splits.hash_fraction("cat/1.jpg") == pytest.approx(0.3878484, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        ((), {"train": 0.8, "eval": 0.1, "test": 0.1}),
+        (("train",), {"train": 0.8, "eval": 0.1, "test": 0.1}),
+        (("train", "test"), {"train": 0.9, "eval": 0.1, "test": 0}),
+        (("train", "eval"), {"train": 0.9, "eval": 0, "test": 0.1}),
+        (("train", "eval", "test"), {"train": 1, "eval": 0, "test": 0}),
+    ],
+)
+def test_what_is_missing_is_held_out(present, expected):
+    counts = count(splits.hold_out(ids(10_000), present), ids(10_000))
+    assert {split: n / 10_000 for split, n in counts.items()} == pytest.approx(expected, abs=0.01)
+
+
+def test_images_stay_where_they_are_when_others_are_added():
+    few, many = splits.hold_out(ids(200), ()), splits.hold_out(ids(2000), ())
+    assert [few.split_of(name) for name in ids(200)] == [many.split_of(name) for name in ids(200)]
+
+
+def test_every_split_gets_an_image_however_few_there_are():
+    for first in range(50):
+        for number in range(3, 30):
+            names = [f"{first}/{index}" for index in range(number)]
+            assert min(count(splits.hold_out(names, ()), names).values()) >= 1
+
+
+def test_the_nearest_hash_fills_an_empty_split():
+    names = sorted((n for n in ids(100) if splits.hash_fraction(n) > 0.5), key=splits.hash_fraction)
+    rule = splits.hold_out(names[:9], ())
+    assert [rule.split_of(name) for name in names[:9]] == ["test", "eval", *["train"] * 7]
+
+
+def test_too_few_images_are_an_error():
+    with pytest.raises(ValueError, match="at least 3 training images .* test and eval; got 2"):
+        splits.hold_out(ids(2), ())
+
+
+def test_ids_are_read_only_as_far_as_needed():
+    endless = (f"image {index}" for index in itertools.count())
+    assert splits.hold_out(endless, ()).bounds == (("test", 0.1), ("eval", 0.2))
+
+
+def test_part_keeps_the_own_splits_and_mixes_the_order():
+    items = [("train", name, name) for name in ids(100)] + [("test", "t", "t"), ("eval", "e", "e")]
+    parted = splits.part(items)
+    assert parted["test"] == ["t"]
+    assert parted["eval"] == ["e"]
+    assert sorted(parted["train"]) == sorted(ids(100))
+    assert parted["train"] != ids(100)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+import io
+import pathlib
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from mixer_tf import features
+from mixer_tf.datasets import sources
+
+PIXELS = {
+    index: np.random.default_rng(index).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    for index in range(40)
+}
+
+
+class TinyPets(tfds.core.GeneratorBasedBuilder):
+    """40 images to train, 8 to validate, 3 that are neither; no test split, text beside labels."""
+
+    VERSION = tfds.core.Version("1.10.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="small"), tfds.core.BuilderConfig(name="big")]
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(encoding_format="png"),
+                    "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+                    "kind": tfds.features.ClassLabel(num_classes=5),
+                    "remark": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {name: self._make(n) for name, n in (("train", 40), ("validation", 8), ("extra", 3))}
+
+    def _make(self, number: int):
+        for index in range(number):
+            label = -1 if index == 7 else index % 2
+            example = {"image": PIXELS[index], "label": label, "kind": 0, "remark": str(index)}
+            yield index, example
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+class NoClasses(tfds.core.GeneratorBasedBuilder):
+    """Two images in each example, and no class."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        image = tfds.features.Image(shape=(8, 9, 3))
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict({"left": image, "right": image}),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": iter([(0, {"left": PIXELS[0], "right": PIXELS[1]})])}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> str:
+    """Prepared: tiny_pets/small in three shards, tiny_pets/big, no_classes."""
+    path = str(tmp_path_factory.mktemp("tfds"))
+    three_shards = tfds.download.DownloadConfig(num_shards=3)
+    for config in ("small", "big"):
+        builder = TinyPets(config=config, data_dir=path)
+        builder.download_and_prepare(download_config=three_shards)
+    NoClasses(data_dir=path).download_and_prepare()
+    return path
+
+
+def read(source: sources.Source) -> dict[str, list[features.ImageRecord]]:
+    return {
+        split: [record for entry in source.entries(split) for record in source.read(entry)]
+        for split in source.splits
+    }
+
+
+@pytest.mark.parametrize("spec", ["tfds:tiny_pets:small", "tfds:tiny_pets/small"])
+def test_its_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
+    source = sources.parse(spec, data_dir)
+    assert source.class_names == ("cat", "dog")
+    assert source.splits == ("train", "eval", "test")
+    assert source.notes == (f"split 'extra' of {spec[5:]} is not used",)
+    counts = {split: len(found) for split, found in read(source).items()}
+    assert counts["eval"] == 8
+    assert counts["train"] + counts["test"] == 40
+    assert counts["test"] >= 1
+
+
+def test_every_image_is_read_once_with_its_bytes_and_label(data_dir):
+    records = read(sources.parse("tfds:tiny_pets:small", data_dir))
+    records = records["train"] + records["test"]
+    assert sorted(r.source for r in records) == [f"tiny_pets/train/{i:07d}" for i in range(40)]
+    expected = {PIXELS[index].tobytes(): index for index in PIXELS}
+    for record in records:
+        index = expected[np.asarray(Image.open(io.BytesIO(record.encoded))).tobytes()]
+        assert record.label == (None if index == 7 else index % 2)
+        assert record.class_name == ("" if index == 7 else ("cat", "dog")[index % 2])
+        assert (record.format, record.width, record.height) == ("PNG", 9, 8)
+
+
+def test_work_is_one_shard_an_item(data_dir):
+    source = sources.parse("tfds:tiny_pets:small", data_dir)
+    assert len(source.entries("train")) == len(source.entries("eval")) == 3
+
+
+def test_several_configurations_must_be_told_apart(data_dir):
+    with pytest.raises(ValueError, match="prepared are big, small. Use tfds:tiny_pets:big"):
+        sources.parse("tfds:tiny_pets", data_dir)
+
+
+def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
+    small = pathlib.Path(data_dir) / "tiny_pets/small/1.10.0"
+    for version in ("1.10.0", "1.9.0"):
+        target = tmp_path / "tiny_pets/small" / version
+        target.mkdir(parents=True)
+        for file in small.iterdir():
+            (target / file.name).write_bytes(file.read_bytes())
+    newest = sources.parse("tfds:tiny_pets", str(tmp_path))
+    named = sources.parse("tfds:tiny_pets:small/1.9.0", str(tmp_path))
+    assert newest.reader.folder.endswith("1.10.0")
+    assert named.reader.folder.endswith("1.9.0")
+    assert newest.fingerprint() != named.fingerprint()
+
+
+def test_what_is_not_prepared_names_the_command_at_once(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=r'builder\("mnist", data_dir=.*download_and_prepare'):
+        sources.parse("tfds:mnist", str(tmp_path))
+    assert time.monotonic() - started < 5
+
+
+def test_a_dataset_without_classes_is_refused(data_dir):
+    with pytest.raises(ValueError, match=r"one Image and one ClassLabel; .*\['left', 'right'\]"):
+        sources.parse("tfds:no_classes", data_dir)
+
+
+def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / "in" / split).mkdir(parents=True)
+        for name in ("cat", "dog"):
+            (tmp_path / "in" / split / name).symlink_to(image_folder / name)
+    folder = tfds.ImageFolder(str(tmp_path / "in"))
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="stored",
+        version="1.0.0",
+        features=folder.info.features,
+        split_datasets={name: folder.as_dataset(name) for name in ("train", "test")},
+        data_dir=str(tmp_path / "out"),
+    )
+    source = sources.parse("tfds:stored", str(tmp_path / "out"))
+    assert source.class_names == ("cat", "dog")
+    counts = {split: len(found) for split, found in read(source).items()}
+    assert counts["test"] == 40
+    assert counts["train"] + counts["eval"] == 40

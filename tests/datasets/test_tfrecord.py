@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+import pathlib
+
+import pytest
+import tensorflow as tf
+
+from mixer_tf import features
+from mixer_tf.datasets import sources, tfrecord, tfrecords
+
+
+def make_example(**values) -> bytes:
+    feature = {}
+    for key, value in values.items():
+        if isinstance(value, int):
+            feature[key] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        else:
+            feature[key] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def write(path: pathlib.Path, examples: list[bytes], compression: str = "") -> None:
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for example in examples:
+            writer.write(example)
+
+
+def read(source: sources.Source) -> dict[str, list[features.ImageRecord]]:
+    return {
+        split: [record for entry in source.entries(split) for record in source.read(entry)]
+        for split in source.splits
+    }
+
+
+def read_all(source: sources.Source) -> list[features.ImageRecord]:
+    return [record for found in read(source).values() for record in found]
+
+
+@pytest.fixture
+def png(make_pixels, encode):
+    return lambda seed: encode(make_pixels(seed), "PNG")
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_usual_names_of_features_are_found(tmp_path, png, compression):
+    examples = [make_example(image=png(i), label=i % 2, filename=b"f%d" % i) for i in range(30)]
+    write(tmp_path / "pets.tfrecord", examples, compression)
+    source = sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")
+    assert source.class_names == ("0", "1")
+    assert source.splits == ("train", "eval", "test")
+    records = read_all(source)
+    assert sorted(record.source for record in records) == sorted(f"f{i}" for i in range(30))
+    assert all(record.label == int(record.source[1:]) % 2 for record in records)
+    assert {record.format for record in records} == {"PNG"}
+
+
+def test_numbers_and_texts_of_the_slim_layout(tmp_path, png):
+    names = {3: b"cat", 7: b"dog"}
+    examples = [
+        make_example(**{"image/encoded": png(i), "image/class/label": n, "image/class/text": name})
+        for i, (n, name) in enumerate(list(names.items()) * 5)
+    ]
+    write(tmp_path / "a.tfrecord", examples)
+    source = sources.parse(f"tfrecord:{tmp_path}/a.tfrecord")
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == ("labels 3 to 7 are now 0 to 1",)
+    assert {(r.label, r.class_name) for r in read_all(source)} == {(0, "cat"), (1, "dog")}
+
+
+def test_labels_may_be_words(tmp_path, png):
+    examples = [make_example(image=png(i), label=(b"dog", b"cat")[i % 2]) for i in range(9)]
+    write(tmp_path / "a.tfrecord", examples)
+    source = sources.parse(f"tfrecord:{tmp_path}/a.tfrecord")
+    assert source.class_names == ("cat", "dog")
+
+
+def test_the_split_is_read_off_the_names(tmp_path, png):
+    for number, name in enumerate(["train-00000-of-00002", "train-00001-of-00002", "pets_val"]):
+        examples = [make_example(image=png(i), label=0) for i in range(20 + number)]
+        write(tmp_path / f"{name}.tfrecord", examples)
+    counts = {
+        split: len(found)
+        for split, found in read(sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")).items()
+    }
+    assert counts["eval"] == 22
+    assert counts["test"] >= 1
+    assert counts["train"] + counts["test"] == 41
+
+
+def test_a_missing_label_stays_missing(tmp_path, png):
+    examples = [make_example(image=png(i), label=0) for i in range(9)]
+    write(tmp_path / "a.tfrecord", [*examples, make_example(image=png(9))])
+    records = read_all(sources.parse(f"tfrecord:{tmp_path}/a.tfrecord"))
+    assert [record.label for record in records].count(None) == 1
+
+
+def test_odd_records_become_problems(tmp_path, png):
+    good = [make_example(image=png(i), label=0) for i in range(9)]
+    write(tmp_path / "a.tfrecord", [*good, make_example(label=0, size=5), b"\xff\xff no example"])
+    problems = {
+        record.problem for record in read_all(sources.parse(f"tfrecord:{tmp_path}/a.tfrecord"))
+    }
+    assert problems == {"", "no encoded image; its features are label, size", "not a tf.Example"}
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_a_damaged_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compression):
+    path = tmp_path / "a.tfrecord"
+    write(path, [make_example(image=png(i), label=0) for i in range(50)], compression)
+    path.write_bytes(path.read_bytes()[:-500])
+    records = read_all(sources.parse(f"tfrecord:{path}"))
+    problems = [record for record in records if record.problem]
+    assert len(problems) == 1
+    assert problems[0].problem.startswith("damaged TFRecord file")
+    assert len(records) > 20
+
+
+def test_what_we_wrote_ourselves_comes_back_equal(tmp_path, image_folder):
+    folder = sources.parse(f"folder:{image_folder}")
+    tfrecords.export(folder, str(tmp_path))
+    source = sources.parse(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*.gz")
+    assert source.class_names == folder.class_names
+    for split, records in read(folder).items():
+        assert sorted(map(repr, records)) == sorted(map(repr, read(source)[split]))
+
+
+def test_a_label_beyond_the_known_classes_is_a_problem(tmp_path, image_folder, png):
+    tfrecords.export(sources.parse(f"folder:{image_folder}"), str(tmp_path))
+    example = make_example(**{features.ENCODED: png(0), features.LABEL: 2})
+    write(tmp_path / "train-more.tfrecord", [example])
+    reader = sources.parse(f"tfrecord:{tmp_path}/Split-*/*.gz").reader
+    (record,) = reader(tfrecord.Shard(str(tmp_path / "train-more.tfrecord"), "train"))
+    assert record.problem == "label 2 is none of the 2 classes"
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (None, "a pattern that matches files"),
+        ([make_example(image=b"x", size=3)], "must hold a class in one of the features"),
+    ],
+)
+def test_no_files_and_no_classes_are_errors(tmp_path, examples, message):
+    if examples:
+        write(tmp_path / "a.tfrecord", examples)
+    with pytest.raises(ValueError, match=message):
+        sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")
