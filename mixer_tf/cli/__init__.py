@@ -6,12 +6,14 @@ from __future__ import annotations
 import click
 
 from mixer_tf.cli.command import verbose_option
+from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.cli.models import models
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
 from mixer_tf.cli.train import train
+from mixer_tf.cli.upscale import upscale
 from mixer_tf.version import __version__
 
 
@@ -32,5 +34,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, models, recipes, doctor):
+for command in (train, evaluate, predict, upscale, convert, models, recipes, doctor):
     main.add_command(command)

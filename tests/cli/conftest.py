@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model that the real `mixer train` made, for the tests of the commands that use one."""
+
+import dataclasses
+import pathlib
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mixer_tf.cli import main
+
+TINY = {
+    "model.name": "mixer",
+    "model.image_size": 16,
+    "model.patch_size": 4,
+    "model.num_blocks": 2,
+    "model.hidden_dim": 16,
+    "model.tokens_mlp_dim": 8,
+    "model.channels_mlp_dim": 32,
+    "data.train_crop": "same",
+    "training.epochs": 2,
+    "training.batch_size": 8,
+}
+TINY_OPTIONS = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+
+
+def invoke(*arguments) -> Result:
+    """Runs `mixer` in this process."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What `mixer train` left behind.
+
+    Attributes:
+        output: the folder.
+        arguments: of the command.
+        said: what it printed.
+    """
+
+    output: pathlib.Path
+    arguments: tuple[str, ...]
+    said: str
+
+
+@pytest.fixture(scope="session")
+def mixer():
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def tiny_options() -> list[str]:
+    """Options of `mixer train` for a model that takes seconds."""
+    return TINY_OPTIONS
+
+
+@pytest.fixture(scope="session")
+def trained(bad_folder, tmp_path_factory) -> Training:
+    """A model of cats, dogs and "été 夏", trained for two epochs on a folder with bad images."""
+    output = tmp_path_factory.mktemp("train") / "my pets"
+    arguments = ("train", f"--source=folder:{bad_folder.path}", f"--output={output}")
+    result = invoke(*arguments, *TINY_OPTIONS)
+    assert result.exit_code == 0, result.output
+    return Training(output, (*arguments, *TINY_OPTIONS), result.output)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer predict` on good and bad files, and every way to name a model."""
+
+import json
+import shutil
+
+import pytest
+
+CLASSES = {"cat", "dog", "été 夏"}
+
+
+def test_an_image_gets_class_names_and_probabilities(mixer, trained, bad_folder):
+    image = bad_folder.path / "cat" / "000.png"
+    result = mixer("predict", trained.output, image)
+    assert result.exit_code == 0, result.output
+    path, answer = result.output.strip().split("  ")
+    assert path == str(image)
+    found = [part.rsplit(" ", 1) for part in answer.split(", ")]
+    assert {name for name, _ in found} == CLASSES
+    probabilities = [float(probability) for _, probability in found]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+
+
+def test_top_limits_the_classes(mixer, trained, bad_folder):
+    result = mixer("predict", trained.output, bad_folder.path / "cat" / "000.png", "--top=1")
+    assert "," not in result.output.partition("  ")[2]
+
+
+def test_bad_images_are_named_with_the_reason_and_good_ones_still_answered(
+    mixer, trained, bad_folder
+):
+    names = [*bad_folder.good, *bad_folder.bad]
+    result = mixer("predict", trained.output, *(bad_folder.path / name for name in names))
+    assert result.exit_code == 1
+    for name in bad_folder.good:
+        assert f"{bad_folder.path / name}  " in result.stdout
+    lines = result.stderr.splitlines()
+    for name, word in bad_folder.bad.items():
+        (line,) = [line for line in lines if line.startswith(f"{bad_folder.path / name}: ")]
+        assert word in line
+    bad, total = len(bad_folder.bad), len(names)
+    assert lines[-1] == f"Error: {bad} of {total} images cannot be used."
+
+
+def test_a_folder_and_a_missing_file_are_bad_images(mixer, trained, bad_folder, tmp_path):
+    result = mixer("predict", trained.output, bad_folder.path, tmp_path / "none.jpg")
+    assert result.exit_code == 1
+    assert f"{bad_folder.path}: is a directory\n" in result.stderr
+    assert f"{tmp_path / 'none.jpg'}: no such file or directory\n" in result.stderr
+
+
+def test_json_has_one_object_a_line(mixer, trained, bad_folder):
+    good, bad = bad_folder.path / "cat" / "modern.webp", bad_folder.path / "cat" / "nothing.jpg"
+    result = mixer("predict", trained.output, good, bad, "--json")
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first["image"] == str(good)
+    assert {each["class_name"] for each in first["predictions"]} == CLASSES
+    assert second == {"image": str(bad), "error": "empty file"}
+
+
+def test_a_model_is_found_by_its_version_its_versions_and_what_holds_them(
+    mixer, trained, bad_folder, tmp_path
+):
+    serving = trained.output / "serving"
+    image = bad_folder.path / "dog" / "001.png"
+    expected = mixer("predict", trained.output, image).output
+    shutil.copytree(serving / "1", tmp_path / "artifact" / "Format-Serving")
+    for place in (serving, serving / "1", tmp_path / "artifact"):
+        assert mixer("predict", place, image).output == expected
+
+
+def test_a_folder_without_a_model_is_one_clear_line(mixer, tmp_path):
+    result = mixer("predict", tmp_path, "photo.jpg")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: MODEL must hold saved_model.pb")
+    assert result.output.count("\n") == 1

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer train` on a real folder, good and bad images, and what it refuses."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_a_training_says_what_it_did_and_what_comes_next(trained):
+    assert "3 classes" in trained.said
+    assert "note: " in trained.said and "empty class" in trained.said
+    assert "unusable 5, listed with the reason in " in trained.said
+    assert f"model    {trained.output}/serving/1" in trained.said
+    assert f"mixer evaluate '{trained.output}' --source=folder:" in trained.said
+    assert f"tensorboard --logdir '{trained.output}/logs'" in trained.said
+
+
+def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
+    assert (trained.output / "serving" / "1" / "saved_model.pb").exists()
+    assert (trained.output / "data" / "dataset.json").exists()
+    assert list((trained.output / "logs").rglob("events*"))
+    assert not (trained.output / "checkpoints").exists()
+    lines = (trained.output / "data" / "quarantine.jsonl").read_text().splitlines()
+    assert len(lines) == 5 and all(json.loads(line)["reason"] for line in lines)
+
+
+def test_a_finished_model_is_not_overwritten(mixer, trained):
+    result = mixer(*trained.arguments)
+    assert result.exit_code == 1
+    assert f"{trained.output} holds a finished model already" in result.output
+
+
+def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    result = mixer("train", f"--source=folder:{image_folder}", f"--output={tmp_path}")
+    assert result.exit_code == 1
+    assert "the output must be a new or empty folder" in result.output
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_an_unfinished_training_is_not_continued_with_another_recipe(mixer, trained, tmp_path):
+    output = tmp_path / "output"
+    shutil.copytree(trained.output, output, ignore=shutil.ignore_patterns("serving"))
+    arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
+    result = mixer(*arguments, "--set", "training.epochs=7")
+    assert result.exit_code == 1
+    assert "holds an unfinished training with another recipe." in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source=pets"], "a source must be one of digits, "),
+        (["--source=folder:/not/there"], "/not/there"),
+        (["--source=digits", "--recipe=photo"], "Did you mean photos?"),
+        (["--source=digits", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):
+    result = mixer("train", f"--output={tmp_path / 'output'}", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "output").exists()
+
+
+def test_where_no_image_can_be_used_one_line_says_so(mixer, unusable_folder, tmp_path):
+    result = mixer("train", f"--source=folder:{unusable_folder}", f"--output={tmp_path / 'new'}")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1].startswith("Error: at least one training image must be")
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_with_the_same_command(image_folder, tmp_path, tiny_options):
+    output = tmp_path / "output"
+    epochs = "training.epochs=200"
+    command = [sys.executable, "-m", "mixer_tf.cli", "train", f"--source=folder:{image_folder}"]
+    command += [f"--output={output}", *tiny_options, "--set", epochs]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not list((output / "checkpoints").glob("*.index")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output / "serving").exists()
+
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first = int(done.stdout.partition("epoch ")[2].partition("/")[0])
+    assert first > 1
+    assert (output / "serving" / "1" / "saved_model.pb").exists()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer convert` and `mixer upscale` on what `mixer train` made."""
+
+import numpy as np
+from safetensors.numpy import load_file
+
+
+def test_convert(mixer, trained, tmp_path):
+    result = mixer("convert", trained.output, tmp_path / "model.npz")
+    assert result.exit_code == 0, result.output
+    assert result.output == f"weights  {tmp_path / 'model.npz'}\n"
+    result = mixer("convert", tmp_path / "model.npz", tmp_path / "model.safetensors")
+    assert result.exit_code == 0, result.output
+    with np.load(tmp_path / "model.npz", allow_pickle=False) as ours:
+        theirs = load_file(tmp_path / "model.safetensors")
+        np.testing.assert_array_equal(ours["head/kernel"].T, theirs["head.weight"])
+
+
+def test_convert_says_what_is_wrong(mixer, tmp_path):
+    (tmp_path / "notes.txt").write_text("my notes")
+    result = mixer("convert", tmp_path / "notes.txt", tmp_path / "model.npz")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: a checkpoint must be an .npz file of the authors, a")
+
+
+def test_upscale(mixer, trained, bad_folder, tmp_path):
+    output = tmp_path / "larger"
+    result = mixer("upscale", trained.output, output, "--factor=2")
+    assert result.exit_code == 0, result.output
+    assert result.output == f"images   32x32 pixels\nmodel    {output}/serving/1\n"
+    result = mixer("predict", output, bad_folder.path / bad_folder.good[0])
+    assert result.exit_code == 0, result.output
+    result = mixer("upscale", trained.output, output, "--factor=2")
+    assert result.exit_code == 1 and "OUTPUT must be new" in result.output
+
+
+def test_upscale_to_a_size_that_is_no_multiple(mixer, trained, tmp_path):
+    arguments = ("upscale", trained.output, tmp_path / "larger", "--image-size=24")
+    result = mixer(*arguments)
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: image_size must be a whole multiple of the model's, 16x16 pixels; got 24x24. "
+        "Use 32x32 or 48x48, or interpolate=True, which is not in the paper.\n"
+    )
+    result = mixer(*arguments, "--interpolate")
+    assert result.exit_code == 0, result.output

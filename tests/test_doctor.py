@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of the doctor, each where what it looks for is missing."""
+
+import importlib.metadata
+import stat
+import sys
+
+import pytest
+
+from mixer_tf import doctor
+from mixer_tf.doctor import Level
+
+
+def test_another_python_is_a_problem(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
+    (finding,) = doctor.check_python()
+    assert finding.level is Level.PROBLEM
+    assert "make setup" in finding.fix
+
+
+def test_versions_that_differ_from_the_lock_are_listed(monkeypatch, tmp_path):
+    numpy = importlib.metadata.version("numpy")
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(f"numpy==0.1 \\\n    --hash=sha256:00\nnot-there==2.0 \\\npytest=={numpy}x\n")
+    monkeypatch.setattr(doctor, "_LOCK", lock)
+    (finding,) = doctor.check_packages()
+    assert finding.level is Level.PROBLEM
+    assert f"numpy {numpy} instead of 0.1, not-there missing instead of 2.0" in finding.text
+    lock.write_text(f"numpy=={numpy} \\\n")
+    (finding,) = doctor.check_packages()
+    assert finding.level is Level.OK
+
+
+def test_a_tensorflow_that_does_not_import_is_a_problem(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    (finding,) = doctor.check_tensorflow()
+    assert finding.level is Level.PROBLEM
+    assert finding.text.startswith("TensorFlow does not import: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "level", "text"),
+    [
+        ("fpu sse2 avx avx2 fma", Level.OK, "processor with avx, avx2, fma"),
+        ("fpu sse2", Level.PROBLEM, "the processor has no AVX, which TensorFlow needs"),
+    ],
+)
+def test_the_processor_must_have_avx(monkeypatch, flags, level, text):
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(doctor, "_read", lambda path: f"processor : 0\nflags\t\t: {flags}\n")
+    (finding,) = doctor.check_cpu()
+    assert (finding.level, finding.text) == (level, text)
+
+
+def test_little_memory_and_little_disk_are_noted(monkeypatch):
+    monkeypatch.setattr(doctor, "_read", lambda path: "MemAvailable:    1048576 kB\n")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: _Disk())
+    (memory,), (disk,) = doctor.check_memory(), doctor.check_disk()
+    assert (memory.level, memory.text) == (Level.NOTE, "1.0 GB of memory free")
+    assert (disk.level, disk.text) == (Level.NOTE, "2.0 GB of disk free here")
+
+
+class _Disk:
+    free = 2 << 30
+
+
+def put_docker_on_path(monkeypatch, folder, script: str) -> None:
+    program = folder / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_docker_is_noted_where_it_is_missing_or_silent(monkeypatch, tmp_path):
+    put_docker_on_path(monkeypatch, tmp_path, "echo 24.0.7")
+    (finding,) = doctor.check_docker()
+    assert (finding.level, finding.text) == (Level.OK, "Docker 24.0.7")
+    put_docker_on_path(monkeypatch, tmp_path, "exit 1")
+    (finding,) = doctor.check_docker()
+    assert "does not answer" in finding.text and "systemctl start docker" in finding.fix
+    monkeypatch.setenv("PATH", "/nowhere")
+    (finding,) = doctor.check_docker()
+    assert finding.text.startswith("no Docker")
+
+
+def test_a_tpu_that_the_environment_names_is_found(monkeypatch):
+    monkeypatch.setenv("TPU_NAME", "my-tpu")
+    assert "my-tpu" in next(doctor.check_tpu()).text
+
+
+def test_a_missing_extra_is_noted_with_its_command(monkeypatch):
+    installed = doctor._installed_version
+    monkeypatch.setattr(
+        doctor, "_installed_version", lambda name: None if name == "tfx" else installed(name)
+    )
+    (finding,) = [found for found in doctor.check_extras() if found.level is Level.NOTE]
+    assert finding.text == "extra 'pipeline' without tfx"
+    assert finding.fix
