@@ -49,7 +49,7 @@ def build_model(recipe: Recipe, num_classes: int, dtype: str | None = None) -> M
 
 
 def compile_model(
-    model: MlpMixer, recipe: Recipe, total_steps: int, strategy: tf.distribute.Strategy
+    model: MlpMixer, recipe: Recipe, steps_per_epoch: int, strategy: tf.distribute.Strategy
 ) -> tuple[str, ...]:
     """Gives `model` its loss, optimiser and metric; call it within the strategy's scope.
 
@@ -63,7 +63,7 @@ def compile_model(
         "sigmoid": SigmoidCrossEntropy(),
     }[recipe.training.loss]
     model.compile(
-        optimizer=optimizers.create(recipe.optimizer, total_steps),
+        optimizer=optimizers.create(recipe.optimizer, steps_per_epoch * recipe.training.epochs),
         loss=loss,
         weighted_metrics=[tf.keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit,

@@ -82,8 +82,7 @@ def train(
 
     with distribution.scope():
         model = assembly.build_model(recipe, dataset_info.num_classes)
-        total_steps = steps * recipe.training.epochs
-        notes = assembly.compile_model(model, recipe, total_steps, distribution)
+        notes = assembly.compile_model(model, recipe, steps, distribution)
         state = TrainingState(model, checkpoint_dir, is_chief)
         epochs_done = state.restore()
 
