@@ -11,7 +11,7 @@ from tensorflow import keras
 from tensorflow.keras import layers
 
 from mixer_tf.models.config import MixerConfig
-from mixer_tf.models.mlp_mixer import assemble
+from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.presets import resolve
 
 # Deviation: keras.applications takes an unknown height and width without the top. A Mixer cannot,
@@ -60,7 +60,7 @@ def _constructor(preset: str, class_name: str):
             image_size=tuple(image.shape[1:3]),
             num_classes=_checked_classes(classes) if include_top else 0,
         )
-        tensors = assemble(image, config)
+        tensors = MlpMixer.assemble(image, config, keras.mixed_precision.global_policy())
         if include_top:
             output = _predictions(tensors["logits"], classifier_activation)
         else:

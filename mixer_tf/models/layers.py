@@ -16,6 +16,9 @@ gelu = functools.partial(tf.nn.gelu, approximate=True)
 Dense = functools.partial(keras.layers.Dense, kernel_initializer="lecun_normal")
 LayerNorm = functools.partial(keras.layers.LayerNormalization, epsilon=1e-6)
 
+# The one place where pixel values 0 to 255 become what a network sees: [-1, 1].
+Rescale = functools.partial(keras.layers.Rescaling, 1 / 127.5, offset=-1, name="rescale")
+
 serializable = keras.saving.register_keras_serializable("mixer_tf")
 
 
