@@ -25,6 +25,7 @@ _HOME = {
     "load_weights": "loading",
     "save_npz": "loading",
     "upscale": "upscaling",
+    "upscale_export": "exports",
 }
 __all__ = list(_HOME)
 

@@ -32,13 +32,14 @@ def load_weights(
     (see `upscale`).
 
     timm computes the exact GELU where the authors, and this package, use its tanh approximation:
-    from a timm file, the logits differ from timm's by some 1e-4 of the largest one. Weights that
+    from a timm file, the logits differ from timm's by some 3e-4 of the largest one. Weights that
     Google trained are at home here; those that timm trained are not quite.
 
     Args:
         model: takes the weights; unchanged where they do not fit.
         path: of an .npz file of the authors, in either of their namings, wrapped up or not; of a
-            .safetensors or .pth file of timm; or of a SavedModel that mixer_tf has exported.
+            .safetensors or .pth file of timm; or of the folder of a model that mixer_tf has
+            exported, such as the output of `mixer train`.
         head: None where the checkpoint's head must fit; "new" for a new one (zeros, and the bias
             that the model begins with), whatever the checkpoint has.
 

@@ -13,10 +13,11 @@ from mixer_tf.checkpoints import timm
 from mixer_tf.checkpoints.authors import to_authors_names
 from mixer_tf.checkpoints.known import KNOWN
 from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.serving import locations
 
 _FORMATS = (
-    "an .npz file of the authors, a .safetensors or .pth file of timm, or the folder of a "
-    "SavedModel that mixer_tf has exported"
+    "an .npz file of the authors, a .safetensors or .pth file of timm, or the folder of a model "
+    "that mixer_tf has exported"
 )
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
@@ -30,9 +31,12 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[StoredArrays]:
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: the file is of no known format, is damaged, or holds more than numbers.
+        ValueError: the file is of no known format, is damaged, or holds more than numbers; or
+            there is no model in the folder.
     """
     path = os.fspath(path)
+    if os.path.isdir(path):
+        path = locations.find_model(path)
     try:
         with _opener(path)(path) as stored:
             yield (
@@ -60,11 +64,9 @@ def _kind(path: str) -> str:
     if not os.path.exists(path):
         raise FileNotFoundError(_nothing_there(path))
     if os.path.isdir(path):
-        kind = "saved_model" if os.path.exists(os.path.join(path, "saved_model.pb")) else None
-    else:
-        with open(path, "rb") as file:
-            start = file.read(9)
-        kind = _kind_of_file(path, start)
+        return "saved_model"
+    with open(path, "rb") as file:
+        kind = _kind_of_file(path, file.read(9))
     if kind is None:
         raise ValueError(f"a checkpoint must be {_FORMATS}; {path} is none of these.")
     return kind

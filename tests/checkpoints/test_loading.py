@@ -24,6 +24,19 @@ def test_round_trip_is_exact(tmp_path, make_tiny, assert_same_weights):
     assert_same_weights(model, other)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"untied": True}, {"channel_groups": 2, "channel_views": True}, {"pyramid": (9, 6, 6)}],
+)
+def test_round_trip_of_the_variations_of_supplement_a(
+    tmp_path, make_tiny, assert_same_weights, options
+):
+    model, other = make_tiny(seed=0, **options), make_tiny(seed=1, **options)
+    mixer_tf.save_npz(model, tmp_path / "model.npz")
+    mixer_tf.load_weights(other, tmp_path / "model.npz")
+    assert_same_weights(model, other)
+
+
 def test_what_is_saved_has_the_authors_names_and_shapes(tmp_path, tiny_model, authors_arrays):
     mixer_tf.save_npz(tiny_model, tmp_path / "model.npz")
     expected = authors_arrays(tiny_model)

@@ -24,15 +24,19 @@ def test_the_name_of_a_known_checkpoint_is_not_its_path():
     )
 
 
-def test_files_and_folders_of_other_kinds(tmp_path):
+def test_files_of_other_kinds(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     (tmp_path / "empty.npz").write_bytes(b"")
-    for name in ("model.keras", "model.h5", "empty.npz", "."):
+    for name in ("model.keras", "model.h5", "empty.npz"):
         assert "a checkpoint must be an .npz file of the authors, a .safetensors or" in message(
             tmp_path / name
         )
+
+
+def test_a_folder_without_a_model(tmp_path):
+    assert "must hold saved_model.pb" in message(tmp_path)
 
 
 def test_an_npz_cut_short(tmp_path):

@@ -113,6 +113,19 @@ def test_errors(tiny_model, arguments, error, message):
         upscale(tiny_model, **arguments)
 
 
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ({"untied": True}, "untied"),
+        ({"channel_groups": 2, "channel_views": True}, "groups, views"),
+        ({"pyramid": (12, 12, 6)}, "tokens_out"),
+    ],
+)
+def test_other_token_mixing_than_the_papers_is_refused(make_tiny, options, named):
+    with pytest.raises(ValueError, match=f"got a model with other {named}"):
+        upscale(make_tiny(**options), 2)
+
+
 def test_only_a_model_that_knows_its_dimensions_can_be_upscaled():
     model = mixer_tf.MixerS32(weights=None, input_shape=(64, 64, 3), classes=2)
     with pytest.raises(TypeError, match="upscale needs an MlpMixer, as create_model returns it"):

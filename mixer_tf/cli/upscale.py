@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer upscale`: an exported model for larger images."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from mixer_tf.cli.command import Command
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.argument("output")
+@click.option("--factor", type=click.IntRange(min=1), help="How many times as high and wide.")
+@click.option("--image-size", type=click.IntRange(min=1), help="Or the new side in pixels.")
+@click.option("--interpolate", is_flag=True, help="Allow sizes that are no whole multiple.")
+def upscale(model, output, factor, image_size, interpolate) -> None:
+    """Turns a trained model into one for larger images, by the paper's supplement C.
+
+    MODEL is what `mixer train` or the pipeline has written. The new model, in OUTPUT/serving/1,
+    answers for an image the mean of what MODEL answers for its parts; fine-tune it.
+
+    With --interpolate the weights are resized as pictures where the new size is no whole multiple;
+    this is not in the paper, and the new model answers otherwise.
+
+    \b
+    Examples:
+      mixer upscale pets-model larger-pets-model --factor=2
+      mixer upscale pets-model larger-pets-model --image-size=448
+    """
+    from mixer_tf import checkpoints
+    from mixer_tf.serving import locations
+
+    target = os.path.join(os.path.expanduser(output), locations.SERVING, "1")
+    if os.path.exists(target):
+        raise click.ClickException(f"OUTPUT must be new; {target} exists already.")
+    recipe = checkpoints.upscale_export(
+        model, target, factor, image_size=image_size, interpolate=interpolate
+    )
+    click.echo(f"images   {recipe.model.image_size}x{recipe.model.image_size} pixels")
+    click.echo(f"model    {target}")
