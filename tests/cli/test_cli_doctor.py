@@ -27,5 +27,5 @@ def test_findings_are_shown_with_their_fix_and_problems_set_the_exit_code(mixer,
 def test_every_check_runs_here(mixer):
     result = mixer("doctor")
     assert isinstance(result.exception, SystemExit | None)
-    for word in ("Python 3.10", "TensorFlow 2.15", "CPU cores", "memory", "disk", "Docker"):
+    for word in ("Python 3.10", "TensorFlow 2.15", "GPU", "memory", "disk", "Docker"):
         assert word in result.output
