@@ -99,8 +99,8 @@ def _spell(name: str) -> str:
 
 def _lay_out(name: str, array: np.ndarray) -> np.ndarray:
     """Norms of the Flax code are [1, 1, 1, C], its head is [C, classes]."""
-    if "/group_norm/" in name:
+    if "/group_norm/" in name and array.ndim == 4:
         return array.reshape(array.shape[-1:])
-    if name == "resnet/head/conv2d/kernel":
-        return array.reshape(1, 1, *array.shape[-2:])
+    if name == "resnet/head/conv2d/kernel" and array.ndim == 2:
+        return array[np.newaxis, np.newaxis]
     return array

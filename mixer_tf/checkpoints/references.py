@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from types import ModuleType
 
+import numpy as np
 import tensorflow as tf
 
 from mixer_tf.checkpoints import bit, model_weights, vit
@@ -65,7 +66,8 @@ def load_weights(
             stored = without(stored, aside)
         _check_fit(form, model, shapes, stored.shapes, os.fspath(path))
         for name, variable in variables.items():
-            variable.assign(stored.read(name).reshape(variable.shape))
+            array = np.asarray(stored.read(name), variable.dtype.as_numpy_dtype)
+            variable.assign(array.reshape(variable.shape))
     if head == "new" and config.num_classes:
         _begin_head_anew(model)
 
