@@ -10,6 +10,7 @@ from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.cli.models import models
+from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
 from mixer_tf.cli.train import train
@@ -34,5 +35,5 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, upscale, convert, models, recipes, doctor):
+for command in (train, evaluate, predict, upscale, convert, plot, models, recipes, doctor):
     main.add_command(command)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer plot` on what `mixer train` made."""
+
+import pytest
+from PIL import Image
+
+
+def test_filters_of_a_trained_model(mixer, trained, tmp_path):
+    output = tmp_path / "pictures"
+    result = mixer("plot", "filters", trained.output, f"--output={output}", "--blocks=1")
+    assert result.exit_code == 0, result.output
+    names = ["stem.png", "token_mixing_1.png"]
+    assert result.output == "".join(f"picture  {output}/{name}\n" for name in names)
+    for name in names:
+        assert Image.open(output / name).mode == "RGB"
+
+
+@pytest.mark.parametrize("words", [["plot"], ["plot", "filters"]])
+def test_help_has_an_example(mixer, words):
+    result = mixer(*words, "--help")
+    assert result.exit_code == 0
+    assert "\n    mixer plot filters pets-model" in result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--blocks=one", "must look like 0,1,2; got one."),
+        ("--grid=14", "must look like 7x14; got 14."),
+    ],
+)
+def test_options_that_are_no_numbers(mixer, option, message):
+    result = mixer("plot", "filters", "model.npz", option)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_no_model(mixer, tmp_path):
+    result = mixer("plot", "filters", tmp_path / "none.npz")
+    assert result.exit_code == 1
+    assert result.output == f"Error: there is no checkpoint at {tmp_path / 'none.npz'}.\n"
