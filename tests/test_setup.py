@@ -112,6 +112,15 @@ def test_an_interrupted_set_up_starts_from_nothing(checkout, path):
     assert not (checkout / ".venv/half-written").exists()
 
 
+def test_a_checkout_that_was_moved_gets_scripts_with_the_new_path(checkout, path):
+    add_python(path)
+    set_up(checkout, path)
+    moved = checkout.rename(checkout.with_name("moved"))
+    assert "ready: .venv" in set_up(moved, path)
+    scripts = [script for script in (moved / ".venv/bin").iterdir() if not script.is_symlink()]
+    assert not [script for script in scripts if f"{checkout}/" in script.read_text()]
+
+
 def test_a_package_with_another_hash_stops_the_set_up(checkout, path):
     add_python(path)
     lock = checkout / "requirements.lock"
