@@ -36,7 +36,7 @@ def _row(variant: str, epochs: int, rate: float, decay: float) -> Recipe:
         name=f"pretrain_{variant}",
         summary=f"The paper's pre-training of mixer_{variant} on JFT-300M (Table 4).",
         model=ModelOptions(name=f"mixer_{variant}", image_size=224, head_bias_init=HEAD_BIAS),
-        data=DataOptions(crop="resmall_crop", train_crop="inception", min_area=0.05, flip=True),
+        data=DataOptions(crop="resmall_crop", train_crop="inception", flip=True),
         optimizer=OptimizerOptions(
             name="adam",
             learning_rate=rate,

@@ -89,8 +89,7 @@ class DataOptions(Options):
         crop: evaluation and serving. "resize": the whole image, its sides scaled apart;
             "resize_crop": the same to 8/7 of the size, then the centre; "resmall_crop": the
             shorter side to 8/7 of the size, then the centre (paper, supplement B).
-        train_crop: "same" as `crop`, or "inception": a random part of the image.
-        min_area: smallest part of the image that "inception" takes (paper: 0.05).
+        train_crop: "same" as `crop`, or "inception": a random 5 to 100 % of the image.
         flip: mirror half of the images.
         shift: largest shift in pixels of the input size, in both directions; the border is black.
         rotate: largest angle in degrees, in both directions; the border is black.
@@ -100,7 +99,6 @@ class DataOptions(Options):
 
     crop: str = "resmall_crop"
     train_crop: str = "inception"
-    min_area: float = 0.05
     flip: bool = True
     shift: int = 0
     rotate: float = 0.0
@@ -110,7 +108,6 @@ class DataOptions(Options):
     def _rules(self):
         yield "crop", self.crop in CROPS, one_of(CROPS)
         yield "train_crop", self.train_crop in TRAIN_CROPS, one_of(TRAIN_CROPS)
-        yield "min_area", 0 < self.min_area <= 1, "in (0, 1]"
         yield "shift", self.shift >= 0, "0 or more"
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
         yield "mixup", self.mixup >= 0, "0 or more"
