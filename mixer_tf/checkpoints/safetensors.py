@@ -20,7 +20,8 @@ from mixer_tf.checkpoints.stored import StoredArrays
 def open_safetensors(path: str) -> Iterator[StoredArrays]:
     """Opens a .safetensors file; bfloat16 arrays are read as float32."""
     try:
-        with safe_open(path, framework="numpy") as file:
+        # "pread" copies one array; the default maps the file, whose pages then count as memory.
+        with safe_open(path, framework="numpy", backend="pread") as file:
 
             def read(name: str) -> np.ndarray:
                 array = file.get_tensor(name)

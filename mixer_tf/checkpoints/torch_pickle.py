@@ -36,10 +36,6 @@ _STORAGES = {
 _WRAPPERS = ("state_dict_ema", "state_dict", "model_ema", "model")  # timm, in its order
 
 
-class UnsafePickleError(ValueError):
-    """A file wants more than tensors."""
-
-
 class _Storage(NamedTuple):  # tuples, which a pickle cannot alter once they are made
     key: str
     dtype: str
@@ -86,13 +82,13 @@ _KNOWN = {
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _KNOWN:
-            raise UnsafePickleError(f"it names {module}.{name}")
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
         return _KNOWN[module, name]
 
     def persistent_load(self, pid):
         kind, dtype, key, _, length, *view = pid
         if kind != "storage" or dtype not in _STORAGES.values() or view not in ([], [None]):
-            raise UnsafePickleError(f"it refers to {kind!r}, which is no storage of numbers")
+            raise pickle.UnpicklingError(f"it refers to {kind!r}, which is no storage of numbers")
         return _Storage(str(key), dtype, int(length))
 
 
@@ -189,6 +185,6 @@ def _clear_errors(path: str):
         yield
     except Exception as error:
         raise ValueError(
-            f"{path} must be a state dict of torch.save; {error or type(error).__name__}. Nothing "
-            "of the file was run. Save model.state_dict() with safetensors.torch.save_file instead."
+            f"{path} must be a state dict of torch.save; {str(error) or type(error).__name__}. "
+            "Nothing of the file was run. Save model.state_dict() with safetensors.torch.save_file instead."
         ) from error
