@@ -8,11 +8,13 @@ import pathlib
 from collections.abc import Iterable
 
 from mixer_tf.datasets import sources
+from mixer_tf.serving import locations
 from pipeline.configs import Fingerprints, PipelineConfig
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DATA = ("mixer_tf/features.py", "mixer_tf/images*", "mixer_tf/datasets")
 _TRAINING = (*_DATA, "mixer_tf/models", "mixer_tf/recipes", "mixer_tf/serving", "mixer_tf/training")
+_PUSHING = ("mixer_tf/serving/locations.py", "components/pusher")
 
 
 def fingerprint_run(config: PipelineConfig) -> Fingerprints:
@@ -27,8 +29,13 @@ def fingerprint_run(config: PipelineConfig) -> Fingerprints:
         preprocessor=_code(*_DATA, "components/preprocessor"),
         trainer=_code(*_TRAINING),
         model_checker=_code("components/model_checker"),
-        pusher=_code("components/pusher"),
+        pusher=_digest([_newest_version(config.serving_path), _code(*_PUSHING)]),
     )
+
+
+def _newest_version(folder: str) -> str:
+    """A cached push would claim to have pushed what is served already, or was removed since."""
+    return str(locations.list_versions(folder)[-1:])
 
 
 def _code(*patterns: str) -> str:

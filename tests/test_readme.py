@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the README says is so: its table, its Python, its commands and their options."""
+
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from mixer_tf.models import presets
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def _commands() -> list[str]:
+    lines = "\n".join(_blocks("sh")).replace("\\\n", " ").splitlines()
+    return [line.partition(" #")[0].strip() for line in lines]
+
+
+def test_table_of_models_holds_the_computed_figures():
+    for name in presets.list_models():
+        found = presets.describe(name)
+        (row,) = re.findall(rf"^\| `{name}` .*$", README, flags=re.MULTILINE)
+        assert f"| {found.parameters:,} | {found.multiply_adds / 1e9:.2f} G |" in row
+
+
+def test_python_runs():
+    (code,) = _blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"\bmake ([a-z-]+)`?", README)
+    assert {"demo", "test", "setup"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_options_of_the_local_runner_exist():
+    help_text = _run(["python", "-m", "pipeline.local_runner", "--help"], ROOT).stdout
+    table = re.findall(r"^\| `(--[a-z-]+)", README, flags=re.MULTILINE)
+    used = [word for line in _commands() if "local_runner" in line for word in shlex.split(line)]
+    options = {word.partition("=")[0] for word in [*table, *used] if word.startswith("--")}
+    assert options
+    for option in options:
+        assert option in help_text, option
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, image_folder):
+    """A folder to stand in, with the images that the README speaks of."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    shutil.copytree(image_folder, folder / "pets")
+    shutil.copy(folder / "pets" / "cat" / "000.png", folder / "photo.jpg")
+    return folder
+
+
+def test_commands_of_the_command_line_run_in_their_order(folder):
+    commands = [shlex.split(line) for line in _commands() if line.startswith(".venv/bin/mixer")]
+    assert {command[1] for command in commands} == {"train", "evaluate", "predict", "doctor"}
+    for command in commands:
+        shorter = ["--set", "training.epochs=1"] if command[1] == "train" else []
+        result = _run([*command, *shorter], folder)
+        assert result.returncode == 0 or command[1] == "doctor", result.stdout + result.stderr
+
+
+def _run(command: list[str], cwd: pathlib.Path) -> subprocess.CompletedProcess:
+    program = pathlib.Path(sys.executable).with_name(pathlib.Path(command[0]).name)
+    return subprocess.run([program, *command[1:]], cwd=cwd, capture_output=True, text=True)
