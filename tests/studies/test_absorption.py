@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Mixer with other weights answers for shuffled images exactly as it did for the originals."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf.models import MlpMixer
+from mixer_tf.studies import absorption, input_order
+
+SIZE, PATCH = (12, 16), 4
+DIMENSIONS = dict(
+    image_size=SIZE,
+    patch_size=PATCH,
+    num_blocks=3,
+    hidden_dim=8,
+    tokens_mlp_dim=10,
+    channels_mlp_dim=14,
+    num_classes=5,
+)
+VARIANTS = {
+    "paper": {},
+    "groups": dict(channel_groups=2),
+    "views": dict(channel_groups=2, channel_views=True),
+    "untied": dict(untied=True),
+    "pyramid": dict(pyramid=(12, 6, 6)),
+}
+
+
+def make_model(**fields) -> MlpMixer:
+    model = MlpMixer(**DIMENSIONS, **fields)
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
+    return model
+
+
+def images(order: str = input_order.GIVEN) -> tf.Tensor:
+    pixels = np.random.default_rng(1).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
+    indices = input_order.pixel_order(order, SIZE, PATCH, seed=7)
+    return input_order.shuffle_pixels(tf.constant(pixels), indices)
+
+
+def assert_same_logits(actual, expected):
+    largest = np.max(np.abs(expected))
+    assert largest > 0.1
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6 * largest)
+
+
+@pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
+def test_patches_in_any_order(fields):
+    model = make_model(**fields)
+    other = absorption.absorb_patch_permutation(model, input_order.patch_permutation(12, seed=7))
+    expected = model(images()).numpy()
+    shuffled = images(input_order.PATCHES)
+    assert np.max(np.abs(model(shuffled) - expected)) > 0.01 * np.max(np.abs(expected))
+    assert_same_logits(other(shuffled), expected)
+
+
+def test_patches_and_pixels_in_any_order():
+    model = make_model()
+    other = absorption.absorb_patch_permutation(model, input_order.patch_permutation(12, seed=7))
+    other = absorption.absorb_pixel_permutation(other, input_order.pixel_permutation(4, seed=7))
+    assert_same_logits(other(images(input_order.BOTH)), model(images()).numpy())
+
+
+def test_the_model_stays_as_it_is():
+    model = make_model()
+    before = model.get_weights()
+    absorption.absorb_patch_permutation(model, input_order.patch_permutation(12))
+    absorption.absorb_pixel_permutation(model, input_order.pixel_permutation(4))
+    for weight, same in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+@pytest.mark.parametrize("permutation", [[0, 1, 2], [0] * 12, range(1, 13)])
+def test_what_is_no_permutation(permutation):
+    with pytest.raises(ValueError, match="must hold each number from 0 to 11 once"):
+        absorption.absorb_patch_permutation(make_model(), np.array(permutation))
+
+
+def test_another_model():
+    with pytest.raises(TypeError, match="only a Mixer absorbs another order"):
+        absorption.absorb_patch_permutation(tf.keras.Sequential(), np.arange(4))
