@@ -33,7 +33,8 @@ def token_mixing_picture(kernel: np.ndarray, grid: tuple[int, int] | None = None
         ValueError: the number of weights does not fit the grid.
     """
     filters = unit_filters(kernel, grid)
-    return tile(enlarge(to_grey(filters[pair_order(filters)])), columns=_even_columns(len(filters)))
+    pairs = side_by_side(enlarge(to_grey(filters[pair_order(filters)])))
+    return tile(pairs, columns=math.ceil(math.sqrt(len(filters)) / 2))
 
 
 def stem_picture(kernel: np.ndarray) -> np.ndarray:
@@ -43,7 +44,7 @@ def stem_picture(kernel: np.ndarray) -> np.ndarray:
     """
     filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)  # [C, P, P, 3]
     order = np.argsort(roughness(filters), kind="stable")
-    return tile(enlarge(to_grey(filters[order])), columns=_even_columns(len(filters)))
+    return tile(enlarge(to_grey(filters[order])), columns=math.ceil(math.sqrt(len(filters))))
 
 
 def unit_filters(kernel: np.ndarray, grid: tuple[int, int] | None = None) -> np.ndarray:
@@ -131,6 +132,17 @@ def enlarge(pictures: np.ndarray) -> np.ndarray:
     return pictures.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
+def side_by_side(pictures: np.ndarray) -> np.ndarray:
+    """Makes one picture of each two, with a thin white line between them.
+
+    Shape: uint8 [N, h, w] -> uint8 [⌈N/2⌉, h, 2·w + 1]; an odd one out stands beside white.
+    """
+    blank = np.full_like(pictures[: len(pictures) % 2], _WHITE)
+    pairs = np.concatenate([pictures, blank])
+    line = np.full((len(pairs) // 2, pictures.shape[1], 1), _WHITE, np.uint8)
+    return np.concatenate([pairs[::2], line, pairs[1::2]], axis=2)
+
+
 def tile(pictures: np.ndarray, columns: int) -> np.ndarray:
     """Lays pictures out in rows on white, like words on a page.
 
@@ -156,11 +168,6 @@ def _cosines(filters: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
     directions = np.divide(flat, norms, out=np.zeros_like(flat), where=norms > 0)
     return directions @ directions.T
-
-
-def _even_columns(count: int) -> int:
-    """How many filters stand in a row: an even number, so that pairs stay together."""
-    return max(2, 2 * round(math.sqrt(count) / 2))
 
 
 def _square(inputs: int) -> tuple[int, int]:

@@ -66,6 +66,13 @@ def test_tiles_follow_each_other_like_words():
     assert page[10, 11, 0] == 255
 
 
+def test_pairs_stand_close_together_and_an_odd_one_beside_white():
+    three = np.stack([np.full((1, 2), value, np.uint8) for value in (10, 20, 30)])
+    np.testing.assert_array_equal(
+        pictures.side_by_side(three), [[[10, 10, 255, 20, 20]], [[30, 30, 255, 255, 255]]]
+    )
+
+
 def test_pictures_of_whole_layers():
     rng = np.random.default_rng(0)
     for picture in (

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much a model needs the order of its input (paper, section 3.5 and Figure 4).
+
+A model that learnt from images as they are can be asked about shuffled ones (`evaluate`), or models
+can learn from shuffled images (`train`). Every image is shuffled alike, in both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from mixer_tf.datasets import tfrecords
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.models import MlpMixer
+from mixer_tf.models.configured import ConfiguredModel
+from mixer_tf.recipes.schema import Recipe
+from mixer_tf.studies import absorption, input_order
+from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
+from mixer_tf.training import assembly, input_pipeline
+from mixer_tf.training.averaging import EvaluateAverage
+from mixer_tf.training.input_pipeline import Split
+from mixer_tf.training.progress import StopOnDivergence
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """What one order did to a model.
+
+    Attributes:
+        order: one of `input_order.ORDERS`.
+        top_1: share of right answers.
+        absorbed: the same for the model whose weights were put in that order too; None where no
+            weights make up for the order.
+        curve: of a training: top-1 on `eval` after each epoch.
+    """
+
+    order: str
+    top_1: float
+    absorbed: float | None = None
+    curve: tuple[float, ...] = ()
+
+
+def evaluate(
+    model: ConfiguredModel,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    orders: Sequence[str] = tuple(input_order.ORDERS),
+    seed: int = 0,
+) -> list[Score]:
+    """Asks a trained model about images in each order.
+
+    Args:
+        model: with patches: a Mixer or a ViT.
+        batches: (images uint8 [N, H, W, 3], labels int [N]).
+        orders: which.
+        seed: of the orders.
+
+    Raises:
+        ValueError: there are no images, an order is unknown, or the model has no patches.
+    """
+    indices = {order: _indices(order, model.config, seed) for order in orders}
+    absorbing = {order: absorb(model, order, seed) for order in orders}
+    right, right_absorbed, count = dict.fromkeys(orders, 0), dict.fromkeys(orders, 0), 0
+    for images, labels in batches:
+        count += len(labels)
+        for order in orders:
+            shuffled = input_order.shuffle_pixels(tf.constant(images), indices[order])
+            right[order] += _count_right(model, shuffled, labels)
+            if absorbing[order]:
+                right_absorbed[order] += _count_right(absorbing[order], shuffled, labels)
+    if not count:
+        raise ValueError("at least one image must be usable; got none.")
+    return [
+        Score(o, right[o] / count, right_absorbed[o] / count if absorbing[o] else None)
+        for o in orders
+    ]
+
+
+def absorb(model: ConfiguredModel, order: str, seed: int = 0) -> MlpMixer | None:
+    """Returns the Mixer for images in that order which answers as `model` for the others.
+
+    None where there is none: for no Mixer, for a shuffle across the borders of patches, and for
+    images as they are.
+    """
+    if not isinstance(model, MlpMixer) or order not in (PATCHES, PIXELS, BOTH):
+        return None
+    config = model.config
+    if order in (PATCHES, BOTH):
+        permutation = input_order.patch_permutation(config.num_tokens, seed)
+        model = absorption.absorb_patch_permutation(model, permutation)
+    if order in (PIXELS, BOTH):
+        permutation = input_order.pixel_permutation(config.patch_size, seed)
+        model = absorption.absorb_pixel_permutation(model, permutation)
+    return model
+
+
+def train(
+    recipe: Recipe,
+    splits: dict[str, Split],
+    order: str,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Score:
+    """Trains a recipe on images in one order, and measures the last epoch on `test`.
+
+    Augmentation comes before the shuffle, so it sees images as they are.
+
+    Args:
+        recipe: what to train, and how.
+        splits: "train" and "test", and "eval" for a curve; each with at least one image.
+        order: one of `input_order.ORDERS`.
+        seed: of the order; that of the training is the recipe's.
+        progress: called with the number of epochs done.
+
+    Raises:
+        ValueError: the order is unknown, or the model has no patches.
+        TrainingDivergedError: the loss is no longer finite.
+    """
+    tf.keras.utils.set_random_seed(recipe.training.seed)
+    training, steps = splits["train"], _steps(splits["train"], recipe)
+    model = assembly.build_model(recipe, training.num_classes)
+    assembly.compile_model(model, recipe, steps, tf.distribute.get_strategy())
+    indices = _indices(order, model.config, seed)
+
+    def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
+        return batches.map(lambda x, *rest: (input_order.shuffle_pixels(x, indices), *rest))
+
+    validation = splits.get("eval")
+    history = model.fit(
+        in_order(input_pipeline.training_batches(training, recipe)),
+        epochs=recipe.training.epochs,
+        steps_per_epoch=steps,
+        validation_data=in_order(_evaluation(validation, recipe)) if validation else None,
+        callbacks=[EvaluateAverage(), StopOnDivergence(), _counting(progress)],
+        verbose=0,
+    )
+    test = model.evaluate(
+        in_order(_evaluation(splits["test"], recipe)),
+        callbacks=[EvaluateAverage()],
+        verbose=0,
+        return_dict=True,
+    )
+    curve = tuple(map(float, history.history.get("val_accuracy", ())))
+    return Score(order, float(test["accuracy"]), curve=curve)
+
+
+def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
+    """Returns what `train` needs of the shards that `tfrecords.export` has written to `folder`."""
+    return {
+        split: Split(
+            tuple(sorted(tf.io.gfile.glob(tfrecords.file_pattern(folder, split)))),
+            count,
+            info.num_classes,
+        )
+        for split, count in info.examples.items()
+        if count
+    }
+
+
+def examples(image: np.ndarray, config, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns one image, uint8 [H, W, 3], in each order.
+
+    Args:
+        image: of the size that the model has.
+        config: the model's.
+        seed: of the orders.
+    """
+    return {
+        order: input_order.shuffle_pixels(tf.constant(image), _indices(order, config, seed)).numpy()
+        for order in input_order.ORDERS
+    }
+
+
+def first_image(recipe: Recipe, split: Split):
+    """Returns the first image of a split as the recipe's model sees it, and that model's config."""
+    images, *_ = next(iter(_evaluation(split, recipe)))
+    return images[0].numpy(), assembly.build_model(recipe, split.num_classes).config
+
+
+def _indices(order: str, config, seed: int) -> np.ndarray:
+    if not hasattr(config, "patch_size"):
+        raise ValueError(f"the study needs a model with patches; got {config}.")
+    return input_order.pixel_order(order, config.image_size, config.patch_size, seed)
+
+
+def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:
+    logits = model(images, training=False).numpy()
+    return int(np.sum(np.argmax(logits, axis=1) == labels))
+
+
+def _steps(split: Split, recipe: Recipe) -> int:
+    return max(1, round(split.num_examples / recipe.training.batch_size))
+
+
+def _evaluation(split: Split, recipe: Recipe) -> tf.data.Dataset:
+    return input_pipeline.evaluation_batches(split, recipe)
+
+
+def _counting(progress: Callable[[int], None] | None) -> tf.keras.callbacks.Callback:
+    def epoch_done(epoch, logs=None):
+        if progress:
+            progress(epoch + 1)
+
+    return tf.keras.callbacks.LambdaCallback(on_epoch_end=epoch_done)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The study of input order: right answers are counted right, and a Mixer learns what is shuffled."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from mixer_tf import recipes
+from mixer_tf.datasets import tfrecords
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.features import ImageRecord
+from mixer_tf.models import MlpMixer
+from mixer_tf.studies import exported, input_order, permutation, permutation_plot
+from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
+from mixer_tf.training import export
+
+SIZE, PATCH = (8, 8), 4
+RECIPE = recipes.get("digits").override(
+    [
+        *("model.image_size=8", "model.num_blocks=1", "model.hidden_dim=8"),
+        *("model.tokens_mlp_dim=4", "model.channels_mlp_dim=8", "data.shift=0", "data.rotate=0"),
+        *("training.epochs=6", "training.batch_size=16", "optimizer.learning_rate=0.02"),
+        *("optimizer.warmup_steps=0", "optimizer.ema=0.5"),
+    ]
+)
+
+
+def make_image(index: int) -> np.ndarray:
+    """Bright above or bright below, in turn: the class is where the light is."""
+    image = np.random.default_rng(index).integers(0, 60, (*SIZE, 3), dtype=np.uint8)
+    half = slice(0, 4) if index % 2 == 0 else slice(4, 8)
+    image[half] += 150
+    return image
+
+
+@pytest.fixture(scope="module")
+def model() -> MlpMixer:
+    made = MlpMixer(
+        image_size=SIZE,
+        patch_size=PATCH,
+        num_blocks=2,
+        hidden_dim=8,
+        tokens_mlp_dim=5,
+        channels_mlp_dim=8,
+        num_classes=4,
+    )
+    rng = np.random.default_rng(0)
+    made.set_weights([rng.normal(scale=0.5, size=w.shape) for w in made.weights])
+    return made
+
+
+def test_right_answers_are_counted(model):
+    images = np.stack([make_image(index) for index in range(10)])
+    answers = np.argmax(model(images), axis=1)
+    labels = np.where(np.arange(10) < 7, answers, (answers + 1) % 4)
+    batches = [(images[:6], labels[:6]), (images[6:], labels[6:])]
+    scores = {score.order: score for score in permutation.evaluate(model, batches, seed=2)}
+    assert list(scores) == list(ORDERS)
+    assert scores[GIVEN].top_1 == 0.7
+    for order in (PATCHES, PIXELS, BOTH):
+        assert scores[order].absorbed == 0.7
+        indices = input_order.pixel_order(order, SIZE, PATCH, seed=2)
+        shuffled = images.reshape(10, -1, 3)[:, indices].reshape(images.shape)
+        expected = np.mean(np.argmax(model(shuffled), axis=1) == labels)
+        assert scores[order].top_1 == pytest.approx(expected)
+    assert scores[GIVEN].absorbed is None and scores[GLOBAL].absorbed is None
+
+
+def test_no_images(model):
+    with pytest.raises(ValueError, match="at least one image must be usable"):
+        permutation.evaluate(model, [])
+
+
+def test_a_model_without_patches():
+    with pytest.raises(ValueError, match="needs a model with patches"):
+        permutation.examples(make_image(0), object())
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    """Shards of 64, 8 and 8 images in two classes."""
+    folder, counts, first = str(tmp_path_factory.mktemp("data")), {}, 0
+    for split, count in (("train", 64), ("eval", 8), ("test", 8)):
+        records = [
+            ImageRecord(
+                tf.io.encode_png(make_image(i)).numpy(), "PNG", i % 2, "ab"[i % 2], f"{i}", 8, 8
+            )
+            for i in range(first, first + count)
+        ]
+        tfrecords.write(records, folder, split, 1)
+        counts[split] = {"a": count // 2, "b": count // 2}
+        first += count
+    return permutation.open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
+
+
+@pytest.mark.parametrize("order", [GIVEN, BOTH])
+def test_a_mixer_learns_in_any_order(splits, order):
+    seen = []
+    score = permutation.train(RECIPE, splits, order, progress=seen.append)
+    assert score.top_1 == 1.0 and score.order == order
+    assert len(score.curve) == 6 and score.curve[-1] == 1.0
+    assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_examples_and_chart(splits, tmp_path):
+    image, config = permutation.first_image(RECIPE, splits["test"])
+    np.testing.assert_array_equal(image, make_image(72))
+    examples = permutation.examples(image, config)
+    assert list(examples) == list(ORDERS)
+    for curve in ((), (0.2, 0.4)):
+        scores = [permutation.Score(order, 0.5, 0.5, curve) for order in ORDERS]
+        permutation_plot.draw(scores, examples, str(tmp_path / "chart.png"))
+        assert Image.open(tmp_path / "chart.png").size[0] > 500
+
+
+def test_an_export_is_the_model_that_it_was_made_of(tmp_path):
+    from mixer_tf.training import assembly
+
+    made = assembly.build_model(RECIPE, 2)
+    made.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))
+    export.export_saved_model(made, RECIPE, ["a", "b"], str(tmp_path / "model"))
+    opened = exported.open_export(str(tmp_path / "model"))
+    assert opened.recipe == RECIPE and opened.class_names == ("a", "b")
+    image = make_image(0)[None]
+    np.testing.assert_array_equal(opened.model(image), made(image))
+
+
+def test_images_of_a_source_as_the_model_sees_them(image_folder):
+    from mixer_tf.datasets import sources
+
+    source = sources.parse(f"folder:{image_folder}")
+    opened = exported.Export(None, RECIPE, ("dog", "elk", "cat"))
+    batches = list(exported.image_batches(opened, source, "test", 3))
+    assert all(images.shape[1:] == (8, 8, 3) for images, _ in batches)
+    assert set(np.concatenate([labels for _, labels in batches])) <= {0, 2}
+    with pytest.raises(ValueError, match="the model must know all classes of the source; not 'cat"):
+        next(exported.image_batches(exported.Export(None, RECIPE, ("dog",)), source, "test"))
