@@ -90,7 +90,8 @@ def randomize():
 
     def randomize(model, scale=0.3, seed=0):
         rng = np.random.default_rng(seed)
-        model.set_weights([rng.normal(scale=scale, size=w.shape) for w in model.weights])
+        for weight in model.weights:
+            weight.assign(scale * rng.standard_normal(weight.shape, np.float32))
         return model
 
     return randomize

@@ -7,25 +7,25 @@ from tensorflow import keras
 
 import mixer_tf
 from mixer_tf import MixerS32, create_model, list_models
+from mixer_tf.models import presets
 
 SHAPE = (32, 64, 3)
 
 
-@pytest.fixture(scope="module")
-def small():
-    """A Mixer-S/32 with random weights for images of `SHAPE`, and its logits for two of them."""
+@pytest.fixture
+def mixer(monkeypatch):
+    """A Mixer-S/32 for images of `SHAPE` and 3 classes, with random weights; S is made tiny."""
+    tiny = dict(num_blocks=2, hidden_dim=16, tokens_mlp_dim=6, channels_mlp_dim=10)
+    monkeypatch.setitem(presets.SIZES, "s", tiny)
     model = create_model("mixer_s32", image_size=SHAPE[:2], num_classes=3)
     rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(scale=0.05, size=w.shape) for w in model.weights])
-    images = rng.integers(0, 256, (2, *SHAPE)).astype(np.uint8)
-    return model, images
+    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
+    return model
 
 
-@pytest.fixture(scope="module")
-def weights_file(small, tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "mixer.weights.h5"
-    small[0].save_weights(path)
-    return str(path)
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
 
 
 def test_every_paper_model_has_a_constructor_as_in_keras_applications():
@@ -40,28 +40,28 @@ def test_every_paper_model_has_a_constructor_as_in_keras_applications():
         assert parameters["name"].default == preset
 
 
-def test_top_gives_probabilities(small, weights_file):
-    mixer, images = small
-    model = MixerS32(input_shape=SHAPE, classes=3, weights=weights_file)
-    np.testing.assert_allclose(
-        model(images), keras.activations.softmax(mixer(images)), rtol=1e-5, atol=1e-6
-    )
+@pytest.mark.parametrize("path", ["mixer.keras", "mixer.weights.h5", "mixer.h5", "checkpoint"])
+def test_top_gives_probabilities_of_the_weights_in_a_file(mixer, images, tmp_path, path):
+    path = str(tmp_path / path)
+    mixer.save(path) if path.endswith(".keras") else mixer.save_weights(path)
+    model = MixerS32(input_shape=SHAPE, classes=3, weights=path)
+    expected = keras.activations.softmax(mixer(images))
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_top_without_activation_gives_logits(small, weights_file):
-    mixer, images = small
-    model = MixerS32(input_shape=SHAPE, classes=3, weights=weights_file, classifier_activation=None)
+def test_top_without_activation_gives_logits(mixer, images):
+    model = MixerS32(input_shape=SHAPE, classes=3, classifier_activation=None)
+    model.set_weights(mixer.get_weights())
     np.testing.assert_array_equal(model(images), mixer(images))
 
 
 @pytest.mark.parametrize("pooling", [None, "avg", "max"])
-def test_features_without_the_top(small, pooling):
-    mixer, images = small
+def test_features_without_the_top(mixer, images, pooling):
     model = MixerS32(include_top=False, input_shape=SHAPE, pooling=pooling)
     model.set_weights(mixer.get_weights()[:-2])
     tokens = mixer.intermediates("pre_head_layer_norm")(images)["pre_head_layer_norm"].numpy()
     expected = {
-        None: tokens.reshape(2, 1, 2, 512),
+        None: tokens.reshape(2, 1, 2, 16),
         "avg": tokens.mean(axis=1),
         "max": tokens.max(axis=1),
     }[pooling]
@@ -76,24 +76,21 @@ def test_default_is_the_papers_size_with_1000_classes():
     assert model.count_params() == 19_104_624
 
 
-def test_input_tensor_joins_the_graph_that_made_it(small):
-    _, images = small
+def test_input_tensor_joins_the_graph_that_made_it(mixer, images):
     inputs = keras.Input(SHAPE, dtype="uint8")
-    flipped = keras.layers.Lambda(lambda x: x[:, :, ::-1])(inputs)
-    model = MixerS32(include_top=False, pooling="avg", input_tensor=flipped)
-    plain = MixerS32(include_top=False, pooling="avg", input_shape=SHAPE)
-    plain.set_weights(model.get_weights())
+    mirrored = keras.layers.Lambda(lambda x: x[:, :, ::-1])(inputs)
+    model = MixerS32(classes=3, classifier_activation=None, input_tensor=mirrored)
+    model.set_weights(mixer.get_weights())
     assert model.input.dtype == "uint8"
-    np.testing.assert_array_equal(model(images), plain(images[:, :, ::-1]))
+    np.testing.assert_array_equal(model(images), mixer(images[:, :, ::-1]))
 
 
-def test_constructed_model_is_the_same_after_save_and_load(small, tmp_path):
-    _, images = small
+def test_constructed_model_is_the_same_after_save_and_load(mixer, images, tmp_path):
     model = MixerS32(include_top=False, input_shape=SHAPE)
+    model.set_weights(mixer.get_weights()[:-2])
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        keras.models.load_model(tmp_path / "model.keras")(images), model(images)
-    )
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(images), model(images))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models import MlpMixer, create_model
+from mixer_tf.models import MlpMixer, create_model, list_models
 
 EVERY_OPTION = dict(dropout=0.2, stochastic_depth=0.4, stochastic_depth_rescaled=True)
 TOLERANCE = 2e-6  # relative to the largest logit; exact GELU costs 2e-5, an epsilon of 1e-3 too
@@ -31,7 +31,10 @@ def test_model_equals_the_numpy_reference(
     assert difference(model(pixels.astype(np.float32)), expected) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["tiny", "mixer_s32"])
+@pytest.mark.parametrize(
+    "name",
+    ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in list_models())],
+)
 def test_model_equals_listing_1_in_flax(tiny, randomize, weights_by_name, name):
     flax_mixer = pytest.importorskip("flax") and _flax_mixer()
     model = MlpMixer(**tiny) if name == "tiny" else create_model(name, num_classes=10)
@@ -150,7 +153,8 @@ def test_training_step_moves_every_weight_and_lowers_the_loss(
     tiny, pixels, randomize, dtype, jit_compile
 ):
     keras.utils.set_random_seed(0)
-    model = randomize(MlpMixer(**tiny, dropout=0.1, stochastic_depth=0.1, dtype=dtype))
+    fields = {**tiny, "num_blocks": 2}
+    model = randomize(MlpMixer(**fields, dropout=0.1, stochastic_depth=0.1, dtype=dtype))
     model.compile(
         keras.optimizers.Adam(0.03),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -206,7 +210,7 @@ from mixer_tf import create_model
 
 cpu, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-fields = dict(image_size=8, patch_size=4, num_blocks=2, hidden_dim=4, tokens_mlp_dim=6,
+fields = dict(image_size=8, patch_size=4, num_blocks=1, hidden_dim=4, tokens_mlp_dim=6,
               channels_mlp_dim=6, num_classes=3)
 images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.uint8)
 labels = np.array([0, 1, 2, 1])
