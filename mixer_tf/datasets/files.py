@@ -16,7 +16,7 @@ _CHUNK = 64
 _EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
-        *(".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".ico", ".tga"),
+        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".tga"),
     ]
 )
 

@@ -15,6 +15,8 @@ MAX_PIXELS = 100_000_000
 # Named, so that no bytes reach a plug-in that nobody expects (EPS, for one, calls Ghostscript).
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 _SIGNATURES = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WEBP"}
+# What phones write unless they are told to be compatible.
+_HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
 
 
 class UnusableImageError(ValueError):
@@ -81,5 +83,7 @@ def _why_not_an_image(encoded: bytes) -> str:
     for signature, name in _SIGNATURES.items():
         if encoded.startswith(signature):
             return f"damaged {name}: its header cannot be read"
+    if encoded[4:12] in _HEIC_BRANDS:
+        return "HEIC, which cannot be read: save it as JPEG"
     start = encoded[:12].decode("ascii", "replace").replace("�", "?")
     return f"not an image: starts with {start!r}"

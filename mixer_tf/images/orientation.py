@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mixer_tf.images.byte_fields import integer_at, matches_at, slice_at, unsigned
+
 # The tag lies at the head of the file, before any pixels.
 _HEAD_BYTES = 1 << 18
 # Far more than any file has; a hostile one cannot make a server walk for long.
@@ -42,7 +44,7 @@ def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 def _read_orientation(encoded: tf.Tensor) -> tf.Tensor:
     head = tf.io.decode_raw(encoded, tf.uint8)
-    is_png = _matches(head, 1, b"PNG")
+    is_png = matches_at(head, 1, b"PNG")
     tiff = tf.cond(is_png, lambda: _find_in_png(head), lambda: _find_in_jpeg(head))
     return tf.cond(tiff > 0, lambda: _read_tag(head[tiff:]), lambda: tf.constant(1, tf.int64))
 
@@ -54,14 +56,14 @@ def _find_in_jpeg(head: tf.Tensor) -> tf.Tensor:
     """
 
     def is_application_segment(at):
-        marker = _integer(head, at, 2)
+        marker = integer_at(head, at, 2)
         return (marker >= 0xFFE0) & (marker <= 0xFFEF) | (marker == 0xFFFE)
 
     def is_exif(at):
-        return (_integer(head, at, 2) == 0xFFE1) & _matches(head, at + 4, b"Exif\0\0")
+        return (integer_at(head, at, 2) == 0xFFE1) & matches_at(head, at + 4, b"Exif\0\0")
 
     def next_segment(at):
-        return at + 2 + _integer(head, at + 2, 2)
+        return at + 2 + integer_at(head, at + 2, 2)
 
     at = tf.while_loop(
         lambda at: is_application_segment(at) & ~is_exif(at),
@@ -77,58 +79,33 @@ def _find_in_png(head: tf.Tensor) -> tf.Tensor:
     size = tf.size(head, tf.int64)
 
     def is_before_pixels(at):
-        return (at < size) & ~_matches(head, at + 4, b"IDAT") & ~_matches(head, at + 4, b"eXIf")
+        return (at < size) & ~matches_at(head, at + 4, b"IDAT") & ~matches_at(head, at + 4, b"eXIf")
 
     at = tf.while_loop(
         is_before_pixels,
-        lambda at: (at + 12 + _integer(head, at, 4),),
+        lambda at: (at + 12 + integer_at(head, at, 4),),
         (tf.constant(8, tf.int64),),
         maximum_iterations=_MAX_SEGMENTS,
     )[0]
-    return tf.where(_matches(head, at + 4, b"eXIf"), at + 8, 0)
+    return tf.where(matches_at(head, at + 4, b"eXIf"), at + 8, 0)
 
 
 def _read_tag(tiff: tf.Tensor) -> tf.Tensor:
     """The orientation in the first directory of a TIFF block."""
-    is_little = _matches(tiff, 0, b"II")
-    directory = _integer(tiff, 4, 4, is_little)
-    count = _integer(tiff, directory, 2, is_little)
-    entries = _slice(tiff, directory + 2, 12 * count)
+    is_little = matches_at(tiff, 0, b"II")
+    directory = integer_at(tiff, 4, 4, is_little)
+    count = integer_at(tiff, directory, 2, is_little)
+    entries = slice_at(tiff, directory + 2, 12 * count)
     entries = tf.reshape(entries[: tf.size(entries) // 12 * 12], [-1, 12])
-    tags = _unsigned(entries[:, 0:2], 2, is_little)
-    types = _unsigned(entries[:, 2:4], 2, is_little)
+    tags = unsigned(entries[:, 0:2], 2, is_little)
+    types = unsigned(entries[:, 2:4], 2, is_little)
     values = tf.where(
         types == _LONG,
-        _unsigned(entries[:, 8:12], 4, is_little),
-        _unsigned(entries[:, 8:10], 2, is_little),
+        unsigned(entries[:, 8:12], 4, is_little),
+        unsigned(entries[:, 8:10], 2, is_little),
     )
     found = (tags == _TAG) & ((types == _SHORT) | (types == _LONG)) & (values >= 1) & (values <= 8)
     return tf.concat([tf.boolean_mask(values, found), [1]], 0)[0]
-
-
-def _integer(data: tf.Tensor, at, size: int, is_little=False) -> tf.Tensor:
-    """The unsigned integer of `size` bytes at `at`; bytes beyond the end count as zero."""
-    piece = _slice(data, at, size)
-    return _unsigned(tf.pad(piece, [[0, size - tf.size(piece)]]), size, is_little)
-
-
-def _unsigned(pieces: tf.Tensor, size: int, is_little) -> tf.Tensor:
-    """Bytes [..., size] to unsigned integers [...]."""
-    weights = tf.constant([256**power for power in range(size)], tf.int64)
-    weights = tf.where(is_little, weights, weights[::-1])
-    return tf.reduce_sum(tf.cast(pieces, tf.int64) * weights, axis=-1)
-
-
-def _matches(data: tf.Tensor, at, expected: bytes) -> tf.Tensor:
-    piece = _slice(data, at, len(expected))
-    piece = tf.pad(piece, [[0, len(expected) - tf.size(piece)]])
-    return tf.reduce_all(piece == tf.constant(list(expected), tf.uint8))
-
-
-def _slice(data: tf.Tensor, at, size) -> tf.Tensor:
-    """At most `size` elements from `at`; like a Python slice, never out of range."""
-    at = tf.cast(at, tf.int64)
-    return data[at : at + tf.cast(size, tf.int64)]
 
 
 def _is_one_of(orientation: tf.Tensor, *values: int) -> tf.Tensor:

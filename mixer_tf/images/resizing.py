@@ -51,6 +51,9 @@ def resize_shorter_side(image: tf.Tensor, side: int) -> tf.Tensor:
 def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
     """Cuts out 5 to 100 % of the area at an aspect ratio of 3:4 to 4:3, and resizes it.
 
+    # Deviation: the authors decode only the cut of a JPEG; here the cut is made in the decoded,
+    upright image.
+
     Args:
         image: uint8 [H, W, C].
         image_size: side of the result in pixels.

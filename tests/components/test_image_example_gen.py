@@ -23,7 +23,7 @@ def execute(source: str, folder: str, *beam_args: str) -> standard_artifacts.Exa
     examples = standard_artifacts.Examples()
     examples.uri = folder
     context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=list(beam_args) or ["--runner=DirectRunner"], tmp_dir=folder + "-tmp"
+        beam_pipeline_args=list(beam_args), tmp_dir=folder + "-tmp"
     )
     Executor(context).Do({}, {"examples": [examples]}, {"source": source, "data_dir": None})
     return examples

@@ -26,6 +26,14 @@ def test_others_become_png_of_the_same_pixels(make_pixels, encode, image_format)
     np.testing.assert_array_equal(pixels_of(converted), pixels_of(encoded))
 
 
+def test_an_animation_becomes_its_first_frame(make_pixels, encode):
+    frames = [Image.fromarray(make_pixels(seed)).quantize(32) for seed in range(3)]
+    encoded = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    converted = images.make_decodable(encoded)
+    assert images.inspect(converted).format == "PNG"
+    np.testing.assert_array_equal(pixels_of(converted), np.asarray(frames[0].convert("RGB")))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK"])
 def test_every_mode_of_tiff_becomes_rgb(make_pixels, encode, mode):
     encoded = encode(Image.fromarray(make_pixels(0)).convert(mode), "TIFF")

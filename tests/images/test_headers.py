@@ -27,6 +27,7 @@ def test_a_photograph_with_a_second_picture_inside_is_a_jpeg(make_pixels, encode
         (b"", "empty file"),
         (b"hello world", "not an image: starts with 'hello world'"),
         (b"\x00\x01\xff", "not an image: starts with"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC, which cannot be read: save it as JPEG"),
         (b"\xff\xd8\xff", "damaged JPEG: its header cannot be read"),
         (b"\x89PNG\r\n\x1a\n", "damaged PNG: its header cannot be read"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+import struct
+
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from mixer_tf import images
+
+
+def claim_size(encoded: bytes, at: int, pattern: str, *size: int) -> bytes:
+    """The image with another size written into its header."""
+    claimed = struct.pack(pattern, *size)
+    return encoded[:at] + claimed + encoded[at + len(claimed) :]
+
+
+def find_jpeg_size(encoded: bytes) -> int:
+    """Where the frame header of a baseline JPEG holds its height and width."""
+    return encoded.index(b"\xff\xc0") + 5
+
+
+@pytest.fixture(params=["PNG", "GIF", "JPEG"])
+def claim(request, encode):
+    """Makes an image of 16x16 pixels whose header states another size."""
+    encoded = encode(Image.new("L", (16, 16)), request.param)
+    if request.param == "PNG":
+        return lambda width, height: claim_size(encoded, 16, ">II", width, height)
+    if request.param == "GIF":
+        return lambda width, height: claim_size(encoded, 6, "<HH", width, height)
+    at = find_jpeg_size(encoded)
+    return lambda width, height: claim_size(encoded, at, ">HH", height, width)
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (65_000, 1_600)])
+def test_a_header_that_states_too_much_is_refused_before_decoding(claim, width, height):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 100,000,000 pixels"):
+        images.decode(tf.constant(claim(width, height)))
+
+
+def test_the_true_size_is_decoded(claim):
+    assert images.decode(tf.constant(claim(16, 16))).shape == (16, 16, 3)
+
+
+def test_a_graph_refuses_it_as_well(bad_folder):
+    bomb = (bad_folder.path / "dog/bomb.png").read_bytes()
+    decode = tf.function(images.decode, input_signature=[tf.TensorSpec([], tf.string)])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 100,000,000 pixels"):
+        decode(tf.constant(bomb))
+
+
+def test_what_is_no_image_is_still_called_so():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+        images.decode(tf.constant(b"hello world, this is a text"))
