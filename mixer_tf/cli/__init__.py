@@ -9,10 +9,12 @@ from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
+from mixer_tf.cli.info import info
 from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.study import study
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
 from mixer_tf.version import __version__
@@ -35,5 +37,17 @@ def main() -> None:
     """
 
 
-for command in (train, evaluate, predict, upscale, convert, plot, models, recipes, doctor):
+for command in (
+    train,
+    evaluate,
+    predict,
+    upscale,
+    convert,
+    plot,
+    study,
+    info,
+    models,
+    recipes,
+    doctor,
+):
     main.add_command(command)

@@ -49,19 +49,21 @@ def evaluate(
     batches: Iterable[tuple[np.ndarray, np.ndarray]],
     orders: Sequence[str] = tuple(input_order.ORDERS),
     seed: int = 0,
+    patch_size: int | None = None,
 ) -> list[Score]:
     """Asks a trained model about images in each order.
 
     Args:
-        model: with patches: a Mixer or a ViT.
+        model: a Mixer or another model.
         batches: (images uint8 [N, H, W, 3], labels int [N]).
         orders: which.
         seed: of the orders.
+        patch_size: for a model that has no patches, such as a ResNet, their side in pixels.
 
     Raises:
-        ValueError: there are no images, an order is unknown, or the model has no patches.
+        ValueError: there are no images, an order is unknown, or it is not clear what a patch is.
     """
-    indices = {order: _indices(order, model.config, seed) for order in orders}
+    indices = {order: _indices(order, model.config, seed, patch_size) for order in orders}
     absorbing = {order: absorb(model, order, seed) for order in orders}
     right, right_absorbed, count = dict.fromkeys(orders, 0), dict.fromkeys(orders, 0), 0
     for images, labels in batches:
@@ -102,6 +104,7 @@ def train(
     splits: dict[str, Split],
     order: str,
     seed: int = 0,
+    patch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Score:
     """Trains a recipe on images in one order, and measures the last epoch on `test`.
@@ -113,17 +116,18 @@ def train(
         splits: "train" and "test", and "eval" for a curve; each with at least one image.
         order: one of `input_order.ORDERS`.
         seed: of the order; that of the training is the recipe's.
+        patch_size: see `evaluate`.
         progress: called with the number of epochs done.
 
     Raises:
-        ValueError: the order is unknown, or the model has no patches.
+        ValueError: the order is unknown, or it is not clear what a patch is.
         TrainingDivergedError: the loss is no longer finite.
     """
     tf.keras.utils.set_random_seed(recipe.training.seed)
     training, steps = splits["train"], _steps(splits["train"], recipe)
     model = assembly.build_model(recipe, training.num_classes)
     assembly.compile_model(model, recipe, steps, tf.distribute.get_strategy())
-    indices = _indices(order, model.config, seed)
+    indices = _indices(order, model.config, seed, patch_size)
 
     def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
         return batches.map(lambda x, *rest: (input_order.shuffle_pixels(x, indices), *rest))
@@ -160,18 +164,21 @@ def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
     }
 
 
-def examples(image: np.ndarray, config, seed: int = 0) -> dict[str, np.ndarray]:
+def examples(
+    image: np.ndarray, config, seed: int = 0, patch_size: int | None = None
+) -> dict[str, np.ndarray]:
     """Returns one image, uint8 [H, W, 3], in each order.
 
     Args:
         image: of the size that the model has.
         config: the model's.
-        seed: of the orders.
+        seed, patch_size: see `evaluate`.
     """
-    return {
-        order: input_order.shuffle_pixels(tf.constant(image), _indices(order, config, seed)).numpy()
-        for order in input_order.ORDERS
-    }
+    pixels, found = tf.constant(image), {}
+    for order in input_order.ORDERS:
+        indices = _indices(order, config, seed, patch_size)
+        found[order] = input_order.shuffle_pixels(pixels, indices).numpy()
+    return found
 
 
 def first_image(recipe: Recipe, split: Split):
@@ -180,10 +187,13 @@ def first_image(recipe: Recipe, split: Split):
     return images[0].numpy(), assembly.build_model(recipe, split.num_classes).config
 
 
-def _indices(order: str, config, seed: int) -> np.ndarray:
-    if not hasattr(config, "patch_size"):
-        raise ValueError(f"the study needs a model with patches; got {config}.")
-    return input_order.pixel_order(order, config.image_size, config.patch_size, seed)
+def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:
+    own = getattr(config, "patch_size", None)
+    if patch_size and own and patch_size != own:
+        raise ValueError(f"the model's patches have {own} pixels; got patch_size={patch_size}.")
+    if not (patch_size or own):
+        raise ValueError("the model has no patches; give the patch_size to shuffle by, such as 16.")
+    return input_order.pixel_order(order, config.image_size, patch_size or own, seed)
 
 
 def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:

@@ -11,6 +11,7 @@ from mixer_tf.datasets import tfrecords
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
 from mixer_tf.models import MlpMixer
+from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.studies import exported, input_order, permutation, permutation_plot
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
 from mixer_tf.training import export
@@ -73,8 +74,16 @@ def test_no_images(model):
 
 
 def test_a_model_without_patches():
-    with pytest.raises(ValueError, match="needs a model with patches"):
-        permutation.examples(make_image(0), object())
+    config = BiTConfig(image_size=SIZE, num_units=(1,), width=32)
+    with pytest.raises(ValueError, match="the model has no patches; give the patch_size"):
+        permutation.examples(make_image(0), config)
+    examples = permutation.examples(make_image(0), config, patch_size=4)
+    assert sorted(examples[PATCHES].ravel()) == sorted(make_image(0).ravel())
+
+
+def test_patches_other_than_the_models(model):
+    with pytest.raises(ValueError, match="the model's patches have 4 pixels; got patch_size=2"):
+        permutation.evaluate(model, [], patch_size=2)
 
 
 @pytest.fixture(scope="module")
