@@ -49,7 +49,8 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
     )
     deduplicator = Deduplicator(
         examples=images.outputs["examples"],
-        downstream_test_sets=list(config.downstream_test_sets),
+        downstream_test_sets=config.downstream_test_sets,
+        data_dir=config.data_dir,
         within_train=config.deduplicate_train,
         fingerprint=fingerprints.deduplicator,
     )
