@@ -27,7 +27,7 @@ def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
     Raises:
         UnusableImageError: the bytes are no image, or its pixels cannot be read.
     """
-    image = _read(encoded, size).resize((size, size), Image.Resampling.BILINEAR)
+    image = _read(encoded, size).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image.convert("YCbCr"))
 
 

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executor of Deduplicator: artifacts to paths, one PTransform, and a look at what is left."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import Artifact, artifact_utils
+
+from components.deduplicator.transforms import Deduplicate
+from mixer_tf.datasets import sources
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.features import TRAIN
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Copies Examples without the training images that are copies of others."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the component.
+
+        Raises:
+            ValueError: a downstream test set cannot be opened, or no training image is left.
+        """
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        output = artifact_utils.get_single_instance(output_dict["deduplicated_examples"])
+        report = artifact_utils.get_single_instance(output_dict["report"])
+        output.split_names = examples.split_names
+        examples_utils.set_payload_format(output, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        deduplicate = Deduplicate(
+            examples.uri,
+            artifact_utils.decode_split_names(examples.split_names),
+            output.uri,
+            report.uri,
+            downstream=[
+                sources.parse(spec, exec_properties.get("data_dir"))
+                for spec in json.loads(exec_properties["downstream_test_sets"])
+            ],
+            within_train=bool(exec_properties["within_train"]),
+        )
+        with self._make_beam_pipeline() as pipeline:
+            _ = pipeline | "Deduplicate" >> deduplicate
+        _require_training_images(DatasetInfo.read(output.uri), report.uri)
+
+
+def _require_training_images(info: DatasetInfo, report_dir: str) -> None:
+    if not info.examples.get(TRAIN):
+        raise ValueError(
+            f"at least one training image of {info.source} must not be a copy of a test image; "
+            f"all are. The pairs are listed in {report_dir}/pairs.jsonl."
+        )
