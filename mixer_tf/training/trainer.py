@@ -19,6 +19,7 @@ from mixer_tf.training.averaging import EvaluateAverage
 from mixer_tf.training.input_pipeline import Split
 from mixer_tf.training.progress import ProgressLine, Scalars, Speed, StopOnDivergence
 from mixer_tf.training.resume import TrainingState
+from mixer_tf.training.weight_images import WeightImages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def train(
         StopOnDivergence(),
         EvaluateAverage(),
         state,
-        *([Scalars(log_dir)] if log_dir and is_chief else []),
+        *(_loggers(log_dir, recipe) if log_dir and is_chief else []),
         *([ProgressLine(recipe.training.epochs, steps)] if verbose and is_chief else []),
     ]
     _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks)
@@ -104,6 +105,10 @@ def train(
     return TrainingResult(
         model, state.best_accuracy, state.best_epoch, epochs_done + 1, seconds, notes
     )
+
+
+def _loggers(log_dir: str, recipe: Recipe) -> list[tf.keras.callbacks.Callback]:
+    return [Scalars(log_dir), WeightImages(log_dir, recipe.training.epochs)]
 
 
 def _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks):
