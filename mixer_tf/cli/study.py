@@ -58,8 +58,8 @@ def permutation(
     The patches of all images, the pixels within the patches, both, or all pixels are put into one
     fixed order. With MODEL, that model is asked about the test images in each order; a Mixer also
     with its weights in that order, which makes up for it exactly. Without MODEL, the recipe is
-    trained once for each order: a Mixer learns as well with patches and pixels shuffled, a
-    convolutional network does not.
+    trained once for each order. The paper's Mixer learns as well with patches and pixels shuffled,
+    its ResNet much worse.
 
     OUTPUT gets permutation.json with all figures, and permutation.png with examples and a chart.
 

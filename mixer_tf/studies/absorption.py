@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Mixer's weights for shuffled images: the exact invariance of the paper's section 3.5.
+"""A Mixer's weights for shuffled images: the paper's invariance to input permutations, exact.
 
 Whatever fixed order the patches come in, and the pixels within the patches, there are weights with
 which a Mixer answers as before. So it learns as well from shuffled images as from others.

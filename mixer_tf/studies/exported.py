@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a study needs of an exported model: a Keras model again, and labelled images as it sees them."""
+"""What a study needs of an exported model: a Keras model again, and images as it sees them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed orders of an image's pixels, the same for all images (paper, section 3.5)."""
+"""Fixed orders of pixels, the same for all images: the paper's study of input permutations."""
 
 from __future__ import annotations
 

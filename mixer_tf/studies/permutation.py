@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much a model needs the order of its input (paper, section 3.5 and Figure 4).
+"""How much a model needs the order of its input (paper, "Invariance to input permutations").
 
 A model that learnt from images as they are can be asked about shuffled ones (`evaluate`), or models
 can learn from shuffled images (`train`). Every image is shuffled alike, in both.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The study of input order: right answers are counted right, and a Mixer learns what is shuffled."""
+"""The study of input order: answers are counted right, and a Mixer learns what is shuffled."""
 
 import numpy as np
 import pytest
