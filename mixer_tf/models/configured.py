@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ConfiguredModel: what the reference models share, a functional Keras model made from a config."""
+"""What all models share: ConfiguredModel, a functional Keras model made from a config; the head."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from tensorflow import keras
+
+from mixer_tf.models.layers import Dense
 
 
 class ConfiguredModel(keras.Model):
@@ -67,3 +69,17 @@ class ConfiguredModel(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+def new_head(config, dtype) -> keras.layers.Layer:
+    """Returns the classifier, whose first logits are `head_bias_init`, whatever the image.
+
+    Shape: [N, features] -> [N, num_classes].
+    """
+    return Dense(
+        config.num_classes,
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(config.head_bias_init),
+        name="head",
+        dtype=dtype,
+    )

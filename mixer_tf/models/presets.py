@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's models by name: what "mixer_b16" means, and what it costs. Imports no TensorFlow."""
+"""The models by name: what "mixer_b16" means, and what it costs. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from mixer_tf.models.config import DIMENSIONS, MixerConfig
 from mixer_tf.models.costs import count_multiply_adds, count_parameters
+from mixer_tf.models.families import BIT, VIT, Family
 
 if TYPE_CHECKING:
-    from mixer_tf.models.mlp_mixer import MlpMixer
+    from mixer_tf.models.configured import ConfiguredModel
 
 # Paper, Table 1.
 SIZES = {
@@ -41,104 +42,134 @@ class Description:
 
     Attributes:
         name: such as "mixer_b16".
-        config: every dimension of the model.
+        config: every dimension of the model; `MixerConfig`, `ViTConfig` or `BiTConfig`.
         parameters: number of trainable weights.
         multiply_adds: for one image.
     """
 
     name: str
-    config: MixerConfig
+    config: object
     parameters: int
     multiply_adds: int
 
 
-def list_models() -> list[str]:
-    """Returns the names of the paper's seven models, from small to large."""
-    return list(PAPER_MODELS)
+def list_models(family: str = "mixer") -> list[str]:
+    """Returns the names of a family's models, from small to large.
+
+    Args:
+        family: "mixer" for the paper's seven, "vit" or "bit" for those it compares them with.
+
+    Raises:
+        ValueError: there is no such family.
+    """
+    families = {"mixer": MIXER, "vit": VIT, "bit": BIT}
+    if family not in families:
+        raise ValueError(f"family must be one of {', '.join(families)}; got {family!r}.")
+    return list(families[family].names)
 
 
 def create_model(
     name: str, *, image_size=224, num_classes: int = 1000, dtype=None, **overrides
-) -> MlpMixer:
-    """Builds a Mixer with new weights: pixel values 0 to 255 in, logits out.
+) -> ConfiguredModel:
+    """Builds a model with new weights: pixel values 0 to 255 in, logits out.
 
     ```
     model = create_model("mixer_s16", num_classes=10, stochastic_depth=0.1)
     small = create_model("mixer_s4", image_size=32, num_blocks=4, hidden_dim=128)
+    reference = create_model("vit_b16", image_size=384, dropout=0.1)
     ```
 
     Args:
         name: a size of the paper (s, b, l, h) with any patch size: "mixer_b16", "mixer_s8", "S/8";
-            or "mixer" with every dimension in `overrides`.
+            or "mixer" with every dimension in `overrides`. In the same way "vit_b16" (sizes ti to
+            h) or "vit", and "bit_r50x1" (50, 101, 152 or 200 layers, any width) or "bit".
         image_size: pixels; one number, or (height, width).
         num_classes: outputs of the head; 0 for the pooled features.
         dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; None for the global one.
-        **overrides: fields of `MixerConfig` that replace those of the name.
+        **overrides: fields of `MixerConfig`, `ViTConfig` or `BiTConfig` that replace those of the
+            name.
 
     Raises:
         ValueError: the name is unknown, or a value is not possible.
-        TypeError: `overrides` names no field of `MixerConfig`.
+        TypeError: `overrides` names no field of the configuration.
     """
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
-    from mixer_tf.models.mlp_mixer import MlpMixer
-
-    return MlpMixer(name=canonical_name(name), dtype=dtype, **dataclasses.asdict(config))
+    family, canonical, _ = _find(name)
+    return family.model_class()(name=canonical, dtype=dtype, **dataclasses.asdict(config))
 
 
 def describe(name: str, image_size=224, num_classes: int = 1000, **overrides) -> Description:
     """Returns what a model of that name costs; arguments and errors as in `create_model`."""
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
+    family, canonical, _ = _find(name)
     return Description(
-        name=canonical_name(name),
+        name=canonical,
         config=config,
-        parameters=count_parameters(config),
-        multiply_adds=count_multiply_adds(config),
+        parameters=family.count_parameters(config),
+        multiply_adds=family.count_multiply_adds(config),
     )
 
 
-def resolve(name: str, *, image_size, **fields) -> MixerConfig:
+def resolve(name: str, *, image_size, **fields):
     """Returns the configuration of that name, with `fields` over it; see `create_model`."""
-    known = [field.name for field in dataclasses.fields(MixerConfig)]
+    family, _, dimensions = _find(name)
     for field in fields:
-        if field not in known:
+        if field not in family.fields:
             raise TypeError(
-                f"a Mixer has no field {field!r}.{_did_you_mean(field, known)} "
-                f"Fields: {', '.join(known)}."
+                f"a {family.noun} has no field {field!r}.{_did_you_mean(field, family.fields)} "
+                f"Fields: {', '.join(family.fields)}."
             )
-    fields = {**_dimensions(name), **fields}
-    missing = [field for field in DIMENSIONS if field not in fields]
+    fields = {**dimensions, **fields}
+    missing = [field for field in family.dimensions if field not in fields]
     if missing:
         raise ValueError(
             f"the model {name!r} needs every dimension; got no {', '.join(missing)}. "
-            "Give them, or use a name such as 'mixer_s16'."
+            f"Give them, or use a name such as {family.names[1]!r}."
         )
-    return MixerConfig(image_size=image_size, **fields)
+    return family.config_class(image_size=image_size, **fields)
 
 
 def canonical_name(name: str) -> str:
     """Returns "mixer_s8" for any spelling of it, such as "S/8" or "Mixer-S_8"."""
+    return _find(name)[1]
+
+
+def _parse(name: str) -> tuple[str, dict[str, object]] | None:
+    """Returns the canonical name of a Mixer and the dimensions that it stands for, or None."""
     if name == EXPLICIT:
-        return name
-    size, patch = _size_and_patch(name)
-    return f"mixer_{size}{patch}"
-
-
-def _dimensions(name: str) -> dict[str, int]:
-    if name == EXPLICIT:
-        return {}
-    size, patch = _size_and_patch(name)
-    return {"patch_size": patch, **SIZES[size]}
-
-
-def _size_and_patch(name: str) -> tuple[str, int]:
+        return name, {}
     match = _SIZE_AND_PATCH.fullmatch(name)
     if not match:
-        raise ValueError(
-            f"unknown model {name!r}.{_did_you_mean(name.lower(), PAPER_MODELS)} "
-            f"Models: {', '.join(PAPER_MODELS)}; the sizes s, b, l and h take any patch size "
-            f"(mixer_s8), and {EXPLICIT!r} takes all its dimensions as arguments."
-        )
-    return match[1].lower(), int(match[2])
+        return None
+    size, patch = match[1].lower(), int(match[2])
+    return f"mixer_{size}{patch}", {"patch_size": patch, **SIZES[size]}
+
+
+MIXER = Family(
+    noun="Mixer",
+    names=PAPER_MODELS,
+    parse=_parse,
+    config_class=MixerConfig,
+    dimensions=DIMENSIONS,
+    count_parameters=count_parameters,
+    count_multiply_adds=count_multiply_adds,
+    model="mixer_tf.models.mlp_mixer:MlpMixer",
+)
+_FAMILIES = (MIXER, VIT, BIT)
+
+
+def _find(name: str) -> tuple[Family, str, dict[str, object]]:
+    """Returns the family of a model, its canonical name and the dimensions of that name."""
+    for family in _FAMILIES:
+        if parsed := family.parse(name):
+            return family, *parsed
+    names = [name for family in _FAMILIES for name in family.names]
+    raise ValueError(
+        f"unknown model {name!r}.{_did_you_mean(name.lower(), names)} "
+        f"Models: {'; '.join(', '.join(family.names) for family in _FAMILIES)}; "
+        f"the sizes s, b, l and h take any patch size (mixer_s8), and {EXPLICIT!r} takes all its "
+        "dimensions as arguments."
+    )
 
 
 def _did_you_mean(given: str, known) -> str:

@@ -12,8 +12,8 @@ import tensorflow as tf
 from tensorflow import keras
 
 from mixer_tf.models.bit_config import EXPANSION, BiTConfig, Unit
-from mixer_tf.models.configured import ConfiguredModel
-from mixer_tf.models.layers import Dense, StochasticDepth, serializable
+from mixer_tf.models.configured import ConfiguredModel, new_head
+from mixer_tf.models.layers import Rescale, StochasticDepth, serializable
 
 _KERNEL_EPSILON = 1e-10
 _NORM_EPSILON = 1e-5  # Keras has 1e-3
@@ -186,7 +186,7 @@ class BiTResNet(ConfiguredModel):
         layers = keras.layers
         full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
         out = {}
-        x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale", dtype=full_precision)(pixels)
+        x = Rescale(dtype=full_precision)(pixels)
         x = out["root_block"] = RootBlock(config.width, name="root_block", dtype=policy)(x)
         for b in range(1, len(config.num_units) + 1):
             units = [_options(unit, config) for unit in config.units() if unit.block == b]
@@ -198,13 +198,7 @@ class BiTResNet(ConfiguredModel):
         )(x)  # [N, C]
         x = layers.Dropout(config.dropout, name="dropout", dtype=full_precision)(x)
         if config.num_classes:
-            out["logits"] = Dense(
-                config.num_classes,
-                kernel_initializer="zeros",
-                bias_initializer=keras.initializers.Constant(config.head_bias_init),
-                name="head",
-                dtype=full_precision,
-            )(x)  # [N, num_classes]
+            out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
         return out
 
 

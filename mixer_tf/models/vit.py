@@ -10,8 +10,15 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models.configured import ConfiguredModel
-from mixer_tf.models.layers import Dense, LayerNorm, MlpBlock, StochasticDepth, serializable
+from mixer_tf.models.configured import ConfiguredModel, new_head
+from mixer_tf.models.layers import (
+    Dense,
+    LayerNorm,
+    MlpBlock,
+    Rescale,
+    StochasticDepth,
+    serializable,
+)
 from mixer_tf.models.vit_config import ViTConfig
 
 
@@ -204,13 +211,7 @@ class VisionTransformer(ConfiguredModel):
         x = out["encoder_norm"] = LayerNorm(name="encoder_norm", dtype=policy)(x)
         x = out["pre_logits"] = _pre_logits(x, config, full_precision)
         if config.num_classes:
-            out["logits"] = Dense(
-                config.num_classes,
-                kernel_initializer="zeros",
-                bias_initializer=keras.initializers.Constant(config.head_bias_init),
-                name="head",
-                dtype=full_precision,
-            )(x)  # [N, num_classes]
+            out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
         return out
 
 
@@ -218,7 +219,7 @@ def _tokens(out, pixels, config: ViTConfig, policy):
     """Pixels [N, H, W, 3] -> [N, S, D], what the first encoder block sees."""
     layers = keras.layers
     rows, columns = config.grid
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale", dtype=policy.variable_dtype)(pixels)
+    x = Rescale(dtype=policy.variable_dtype)(pixels)
     x = out["stem"] = layers.Conv2D(
         config.hidden_dim,
         config.patch_size,
