@@ -26,9 +26,11 @@ def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
     Whatever is missing, malformed or another format gives 1, upright.
     """
     head = tf.strings.substr(encoded, 0, _HEAD_BYTES)
-    # One cheap op spares most images the walk below.
-    may_have_exif = tf.strings.regex_full_match(head, r"(?s)\C*(Exif\x00\x00|eXIf)\C*")
-    return tf.cond(may_have_exif, lambda: _read_orientation(head), lambda: tf.constant(1, tf.int64))
+    mark = tf.where(tf.io.is_jpeg(encoded), "Exif\0\0", "eXIf")
+    # One search, faster than a regular expression, spares most images the walk below.
+    parts = tf.raw_ops.StringSplitV2(input=[head], sep=mark, maxsplit=1).values
+    has_mark = tf.size(parts) > 1
+    return tf.cond(has_mark, lambda: _read_orientation(head), lambda: tf.constant(1, tf.int64))
 
 
 def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
