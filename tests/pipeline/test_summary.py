@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run, as JSON and as lines for a person."""
+
+import json
+
+from pipeline.progress import Step
+from pipeline.summary import Summary
+
+
+def _summary(**changes) -> Summary:
+    fields = {
+        "steps": {"ImageExampleGen": Step(2.5, False), "Pusher": Step(0.1, True)},
+        "examples": {"train": 1289, "test": 324},
+        "duplicates_removed": 0,
+        "quarantined": 2,
+        "metrics": {"accuracy": 0.97, "example_count": 324.0},
+        "pushed_model": None,
+        "reason": "version 7, the newest one, already is this model",
+        "notes": ("class folder 'x' is empty: left out",),
+        "saved_model": "/r/model",
+        "quarantine_file": "/r/quarantine.jsonl",
+        "report_dir": "/r/report",
+        "tensorboard": "tensorboard --logdir /r/logs",
+        "predict": "mixer predict /r/serving IMAGE…",
+    }
+    return Summary(**{**fields, **changes})
+
+
+def test_json_holds_seconds_and_cache_of_each_step(tmp_path):
+    path = _summary().write(str(tmp_path))
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert path == str(tmp_path / "summary.json")
+    assert found["steps"]["Pusher"] == {"seconds": 0.1, "cached": True}
+    assert found["pushed_model"] is None
+    assert found["metrics"]["accuracy"] == 0.97
+
+
+def test_lines_say_in_one_line_why_nothing_was_pushed():
+    (line,) = [line for line in _summary().lines() if line.split()[0] == "pushed"]
+    assert line.endswith("nothing: version 7, the newest one, already is this model")
+
+
+def test_lists_are_named_only_where_there_is_something_in_them():
+    text = "\n".join(_summary().lines())
+    assert "2 images, listed in /r/quarantine.jsonl" in text
+    assert "/r/report" not in text
+
+
+def test_steps_that_never_ran_are_left_out():
+    lines = _summary(metrics={}, quarantined=None, duplicates_removed=None).lines()
+    assert not {"quarantined", "duplicates", "test"} & {line.split()[0] for line in lines}
