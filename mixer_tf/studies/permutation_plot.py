@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from mixer_tf.studies.permutation import Score
@@ -22,7 +23,7 @@ def draw(scores: Sequence[Score], examples: dict[str, np.ndarray], path: str) ->
         examples: order → the same image in that order, uint8 [H, W, 3].
         path: of the file.
     """
-    figure = Figure(figsize=(1 + 1.5 * len(scores), 5), layout="constrained")
+    figure = Figure(figsize=(max(6, 1 + 1.5 * len(scores)), 5), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, len(scores), height_ratios=[1, 2])
     for column, score in enumerate(scores):
@@ -36,6 +37,7 @@ def draw(scores: Sequence[Score], examples: dict[str, np.ndarray], path: str) ->
         _draw_curves(axes, scores)
     else:
         _draw_bars(axes, scores)
+    figure.legend(loc="outside lower center", ncols=len(scores))
     figure.savefig(path, dpi=120)
 
 
@@ -43,8 +45,8 @@ def _draw_curves(axes, scores: Sequence[Score]) -> None:
     for score in scores:
         axes.plot(range(1, len(score.curve) + 1), score.curve, label=score.order)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("top-1 on the eval split")
-    axes.legend()
 
 
 def _draw_bars(axes, scores: Sequence[Score]) -> None:
@@ -54,4 +56,3 @@ def _draw_bars(axes, scores: Sequence[Score]) -> None:
     axes.bar(places + 0.2, absorbed, 0.4, label="its weights in that order too")
     axes.set_xticks(places, [score.order for score in scores])
     axes.set_ylabel("top-1")
-    axes.legend(loc="lower left")
