@@ -12,6 +12,9 @@ IN_MEMORY_BEAM = (
     "--runner=DirectRunner",
     "--direct_running_mode=in_memory",
     "--direct_num_workers=1",
+    # Not used by this runner; but without it TFX copies itself and packs an sdist for workers
+    # elsewhere, again in every step.
+    "--sdk_container_image=none",
 )
 
 
