@@ -8,15 +8,6 @@ import os
 
 from mixer_tf.recipes.schema import Recipe
 
-IN_MEMORY_BEAM = (
-    "--runner=DirectRunner",
-    "--direct_running_mode=in_memory",
-    "--direct_num_workers=1",
-    # Not used by this runner; but without it TFX copies itself and packs an sdist for workers
-    # elsewhere, again in every step.
-    "--sdk_container_image=none",
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
@@ -53,7 +44,8 @@ class PipelineConfig:
         max_accuracy_drop: how far top-1 may fall below the last blessed model's.
         strategy: the word from which the tf.distribute strategy is made.
         serving_dir: where models are pushed; None for `<root>/serving`.
-        beam_args: options for Apache Beam, handed on as they are.
+        beam_args: options for Apache Beam, handed on as they are. None means Beam's runner in
+            this process; with any, TFX packs itself for workers elsewhere, in every step.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
     """
@@ -70,7 +62,7 @@ class PipelineConfig:
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
     serving_dir: str | None = None
-    beam_args: tuple[str, ...] = IN_MEMORY_BEAM
+    beam_args: tuple[str, ...] = ()
     enable_cache: bool = True
     fingerprints: Fingerprints = Fingerprints()
 

@@ -147,7 +147,7 @@ def _make_config(options: dict):
         min_accuracy=1 / len(source.class_names) if min_accuracy is None else min_accuracy,
         max_accuracy_drop=options["max_accuracy_drop"],
         strategy=options["strategy"],
-        beam_args=_beam_args(options["beam"]) or configs.IN_MEMORY_BEAM,
+        beam_args=_beam_args(options["beam"]),
         enable_cache=not options["no_cache"],
     )
     return dataclasses.replace(config, fingerprints=fingerprints.fingerprint_run(config))
