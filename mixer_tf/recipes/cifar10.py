@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CIFAR-10, or any tens of thousands of images of about 32x32 pixels: a small Mixer from scratch.
+"""CIFAR-10 from scratch with a Mixer that a CPU can train.
 
     mixer train --source tfds:cifar10 --recipe cifar10
 
@@ -19,20 +19,20 @@ from mixer_tf.recipes.schema import (
 RECIPES = (
     Recipe(
         name="cifar10",
-        summary="A small Mixer for CIFAR-10, or other images of about 32x32 pixels.",
+        summary="A small Mixer for images of 32x32 pixels, such as CIFAR-10, on a CPU.",
         model=ModelOptions(
             name="mixer",
             image_size=32,
             patch_size=4,
-            num_blocks=6,
-            hidden_dim=128,
+            num_blocks=4,
+            hidden_dim=96,
             tokens_mlp_dim=64,
-            channels_mlp_dim=512,
+            channels_mlp_dim=384,
         ),
         data=DataOptions(crop="resize", train_crop="same", flip=True, shift=4),
         optimizer=OptimizerOptions(
-            learning_rate=1e-3, schedule="cosine", warmup_steps=500, weight_decay=1e-4, ema=0.99
+            learning_rate=2e-3, schedule="cosine", warmup_steps=400, weight_decay=1e-4, ema=0.99
         ),
-        training=TrainingOptions(epochs=30, batch_size=128),
+        training=TrainingOptions(epochs=20, batch_size=128),
     ),
 )

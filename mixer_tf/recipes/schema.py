@@ -90,6 +90,8 @@ class DataOptions(Options):
             "resize_crop": the same to 8/7 of the size, then the centre; "resmall_crop": the
             shorter side to 8/7 of the size, then the centre (paper, supplement B).
         train_crop: "same" as `crop`, or "inception": a random 5 to 100 % of the image.
+        train_shorter_side: before "inception", the shorter side of a larger image is reduced to
+            this many pixels, so that it is decoded only once; none keeps the image (paper).
         flip: mirror half of the images.
         shift: largest shift in pixels of the input size, in both directions; the border is black.
         rotate: largest angle in degrees, in both directions; the border is black.
@@ -99,6 +101,7 @@ class DataOptions(Options):
 
     crop: str = "resmall_crop"
     train_crop: str = "inception"
+    train_shorter_side: int | None = None
     flip: bool = True
     shift: int = 0
     rotate: float = 0.0
@@ -108,6 +111,8 @@ class DataOptions(Options):
     def _rules(self):
         yield "crop", self.crop in CROPS, one_of(CROPS)
         yield "train_crop", self.train_crop in TRAIN_CROPS, one_of(TRAIN_CROPS)
+        side = self.train_shorter_side
+        yield "train_shorter_side", side is None or side > 0, "1 or more, or none"
         yield "shift", self.shift >= 0, "0 or more"
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
         yield "mixup", self.mixup >= 0, "0 or more"

@@ -90,8 +90,10 @@ def training_batches(
 
     def prepare(index, example):
         image, label = example
+        if image.dtype == tf.string:
+            image = _fixed_part(image, recipe)
         example_seed = tf.stack([tf.constant(seed, tf.int64), index])
-        return _training_image(image, recipe, example_seed), tf.one_hot(label, split.num_classes)
+        return _varying_part(image, recipe, example_seed), tf.one_hot(label, split.num_classes)
 
     examples = _endless(split, recipe, first_example).enumerate(first_example)
     examples = examples.shard(context.num_input_pipelines, context.input_pipeline_id)
@@ -134,7 +136,7 @@ def evaluation_batches(
     examples = examples.concatenate(tf.data.Dataset.from_tensors(empty).repeat(filling))
     batch_size = recipe.training.batch_size // context.num_replicas_in_sync
     batches = examples.batch(batch_size, drop_remainder=True)
-    if _pixel_bytes(split, recipe) <= MEMORY_BYTES:
+    if total * _pixel_bytes(recipe.model.image_size) <= MEMORY_BYTES:
         batches = batches.cache()
     return batches.prefetch(tf.data.AUTOTUNE)
 
@@ -145,7 +147,7 @@ def num_steps(split: Split, recipe: Recipe) -> int:
 
 
 def _endless(split: Split, recipe: Recipe, first_example: int) -> tf.data.Dataset:
-    """(image or bytes, label) for ever, each epoch in an order of its own, some skipped."""
+    """(fixed part or bytes, label) for ever, each epoch in an order of its own, some skipped."""
     first_epoch, done = divmod(first_example, split.num_examples)
     buffer = _buffer_size(split, recipe)
     kept = _kept(split, recipe)
@@ -165,15 +167,25 @@ def _endless(split: Split, recipe: Recipe, first_example: int) -> tf.data.Datase
 
 
 def _kept(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
-    """The part of an example that is the same in every epoch, in memory; None if it is too big."""
+    """(fixed part, label) of all examples in memory; None where they do not fit."""
+    if _kept_bytes(split, recipe) > MEMORY_BYTES:
+        return None
     examples = _parsed(_records(split.files), split.num_classes)
-    if recipe.data.train_crop == "same" and _pixel_bytes(split, recipe) <= MEMORY_BYTES:
-        crop, image_size = recipe.data.crop, recipe.model.image_size
-        return examples.map(
-            lambda encoded, label: (decode_and_crop(encoded, crop, image_size), label),
-            tf.data.AUTOTUNE,
-        ).cache()
-    return examples.cache() if split.num_bytes <= MEMORY_BYTES else None
+    return examples.map(
+        lambda encoded, label: (_fixed_part(encoded, recipe), label), tf.data.AUTOTUNE
+    ).cache()
+
+
+def _kept_bytes(split: Split, recipe: Recipe) -> int:
+    if recipe.data.train_crop == "same":
+        return split.num_examples * _pixel_bytes(recipe.model.image_size)
+    if recipe.data.train_shorter_side:  # the longer side is taken for 3/2 of the shorter one
+        return split.num_examples * _pixel_bytes(recipe.data.train_shorter_side) * 3 // 2
+    return split.num_bytes
+
+
+def _pixel_bytes(side: int) -> int:
+    return side * side * 3
 
 
 def _buffer_size(split: Split, recipe: Recipe) -> int:
@@ -182,18 +194,28 @@ def _buffer_size(split: Split, recipe: Recipe) -> int:
     return min(recipe.data.shuffle_buffer, split.num_examples, max(MEMORY_BYTES // mean_bytes, 1))
 
 
-def _pixel_bytes(split: Split, recipe: Recipe) -> int:
-    return split.num_examples * recipe.model.image_size**2 * 3
+def _fixed_part(encoded: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """What happens to an image in the same way in every epoch: pixels, or still its bytes."""
+    data = recipe.data
+    if data.train_crop == "same":
+        return decode_and_crop(encoded, data.crop, recipe.model.image_size)
+    if not data.train_shorter_side:
+        return encoded
+    image = images.decode(encoded)
+    return tf.cond(
+        tf.reduce_min(tf.shape(image)[:2]) > data.train_shorter_side,
+        lambda: images.resize_shorter_side(image, data.train_shorter_side),
+        lambda: image,
+    )
 
 
-def _training_image(image: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
-    """Encoded bytes, or the pixels that `_kept` has, to one augmented image uint8 [S, S, 3]."""
+def _varying_part(image: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
+    """What happens to an image in another way each time; returns uint8 [S, S, 3]."""
     crop_seed, augment_seed = tf.unstack(tf.random.split(seed))
     image_size = recipe.model.image_size
     if recipe.data.train_crop == "inception":
-        image = images.inception_crop(images.decode(image), image_size, crop_seed)
-    elif image.dtype == tf.string:
-        image = decode_and_crop(image, recipe.data.crop, image_size)
+        image = images.decode(image) if image.dtype == tf.string else image
+        image = images.inception_crop(image, image_size, crop_seed)
     image = tf.ensure_shape(image, [image_size, image_size, 3])
     return augment(image, recipe.data, augment_seed)
 

@@ -52,7 +52,8 @@ def test_every_field_is_read(reads, tmp_path):
         ["model.num_blocks=1", "model.hidden_dim=8", "data.mixup=0.5"]
     )
     train_a_little(tiny, [path])
-    train_a_little(tiny.override(["optimizer.name=momentum"]), [path])
+    other = ["optimizer.name=momentum", "data.train_crop=inception", "data.train_shorter_side=9"]
+    train_a_little(tiny.override(other), [path])
     assert sorted(set(overrides.field_types()) - reads) == []
 
 

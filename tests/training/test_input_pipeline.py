@@ -71,18 +71,45 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
 
 
 @pytest.mark.parametrize(
-    ("crop", "mixup", "memory"),
-    [("same", 0, 2**20), ("same", 0.5, 0), ("inception", 0, 0), ("inception", 0.5, 2**20)],
+    ("crop", "side", "mixup", "memory"),
+    [
+        ("same", None, 0, 2**20),
+        ("same", None, 0.5, 0),
+        ("inception", None, 0, 0),
+        ("inception", 12, 0.5, 2**20),
+    ],
 )
-def test_a_restart_goes_on_with_the_same_batches(train, recipe, crop, mixup, memory, monkeypatch):
+def test_a_restart_goes_on_with_the_same_batches(
+    train, recipe, crop, side, mixup, memory, monkeypatch
+):
     monkeypatch.setattr(input_pipeline, "MEMORY_BYTES", memory)
     varied = recipe.override(
-        [f"data.train_crop={crop}", f"data.mixup={mixup}", "data.flip=true", "data.shift=2"]
+        [
+            *(f"data.train_crop={crop}", f"data.train_shorter_side={side}"),
+            *(f"data.mixup={mixup}", "data.flip=true", "data.shift=2"),
+        ]
     )
     whole = take(input_pipeline.training_batches(train, varied), 9)
     tf.random.set_seed(17)  # no global state may matter
     rest = take(input_pipeline.training_batches(train, varied, first_step=5), 4)
     assert_same(rest, whole[5:])
+
+
+def test_what_is_kept_in_memory_changes_no_image(train, recipe, monkeypatch):
+    plain = recipe.override(["data.shift=0", "data.rotate=0", "training.batch_size=30"])
+    ((kept, _),) = take(input_pipeline.training_batches(train, plain), 1)
+    monkeypatch.setattr(input_pipeline, "MEMORY_BYTES", 0)
+    ((read_again, _),) = take(input_pipeline.training_batches(train, plain), 1)
+    assert {image.tobytes() for image in kept} == {image.tobytes() for image in read_again}
+
+
+@pytest.mark.parametrize(
+    ("side", "shape"), [(12, (12, 18, 3)), (20, (20, 30, 3)), (24, (20, 30, 3))]
+)
+def test_only_larger_images_are_reduced_before_a_random_crop(recipe, side, shape):
+    changed = recipe.override(["data.train_crop=inception", f"data.train_shorter_side={side}"])
+    encoded = tf.io.encode_png(tf.zeros([20, 30, 3], tf.uint8))
+    assert input_pipeline._fixed_part(encoded, changed).shape == shape
 
 
 def test_the_seed_changes_order_and_augmentation(train, recipe):
