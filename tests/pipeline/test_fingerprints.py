@@ -13,7 +13,8 @@ from pipeline.fingerprints import fingerprint_run
 def _folder(path, color):
     for name in ("cat", "dog"):
         (path / name).mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (16, 16), color).save(path / name / "1.png")
+        for index in range(3):
+            Image.new("RGB", (16, 16), color).save(path / name / f"{index}.png")
     return f"folder:{path}"
 
 
@@ -35,7 +36,7 @@ def test_same_state_gives_the_same_fingerprints(tmp_path):
 def test_changed_image_changes_the_example_gen_only(tmp_path):
     config = _config(_folder(tmp_path / "a", "red"))
     before = fingerprint_run(config)
-    Image.new("RGB", (17, 16), "blue").save(tmp_path / "a" / "cat" / "2.png")
+    Image.new("RGB", (17, 16), "blue").save(tmp_path / "a" / "cat" / "new.png")
     after = fingerprint_run(config)
     assert after.image_example_gen != before.image_example_gen
     assert dataclasses.replace(after, image_example_gen=before.image_example_gen) == before
