@@ -35,7 +35,7 @@ def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         float32 [N] in [-1, 1]; 0 where there is no detail.
     """
     template = _center(details(first))  # [N, 26, 26]
-    views = details(_zoom(second.astype(np.float32)))  # [N, zooms, 32, 32]
+    views = _band_pass(second[:, None], _zooms())  # [N, zooms, 32, 32]
     products = _shifted(template) @ _flatten(views).swapaxes(1, 2)  # [N, shifts, zooms]
     norms = np.sqrt((template * template).sum((1, 2)))[:, None, None] * _window_norms(views)
     return (products / (norms + 1)).max((1, 2))
@@ -43,9 +43,14 @@ def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def details(luma: np.ndarray) -> np.ndarray:
     """Band-passes images [..., 32, 32], so that neither light nor noise counts; float32."""
+    return _band_pass(luma, np.eye(THUMBNAIL_SIZE, dtype=np.float32))
+
+
+def _band_pass(luma: np.ndarray, zoom: np.ndarray) -> np.ndarray:
+    """The details of images after a zoom, which is one matrix [32, 32] or several."""
     luma = luma.astype(np.float32)
-    fine, coarse = _blur(_FINE_BLUR), _blur(_COARSE_BLUR)
-    return fine @ luma @ fine.T - coarse @ luma @ coarse.T
+    fine, coarse = _blur(_FINE_BLUR) @ zoom, _blur(_COARSE_BLUR) @ zoom
+    return fine @ luma @ fine.swapaxes(-1, -2) - coarse @ luma @ coarse.swapaxes(-1, -2)
 
 
 def _center(images: np.ndarray) -> np.ndarray:
@@ -60,12 +65,6 @@ def _shifted(template: np.ndarray) -> np.ndarray:
     padded = np.pad(template, ((0, 0), (margin, margin), (margin, margin)))
     windows = sliding_window_view(padded, (THUMBNAIL_SIZE, THUMBNAIL_SIZE), axis=(1, 2))
     return windows[:, ::-1, ::-1].reshape(len(template), _SHIFTS**2, -1)
-
-
-def _zoom(images: np.ndarray) -> np.ndarray:
-    """Each image at every zoom: [N, 32, 32] → [N, zooms, 32, 32]."""
-    zooms = np.stack([_zoom_matrix(zoom) for zoom in _ZOOMS])
-    return zooms @ images[:, None] @ zooms.swapaxes(1, 2)
 
 
 def _window_norms(views: np.ndarray) -> np.ndarray:
@@ -89,12 +88,12 @@ def _blur(deviation: float) -> np.ndarray:
 
 
 @functools.cache
-def _zoom_matrix(zoom: float) -> np.ndarray:
-    """Linear interpolation around the centre as a matrix [32, 32]; the border is repeated."""
+def _zooms() -> np.ndarray:
+    """Linear interpolation around the centre as matrices [zooms, 32, 32]; borders are repeated."""
     center = (THUMBNAIL_SIZE - 1) / 2
-    place = (np.arange(THUMBNAIL_SIZE) - center) / zoom + center
+    place = (np.arange(THUMBNAIL_SIZE) - center) / np.array(_ZOOMS)[:, None] + center
     place = np.clip(place, 0, THUMBNAIL_SIZE - 1)
-    distance = np.abs(place[:, None] - np.arange(THUMBNAIL_SIZE))
+    distance = np.abs(place[:, :, None] - np.arange(THUMBNAIL_SIZE))
     return np.maximum(1 - distance, 0).astype(np.float32)
 
 

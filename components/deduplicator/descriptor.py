@@ -32,7 +32,7 @@ def describe(thumbnails: np.ndarray) -> np.ndarray:
     """
     channels = np.moveaxis(thumbnails, -1, 1).astype(np.float32)  # [N, 3, 32, 32]
     basis = _cosine_basis()
-    spectrum = basis @ channels @ basis.T  # [N, 3, v, u]
+    spectrum = basis @ channels @ basis.T  # [N, 3, 8, 8]: rows v, columns u
     weighted = [
         spectrum[:, channel, v, u] * weight
         for channel, (v, u, weight) in enumerate(map(_frequencies, range(3)))
@@ -75,8 +75,8 @@ def is_grey(thumbnails: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _cosine_basis() -> np.ndarray:
-    """The orthonormal cosine transform as a matrix, float32 [32 frequencies, 32 pixels]."""
-    frequency, pixel = np.mgrid[:THUMBNAIL_SIZE, :THUMBNAIL_SIZE]
+    """The low frequencies of the orthonormal cosine transform, float32 [8, 32 pixels]."""
+    frequency, pixel = np.mgrid[: max(_RADII), :THUMBNAIL_SIZE]
     basis = np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * THUMBNAIL_SIZE))
     basis *= np.sqrt(2 / THUMBNAIL_SIZE)
     basis[0] /= np.sqrt(2)
@@ -86,7 +86,7 @@ def _cosine_basis() -> np.ndarray:
 @functools.cache
 def _frequencies(channel: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows v, columns u and weights of the frequencies that a channel contributes."""
-    v, u = np.mgrid[:THUMBNAIL_SIZE, :THUMBNAIL_SIZE]
+    v, u = np.mgrid[: max(_RADII), : max(_RADII)]
     radius = np.hypot(u, v)
     chosen = (radius > 0) & (radius < _RADII[channel])
     weight = radius[chosen] ** _FREQUENCY_POWER * (_CHROMA_WEIGHT if channel else 1)

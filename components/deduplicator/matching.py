@@ -46,9 +46,10 @@ def find_matches(
         places: where the queries themselves lie in the gallery, int [N]; then each is compared
             with the images before it only. None where they are no part of it.
     """
-    pairs = _best_of_each(concatenate([_exact(queries, gallery), _alike(queries, gallery)]))
+    exact = _exact(queries, gallery)
     if places is not None:
-        pairs = pairs.where(pairs.columns < places[pairs.rows])
+        exact = exact.where(exact.columns < places[exact.rows])
+    pairs = _best_of_each(concatenate([exact, _alike(queries, gallery, places)]))
     columns = (pairs.rows, pairs.columns, pairs.mirrored, pairs.similarity)
     for row, column, mirrored, similarity in zip(*map(np.ndarray.tolist, columns), strict=True):
         is_exact = queries.digests[row] == gallery.digests[column]
@@ -59,21 +60,23 @@ def find_matches(
 
 def _exact(queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     """The pairs with equal bytes."""
-    by_digest: dict[bytes, list[int]] = {}
-    for column, digest in enumerate(gallery.digests):
-        by_digest.setdefault(digest, []).append(column)
+    shared = set(queries.digests).intersection(gallery.digests)
+    columns = {digest: [] for digest in shared}
+    for column, digest in enumerate(gallery.digests if shared else ()):
+        if digest in shared:
+            columns[digest].append(column)
     pairs = [
         (row, column)
         for row, digest in enumerate(queries.digests)
-        for column in by_digest.get(digest, ())
+        for column in columns.get(digest, ())
     ]
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
     return Pairs(rows, columns, np.zeros(len(rows), bool), np.ones(len(rows), np.float32))
 
 
-def _alike(queries: Fingerprints, gallery: Fingerprints) -> Pairs:
+def _alike(queries: Fingerprints, gallery: Fingerprints, places: np.ndarray | None) -> Pairs:
     """The pairs whose mean of cosine and correlation is as high as their images require."""
-    pairs = propose(queries, gallery)
+    pairs = propose(queries, gallery, places)
     similarity = (pairs.similarity + _correlate(pairs, queries, gallery)) / 2
     pairs = dataclasses.replace(pairs, similarity=similarity)
     return pairs.where(similarity >= required(queries, pairs.rows, gallery, pairs.columns))

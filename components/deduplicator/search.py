@@ -58,31 +58,38 @@ def concatenate(parts: Iterable[Pairs]) -> Pairs:
 def required(
     queries: Fingerprints, rows: np.ndarray, gallery: Fingerprints, columns: np.ndarray
 ) -> np.ndarray:
-    """How alike pairs must be: what the stricter of the two images asks, and more without colour.
+    """How alike the pairs of places [N] and [N] must be: float32 [N].
 
-    `rows` and `columns` are places [N], or [N, 1] and [M] for all pairs; the result has the shape
-    that they have together.
+    It is what the stricter of the two images asks, and more where colours cannot be compared.
     """
     least = np.maximum(queries.required[rows], gallery.required[columns])
     one_is_grey = queries.grey[rows] != gallery.grey[columns]
     return np.where(one_is_grey, np.maximum(least, ALIKE_WITHOUT_COLOUR), least)
 
 
-def propose(queries: Fingerprints, gallery: Fingerprints) -> Pairs:
+def propose(
+    queries: Fingerprints, gallery: Fingerprints, places: np.ndarray | None = None
+) -> Pairs:
     """Returns the pairs that may be copies, with their cosine as similarity; some come twice.
 
     The similarity that decides is the mean of cosine and correlation, and no correlation exceeds
     1: so what is missing here is no copy. Where one image is grey, colour is not compared.
+
+    Args:
+        queries: the images to look for.
+        gallery: the images to look among.
+        places: as in `matching.find_matches`: only what lies before these is proposed.
     """
     rows, columns = np.arange(len(queries)), np.arange(len(gallery))
     grey, other_grey = queries.grey, gallery.grey
-    return concatenate(
-        [
-            *_search(queries, gallery, rows, columns, _all_channels),
-            *_search(queries, gallery, rows[grey], columns[~other_grey], descriptor.luma),
-            *_search(queries, gallery, rows[~grey], columns[other_grey], descriptor.luma),
-        ]
-    )
+    found = [
+        *_search(queries, gallery, rows, columns, _all_channels),
+        *_search(queries, gallery, rows[grey], columns[~other_grey], descriptor.luma),
+        *_search(queries, gallery, rows[~grey], columns[other_grey], descriptor.luma),
+    ]
+    if places is not None:
+        found = [pairs.where(pairs.columns < places[pairs.rows]) for pairs in found]
+    return concatenate(map(_best_of_each_row, found))
 
 
 def _search(
@@ -93,25 +100,30 @@ def _search(
     part: Callable[[np.ndarray], np.ndarray],
 ) -> Iterator[Pairs]:
     """Compares some queries with some of the gallery by a part of the descriptor."""
+    if not len(rows):
+        return
     for start in range(0, len(columns), _BLOCK):
         block = columns[start : start + _BLOCK]
         second = part(gallery.descriptors[block])
-        lowest = 2 * required(queries, rows[:, None], gallery, block) - 1
         for mirrored in (False, True):
             first = queries.descriptors[rows]
             first = part(descriptor.mirror(first) if mirrored else first)
             cosines = descriptor.cosine(first, second)
-            row, column = _choose(cosines, cosines >= lowest)
-            orientation = np.full(len(row), mirrored)
-            yield Pairs(rows[row], block[column], orientation, cosines[row, column])
+            # Few pairs pass the lowest bar of all, so that only for them their own is looked up.
+            bar = np.maximum(queries.required[rows].min(), gallery.required[block].min())
+            row, column = np.nonzero(cosines >= 2 * bar - 1)
+            pairs = Pairs(
+                rows[row], block[column], np.full(len(row), mirrored), cosines[row, column]
+            )
+            own_bar = required(queries, pairs.rows, gallery, pairs.columns)
+            yield pairs.where(pairs.similarity >= 2 * own_bar - 1)
 
 
-def _choose(cosines: np.ndarray, possible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the possible pairs; of a row with very many, the best of them."""
-    for row in np.flatnonzero(possible.sum(1) > _MOST):
-        ranked = np.argsort(np.where(possible[row], -cosines[row], 2), kind="stable")
-        possible[row, ranked[_MOST:]] = False
-    return np.nonzero(possible)
+def _best_of_each_row(pairs: Pairs) -> Pairs:
+    """At most `_MOST` pairs of each row, those with the highest cosine, ordered by row."""
+    pairs = pairs.where(np.lexsort((-pairs.similarity, pairs.rows)))
+    rank = np.arange(len(pairs)) - np.searchsorted(pairs.rows, pairs.rows)
+    return pairs.where(rank < _MOST)
 
 
 def _all_channels(descriptors: np.ndarray) -> np.ndarray:

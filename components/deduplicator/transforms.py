@@ -86,7 +86,11 @@ class Deduplicate(beam.PTransform):
             | "Decide" >> beam.Map(decide)
         )
         _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removals)
-        counts = (train, tests) | "All images" >> beam.Flatten() | CountImages()
+        counts = (
+            (train | "Count[train]" >> beam.Map(count), tests | "Count[tests]" >> beam.Map(count))
+            | "All counts" >> beam.Flatten()
+            | "Add up" >> beam.CombineGlobally(add_up)
+        )
         crowded = galleries | "All galleries" >> beam.Flatten() | beam.FlatMap(list_crowded)
         return removals | "Report" >> beam.Map(
             write_outputs,
@@ -158,13 +162,6 @@ class FindWithin(beam.PTransform):
             | "Spread" >> beam.Reshuffle()
             | "Compare" >> beam.FlatMap(find_within, AsSingleton(gallery))
         )
-
-
-class CountImages(beam.PTransform):
-    """Counts what was compared: Fingerprints → one Counter by (kind, set name)."""
-
-    def expand(self, parts):
-        return parts | beam.Map(count) | beam.CombineGlobally(add_up)
 
 
 class CopyShards(beam.PTransform):
