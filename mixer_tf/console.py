@@ -23,7 +23,7 @@ def quiet() -> None:
 
     Environment variables are set as well, because worker processes inherit only those.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.filterwarnings("ignore")
     logging.getLogger().setLevel(logging.ERROR)

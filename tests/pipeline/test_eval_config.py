@@ -6,25 +6,33 @@ import tensorflow_model_analysis as tfma
 from pipeline.eval_config import TOP_1, make_eval_config
 
 
-def _thresholds() -> dict:
+def _gated() -> list[tfma.MetricConfig]:
+    """The metrics with any kind of threshold."""
     config = make_eval_config(min_accuracy=0.9, max_accuracy_drop=0.02)
-    config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=True)
-    return tfma.metrics.metric_thresholds_from_metrics_specs(
-        config.metrics_specs, eval_config=config
-    )
+    metrics = [metric for spec in config.metrics_specs for metric in spec.metrics]
+    return [
+        metric for metric in metrics if metric.HasField("threshold") or metric.per_slice_thresholds
+    ]
 
 
 def test_only_top_1_of_the_overall_slice_is_gated():
-    thresholds = _thresholds()
-    assert {key.name for key in thresholds} == {TOP_1}
-    for per_slice in thresholds.values():
-        for slices, _ in per_slice:
-            assert [slice_spec.feature_keys for slice_spec in slices] == [[]]
+    (metric,) = _gated()
+    assert f'"name": "{TOP_1}"' in metric.config
+    assert not metric.HasField("threshold")  # which would apply to every class
+    (per_slice,) = metric.per_slice_thresholds
+    assert list(per_slice.slicing_specs) == [tfma.SlicingSpec()]
 
 
 def test_both_thresholds_carry_the_given_values():
-    found = [threshold for per_slice in _thresholds().values() for _, threshold in per_slice]
-    bounds = {t.value_threshold.lower_bound.value for t in found if t.HasField("value_threshold")}
-    drops = {t.change_threshold.absolute.value for t in found if t.HasField("change_threshold")}
-    assert bounds == {0.9}
-    assert drops == {-0.02}
+    threshold = _gated()[0].per_slice_thresholds[0].threshold
+    assert threshold.value_threshold.lower_bound.value == 0.9
+    assert threshold.change_threshold.absolute.value == -0.02
+    assert threshold.change_threshold.direction == tfma.MetricDirection.HIGHER_IS_BETTER
+
+
+def test_config_is_one_that_tfma_accepts_with_and_without_a_baseline():
+    for has_baseline in (False, True):
+        config = tfma.utils.update_eval_config_with_defaults(
+            make_eval_config(0.9, 0.02), has_baseline=has_baseline, rubber_stamp=True
+        )
+        tfma.utils.verify_eval_config(config)

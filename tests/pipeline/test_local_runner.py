@@ -59,7 +59,7 @@ def test_console_holds_our_lines_only(first_run):
 
 @pytest.mark.e2e
 def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
-    """In a process that cannot import mixer_tf, the digits' own images are classified."""
+    """In a process that cannot import mixer_tf, the digits' own images are classified as well as by TFMA."""
     _, _, summary = first_run
     program = (
         "import io, sys, numpy as np, tensorflow as tf\n"
@@ -72,10 +72,10 @@ def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
         "    Image.fromarray((row.reshape(8, 8) * 255 / 16).astype('uint8')).save(out, 'PNG')\n"
         "    return out.getvalue()\n"
         "served = model.signatures['serving_default'](\n"
-        "    image_bytes=tf.constant([png(row) for row in images[:200]]))\n"
+        "    image_bytes=tf.constant([png(row) for row in images]))\n"
         "names = served['class_names'].numpy()[:, 0].astype(int)\n"
         "assert not [name for name in sys.modules if name.startswith('mixer_tf')]\n"
-        "print((names == labels[:200]).mean())\n"
+        "print((names == labels).mean())\n"
     )
     result = subprocess.run(
         [sys.executable, "-I", "-c", program, summary["pushed_model"]],
@@ -84,7 +84,7 @@ def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert float(result.stdout) == pytest.approx(summary["metrics"]["accuracy"], abs=0.15)
+    assert float(result.stdout) == pytest.approx(summary["metrics"]["accuracy"], abs=0.1)
 
 
 @pytest.mark.e2e
