@@ -68,7 +68,13 @@ def _multi_worker() -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
             '"task": {"type": "worker", "index": 0}}, with its own index on each machine.'
         )
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise ValueError(
+            "multi_worker must be the first thing that TensorFlow does in a process; got one "
+            f"that has computed before ({error}). Make the strategy at the start."
+        ) from error
 
 
 def _tpu(name: str) -> tf.distribute.Strategy:

@@ -52,7 +52,7 @@ def train(
     output_dir: str,
     checkpoint_dir: str,
     log_dir: str | None = None,
-    strategy: str = "auto",
+    strategy: str | tf.distribute.Strategy = "auto",
     verbose: bool = True,
 ) -> TrainingResult:
     """Trains, and writes the best model to `output_dir` as a SavedModel.
@@ -66,7 +66,8 @@ def train(
         checkpoint_dir: of this training alone. A run that was killed goes on from what lies
             there; once the model is exported, it is removed.
         log_dir: for TensorBoard; None for no logs.
-        strategy: a word that `strategy.from_word` knows.
+        strategy: a word that `strategy.from_word` knows, or what it returned. Several workers
+            must make theirs before TensorFlow does anything else.
         verbose: whether to show the progress.
 
     Raises:
@@ -74,10 +75,11 @@ def train(
         TrainingDivergedError: the loss is no longer finite.
     """
     start = time.monotonic()
+    _check_data(train_files, dataset_info)
+    distribution = strategies.from_word(strategy) if isinstance(strategy, str) else strategy
+    _check_batch_size(recipe, distribution)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     train_split, eval_split = _open_splits(train_files, eval_files, dataset_info)
-    distribution = strategies.from_word(strategy)
-    _check_batch_size(recipe, distribution)
     steps = max(1, round(train_split.num_examples / recipe.training.batch_size))
     is_chief = strategies.is_chief(distribution)
 
@@ -140,25 +142,27 @@ def _fit(model, recipe, train_split, eval_split, distribution, epochs_done, step
 def _open_splits(
     train_files: Sequence[str], eval_files: Sequence[str], dataset_info: DatasetInfo
 ) -> tuple[Split, Split]:
-    """Counts the images to evaluate on, and takes the dataset's word for those to train on."""
-    num_classes = dataset_info.num_classes
-    num_examples = dataset_info.examples.get(features.TRAIN, 0)
-    if not num_classes:
+    """Takes the dataset's word for the images to train on, and counts those to evaluate on."""
+    train_count = dataset_info.examples[features.TRAIN]
+    eval_count = input_pipeline.count_records(eval_files)
+    return (
+        Split(tuple(sorted(train_files)), train_count, dataset_info.num_classes),
+        Split(tuple(sorted(eval_files)), eval_count, dataset_info.num_classes),
+    )
+
+
+def _check_data(train_files: Sequence[str], dataset_info: DatasetInfo) -> None:
+    if not dataset_info.num_classes:
         raise ValueError(
             f"a training needs class names; got none from {dataset_info.source}. "
             "Use images with labels."
         )
-    if not num_examples or not train_files:
+    if not train_files or not dataset_info.examples.get(features.TRAIN):
         raise ValueError(
             f"a training needs at least one image in the split {features.TRAIN!r}; got "
             f"{dataset_info.examples or 'no split'} from {dataset_info.source}. Look into the "
             "quarantine for images that could not be used."
         )
-    eval_count = input_pipeline.count_records(eval_files)
-    return (
-        Split(tuple(sorted(train_files)), num_examples, num_classes),
-        Split(tuple(sorted(eval_files)), eval_count, num_classes),
-    )
 
 
 def _check_batch_size(recipe: Recipe, distribution: tf.distribute.Strategy) -> None:
