@@ -253,6 +253,7 @@ def test_dropout_and_stochastic_depth_act_in_training_only(pixels, randomize):
         assert difference(model(pixels, training=True), plain(pixels).numpy()) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, jit_compile", [(None, False), ("mixed_bfloat16", True)])
 def test_training_moves_every_weight_and_lowers_the_loss(pixels, dtype, jit_compile):
     keras.utils.set_random_seed(0)
@@ -276,7 +277,9 @@ def test_training_moves_every_weight_and_lowers_the_loss(pixels, dtype, jit_comp
 
 
 @pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])
-@pytest.mark.parametrize("path", ["model.keras", "saved_model"])
+@pytest.mark.parametrize(
+    "path", ["model.keras", pytest.param("saved_model", marks=pytest.mark.slow)]
+)
 def test_saved_model_is_the_same_when_loaded(pixels, randomize, tmp_path, path, dtype):
     model = randomize(VisionTransformer(**TINY, **EVERY_OPTION, dtype=dtype, name="tiny"))
     model.save(tmp_path / path)
