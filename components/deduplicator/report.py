@@ -24,7 +24,7 @@ _METHOD = (
 def summarize(
     removals: Sequence[Removal],
     counts: collections.Counter,
-    test_sets: Sequence[str],
+    sets: Sequence[str],
     crowded: Iterable[str],
 ) -> dict[str, Any]:
     """Returns what `report.json` holds.
@@ -32,7 +32,7 @@ def summarize(
     Args:
         removals: all of them.
         counts: ("compared" or "unreadable", set name) → images.
-        test_sets: the names of all sets that training was compared with.
+        sets: the names of all sets, training among them.
         crowded: the names of the sets whose images are too alike to tell copies from look-alikes.
 
     Returns:
@@ -44,11 +44,10 @@ def summarize(
         "similarity_required" and "method": how it was decided.
     """
     by_set = collections.Counter(name for removal in removals for name in removal.test_sets)
-    within = sum(not removal.test_sets for removal in removals)
-    sets = (*test_sets, TRAIN)
+    by_set[TRAIN] = sum(not removal.test_sets for removal in removals)
     return {
         "removed": len(removals),
-        "removed_by_set": {**{name: by_set[name] for name in test_sets}, TRAIN: within},
+        "removed_by_set": {name: by_set[name] for name in sets},
         "compared": {name: counts["compared", name] for name in sets},
         "unreadable": {name: counts["unreadable", name] for name in sets},
         "crowded": sorted(set(crowded)),
@@ -83,9 +82,13 @@ def to_line(removal: Removal) -> str:
     return json.dumps(line, ensure_ascii=False)
 
 
+def printable(source: str) -> str:
+    """A path as valid Unicode; bytes that are not become a question mark in a box."""
+    return source.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _describe(image: ImageId) -> dict[str, str]:
-    source = image.source.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return {"source": source, "class_name": image.class_name}
+    return {"source": printable(image.source), "class_name": image.class_name}
 
 
 def _write(path: str, lines: Iterable[str]) -> None:

@@ -15,7 +15,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import AsList, AsSingleton
 
-from components.deduplicator import report, shards
+from components.deduplicator import contact_sheet, report, shards
+from components.deduplicator.contact_sheet import Reader
 from components.deduplicator.crowds import require_more_of_crowds
 from components.deduplicator.fingerprints import Fingerprints, concatenate, fingerprint
 from components.deduplicator.matching import Match, find_matches
@@ -97,10 +98,15 @@ class Deduplicate(beam.PTransform):
             counts=AsSingleton(counts),
             crowded=AsList(crowded),
             info=DatasetInfo.read(self._folder),
-            test_sets=(*self._test_splits, *(source.spec for source in self._downstream)),
+            readers=self._readers(),
             output_folder=self._output_folder,
             report_folder=self._report_folder,
         )
+
+    def _readers(self) -> dict[str, Reader]:
+        """Set name → what reads its work items again; training, then all test sets."""
+        own = dict.fromkeys((TRAIN, *self._test_splits), shards.read_records)
+        return {**own, **{source.spec: source.reader for source in self._downstream}}
 
     def _fingerprint_tests(self, pbegin) -> beam.PCollection[Fingerprints]:
         own = [
@@ -260,11 +266,12 @@ def write_outputs(
     counts: collections.Counter,
     crowded: list[str],
     info: DatasetInfo,
-    test_sets: Sequence[str],
+    readers: dict[str, Reader],
     output_folder: str,
     report_folder: str,
 ) -> None:
-    """Writes `dataset.json` and the report."""
+    """Writes `dataset.json` and the report; `readers` names all sets that were compared."""
     update_info(info, removals).write(output_folder)
-    summary = report.summarize(removals, counts, test_sets, crowded)
+    summary = report.summarize(removals, counts, list(readers), crowded)
     report.write(report_folder, summary, removals)
+    contact_sheet.write(report_folder, removals, readers)

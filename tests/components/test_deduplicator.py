@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deduplicator, run by TFX and Beam: planted copies go, everything else stays byte for byte."""
 
+import base64
 import dataclasses
 import glob
+import io
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -30,12 +33,14 @@ class Result:
     Attributes:
         before: folder of the Examples that it read.
         after: folder of those that it wrote.
+        report_folder: folder of the report.
         report: what report.json holds.
         pairs: the lines of pairs.jsonl.
     """
 
     before: str
     after: str
+    report_folder: str
     report: dict
     pairs: list[dict]
 
@@ -56,7 +61,7 @@ def deduplicate(source: str, folder: pathlib.Path, **properties) -> Result:
         summary = json.load(file)
     with open(os.path.join(report.uri, "pairs.jsonl"), encoding="utf-8") as file:
         pairs = [json.loads(line) for line in file]
-    return Result(examples.uri, output.uri, summary, pairs)
+    return Result(examples.uri, output.uri, report.uri, summary, pairs)
 
 
 def read(folder: str, split: str) -> list[bytes]:
@@ -140,6 +145,17 @@ def test_the_report_counts_by_test_set_and_passes_unreadable_images_on(result):
     assert result.report["compared"] == {"eval": 6, "test": 6, "train": 25}
     assert result.report["unreadable"] == {"eval": 0, "test": 0, "train": 1}
     assert "damaged.jpg" in names(result.after, "train")
+
+
+def test_the_contact_sheet_shows_every_pair(result):
+    page = (pathlib.Path(result.report_folder) / "pairs.html").read_text("utf-8")
+    pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    assert len(pictures) == 2 * len(result.pairs)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(item))).size for item in pictures]
+    assert set(sizes) == {(64, 48), (58, 43)}
+    for pair in result.pairs:
+        assert pair["removed"]["source"] in page
+        assert pair["copy_of"]["source"] in page
 
 
 def test_the_dataset_file_counts_what_is_left(result):
