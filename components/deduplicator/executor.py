@@ -43,7 +43,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             report.uri,
             downstream=[
                 sources.parse(spec, exec_properties.get("data_dir"))
-                for spec in json.loads(exec_properties["downstream_test_sets"])
+                for spec in sorted(set(json.loads(exec_properties["downstream_test_sets"])))
             ],
             within_train=bool(exec_properties["within_train"]),
         )

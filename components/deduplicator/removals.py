@@ -53,14 +53,26 @@ def _rank(match: Match) -> tuple:
     return match.distance, sort_key(match.other)
 
 
-def update_info(info: DatasetInfo, removals: Sequence[Removal]) -> DatasetInfo:
-    """Returns what the dataset says of itself once the images are gone."""
+def update_info(
+    info: DatasetInfo, removals: Sequence[Removal], crowded: Iterable[str] = ()
+) -> DatasetInfo:
+    """Returns what the dataset says of itself once the images are gone.
+
+    Args:
+        info: what it said before.
+        removals: all of them.
+        crowded: the sets whose images are too alike to tell copies from look-alikes.
+    """
     gone = collections.Counter(removal.match.image.class_name for removal in removals)
     train = {name: count - gone[name] for name, count in info.counts[TRAIN].items()}
+    strict = tuple(
+        f"images of {name} are all so alike that only almost equal ones counted as copies"
+        for name in sorted(set(crowded))
+    )
     emptied = tuple(
         f"class '{name}' has no training image left: all {gone[name]:,} were copies of others"
         for name, count in train.items()
         if not count
     )
     counts = {**info.counts, TRAIN: {name: count for name, count in train.items() if count}}
-    return dataclasses.replace(info, counts=counts, notes=(*info.notes, *emptied))
+    return dataclasses.replace(info, counts=counts, notes=(*info.notes, *strict, *emptied))

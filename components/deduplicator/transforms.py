@@ -271,7 +271,7 @@ def write_outputs(
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report; `readers` names all sets that were compared."""
-    update_info(info, removals).write(output_folder)
+    update_info(info, removals, crowded).write(output_folder)
     summary = report.summarize(removals, counts, list(readers), crowded)
     report.write(report_folder, summary, removals)
     contact_sheet.write(report_folder, removals, readers)

@@ -174,7 +174,7 @@ def test_downstream_sets_and_training_itself_on_request(leaky_folder, tmp_path):
     result = deduplicate(
         f"folder:{leaky_folder}",
         tmp_path / "run",
-        downstream_test_sets=json.dumps([spec]),
+        downstream_test_sets=json.dumps([spec, spec]),
         within_train=1,
     )
     assert result.report["removed_by_set"] == {"eval": 2, "test": 2, spec: 1, "train": 1}

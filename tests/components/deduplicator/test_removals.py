@@ -62,6 +62,12 @@ def test_counts_shrink_and_an_emptied_class_is_noted():
     assert "class 'cat' has no training image left: all 2" in updated.notes[1]
 
 
+def test_a_crowded_set_is_noted():
+    info = DatasetInfo("digits", ("0",), {"train": {"0": 2}})
+    (note,) = update_info(info, [], crowded=["test", "test"]).notes
+    assert note.startswith("images of test are all so alike")
+
+
 def test_a_line_of_the_report_explains_one_removal():
     image = ImageId("train", "caf\udce9.jpg", "cat", "shard", 0)
     (removal,) = decide([Match(image, held_out("test", "x.jpg"), 0.012, COPY)])
