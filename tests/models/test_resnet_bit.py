@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models.resnet_bit import BiTResNet, RootBlock
+from mixer_tf.models.resnet_bit import BiTResNet, GroupNorm, RootBlock
 
 # Not square, and with odd sides on the way: only the right borders give the right numbers.
 TINY = dict(image_size=(13, 18), num_units=(1, 2), width=8, num_groups=4, num_classes=5)
@@ -151,6 +151,15 @@ def test_pooling_sees_zeros_around_the_image():
     pooled = root(red).numpy()  # [1, 8, 8, 8]
     assert pooled[0, 4, 4].min() < -1
     assert pooled[:, [0, 0, 3], [0, 3, 0]].min() == 0
+
+
+def test_norm_keeps_its_precision_over_a_large_image():
+    x = np.random.default_rng(0).normal(10, 1, (1, 112, 112, 64)).astype(np.float32)
+    groups = x.astype(np.float64).reshape(1, 112, 112, 32, 2)
+    centred = groups - groups.mean(axis=(1, 2, 4), keepdims=True)
+    expected = centred / np.sqrt((centred**2).mean(axis=(1, 2, 4), keepdims=True) + 1e-5)
+    # Keras's GroupNormalization: 9e-6.
+    assert difference(GroupNorm(32)(x), expected.reshape(x.shape)) < 1e-6
 
 
 def test_new_weights_are_those_of_the_authors(weights_by_name):
