@@ -2,7 +2,8 @@
 # `make` alone lists what can be made.
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest -q
+# One process for each core; each takes up to 3 GB.
+PYTEST := $(PYTHON) -m pytest -q -n logical --maxprocesses=4 --dist loadfile
 
 # Without compiled modules every process starts several seconds later.
 unexport PYTHONDONTWRITEBYTECODE

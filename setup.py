@@ -15,7 +15,7 @@ PIPELINE = [
     "tfx[kfp]>=1.15.1,<1.16",
 ]
 REFERENCES = ["flax>=0.10,<0.11", "jax>=0.4.34,<0.5", "optax>=0.2.5"]
-TEST = ["pytest>=8", "pytest-timeout>=2.3", "ruff>=0.6"]
+TEST = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.6"]
 
 
 def version() -> str:
@@ -36,7 +36,7 @@ setup(
         "click>=8.1",
         "numpy>=1.23,<2",
         "pillow>=10",
-        "safetensors>=0.4",
+        "safetensors>=0.8",
         "tensorboard>=2.15,<2.16",
         "tensorflow>=2.15,<2.16",
         "tensorflow-addons>=0.23,<0.24",

@@ -13,7 +13,14 @@ from pipeline.configs import Fingerprints, PipelineConfig
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _DATA = ("mixer_tf/features.py", "mixer_tf/images*", "mixer_tf/datasets")
-_TRAINING = (*_DATA, "mixer_tf/models", "mixer_tf/recipes", "mixer_tf/serving", "mixer_tf/training")
+_TRAINING = (
+    *_DATA,
+    "mixer_tf/models",
+    "mixer_tf/checkpoints",
+    "mixer_tf/recipes",
+    "mixer_tf/serving",
+    "mixer_tf/training",
+)
 _PUSHING = ("mixer_tf/serving/locations.py", "components/pusher")
 
 
@@ -27,10 +34,20 @@ def fingerprint_run(config: PipelineConfig) -> Fingerprints:
         image_example_gen=_digest([images, _code(*_DATA, "components/image_example_gen")]),
         deduplicator=_digest([*test_sets, _code(*_DATA, "components/deduplicator")]),
         preprocessor=_code(*_DATA, "components/preprocessor"),
-        trainer=_code(*_TRAINING),
+        trainer=_digest([_state(config.recipe.model.weights), _code(*_TRAINING)]),
         model_checker=_code("components/model_checker"),
         pusher=_digest([_newest_version(config.serving_path), _code(*_PUSHING)]),
     )
+
+
+def _state(weights: str | None) -> str:
+    """Sizes and times of the files of a checkpoint; of a published one its name says it all."""
+    path = pathlib.Path(weights or "").expanduser()
+    if not weights or not path.exists():
+        return str(weights)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
 def _newest_version(folder: str) -> str:

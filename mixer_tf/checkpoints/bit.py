@@ -15,13 +15,15 @@ import re
 import numpy as np
 
 from mixer_tf.checkpoints.stored import Origin, Shape, StoredArrays, rearrange
-from mixer_tf.models.bit_config import NUM_UNITS, BiTConfig
+from mixer_tf.models.bit_config import NUM_UNITS
+from mixer_tf.models.resnet_bit import BiTResNet
 
 HEAD = ("resnet/head/conv2d/kernel", "resnet/head/conv2d/bias")
 REPEATED = re.compile(r"unit(\d+)")  # what error messages count through
 
 _ROOT = "resnet/root_block/standardized_conv2d/kernel"
 _UNIT = re.compile(r"resnet/block(\d+)/(unit\d+)/")
+_OURS = ("root_block/", "block", "group_norm/")  # names in our own exports
 _KERAS = {"scale": "gamma", "bias": "beta"}  # of a norm: the words that the authors took over
 _PARTS = {"1": "a", "2": "b", "3": "c", "_proj": "a/proj"}
 
@@ -49,12 +51,12 @@ def published_name(name: str) -> str:
     return f"resnet/{module}/{_KERAS[parameter] if is_norm else parameter}"
 
 
-def published_shape(name: str, shape: Shape, config: BiTConfig) -> Shape:
+def published_shape(name: str, shape: Shape, model: BiTResNet) -> Shape:
     """Returns the shape under which a weight is published, given its shape in our model."""
     return (1, 1, *shape) if name == "resnet/head/conv2d/kernel" else shape
 
 
-def to_published(stored: StoredArrays, config: BiTConfig) -> StoredArrays:
+def to_published(stored: StoredArrays, model: BiTResNet) -> StoredArrays:
     """Returns a checkpoint in the published names and layouts.
 
     Names that are no BiT's stay as they are.
@@ -68,12 +70,12 @@ def to_published(stored: StoredArrays, config: BiTConfig) -> StoredArrays:
     )
 
 
-def belongs_to_head(name: str, config: BiTConfig) -> bool:
+def belongs_to_head(name: str, model: BiTResNet) -> bool:
     """Whether a weight goes where the head goes."""
     return name in HEAD
 
 
-def advice(found: dict[str, Shape], config: BiTConfig) -> str:
+def advice(found: dict[str, Shape], expected: dict[str, Shape], model: BiTResNet) -> str:
     """Returns what to do about a checkpoint of these shapes that does not fit."""
     units = sorted({match.groups() for match in map(_UNIT.match, found) if match})
     if not units or len(found.get(_ROOT, ())) != 4:
@@ -94,7 +96,7 @@ def _spell(name: str) -> str:
     for other, published in _SPELLINGS.items():
         if match := re.fullmatch(other, name):
             return published(match)
-    return name
+    return published_name(name) if name.startswith(_OURS) else name
 
 
 def _lay_out(name: str, array: np.ndarray) -> np.ndarray:

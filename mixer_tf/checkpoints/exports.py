@@ -1,19 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""upscale_export: an exported model for larger images, exported in its turn."""
+"""open_export: an exported model in Keras again. upscale_export: one for larger images."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-
-import tensorflow as tf
 
 from mixer_tf.checkpoints.loading import load_weights
 from mixer_tf.checkpoints.upscaling import upscale
+from mixer_tf.models.configured import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract, locations
 from mixer_tf.training import assembly, export
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """An exported model, opened.
+
+    Attributes:
+        model: with its weights, in float32.
+        recipe: that it was trained with.
+        class_names: in label order.
+    """
+
+    model: ConfiguredModel
+    recipe: Recipe
+    class_names: tuple[str, ...]
+
+
+def open_export(path: str) -> Export:
+    """Opens a model that this package has exported.
+
+    Args:
+        path: a SavedModel, or a folder that `locations.find_model` knows.
+
+    Raises:
+        ValueError: there is none.
+    """
+    folder = locations.find_model(path)
+    recipe = Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
+    class_names = tuple(json.loads(locations.read_asset(folder, contract.CLASS_NAMES_FILE)))
+    model = assembly.build_exported_model(recipe, len(class_names))
+    load_weights(model, folder)
+    return Export(model, recipe, class_names)
 
 
 def upscale_export(
@@ -37,25 +67,13 @@ def upscale_export(
     Raises:
         ValueError: there is no model at `source`, or its size cannot become the new one.
     """
-    folder = locations.find_model(source)
-    recipe = Recipe.from_json(_read(folder, contract.RECIPE_FILE))
-    class_names = json.loads(_read(folder, contract.CLASS_NAMES_FILE))
-    model = assembly.build_model(recipe, len(class_names), dtype="float32")
-    load_weights(model, folder)
-    larger = upscale(model, factor, image_size=image_size, interpolate=interpolate)
+    opened = open_export(source)
+    larger = upscale(opened.model, factor, image_size=image_size, interpolate=interpolate)
     options = dataclasses.replace(
-        recipe.model,
+        opened.recipe.model,
         image_size=larger.config.image_size[0],
         tokens_mlp_dim=larger.config.tokens_mlp_dim,
     )
-    recipe = dataclasses.replace(recipe, model=options)
-    export.export_saved_model(larger, recipe, class_names, target)
+    recipe = dataclasses.replace(opened.recipe, model=options)
+    export.export_saved_model(larger, recipe, opened.class_names, target)
     return recipe
-
-
-def _read(folder: str, name: str) -> str:
-    path = os.path.join(folder, contract.EXTRA_ASSETS, name)
-    if not tf.io.gfile.exists(path):
-        raise ValueError(f"an exported model must hold {name}; {path} is not there.")
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""load_weights and save_npz: from a file into a model, and back."""
+"""load_weights and save_npz: from a file into a model, and back.
+
+What the checkpoints of a family look like is in `mixer.py`, `vit.py` and `bit.py`.
+"""
 
 from __future__ import annotations
 
-import math
+import functools
 import os
+from types import ModuleType
 
+import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints import model_weights
-from mixer_tf.checkpoints.matching import FIRST_TOKEN_KERNEL, HEAD, check_fit
+from mixer_tf.checkpoints import bit, mixer, model_weights, vit
+from mixer_tf.checkpoints.matching import check_fit
 from mixer_tf.checkpoints.npz import write_npz
 from mixer_tf.checkpoints.opening import open_checkpoint
-from mixer_tf.checkpoints.resolution import Grid, block_diagonal
 from mixer_tf.checkpoints.stored import Shape, StoredArrays, without
+from mixer_tf.models.resnet_bit import BiTResNet
+from mixer_tf.models.vit import VisionTransformer
 
 
 def load_weights(
@@ -26,20 +32,22 @@ def load_weights(
     load_weights(model, "imagenet21k/Mixer-B_16.npz", head="new")
     ```
 
-    Any Mixer of this package will do, those of `MixerB16(...)` too. A model without a head
-    (num_classes=0) leaves the checkpoint's aside. Where the model has K times as many patches in
-    both directions and a K² times as wide `tokens_mlp_dim`, the weights are upscaled on the way
-    (see `upscale`).
+    Any model of this package will do, those of `MixerB16(...)` too. A model without a head
+    (num_classes=0) leaves the checkpoint's aside.
+
+    Where a Mixer has K times as many patches in both directions and a K² times as wide
+    `tokens_mlp_dim`, the weights are upscaled on the way (see `upscale`). The position embeddings
+    of a ViT are resized where the model is for another image size.
 
     timm computes the exact GELU where the authors, and this package, use its tanh approximation:
-    from a timm file, the logits differ from timm's by some 3e-4 of the largest one. Weights that
-    Google trained are at home here; those that timm trained are not quite.
+    give a Mixer whose weights timm has trained `exact_gelu=True`. Without it the logits differ
+    from timm's by some 3e-4 of the largest one.
 
     Args:
         model: takes the weights; unchanged where they do not fit.
-        path: of an .npz file of the authors, in either of their namings, wrapped up or not; of a
-            .safetensors or .pth file of timm; or of the folder of a model that mixer_tf has
-            exported, such as the output of `mixer train`.
+        path: of an .npz file of the authors, in any of their namings, wrapped up or not; for a
+            Mixer also of a .safetensors or .pth file of timm; or of the folder of a model that
+            mixer_tf has exported, such as the output of `mixer train`.
         head: None where the checkpoint's head must fit; "new" for a new one (zeros, and the bias
             that the model begins with), whatever the checkpoint has.
 
@@ -50,15 +58,27 @@ def load_weights(
     """
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
-    variables = model_weights.named_variables(model)
-    aside = HEAD if head == "new" or HEAD[0] not in variables else ()
-    body = {name: variable for name, variable in variables.items() if name not in aside}
-    shapes = model_weights.shapes_of(body)
+    form = form_of(model)
+    variables = _published_variables(model)
+    headless = head == "new" or form.HEAD[0] not in variables
+    if headless:
+        variables = {name: v for name, v in variables.items() if name not in form.HEAD}
+    shapes = _published_shapes(model, variables)
     with open_checkpoint(path) as stored:
-        stored = without(stored, aside)
-        stored = _upscale_to(_grid(model), shapes, stored)
-        check_fit(shapes, stored.shapes, os.fspath(path), model.name)
-        model_weights.assign(body, stored)
+        stored = form.to_published(stored, model)
+        if headless:
+            stored = without(stored, [n for n in stored.shapes if form.belongs_to_head(n, model)])
+        check_fit(
+            shapes,
+            stored.shapes,
+            f"the checkpoint {os.fspath(path)} must fit the model {model.name}; it does not.",
+            head=form.HEAD,
+            repeated=form.REPEATED,
+            advice=functools.partial(form.advice, model=model),
+        )
+        for name, variable in variables.items():
+            array = np.asarray(stored.read(name), variable.dtype.as_numpy_dtype)
+            variable.assign(array.reshape(variable.shape))
     if head == "new":
         _begin_head_anew(model)
 
@@ -67,32 +87,35 @@ def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:
     """Writes the weights of `model` as the authors' code reads them: their names, their shapes.
 
     Args:
-        model: any Mixer of this package.
+        model: any model of this package.
         path: of the .npz file, which appears there only once it is whole.
     """
-    write_npz(model_weights.stored_in(model), os.fspath(path))
+    variables = _published_variables(model)
+    shapes = _published_shapes(model, variables)
+    stored = StoredArrays(shapes, lambda name: variables[name].numpy().reshape(shapes[name]))
+    write_npz(stored, os.fspath(path))
 
 
-def _upscale_to(grid: Grid, shapes: dict[str, Shape], stored: StoredArrays) -> StoredArrays:
-    """Returns `stored` for `grid`, where that is a whole multiple of the grid that it is for."""
-    ours, theirs = shapes.get(FIRST_TOKEN_KERNEL, ()), stored.shapes.get(FIRST_TOKEN_KERNEL, ())
-    if not len(ours) == len(theirs) == 2:
-        return stored
-    factor = math.isqrt(ours[0] // theirs[0])
-    is_whole = ours == tuple(factor**2 * n for n in theirs) and not any(n % factor for n in grid)
-    if factor < 2 or not is_whole:
-        return stored
-    return block_diagonal(stored, (grid[0] // factor, grid[1] // factor), factor)
+def form_of(model: tf.keras.Model) -> ModuleType:
+    """Returns the module that knows the checkpoints of such a model."""
+    if isinstance(model, VisionTransformer):
+        return vit
+    return bit if isinstance(model, BiTResNet) else mixer
 
 
-def _grid(model: tf.keras.Model) -> Grid:
-    """Returns rows and columns of patches; also of a Mixer that knows no MixerConfig."""
-    _, height, width, _ = model.input_shape
-    rows, columns, *_ = model.get_layer("stem").kernel.shape
-    return height // rows, width // columns
+def _published_variables(model: tf.keras.Model) -> dict[str, tf.Variable]:
+    name = form_of(model).published_name
+    return {name(ours): v for ours, v in model_weights.named_variables(model).items()}
+
+
+def _published_shapes(model: tf.keras.Model, variables) -> dict[str, Shape]:
+    shape = form_of(model).published_shape
+    return {name: shape(name, tuple(v.shape), model) for name, v in variables.items()}
 
 
 def _begin_head_anew(model: tf.keras.Model) -> None:
+    if not any(layer.name == "head" for layer in model.layers):
+        return
     head = model.get_layer("head")
     head.kernel.assign(head.kernel_initializer(head.kernel.shape, head.kernel.dtype))
     head.bias.assign(head.bias_initializer(head.bias.shape, head.bias.dtype))

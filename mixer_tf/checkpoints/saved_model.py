@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-from mixer_tf.checkpoints.authors import is_mixer_weight
 from mixer_tf.checkpoints.model_weights import authors_name
 from mixer_tf.checkpoints.stored import StoredArrays
+
+# The first part of the names of weights, in Mixer, ViT and BiT; what else there may be is the
+# state of an optimiser.
+_WEIGHT = re.compile(
+    r"(stem|MixerBlock_\d+|pre_head_layer_norm|head"
+    r"|embedding|class_token|posembed_input|encoderblock_\d+|encoder_norm|pre_logits"
+    r"|root_block|block\d+|group_norm)/"
+)
 
 
 @contextlib.contextmanager
@@ -24,7 +32,7 @@ def open_saved_model(path: str) -> Iterator[StoredArrays]:
         authors_name(attribute.full_name): attribute.checkpoint_key
         for node in graph.nodes
         for attribute in node.attributes
-        if is_mixer_weight(attribute.full_name)
+        if _WEIGHT.match(attribute.full_name)
     }
     shapes = reader.get_variable_to_shape_map()
     yield StoredArrays(

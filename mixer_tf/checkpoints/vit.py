@@ -11,13 +11,15 @@ Published (gs://vit_models: imagenet21k/, augreg/ …): `cls`, `embedding/kernel
 from __future__ import annotations
 
 import functools
+import math
 import re
 
 import numpy as np
 
 from mixer_tf.checkpoints.positions import fit_positions
 from mixer_tf.checkpoints.stored import Origin, Shape, StoredArrays, rearrange
-from mixer_tf.models.vit_config import SIZES, ViTConfig
+from mixer_tf.models.vit import VisionTransformer
+from mixer_tf.models.vit_config import SIZES
 
 HEAD = ("head/kernel", "head/bias")
 REPEATED = re.compile(r"encoderblock_(\d+)")  # what error messages count through
@@ -47,48 +49,58 @@ def published_name(name: str) -> str:
     return f"Transformer/{name}" if name.startswith(_IN_TRANSFORMER) else name
 
 
-def published_shape(name: str, shape: Shape, config: ViTConfig) -> Shape:
+def published_shape(name: str, shape: Shape, model: VisionTransformer) -> Shape:
     """Returns the shape under which a weight is published, given its shape in our model."""
     match = _ATTENTION.fullmatch(name)
     if not match or match.groups() == ("out", "bias"):
         return shape
+    config = model.config
     heads = (config.num_heads, config.hidden_dim // config.num_heads)
     return (*heads, shape[1]) if match[1] == "out" else (*shape[:-1], *heads)
 
 
-def to_published(stored: StoredArrays, config: ViTConfig) -> StoredArrays:
-    """Returns a checkpoint in the published names, its positions for the model of `config`.
+def to_published(stored: StoredArrays, model: VisionTransformer) -> StoredArrays:
+    """Returns a checkpoint in the published names and layouts, its positions for `model`.
 
     Names that are no ViT's stay as they are.
     """
-    fit = functools.partial(
-        fit_positions, grid=config.grid, has_class_token=config.classifier == "token"
-    )
-    names = {_spell(name): name for name in stored.shapes}
-    return rearrange(
-        stored,
-        {
-            name: Origin(full, fit if _is_positions(name, stored.shapes[full]) else np.asarray)
-            for name, full in names.items()
-        },
-    )
+    has_token = model.config.classifier == "token"
+    fit = functools.partial(fit_positions, grid=model.config.grid, has_class_token=has_token)
+    split = functools.partial(_split_heads, model=model)
+
+    def origin(name: str, full: str) -> Origin:
+        if name == _POSITIONS and len(stored.shapes[full]) == 3:
+            return Origin(full, fit)
+        return Origin(full, functools.partial(split, name))
+
+    names = {_spell(full): full for full in stored.shapes}
+    return rearrange(stored, {name: origin(name, full) for name, full in names.items()})
 
 
-def belongs_to_head(name: str, config: ViTConfig) -> bool:
+def _split_heads(name: str, array: np.ndarray, model: VisionTransformer) -> np.ndarray:
+    """Our own exports hold the kernels of attention as [D, D], its biases as [D]."""
+    match = _ATTENTION.fullmatch(name)
+    if not match or array.ndim != (2 if match[2] == "kernel" else 1):
+        return array
+    shape = published_shape(name, array.shape, model)
+    return array.reshape(shape) if math.prod(shape) == array.size else array
+
+
+def belongs_to_head(name: str, model: VisionTransformer) -> bool:
     """Whether a weight goes where the head goes.
 
     As in the authors' code, a checkpoint's `pre_logits` goes too, unless the model has such a
     layer.
     """
-    return name in HEAD or (name.startswith("pre_logits/") and not config.representation_size)
+    return name in HEAD or (name.startswith("pre_logits/") and not model.config.representation_size)
 
 
-def advice(found: dict[str, Shape], config: ViTConfig) -> str:
+def advice(found: dict[str, Shape], expected: dict[str, Shape], model: VisionTransformer) -> str:
     """Returns what to do about a checkpoint of these shapes that does not fit."""
     if f"{_BLOCK}/LayerNorm_0/scale" not in found:
         return "It is not the checkpoint of a ViT."
     text = f"The checkpoint is of {_describe(found)}."
-    if "pre_logits/kernel" in found and not config.representation_size:
+    if "pre_logits/kernel" in found and not model.config.representation_size:
         width = found["pre_logits/kernel"][-1]
         text += f' For its pre_logits give representation_size={width}, or use head="new".'
     return text
@@ -98,11 +110,7 @@ def _spell(name: str) -> str:
     for other, published in _SPELLINGS.items():
         if match := re.fullmatch(other, name):
             return match.expand(published)
-    return name
-
-
-def _is_positions(name: str, shape: Shape) -> bool:
-    return name == _POSITIONS and len(shape) == 3
+    return published_name(name)
 
 
 def _describe(found: dict[str, Shape]) -> str:

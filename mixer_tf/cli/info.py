@@ -40,9 +40,9 @@ def info(name: str, image_size: int, num_classes: int) -> None:
 
 def _layer_table(found) -> str:
     """Equal layers of all blocks share a line, at the place of the first."""
-    from mixer_tf.models import breakdown
+    from mixer_tf.models import costs
 
-    counts = collections.Counter(breakdown.layers(found.config))
+    counts = collections.Counter(costs.layers(found.config))
     rows = [
         [
             *(layer.name, "x".join(map(str, layer.output)), str(count)),
@@ -55,17 +55,17 @@ def _layer_table(found) -> str:
 
 
 def _memory(found) -> str:
-    from mixer_tf.models import breakdown
+    from mixer_tf.models import costs
 
-    weights = breakdown.weight_bytes(found.config)
+    weights = costs.weight_bytes(found.config)
     rows = [
         ["weights", _megabytes(weights), ""],
         ["training with Adam", _megabytes(4 * weights), "  weights, gradients, two moments"],
         *[
             [f"one image, {what}", f"about {_megabytes(count)}", "  estimate of activations"]
             for what, count in (
-                ("inference", breakdown.inference_activation_bytes(found.config)),
-                ("training", breakdown.training_activation_bytes(found.config)),
+                ("inference", costs.inference_activation_bytes(found.config)),
+                ("training", costs.training_activation_bytes(found.config)),
             )
         ],
     ]

@@ -42,13 +42,17 @@ def _table(found) -> str:
     rows = [
         [
             *(recipe.name, recipe.model.name, recipe.summary),
-            *(str(recipe.model.image_size), str(recipe.training.epochs)),
+            *(str(recipe.model.image_size), _length(recipe.training)),
             str(recipe.training.batch_size),
         ]
         for recipe in found
     ]
     header = ("name", "model", "what for", "image", "epochs", "batch")
     return format_table(header, rows, left=3)
+
+
+def _length(training) -> str:
+    return str(training.epochs) if training.steps is None else f"{training.steps:,} steps"
 
 
 def _describe(recipe) -> str:
@@ -72,6 +76,8 @@ def _describe(recipe) -> str:
 def _show(options, field: dataclasses.Field) -> str:
     """A value as --set takes it."""
     value = getattr(options, field.name)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return {None: "none", True: "true", False: "false"}[value] if _is_word(value) else f"{value}"
 
 

@@ -108,14 +108,15 @@ def _known_orders(words: str) -> list[str]:
 
 
 def _evaluate(path: str, source, orders, options: dict):
-    from mixer_tf.studies import exported
+    from mixer_tf.checkpoints.exports import open_export
     from mixer_tf.studies import permutation as library
+    from mixer_tf.studies.image_batches import image_batches
 
-    export = exported.open_export(path)
-    first, _ = next(exported.image_batches(export, source, "test", 1), (None, None))
+    export = open_export(path)
+    first, _ = next(image_batches(export, source, "test", 1), (None, None))
     if first is None:
         raise click.ClickException(f"{source.spec} has no usable test image.")
-    batches = exported.image_batches(export, source, "test")
+    batches = image_batches(export, source, "test")
     scores = library.evaluate(export.model, batches, orders, **options)
     return scores, library.examples(first[0], export.model.config, **options)
 
@@ -134,7 +135,7 @@ def _train(source, recipe, orders, options: dict):
             raise click.ClickException(f"{source.spec} has no usable test image.")
         scores = []
         for order in orders:
-            with counting(f"{order}: epochs of {recipe.training.epochs}") as progress:
+            with counting(f"{order}: epochs") as progress:
                 score = library.train(recipe, splits, order, progress=progress, **options)
                 scores.append(score)
         image, config = library.first_image(recipe, splits["test"])

@@ -6,6 +6,8 @@ As with keras.applications' newer models, rescaling is inside: pixel values 0 to
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 from tensorflow import keras
 from tensorflow.keras import layers
@@ -17,6 +19,7 @@ from mixer_tf.models.presets import resolve
 # Deviation: keras.applications takes an unknown height and width without the top. A Mixer cannot,
 # for every token-mixing MLP has one input per patch.
 _DEFAULT_SHAPE = (224, 224, 3)
+_KERAS_FILES = (".h5", ".hdf5", ".keras")  # beside the checkpoints of TensorFlow
 
 _DOCSTRING = """{name} of the MLP-Mixer paper (arXiv:2105.01601), as a functional Keras model.
 
@@ -25,7 +28,8 @@ _DOCSTRING = """{name} of the MLP-Mixer paper (arXiv:2105.01601), as a functiona
 
     Args:
         include_top: whether to end in the classification head.
-        weights: None for new weights, or the path of a Keras file with the weights of this model.
+        weights: None for new weights; the path of a Keras file with the weights of this model; or
+            what `mixer_tf.load_weights` reads; or the name of published weights ("imagenet21k").
         input_tensor: optional Keras tensor [N, H, W, 3] to be used as the image.
         input_shape: (H, W, 3), both sides a multiple of the patch; (224, 224, 3) by default.
         pooling: without the top, None for the grid of tokens [N, H/P, W/P, C] after the last
@@ -35,7 +39,7 @@ _DOCSTRING = """{name} of the MLP-Mixer paper (arXiv:2105.01601), as a functiona
         name: name of the model.
 
     Raises:
-        ValueError: an argument is not possible, or `weights` is not a file.
+        ValueError: an argument is not possible, or `weights` do not fit.
     """
 
 
@@ -52,8 +56,8 @@ def _constructor(preset: str, class_name: str):
         classifier_activation="softmax",
         name=preset,
     ) -> keras.Model:
-        _check_weights(weights)
         _check_pooling(pooling)
+        path = None if weights is None else _find_weights(preset, os.fspath(weights))
         image = _image(input_tensor, input_shape)
         config = resolve(
             preset,
@@ -67,8 +71,8 @@ def _constructor(preset: str, class_name: str):
             output = _features(tensors, pooling, config)
         inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
         model = keras.Model(inputs, output, name=name)
-        if weights is not None:
-            model.load_weights(weights)
+        if path is not None:
+            _load(model, path)
         return model
 
     construct.__name__ = construct.__qualname__ = class_name
@@ -121,13 +125,25 @@ def _checked_shape(shape) -> tuple[int, int, int]:
     return shape
 
 
-def _check_weights(weights) -> None:
-    if weights is None or any(tf.io.gfile.exists(f"{weights}{end}") for end in ("", ".index")):
-        return
-    raise ValueError(
-        f"weights must be None or the path of a Keras weights file; got {weights!r}, and there is "
-        "no such file. Use weights=None for new weights."
-    )
+def _find_weights(preset: str, weights: str) -> str:
+    from mixer_tf.checkpoints import pretrained
+
+    return weights if _is_keras(weights) else pretrained.find_weights(preset, weights)
+
+
+def _load(model: keras.Model, path: str) -> None:
+    from mixer_tf.checkpoints import loading
+
+    if _is_keras(path):
+        model.load_weights(path)
+    else:
+        loading.load_weights(model, path)
+
+
+def _is_keras(path: str) -> bool:
+    """Whether Keras has written these weights: in a file of its own, or as TensorFlow does."""
+    is_file = path.endswith(_KERAS_FILES) and tf.io.gfile.exists(path)
+    return is_file or tf.io.gfile.exists(f"{path}.index")
 
 
 def _checked_classes(classes: int) -> int:

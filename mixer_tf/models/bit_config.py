@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BiTConfig: every choice that makes one BiT ResNet, and what it costs. No TensorFlow.
+"""BiTConfig: every choice that makes one BiT ResNet, and its names. No TensorFlow.
 
 BiT (Big Transfer, arXiv:1912.11370) is the convolutional reference that the Mixer paper compares
 itself with (Tables 2, 3): ResNet-v2 with GroupNorm and weight standardisation.
@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from mixer_tf.models.config import _check_rate, _check_whole_number, _height_and_width
+from mixer_tf.models.checks import check_rate, check_whole_number, height_and_width
 
 # Bottleneck units of the four blocks, by the number of layers: big_vision, models/bit.py.
 NUM_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
@@ -66,13 +66,13 @@ class BiTConfig:
     head_bias_init: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "image_size", _height_and_width(self.image_size))
+        object.__setattr__(self, "image_size", height_and_width(self.image_size))
         object.__setattr__(self, "num_units", _checked_units(self.num_units))
         for field in ("width", "num_groups"):
-            _check_whole_number(field, getattr(self, field), at_least=1)
-        _check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_whole_number(field, getattr(self, field), at_least=1)
+        check_whole_number("num_classes", self.num_classes, at_least=0)
         for field in ("dropout", "stochastic_depth"):
-            _check_rate(field, getattr(self, field))
+            check_rate(field, getattr(self, field))
         if self.width % self.num_groups:
             raise ValueError(
                 f"num_groups must divide width; got num_groups={self.num_groups}, "
@@ -148,42 +148,6 @@ def parse(name: str) -> tuple[str, dict[str, object]] | None:
     )
 
 
-def count_parameters(config: BiTConfig) -> int:
-    """Returns the number of trainable weights; with the head, where there are classes."""
-    root = 7 * 7 * 3 * config.width
-    norms = sum(2 * (unit.inputs + 2 * unit.channels) for unit in config.units())
-    kernels = sum(sum(_kernels(unit).values()) for unit in config.units())
-    head = (config.num_features + 1) * config.num_classes
-    return root + norms + kernels + 2 * config.num_features + head
-
-
-def count_multiply_adds(config: BiTConfig) -> int:
-    """Returns the multiply-adds of one image's forward pass: convolutions and the head only."""
-    side = tuple(map(_half, config.image_size))
-    total = math.prod(side) * 7 * 7 * 3 * config.width
-    side = tuple(map(_half, side))  # max-pooling
-    for unit in config.units():
-        kernels, before = _kernels(unit), math.prod(side)
-        side = tuple(map(_half, side)) if unit.stride > 1 else side
-        total += before * kernels.pop("a") + math.prod(side) * sum(kernels.values())
-    return total + config.num_features * config.num_classes
-
-
-def _kernels(unit: Unit) -> dict[str, int]:
-    """Weights of each convolution of a unit: one multiply-add each, at every place."""
-    return {
-        "a": unit.inputs * unit.channels,
-        "b": 9 * unit.channels**2,
-        "c": unit.channels * unit.outputs,
-        "proj": unit.inputs * unit.outputs if unit.has_projection else 0,
-    }
-
-
-def _half(side: int) -> int:
-    """What stride 2 leaves of a side, with the padding that BiT has everywhere."""
-    return (side + 1) // 2
-
-
 def _checked_units(num_units) -> tuple[int, ...]:
     if not isinstance(num_units, (tuple, list)) or not num_units:
         raise TypeError(
@@ -191,5 +155,5 @@ def _checked_units(num_units) -> tuple[int, ...]:
             f"got {num_units!r}."
         )
     for count in num_units:
-        _check_whole_number("num_units", count, at_least=1)
+        check_whole_number("num_units", count, at_least=1)
     return tuple(num_units)

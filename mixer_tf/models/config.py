@@ -4,8 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
+
+from mixer_tf.models.checks import (
+    check_patches,
+    check_rate,
+    check_whole_number,
+    height_and_width,
+    nearest_divisors,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +32,7 @@ class MixerConfig:
             does; the authors' code does not.
         head_bias_init: value of every bias of a new head, such as -6.9 for a sigmoid loss over
             1000 classes.
+        exact_gelu: compute GELU as timm does; the authors take its approximation by tanh.
         untied: a token-mixing MLP of its own for every channel (this and the next three:
             supplement A.1).
         channel_groups: G; the token-mixing MLP sees G neighbouring channels at once.
@@ -45,19 +52,20 @@ class MixerConfig:
     stochastic_depth: float = 0.0
     stochastic_depth_rescaled: bool = False
     head_bias_init: float = 0.0
+    exact_gelu: bool = False
     untied: bool = False
     channel_groups: int = 1
     channel_views: bool = False
     pyramid: tuple[int, ...] = ()
 
     def __post_init__(self):
-        object.__setattr__(self, "image_size", _height_and_width(self.image_size))
+        object.__setattr__(self, "image_size", height_and_width(self.image_size))
         for field in DIMENSIONS:
-            _check_whole_number(field, getattr(self, field), at_least=1)
-        _check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_whole_number(field, getattr(self, field), at_least=1)
+        check_whole_number("num_classes", self.num_classes, at_least=0)
         for field in ("dropout", "stochastic_depth"):
-            _check_rate(field, getattr(self, field))
-        _check_patches(self.patch_size, self.image_size)
+            check_rate(field, getattr(self, field))
+        check_patches(self.patch_size, self.image_size)
         _check_groups(self)
         object.__setattr__(self, "pyramid", tuple(self.pyramid))
         _check_pyramid(self)
@@ -99,51 +107,13 @@ class MixerConfig:
 DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
 
 
-def _height_and_width(image_size) -> tuple[int, int]:
-    sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else (image_size,) * 2
-    if len(sides) != 2:
-        raise ValueError(f"image_size must be one number or (height, width); got {image_size!r}.")
-    for side in sides:
-        _check_whole_number("image_size", side, at_least=1)
-    return sides
-
-
-def _check_whole_number(field: str, value, at_least: int) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{field} must be a whole number; got {value!r}.")
-    if value < at_least:
-        raise ValueError(f"{field} must be at least {at_least}; got {value}.")
-
-
-def _check_rate(field: str, value) -> None:
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{field} must be a number; got {value!r}.")
-    if not 0 <= value < 1:
-        raise ValueError(f"{field} must be at least 0 and less than 1; got {value}.")
-
-
-def _check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
-    if all(side % patch_size == 0 for side in image_size):
-        return
-    images = [
-        tuple(side // patch_size * patch_size for side in image_size),
-        tuple(-(-side // patch_size) * patch_size for side in image_size),
-    ]
-    raise ValueError(
-        f"patch_size must divide image_size; got patch_size={patch_size}, "
-        f"image_size={_size_text(image_size)}. "
-        f"Use patch_size {_nearest_divisors(math.gcd(*image_size), patch_size)}, "
-        f"or image_size {' or '.join(_size_text(i) for i in images if all(i))}."
-    )
-
-
 def _check_groups(config: MixerConfig) -> None:
     groups, channels = config.channel_groups, config.hidden_dim
-    _check_whole_number("channel_groups", groups, at_least=1)
+    check_whole_number("channel_groups", groups, at_least=1)
     if channels % groups:
         raise ValueError(
             f"channel_groups must divide hidden_dim; got channel_groups={groups}, "
-            f"hidden_dim={channels}. Use {_nearest_divisors(channels, groups)}."
+            f"hidden_dim={channels}. Use {nearest_divisors(channels, groups)}."
         )
     if config.channel_views and groups == 1:
         raise ValueError("channel_views needs groups; got channel_groups=1. Use 2 or more.")
@@ -152,7 +122,7 @@ def _check_groups(config: MixerConfig) -> None:
 def _check_pyramid(config: MixerConfig) -> None:
     pyramid, tokens, blocks = config.pyramid, config.num_tokens, config.num_blocks
     for count in pyramid:
-        _check_whole_number("pyramid", count, at_least=1)
+        check_whole_number("pyramid", count, at_least=1)
     if pyramid and (len(pyramid) != blocks or list(pyramid) != sorted(pyramid, reverse=True)):
         raise ValueError(
             "pyramid must hold one number of tokens for each block and must not grow; "
@@ -163,16 +133,3 @@ def _check_pyramid(config: MixerConfig) -> None:
             f"pyramid must not begin with more tokens than there are patches; got {pyramid[0]}, "
             f"of {tokens} patches."
         )
-
-
-def _nearest_divisors(number: int, near: int) -> str:
-    """The divisors of `number` just below and above `near`, in words."""
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    below = [str(d) for d in divisors if d < near][-1:]
-    above = [str(d) for d in divisors if d > near][:1]
-    return " or ".join(below + above)
-
-
-def _size_text(image_size: tuple[int, int]) -> str:
-    height, width = image_size
-    return str(height) if height == width else str(image_size)

@@ -24,7 +24,6 @@ class Family:
             for; None where it is not of this family.
         config_class: a dataclass that every model of the family is described by.
         dimensions: the fields of it that a name stands for, or that must be given by hand.
-        count_parameters, count_multiply_adds: of a configuration, the latter for one image.
         model: "module:class" of the Keras model.
     """
 
@@ -33,8 +32,6 @@ class Family:
     parse: Callable[[str], tuple[str, dict[str, object]] | None]
     config_class: type
     dimensions: tuple[str, ...]
-    count_parameters: Callable[[object], int]
-    count_multiply_adds: Callable[[object], int]
     model: str
 
     @property
@@ -54,8 +51,6 @@ VIT = Family(
     parse=vit_config.parse,
     config_class=vit_config.ViTConfig,
     dimensions=vit_config.DIMENSIONS,
-    count_parameters=vit_config.count_parameters,
-    count_multiply_adds=vit_config.count_multiply_adds,
     model="mixer_tf.models.vit:VisionTransformer",
 )
 BIT = Family(
@@ -64,7 +59,5 @@ BIT = Family(
     parse=bit_config.parse,
     config_class=bit_config.BiTConfig,
     dimensions=bit_config.DIMENSIONS,
-    count_parameters=bit_config.count_parameters,
-    count_multiply_adds=bit_config.count_multiply_adds,
     model="mixer_tf.models.resnet_bit:BiTResNet",
 )

@@ -11,8 +11,8 @@ import functools
 import tensorflow as tf
 from tensorflow import keras
 
-# Flax's defaults, with which the published weights were trained; Keras has others for all three.
-gelu = functools.partial(tf.nn.gelu, approximate=True)
+# Flax's defaults, with which the published weights were trained; Keras has others for both, and
+# for GELU.
 Dense = functools.partial(keras.layers.Dense, kernel_initializer="lecun_normal")
 LayerNorm = functools.partial(keras.layers.LayerNormalization, epsilon=1e-6)
 
@@ -31,12 +31,14 @@ class MlpBlock(keras.layers.Layer):
     Args:
         mlp_dim: the hidden width.
         dropout: rate after the activation and after the output, as in the authors' ViT.
+        exact_gelu: compute GELU as timm does, without the authors' approximation by tanh.
     """
 
-    def __init__(self, mlp_dim: int, dropout: float = 0.0, **kwargs):
+    def __init__(self, mlp_dim: int, dropout: float = 0.0, exact_gelu: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.mlp_dim = mlp_dim
         self.dropout = dropout
+        self.exact_gelu = exact_gelu
 
     def build(self, input_shape):
         dtype = self.dtype_policy
@@ -46,13 +48,19 @@ class MlpBlock(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, x, training=None):
-        y = gelu(self.dense_0(x))  # [..., mlp_dim]
+        y = self.dense_0(x)  # [..., mlp_dim]
+        y = tf.nn.gelu(y, approximate=not self.exact_gelu)
         y = self.drop(y, training=training)
         y = self.dense_1(y)  # [..., D]
         return self.drop(y, training=training)
 
     def get_config(self):
-        return {**super().get_config(), "mlp_dim": self.mlp_dim, "dropout": self.dropout}
+        return {
+            **super().get_config(),
+            "mlp_dim": self.mlp_dim,
+            "dropout": self.dropout,
+            "exact_gelu": self.exact_gelu,
+        }
 
 
 @serializable
@@ -64,7 +72,7 @@ class MixerBlock(keras.layers.Layer):
     Args:
         tokens_mlp_dim: D_S, the hidden width of the MLP across tokens.
         channels_mlp_dim: D_C, the hidden width of the MLP across channels.
-        dropout: see `MlpBlock`.
+        dropout, exact_gelu: see `MlpBlock`.
         drop_rate, drop_rescaled: see `StochasticDepth`; each of the two MLPs draws for itself.
     """
 
@@ -73,6 +81,7 @@ class MixerBlock(keras.layers.Layer):
         tokens_mlp_dim: int,
         channels_mlp_dim: int,
         dropout: float = 0.0,
+        exact_gelu: bool = False,
         drop_rate: float = 0.0,
         drop_rescaled: bool = False,
         **kwargs,
@@ -81,16 +90,16 @@ class MixerBlock(keras.layers.Layer):
         self.tokens_mlp_dim = tokens_mlp_dim
         self.channels_mlp_dim = channels_mlp_dim
         self.dropout = dropout
+        self.exact_gelu = exact_gelu
         self.drop_rate = drop_rate
         self.drop_rescaled = drop_rescaled
 
         dtype = self.dtype_policy
+        mlp = functools.partial(MlpBlock, dropout=dropout, exact_gelu=exact_gelu, dtype=dtype)
         self.norm_0 = LayerNorm(name="LayerNorm_0", dtype=dtype)
-        self.token_mixing = MlpBlock(tokens_mlp_dim, dropout, name="token_mixing", dtype=dtype)
+        self.token_mixing = mlp(tokens_mlp_dim, name="token_mixing")
         self.norm_1 = LayerNorm(name="LayerNorm_1", dtype=dtype)
-        self.channel_mixing = MlpBlock(
-            channels_mlp_dim, dropout, name="channel_mixing", dtype=dtype
-        )
+        self.channel_mixing = mlp(channels_mlp_dim, name="channel_mixing")
         self.maybe_drop = StochasticDepth(drop_rate, drop_rescaled, dtype=dtype)
 
     def call(self, x, training=None):
@@ -109,6 +118,7 @@ class MixerBlock(keras.layers.Layer):
             "tokens_mlp_dim": self.tokens_mlp_dim,
             "channels_mlp_dim": self.channels_mlp_dim,
             "dropout": self.dropout,
+            "exact_gelu": self.exact_gelu,
             "drop_rate": self.drop_rate,
             "drop_rescaled": self.drop_rescaled,
         }

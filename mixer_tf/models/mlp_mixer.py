@@ -6,8 +6,8 @@ from __future__ import annotations
 from tensorflow import keras
 
 from mixer_tf.models.config import MixerConfig
-from mixer_tf.models.configured import ConfiguredModel
-from mixer_tf.models.layers import Dense, LayerNorm, MixerBlock, Rescale, serializable
+from mixer_tf.models.configured import ConfiguredModel, new_head
+from mixer_tf.models.layers import LayerNorm, MixerBlock, Rescale, serializable
 from mixer_tf.models.token_mixing import VariedMixerBlock
 
 
@@ -38,6 +38,16 @@ class MlpMixer(ConfiguredModel):
     def __init__(self, *, name: str = "mlp_mixer", dtype=None, **fields):
         super().__init__(name=name, dtype=dtype, **fields)
 
+    @classmethod
+    def from_preset(cls, name: str, **options) -> MlpMixer:
+        """Builds a model with published weights: `from_preset("mixer_b16_imagenet21k")`.
+
+        See `mixer_tf.checkpoints.from_preset`.
+        """
+        from mixer_tf.checkpoints.pretrained import from_preset
+
+        return from_preset(name, **options)
+
     @staticmethod
     def assemble(pixels, config: MixerConfig, policy) -> dict[str, object]:
         full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
@@ -64,7 +74,7 @@ class MlpMixer(ConfiguredModel):
         x = out["pre_head_layer_norm"] = norm(x)  # [N, S, C]
         x = out["pre_logits"] = pool(x)  # [N, C]
         if config.num_classes:
-            out["logits"] = _head(config, full_precision)(x)  # [N, num_classes]
+            out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
         return out
 
 
@@ -74,6 +84,7 @@ def _block(i: int, config: MixerConfig, policy) -> MixerBlock:
         tokens_mlp_dim=config.tokens_mlp_dim,
         channels_mlp_dim=config.channels_mlp_dim,
         dropout=config.dropout,
+        exact_gelu=config.exact_gelu,
         drop_rate=config.drop_rate(i),
         drop_rescaled=config.stochastic_depth_rescaled,
         name=f"MixerBlock_{i}",
@@ -81,14 +92,3 @@ def _block(i: int, config: MixerConfig, policy) -> MixerBlock:
     )
     variation = config.variation(i)
     return VariedMixerBlock(variation=variation, **options) if variation else MixerBlock(**options)
-
-
-def _head(config: MixerConfig, dtype) -> keras.layers.Layer:
-    """The classifier; its first logits are `head_bias_init`, whatever the image."""
-    return Dense(
-        config.num_classes,
-        kernel_initializer="zeros",
-        bias_initializer=keras.initializers.Constant(config.head_bias_init),
-        name="head",
-        dtype=dtype,
-    )

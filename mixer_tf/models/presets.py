@@ -8,8 +8,8 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from mixer_tf.models import costs
 from mixer_tf.models.config import DIMENSIONS, MixerConfig
-from mixer_tf.models.costs import count_multiply_adds, count_parameters
 from mixer_tf.models.families import BIT, VIT, Family
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ PAPER_MODELS = (
     "mixer_l16",
     "mixer_h14",
 )
+IMAGE_SIZE, NUM_CLASSES = 224, 1000  # where nothing else is asked for: ImageNet's
 EXPLICIT = "mixer"  # the name of a model whose dimensions are all given by hand
 
 _SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d*)", re.IGNORECASE)
@@ -69,22 +70,36 @@ def list_models(family: str = "mixer") -> list[str]:
 
 
 def create_model(
-    name: str, *, image_size=224, num_classes: int = 1000, dtype=None, **overrides
+    name: str,
+    *,
+    image_size=None,
+    num_classes: int | None = None,
+    weights=None,
+    interpolate: bool = False,
+    dtype=None,
+    **overrides,
 ) -> ConfiguredModel:
-    """Builds a model with new weights: pixel values 0 to 255 in, logits out.
+    """Builds a model: pixel values 0 to 255 in, logits out.
 
     ```
     model = create_model("mixer_s16", num_classes=10, stochastic_depth=0.1)
     small = create_model("mixer_s4", image_size=32, num_blocks=4, hidden_dim=128)
     reference = create_model("vit_b16", image_size=384, dropout=0.1)
+    tuned = create_model("mixer_b16", weights="imagenet21k", image_size=448, num_classes=10)
     ```
 
     Args:
         name: a size of the paper (s, b, l, h) with any patch size: "mixer_b16", "mixer_s8", "S/8";
             or "mixer" with every dimension in `overrides`. In the same way "vit_b16" (sizes ti to
             h) or "vit", and "bit_r50x1" (50, 101, 152 or 200 layers, any width) or "bit".
-        image_size: pixels; one number, or (height, width).
-        num_classes: outputs of the head; 0 for the pooled features.
+        image_size: pixels; one number, or (height, width). None for that of a Mixer's `weights`,
+            or 224. For larger images, `weights` are upscaled (`mixer_tf.upscale`).
+        num_classes: outputs of the head; 0 for the pooled features. None for as many as the
+            `weights` have, or 1000; another number than theirs gives a new head.
+        weights: None for new ones; the path of a checkpoint (see `mixer_tf.load_weights`); or the
+            name of a published one ("imagenet21k"), which is downloaded where it is not there.
+        interpolate: where `image_size` is no whole multiple of a Mixer's `weights`', resize these
+            as pictures, which is not in the paper.
         dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; None for the global one.
         **overrides: fields of `MixerConfig`, `ViTConfig` or `BiTConfig` that replace those of the
             name.
@@ -93,20 +108,30 @@ def create_model(
         ValueError: the name is unknown, or a value is not possible.
         TypeError: `overrides` names no field of the configuration.
     """
+    if weights is not None:
+        from mixer_tf.checkpoints.pretrained import create_pretrained
+
+        sizes = {"image_size": image_size, "num_classes": num_classes}
+        return create_pretrained(
+            name, weights, **sizes, interpolate=interpolate, dtype=dtype, **overrides
+        )
+    image_size = IMAGE_SIZE if image_size is None else image_size
+    num_classes = NUM_CLASSES if num_classes is None else num_classes
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
     family, canonical, _ = _find(name)
     return family.model_class()(name=canonical, dtype=dtype, **dataclasses.asdict(config))
 
 
-def describe(name: str, image_size=224, num_classes: int = 1000, **overrides) -> Description:
+def describe(
+    name: str, image_size=IMAGE_SIZE, num_classes: int = NUM_CLASSES, **overrides
+) -> Description:
     """Returns what a model of that name costs; arguments and errors as in `create_model`."""
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
-    family, canonical, _ = _find(name)
     return Description(
-        name=canonical,
+        name=canonical_name(name),
         config=config,
-        parameters=family.count_parameters(config),
-        multiply_adds=family.count_multiply_adds(config),
+        parameters=costs.count_parameters(config),
+        multiply_adds=costs.count_multiply_adds(config),
     )
 
 
@@ -127,6 +152,11 @@ def resolve(name: str, *, image_size, **fields):
             f"Give them, or use a name such as {family.names[1]!r}."
         )
     return family.config_class(image_size=image_size, **fields)
+
+
+def family_of(name: str) -> Family:
+    """Returns MIXER, VIT or BIT."""
+    return _find(name)[0]
 
 
 def canonical_name(name: str) -> str:
@@ -151,8 +181,6 @@ MIXER = Family(
     parse=_parse,
     config_class=MixerConfig,
     dimensions=DIMENSIONS,
-    count_parameters=count_parameters,
-    count_multiply_adds=count_multiply_adds,
     model="mixer_tf.models.mlp_mixer:MlpMixer",
 )
 _FAMILIES = (MIXER, VIT, BIT)

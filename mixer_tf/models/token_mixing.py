@@ -21,7 +21,7 @@ class TokenMixing(MlpBlock):
 
     Args:
         mlp_dim: the hidden width.
-        dropout: see `MlpBlock`.
+        dropout, exact_gelu: see `MlpBlock`.
         groups: G; it divides C. G neighbouring columns of the S×C table become one.
         views: learn G linear views R^C → R^(C/G) of each token, whose features are grouped
             instead of neighbouring channels.
@@ -29,10 +29,8 @@ class TokenMixing(MlpBlock):
         tokens_out: tokens that come out; None for as many as go in.
     """
 
-    def __init__(
-        self, mlp_dim, dropout=0.0, groups=1, views=False, untied=False, tokens_out=None, **kwargs
-    ):
-        super().__init__(mlp_dim, dropout, **kwargs)
+    def __init__(self, mlp_dim, *, groups=1, views=False, untied=False, tokens_out=None, **kwargs):
+        super().__init__(mlp_dim, **kwargs)
         self.groups = groups
         self.views = views
         self.untied = untied
@@ -102,7 +100,8 @@ class VariedMixerBlock(MixerBlock):
         self.variation = dict(variation)
         self.token_mixing = TokenMixing(
             self.tokens_mlp_dim,
-            self.dropout,
+            dropout=self.dropout,
+            exact_gelu=self.exact_gelu,
             **variation,
             name="token_mixing",
             dtype=self.dtype_policy,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ViTConfig: every choice that makes one Vision Transformer, and what it costs. No TensorFlow.
+"""ViTConfig: every choice that makes one Vision Transformer, and its names. No TensorFlow.
 
 ViT (arXiv:2010.11929) is the reference that the Mixer paper compares itself with (Tables 2, 3).
 """
@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from mixer_tf.models.config import (
-    _check_patches,
-    _check_rate,
-    _check_whole_number,
-    _height_and_width,
+from mixer_tf.models.checks import (
+    check_patches,
+    check_rate,
+    check_whole_number,
+    height_and_width,
 )
 
 # ViT paper, Table 1; Ti and S: arXiv:2106.10270, Table 2.
@@ -75,15 +75,15 @@ class ViTConfig:
     head_bias_init: float = 0.0
 
     def __post_init__(self):
-        object.__setattr__(self, "image_size", _height_and_width(self.image_size))
+        object.__setattr__(self, "image_size", height_and_width(self.image_size))
         for field in DIMENSIONS:
-            _check_whole_number(field, getattr(self, field), at_least=1)
-        _check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_whole_number(field, getattr(self, field), at_least=1)
+        check_whole_number("num_classes", self.num_classes, at_least=0)
         if self.representation_size is not None:
-            _check_whole_number("representation_size", self.representation_size, at_least=1)
+            check_whole_number("representation_size", self.representation_size, at_least=1)
         for field in ("dropout", "attention_dropout", "stochastic_depth"):
-            _check_rate(field, getattr(self, field))
-        _check_patches(self.patch_size, self.image_size)
+            check_rate(field, getattr(self, field))
+        check_patches(self.patch_size, self.image_size)
         object.__setattr__(self, "num_heads", _checked_heads(self.num_heads, self.hidden_dim))
         if self.classifier not in CLASSIFIERS:
             raise ValueError(
@@ -121,57 +121,10 @@ def parse(name: str) -> tuple[str, dict[str, int]] | None:
     return f"vit_{size}{patch}", {"patch_size": patch, **SIZES[size]}
 
 
-def count_parameters(config: ViTConfig) -> int:
-    """Returns the number of trainable weights; with the head, where there are classes."""
-    width = config.hidden_dim
-    block = (
-        2 * _layer_norm(width)
-        + 4 * _dense(width, width)
-        + _dense(width, config.channels_mlp_dim)
-        + _dense(config.channels_mlp_dim, width)
-    )
-    return (
-        _dense(3 * config.patch_size**2, width)
-        + (width if config.classifier == "token" else 0)
-        + config.num_tokens * width  # position embeddings
-        + config.num_blocks * block
-        + _layer_norm(width)
-        + (_dense(width, config.representation_size) if config.representation_size else 0)
-        + (_dense(_features(config), config.num_classes) if config.num_classes else 0)
-    )
-
-
-def count_multiply_adds(config: ViTConfig) -> int:
-    """Returns the multiply-adds of one image's forward pass: matrix products only.
-
-    Attention's two products of tokens with tokens are among them.
-    """
-    rows, columns = config.grid
-    tokens, width = config.num_tokens, config.hidden_dim
-    stem = rows * columns * 3 * config.patch_size**2 * width
-    attention = 4 * tokens * width**2 + 2 * tokens**2 * width
-    mlp = 2 * tokens * width * config.channels_mlp_dim
-    representation = width * (config.representation_size or 0)
-    head = _features(config) * config.num_classes
-    return stem + config.num_blocks * (attention + mlp) + representation + head
-
-
-def _features(config: ViTConfig) -> int:
-    return config.representation_size or config.hidden_dim
-
-
-def _dense(inputs: int, outputs: int) -> int:
-    return inputs * outputs + outputs
-
-
-def _layer_norm(channels: int) -> int:
-    return 2 * channels
-
-
 def _checked_heads(num_heads: int | None, hidden_dim: int) -> int:
     if num_heads is None:
         num_heads = max(hidden_dim // _CHANNELS_PER_HEAD, 1)
-    _check_whole_number("num_heads", num_heads, at_least=1)
+    check_whole_number("num_heads", num_heads, at_least=1)
     if hidden_dim % num_heads:
         divisors = [heads for heads in range(1, hidden_dim + 1) if hidden_dim % heads == 0]
         nearest = min(divisors, key=lambda heads: abs(heads - num_heads))

@@ -28,7 +28,7 @@ __all__ = [
     "list_names",
 ]
 
-_MODULES = ("digits", "photos", "cifar10", "pretrain")
+_MODULES = ("digits", "photos", "cifar10", "finetune", "pretrain")
 
 
 def get(name: str) -> Recipe:

@@ -93,4 +93,5 @@ _READERS = {
     int: lambda text: int(text.replace("_", "")),
     float: float,
     str: str,
+    tuple[int, ...]: lambda text: tuple(int(part) for part in text.split(",") if part.strip()),
 }

@@ -30,7 +30,9 @@ class Options:
             value, hint = getattr(self, field.name), hints[field.name]
             if type(value) is int and not _has_type(value, hint) and _has_type(1.0, hint):
                 value = float(value)
-                object.__setattr__(self, field.name, value)
+            if isinstance(value, list):  # JSON knows no tuples
+                value = tuple(value)
+            object.__setattr__(self, field.name, value)
             if not _has_type(value, hint):
                 raise TypeError(f"{field.name} must be {type_name(hint)}; got {value!r}.")
         for name, holds, rule in self._rules():
@@ -55,6 +57,13 @@ class ModelOptions(Options):
         stochastic_depth: drop probability of the last block; it rises linearly from 0.
         stochastic_depth_rescaled: divide a kept branch by its probability, as timm does.
         head_bias_init: initial bias of the head; -6.9 for 1,000 classes with the sigmoid loss.
+        exact_gelu: for weights that timm has trained.
+        untied, channel_groups, channel_views, pyramid: the ablations of supplement A.1; see
+            `MixerConfig`. pyramid is one number of tokens for each block: 196,98,49.
+        weights: begin with a checkpoint: a path, or a published one such as "imagenet21k". A head
+            for other classes is new; for a larger image_size the weights are upscaled.
+        interpolate: where image_size is no whole multiple of that of the weights, resize these as
+            pictures (not in the paper).
     """
 
     name: str = "mixer_s16"
@@ -68,6 +77,13 @@ class ModelOptions(Options):
     stochastic_depth: float = 0.0
     stochastic_depth_rescaled: bool = False
     head_bias_init: float = 0.0
+    exact_gelu: bool = False
+    untied: bool = False
+    channel_groups: int = 1
+    channel_views: bool = False
+    pyramid: tuple[int, ...] = ()
+    weights: str | None = None
+    interpolate: bool = False
 
     def _rules(self):
         yield "image_size", self.image_size >= 4, "4 or more"
@@ -76,9 +92,12 @@ class ModelOptions(Options):
             yield name, value is None or value > 0, "1 or more, or none"
         yield "dropout", 0 <= self.dropout < 1, "in [0, 1)"
         yield "stochastic_depth", 0 <= self.stochastic_depth < 1, "in [0, 1)"
+        yield "channel_groups", self.channel_groups > 0, "1 or more"
+        yield "pyramid", all(count > 0 for count in self.pyramid), "numbers of 1 or more"
 
 
 DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+ABLATIONS = ("exact_gelu", "untied", "channel_groups", "channel_views", "pyramid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +189,8 @@ class TrainingOptions(Options):
 
     Attributes:
         epochs: passes over the training split.
+        steps: instead of epochs, the number of updates; they are cut into equal parts, about as
+            long as a pass over the training split, that are then called epochs.
         batch_size: images per step, over all devices together.
         loss: "softmax" cross-entropy, or "sigmoid" cross-entropy summed over the classes.
         seed: of the initial weights, the order of the images and their augmentation.
@@ -178,6 +199,7 @@ class TrainingOptions(Options):
     """
 
     epochs: int = 300
+    steps: int | None = None
     batch_size: int = 4096
     loss: str = "softmax"
     seed: int = 0
@@ -186,6 +208,7 @@ class TrainingOptions(Options):
 
     def _rules(self):
         yield "epochs", self.epochs > 0, "1 or more"
+        yield "steps", self.steps is None or self.steps > 0, "1 or more, or none"
         yield "batch_size", self.batch_size > 0, "1 or more"
         yield "loss", self.loss in LOSSES, one_of(LOSSES)
         yield "seed", self.seed >= 0, "0 or more"
@@ -262,13 +285,21 @@ def type_name(hint) -> str:
     if isinstance(hint, types.UnionType):
         inner = [type_name(part) for part in typing.get_args(hint) if part is not types.NoneType]
         return ", ".join([*inner, "or none"])
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    words = {
+        tuple[int, ...]: "whole numbers with commas between them",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+    }
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _has_type(value, hint) -> bool:
     if isinstance(value, bool):  # a bool is an int to isinstance
         return hint is bool
+    if isinstance(value, tuple):
+        return hint == tuple[int, ...] and all(_has_type(item, int) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
         return False
-    return isinstance(value, hint)
+    return not isinstance(hint, types.GenericAlias) and isinstance(value, hint)

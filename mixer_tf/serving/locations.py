@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 
+from mixer_tf.serving import contract
+
 SERVING = "serving"  # below the root of a pipeline, and below the output of `mixer train`
 MODEL_FILE = "saved_model.pb"
 _TFX_FOLDER = "Format-Serving"  # below a Model artifact of TFX
@@ -53,6 +55,24 @@ def list_versions(folder: str) -> list[int]:
     return sorted(
         int(name) for name in found if gfile.exists(os.path.join(folder, name, MODEL_FILE))
     )
+
+
+def read_asset(model: str, name: str) -> str:
+    """Returns the text of a file that the export has laid beside the graph of a SavedModel.
+
+    Raises:
+        ValueError: there is none; the model is not of this project.
+    """
+    from tensorflow.io import gfile
+
+    path = os.path.join(model, contract.EXTRA_ASSETS, name)
+    if not gfile.exists(path):
+        raise ValueError(
+            f"a model must hold {contract.EXTRA_ASSETS}/{name}; {model} does not. "
+            "Export it with mixer_tf."
+        )
+    with gfile.GFile(path) as file:
+        return file.read()
 
 
 def _hint(path: str) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-_SIGNATURE, _INPUT = "serving_default", "image_bytes"
-_CLASS_NAMES_FILE = os.path.join("assets.extra", "class_names.json")
+from mixer_tf.serving import contract, locations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +38,11 @@ class Predictor:
             ValueError: it does not load, or `mixer_tf` did not export it.
         """
         self.model_dir = model_dir
-        self.class_names = _read_class_names(model_dir)
+        self.class_names = tuple(
+            json.loads(locations.read_asset(model_dir, contract.CLASS_NAMES_FILE))
+        )
         self._model = _load(model_dir)
-        self._classify = self._model.signatures[_SIGNATURE]
+        self._classify = self._model.signatures[contract.SERVING_SIGNATURE]
 
     def classify(self, encoded: Sequence[bytes]) -> list[list[Prediction]]:
         """Returns for each image the most probable classes, at most five, the best first.
@@ -53,8 +53,11 @@ class Predictor:
         Raises:
             tf.errors.InvalidArgumentError: one of them is no image.
         """
-        outputs = self._classify(**{_INPUT: tf.constant(list(encoded), tf.string)})
-        names, probabilities = outputs["class_names"].numpy(), outputs["probabilities"].numpy()
+        outputs = self._classify(**{contract.IMAGE_BYTES: tf.constant(list(encoded), tf.string)})
+        names, probabilities = (
+            outputs[contract.CLASS_NAMES].numpy(),
+            outputs[contract.PROBABILITIES].numpy(),
+        )
         return [
             [
                 Prediction(name.decode(), float(probability))
@@ -69,21 +72,11 @@ def _load(model_dir: str):
         model = tf.saved_model.load(model_dir)
     except Exception as error:  # whatever damaged files make TensorFlow raise
         raise ValueError(f"{model_dir} must load as a SavedModel; {error}") from error
-    signature = model.signatures.get(_SIGNATURE)
+    signature = model.signatures.get(contract.SERVING_SIGNATURE)
     inputs = signature.structured_input_signature[1] if signature else {}
-    if _INPUT not in inputs:
+    if contract.IMAGE_BYTES not in inputs:
         raise ValueError(
-            f"a model must have the signature {_SIGNATURE} with the input {_INPUT}; {model_dir} "
+            f"a model must have the signature {contract.SERVING_SIGNATURE} with the input {contract.IMAGE_BYTES}; {model_dir} "
             "does not. Export it with mixer_tf."
         )
     return model
-
-
-def _read_class_names(model_dir: str) -> tuple[str, ...]:
-    path = os.path.join(model_dir, _CLASS_NAMES_FILE)
-    if not tf.io.gfile.exists(path):
-        raise ValueError(
-            f"a model must hold {_CLASS_NAMES_FILE}; {model_dir} does not. Export it with mixer_tf."
-        )
-    with tf.io.gfile.GFile(path) as file:
-        return tuple(json.load(file))

@@ -20,7 +20,7 @@ from mixer_tf.models.configured import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.studies import absorption, input_order
 from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
-from mixer_tf.training import assembly, input_pipeline
+from mixer_tf.training import assembly, duration, input_pipeline
 from mixer_tf.training.averaging import EvaluateAverage
 from mixer_tf.training.input_pipeline import Split
 from mixer_tf.training.progress import StopOnDivergence
@@ -124,9 +124,10 @@ def train(
         TrainingDivergedError: the loss is no longer finite.
     """
     tf.keras.utils.set_random_seed(recipe.training.seed)
-    training, steps = splits["train"], _steps(splits["train"], recipe)
+    training = splits["train"]
+    length = duration.plan(recipe.training, training.num_examples)
     model = assembly.build_model(recipe, training.num_classes)
-    assembly.compile_model(model, recipe, steps, tf.distribute.get_strategy())
+    assembly.compile_model(model, recipe, length.steps, tf.distribute.get_strategy())
     indices = _indices(order, model.config, seed, patch_size)
 
     def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -135,8 +136,8 @@ def train(
     validation = splits.get("eval")
     history = model.fit(
         in_order(input_pipeline.training_batches(training, recipe)),
-        epochs=recipe.training.epochs,
-        steps_per_epoch=steps,
+        epochs=length.epochs,
+        steps_per_epoch=length.steps_per_epoch,
         validation_data=in_order(_evaluation(validation, recipe)) if validation else None,
         callbacks=[EvaluateAverage(), StopOnDivergence(), _counting(progress)],
         verbose=0,
@@ -199,10 +200,6 @@ def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarra
 def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:
     logits = model(images, training=False).numpy()
     return int(np.sum(np.argmax(logits, axis=1) == labels))
-
-
-def _steps(split: Split, recipe: Recipe) -> int:
-    return max(1, round(split.num_examples / recipe.training.batch_size))
 
 
 def _evaluation(split: Split, recipe: Recipe) -> tf.data.Dataset:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import tensorflow as tf
 
 import mixer_tf
-from mixer_tf.models import MlpMixer
-from mixer_tf.recipes.schema import DIMENSIONS, Recipe
+from mixer_tf.models.configured import ConfiguredModel
+from mixer_tf.recipes.schema import ABLATIONS, DIMENSIONS, ModelOptions, Recipe
 from mixer_tf.training import optimizers
 
 # No layer of ours needs autograph, whose conversion takes seconds at every start.
@@ -29,27 +31,48 @@ class SigmoidCrossEntropy(tf.keras.losses.Loss):
 
 
 @_AS_WRITTEN
-def build_model(recipe: Recipe, num_classes: int, dtype: str | None = None) -> MlpMixer:
-    """Returns the recipe's model with new weights, in `dtype` or the recipe's precision."""
-    options = recipe.model
-    dimensions = {
-        name: getattr(options, name) for name in DIMENSIONS if getattr(options, name) is not None
-    }
+def build_model(recipe: Recipe, num_classes: int) -> ConfiguredModel:
+    """Returns the recipe's model as it is before the training, in the recipe's precision.
+
+    Raises:
+        ValueError: the recipe's weights do not fit, or its values are not possible.
+        DownloadError: the weights are to be downloaded, and cannot be.
+    """
     return mixer_tf.create_model(
-        options.name,
-        image_size=options.image_size,
+        **_architecture(recipe.model),
         num_classes=num_classes,
-        dtype=dtype or recipe.training.precision,
-        dropout=options.dropout,
-        stochastic_depth=options.stochastic_depth,
-        stochastic_depth_rescaled=options.stochastic_depth_rescaled,
-        head_bias_init=options.head_bias_init,
-        **dimensions,
+        dtype=recipe.training.precision,
+        weights=recipe.model.weights,
+        interpolate=recipe.model.interpolate,
     )
 
 
+@_AS_WRITTEN
+def build_exported_model(recipe: Recipe, num_classes: int) -> ConfiguredModel:
+    """Returns the model of an exported recipe, for the exported weights, in float32."""
+    return mixer_tf.create_model(
+        **_architecture(recipe.model), num_classes=num_classes, dtype="float32"
+    )
+
+
+def _architecture(options: ModelOptions) -> dict[str, object]:
+    """The arguments of `create_model` that make the network, however its weights begin."""
+    given = {name: getattr(options, name) for name in (*DIMENSIONS, *ABLATIONS)}
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    return {
+        "name": options.name,
+        "image_size": options.image_size,
+        "dropout": options.dropout,
+        "stochastic_depth": options.stochastic_depth,
+        "stochastic_depth_rescaled": options.stochastic_depth_rescaled,
+        "head_bias_init": options.head_bias_init,
+        # Not every family has these.
+        **{name: value for name, value in given.items() if value != defaults[name]},
+    }
+
+
 def compile_model(
-    model: MlpMixer, recipe: Recipe, steps_per_epoch: int, strategy: tf.distribute.Strategy
+    model: ConfiguredModel, recipe: Recipe, total_steps: int, strategy: tf.distribute.Strategy
 ) -> tuple[str, ...]:
     """Gives `model` its loss, optimiser and metric; call it within the strategy's scope.
 
@@ -63,7 +86,7 @@ def compile_model(
         "sigmoid": SigmoidCrossEntropy(),
     }[recipe.training.loss]
     model.compile(
-        optimizer=optimizers.create(recipe.optimizer, steps_per_epoch * recipe.training.epochs),
+        optimizer=optimizers.create(recipe.optimizer, total_steps),
         loss=loss,
         weighted_metrics=[tf.keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=jit,
@@ -73,7 +96,7 @@ def compile_model(
     return notes
 
 
-def _shorten_start(model: MlpMixer) -> None:
+def _shorten_start(model: ConfiguredModel) -> None:
     """Halves the time to the first step.
 
     Keras would make the variables of loss and metrics in that step, and trace it twice for their

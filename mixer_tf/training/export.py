@@ -8,6 +8,7 @@ to those (see mixer_tf/serving/warmup.py).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.features import ImageRecord
-from mixer_tf.models import MlpMixer
+from mixer_tf.models.configured import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract, warmup
 from mixer_tf.serving.contract import (
@@ -32,7 +33,7 @@ from mixer_tf.training.signatures import ServedModel
 
 
 def export_saved_model(
-    model: MlpMixer, recipe: Recipe, class_names: Sequence[str], path: str
+    model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str], path: str
 ) -> None:
     """Writes `model` to the folder `path`, checks it there, and only then gives it its name.
 
@@ -45,7 +46,8 @@ def export_saved_model(
     Raises:
         WarmupError: the export does not answer as `model` does.
     """
-    served = assembly.build_model(recipe, len(class_names), dtype="float32")
+    recipe = _exported(recipe, model)
+    served = assembly.build_exported_model(recipe, len(class_names))
     served.set_weights(model.get_weights())
     module = ServedModel(served, recipe, class_names)
 
@@ -60,7 +62,17 @@ def export_saved_model(
     tf.io.gfile.rename(partial, path)
 
 
-def _write_assets(folder: str, model: MlpMixer, recipe: Recipe, class_names: Sequence[str]) -> None:
+def _exported(recipe: Recipe, model: ConfiguredModel) -> Recipe:
+    """Returns the recipe with the widths that the model has; upscaled weights are wider."""
+    width = getattr(model.config, "tokens_mlp_dim", None)
+    return dataclasses.replace(
+        recipe, model=dataclasses.replace(recipe.model, tokens_mlp_dim=width)
+    )
+
+
+def _write_assets(
+    folder: str, model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str]
+) -> None:
     requests = warmup.make_requests(recipe.model.image_size)
     expected = expected_outputs(model, recipe, class_names, requests)
     warmup.write(folder, requests, expected)
@@ -74,7 +86,10 @@ def _write_assets(folder: str, model: MlpMixer, recipe: Recipe, class_names: Seq
 
 
 def expected_outputs(
-    model: MlpMixer, recipe: Recipe, class_names: Sequence[str], requests: Sequence[warmup.Request]
+    model: ConfiguredModel,
+    recipe: Recipe,
+    class_names: Sequence[str],
+    requests: Sequence[warmup.Request],
 ) -> list[dict[str, np.ndarray]]:
     """Returns what the signatures must answer, by Keras and numpy and by nothing of the export."""
     network = model.intermediates("pre_logits", "logits")

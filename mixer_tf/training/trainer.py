@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from mixer_tf import features
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.models import MlpMixer
+from mixer_tf.models.configured import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import assembly, export, input_pipeline
+from mixer_tf.training import assembly, duration, export, input_pipeline
 from mixer_tf.training import strategy as strategies
 from mixer_tf.training.averaging import EvaluateAverage
+from mixer_tf.training.duration import Duration
 from mixer_tf.training.input_pipeline import Split
 from mixer_tf.training.progress import ProgressLine, Scalars, Speed, StopOnDivergence
 from mixer_tf.training.resume import TrainingState
@@ -35,7 +36,7 @@ class TrainingResult:
         notes: one line for each thing that was done otherwise than asked.
     """
 
-    model: MlpMixer
+    model: ConfiguredModel
     accuracy: float | None
     epoch: int
     first_epoch: int
@@ -80,12 +81,12 @@ def train(
     _check_batch_size(recipe, distribution)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     train_split, eval_split = _open_splits(train_files, eval_files, dataset_info)
-    steps = max(1, round(train_split.num_examples / recipe.training.batch_size))
+    length = duration.plan(recipe.training, train_split.num_examples)
     is_chief = strategies.is_chief(distribution)
 
     with distribution.scope():
         model = assembly.build_model(recipe, dataset_info.num_classes)
-        notes = assembly.compile_model(model, recipe, steps, distribution)
+        notes = assembly.compile_model(model, recipe, length.steps, distribution)
         state = TrainingState(model, checkpoint_dir, is_chief)
         epochs_done = state.restore()
 
@@ -94,10 +95,10 @@ def train(
         StopOnDivergence(),
         EvaluateAverage(),
         state,
-        *(_loggers(log_dir, recipe) if log_dir and is_chief else []),
-        *([ProgressLine(recipe.training.epochs, steps)] if verbose and is_chief else []),
+        *(_loggers(log_dir, length) if log_dir and is_chief else []),
+        *([ProgressLine(length.epochs, length.steps_per_epoch)] if verbose and is_chief else []),
     ]
-    _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks)
+    _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks)
 
     seconds = time.monotonic() - start
     if is_chief:
@@ -109,15 +110,16 @@ def train(
     )
 
 
-def _loggers(log_dir: str, recipe: Recipe) -> list[tf.keras.callbacks.Callback]:
-    return [Scalars(log_dir), WeightImages(log_dir, recipe.training.epochs)]
+def _loggers(log_dir: str, length: Duration) -> list[tf.keras.callbacks.Callback]:
+    return [Scalars(log_dir), WeightImages(log_dir, length.epochs)]
 
 
-def _fit(model, recipe, train_split, eval_split, distribution, epochs_done, steps, callbacks):
+def _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks):
     """Runs Keras' loop from the first epoch that is still to do."""
 
     def training(context):
-        return input_pipeline.training_batches(train_split, recipe, epochs_done * steps, context)
+        first_step = epochs_done * length.steps_per_epoch
+        return input_pipeline.training_batches(train_split, recipe, first_step, context)
 
     def evaluation(context):
         return input_pipeline.evaluation_batches(eval_split, recipe, context)
@@ -130,9 +132,9 @@ def _fit(model, recipe, train_split, eval_split, distribution, epochs_done, step
         }
     model.fit(
         distribution.distribute_datasets_from_function(training),
-        epochs=recipe.training.epochs,
+        epochs=length.epochs,
         initial_epoch=epochs_done,
-        steps_per_epoch=steps,
+        steps_per_epoch=length.steps_per_epoch,
         callbacks=callbacks,
         verbose=0,
         **validation,

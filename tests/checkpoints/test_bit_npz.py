@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from mixer_tf.checkpoints import bit
-from mixer_tf.checkpoints.references import load_weights, save_npz
-from mixer_tf.models.bit_config import BiTConfig
+from mixer_tf.checkpoints.loading import load_weights, save_npz
 from mixer_tf.models.resnet_bit import BiTResNet
 
 TINY = dict(image_size=16, num_units=(1, 2), width=8, num_groups=4, num_classes=5)
@@ -140,7 +139,7 @@ def test_what_does_not_fit_is_one_error(make_bit, tmp_path):
     lines = str(error.value).splitlines()
     assert lines[1] == "  missing in the checkpoint:"
     assert "    resnet/block1/unit02/a/group_norm/gamma" in lines
-    assert "    resnet/block2/unit{03,04}/b/standardized_conv2d/kernel" in lines
+    assert "    resnet/block2/unit{03-04}/b/standardized_conv2d/kernel" in lines
     assert "    resnet/head/conv2d/kernel is [1, 1, 64, 7], must be [1, 1, 64, 5]" in lines
     assert lines[-1] == "The checkpoint is of a BiT ResNet: num_units=(1, 4), width=8."
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
@@ -152,12 +151,12 @@ def test_another_number_of_classes_asks_for_a_new_head(make_bit, tmp_path):
         load_weights(make_bit(), tmp_path / "bit.npz")
 
 
-def test_a_known_size_is_named():
+def test_a_known_size_is_named(make_bit):
     found = {"resnet/root_block/standardized_conv2d/kernel": (7, 7, 3, 192)}
     for block, count in enumerate((3, 4, 6, 3), start=1):
         for unit in range(1, count + 1):
             found[f"resnet/block{block}/unit{unit:02d}/a/group_norm/gamma"] = (64,)
-    assert bit.advice(found, BiTConfig(**TINY)) == (
+    assert bit.advice(found, {}, make_bit()) == (
         "The checkpoint is of bit_r50x3: num_units=(3, 4, 6, 3), width=192."
     )
 

@@ -59,5 +59,5 @@ def test_the_larger_export_answers_for_a_repeated_image_as_the_smaller(exported,
 
 def test_a_model_of_others_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
-    with pytest.raises(ValueError, match="an exported model must hold recipe.json"):
+    with pytest.raises(ValueError, match="a model must hold assets.extra/recipe.json"):
         upscale_export(str(tmp_path / "1"), str(tmp_path / "2"), factor=2)

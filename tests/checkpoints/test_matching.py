@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import functools
+
 import pytest
 
+from mixer_tf.checkpoints import mixer
 from mixer_tf.checkpoints.matching import check_fit
 
 
@@ -14,14 +17,21 @@ def shapes():
     }
 
 
+def check(expected, found) -> None:
+    """What `load_weights` asks about a Mixer."""
+    advice = functools.partial(mixer.advice, model=None)
+    title = "the checkpoint a.npz must fit the model mine; it does not."
+    check_fit(expected, found, title, head=mixer.HEAD, repeated=mixer.REPEATED, advice=advice)
+
+
 def message(expected, found) -> str:
     with pytest.raises(ValueError) as raised:
-        check_fit(expected, found, "a.npz", "mine")
+        check(expected, found)
     return str(raised.value)
 
 
 def test_equal_names_and_shapes_fit_in_any_order(shapes):
-    check_fit(shapes, dict(reversed(shapes.items())), "a.npz", "mine")
+    check(shapes, dict(reversed(shapes.items())))
 
 
 def test_one_error_has_all_names(shapes):

@@ -8,8 +8,15 @@ import sys
 import pytest
 
 import mixer_tf
+from mixer_tf.checkpoints import mixer as mixer_form
+from mixer_tf.checkpoints.matching import check_fit
+from mixer_tf.cli.command import clear_message
 
-COMMANDS = ("train", "evaluate", "predict", "models", "recipes", "doctor")
+COMMANDS = (
+    *("models", "info", "recipes", "train", "evaluate", "predict"),
+    *("convert", "upscale", "plot", "study", "doctor"),
+)
+GROUPS = {"plot": "filters", "study": "permutation"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -33,9 +40,10 @@ def test_help_answers_in_half_a_second_and_names_every_command():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_has_an_example(mixer, command):
-    result = mixer(command, "--help")
+    words = [command, *([GROUPS[command]] if command in GROUPS else [])]
+    result = mixer(*words, "--help")
     assert result.exit_code == 0
-    assert f"\n    mixer {command}" in result.output
+    assert f"\n    mixer {' '.join(words)}" in result.output
 
 
 def test_tables_and_help_import_no_tensorflow():
@@ -64,6 +72,14 @@ def test_an_error_is_one_line_and_exit_code_1(mixer):
 @pytest.mark.parametrize("arguments", [("--verbose", "models", "x"), ("models", "x", "--verbose")])
 def test_verbose_shows_where_an_error_came_from(mixer, arguments):
     assert isinstance(mixer(*arguments).exception, ValueError)
+
+
+def test_a_list_of_our_own_is_shown_whole():
+    form = dict(head=mixer_form.HEAD, repeated=mixer_form.REPEATED, advice=lambda *_: "Do this.")
+    with pytest.raises(ValueError) as raised:
+        check_fit({"a": (1,), "b": (2,)}, {}, "It must fit.", **form)
+    lines = "It must fit.\n  missing in the checkpoint:\n    a\n    b\nDo this."
+    assert clear_message(raised.value) == lines
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from tensorflow import keras
 
 import mixer_tf
-from mixer_tf import MixerS32, create_model, list_models
+from mixer_tf import MixerS32, checkpoints, create_model, list_models
 from mixer_tf.models import presets
 
 SHAPE = (32, 64, 3)
@@ -93,10 +93,26 @@ def test_constructed_model_is_the_same_after_save_and_load(mixer, images, tmp_pa
     np.testing.assert_array_equal(loaded(images), model(images))
 
 
+def test_weights_of_a_checkpoint_with_and_without_the_top(mixer, images, tmp_path):
+    checkpoints.save_npz(mixer, tmp_path / "mixer.npz")
+    model = MixerS32(input_shape=SHAPE, classes=3, weights=tmp_path / "mixer.npz")
+    np.testing.assert_allclose(model(images), keras.activations.softmax(mixer(images)), atol=1e-6)
+    with pytest.raises(ValueError, match=r"head/bias is \[3\], must be \[7\]"):
+        MixerS32(input_shape=SHAPE, classes=7, weights=tmp_path / "mixer.npz")
+    features = MixerS32(input_shape=SHAPE, include_top=False, weights=tmp_path / "mixer.npz")
+    np.testing.assert_array_equal(
+        features.get_layer("pre_head_layer_norm").gamma,
+        mixer.get_layer("pre_head_layer_norm").gamma,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(weights="imagenet"), "weights must be None or .*; got 'imagenet', and there is no"),
+        (
+            dict(weights="imagenet"),
+            "weights must be .*; got imagenet. For mixer_s32 there are mixer",
+        ),
         (dict(pooling="mean"), "pooling must be None, 'avg' or 'max'; got 'mean'"),
         (dict(classes=0), "classes must be at least 1 with the top; got 0"),
         (dict(input_shape=(None, None, 3)), r"must be \(height, width, 3\); got \(None, None, 3\)"),

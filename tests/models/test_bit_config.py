@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_resnet_bit import NumpyBiT
 
-from mixer_tf.models import bit_config
+from mixer_tf.models import bit_config, costs
 from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.models.resnet_bit import BiTResNet
 
@@ -45,13 +45,13 @@ def test_no_model_is_missing_from_the_table():
 
 @pytest.mark.parametrize("name", EXACT)
 def test_parameters_of_every_model(name):
-    assert bit_config.count_parameters(config(name)) == EXACT[name]
+    assert costs.count_parameters(config(name)) == EXACT[name]
 
 
 def test_parameters_are_the_published_ones():
     for published, num_classes in ((PUBLISHED_MILLIONS, 1000), (PUBLISHED_MILLIONS_21K, 21_843)):
         for name, millions in published.items():
-            counted = bit_config.count_parameters(config(name, num_classes=num_classes))
+            counted = costs.count_parameters(config(name, num_classes=num_classes))
             assert round(counted / 1e6, 1) == pytest.approx(millions), name
 
 
@@ -78,8 +78,8 @@ def test_costs_are_those_of_the_computation(weights_by_name, num_units, num_clas
     model = BiTResNet(**dataclasses.asdict(tiny))
     reference = NumpyBiT(weights_by_name(model), 4)
     reference(np.zeros((1, 13, 18, 3)))
-    assert bit_config.count_parameters(tiny) == model.count_params()
-    assert bit_config.count_multiply_adds(tiny) == reference.multiply_adds
+    assert costs.count_parameters(tiny) == model.count_params()
+    assert costs.count_multiply_adds(tiny) == reference.multiply_adds
 
 
 def test_built_model_has_the_counted_parameters():

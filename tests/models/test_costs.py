@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from mixer_tf.models import MixerConfig, MlpMixer, create_model, describe, list_models
+from mixer_tf.models import MixerConfig, MlpMixer, costs, create_model, describe, list_models
 from mixer_tf.models.costs import count_multiply_adds, count_parameters
 
+MIXER = dict(
+    image_size=(12, 16),
+    patch_size=4,
+    num_blocks=3,
+    hidden_dim=8,
+    tokens_mlp_dim=10,
+    channels_mlp_dim=14,
+    num_classes=5,
+)
 # At 224 pixels: parameters without head, with a head of 1000 classes, 10⁹ multiply-adds.
 PAPER = {
     "mixer_s32": (18_591_624, 19_104_624, 1.00),
@@ -50,3 +59,32 @@ def test_costs_are_those_of_the_computation(
     config = MixerConfig(**fields)
     assert count_parameters(config) == model.count_params()
     assert count_multiply_adds(config) == reference.multiply_adds
+
+
+def test_outputs_and_weights_are_those_of_keras():
+    model = MlpMixer(**MIXER)
+    found = {layer.name: layer for layer in costs.layers(MixerConfig(**MIXER))}
+    block = model.get_layer("MixerBlock_0")
+    for name, layer in {
+        "stem": model.get_layer("stem"),
+        "MixerBlock/LayerNorm_0": block.norm_0,
+        "MixerBlock/token_mixing": block.token_mixing,
+        "MixerBlock/channel_mixing": block.channel_mixing,
+        "pre_head_layer_norm": model.get_layer("pre_head_layer_norm"),
+        "head": model.get_layer("head"),
+    }.items():
+        assert found[name].parameters == layer.count_params(), name
+    for name in ("stem", "pre_head_layer_norm", "head"):
+        assert found[name].output == model.get_layer(name).output_shape[1:]
+
+
+def test_memory_by_hand():
+    """S=12, C=8, D_S=10, D_C=14: what one image leaves behind in each layer."""
+    config = MixerConfig(**MIXER)
+    stem, norm = 12 * 48, 12 * 8
+    token_mixing = 8 * (12 + 2 * 10)
+    channel_mixing = 12 * (8 + 2 * 14)
+    values = stem + 3 * (2 * norm + token_mixing + channel_mixing) + norm + 8
+    assert costs.training_activation_bytes(config) == 4 * values
+    assert costs.inference_activation_bytes(config) == 4 * (stem + 12 * 8)
+    assert costs.weight_bytes(config) == 4 * costs.count_parameters(config)

@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 from test_vit import NumpyViT
 
-from mixer_tf.models import vit_config
+from mixer_tf.models import costs, vit_config
 from mixer_tf.models.vit import VisionTransformer
 from mixer_tf.models.vit_config import ViTConfig
 
@@ -33,19 +33,19 @@ def test_no_model_is_missing_from_the_authors_table():
 
 @pytest.mark.parametrize("name", AUTHORS)
 def test_parameters_are_the_authors(name):
-    assert vit_config.count_parameters(config(name)) == AUTHORS[name]
+    assert costs.count_parameters(config(name)) == AUTHORS[name]
 
 
 @pytest.mark.parametrize("name", AUTHORS_GAP)
 def test_parameters_without_class_token_are_the_authors(name):
-    assert vit_config.count_parameters(config(name, classifier="gap")) == AUTHORS_GAP[name]
+    assert costs.count_parameters(config(name, classifier="gap")) == AUTHORS_GAP[name]
 
 
 def test_representation_layer_and_another_head_are_counted():
     # ViT-B/16 of the ViT paper on ImageNet-21k: 768² + 768 more, and 21,843 classes.
     expected = AUTHORS["vit_b16"] + 768 * 769 + 769 * (21_843 - 1000)
     given = config("vit_b16", representation_size=768, num_classes=21_843)
-    assert vit_config.count_parameters(given) == expected
+    assert costs.count_parameters(given) == expected
 
 
 @pytest.mark.parametrize("fields", [{}, {"classifier": "gap"}, {"representation_size": 6}])
@@ -64,8 +64,8 @@ def test_costs_are_those_of_the_computation(pixels, weights_by_name, fields, num
     model = VisionTransformer(**dataclasses.asdict(tiny))
     reference = NumpyViT(weights_by_name(model), 4, 2)
     reference(pixels[:1])
-    assert vit_config.count_parameters(tiny) == model.count_params()
-    assert vit_config.count_multiply_adds(tiny) == reference.multiply_adds
+    assert costs.count_parameters(tiny) == model.count_params()
+    assert costs.count_multiply_adds(tiny) == reference.multiply_adds
 
 
 @pytest.mark.slow

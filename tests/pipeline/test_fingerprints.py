@@ -48,3 +48,16 @@ def test_downstream_test_set_changes_the_deduplicator_only(tmp_path):
     after = fingerprint_run(_config(source, _folder(tmp_path / "b", "blue")))
     assert after.deduplicator != before.deduplicator
     assert dataclasses.replace(after, deduplicator=before.deduplicator) == before
+
+
+def test_changed_weights_change_the_trainer_only(tmp_path):
+    config = _config(_folder(tmp_path / "a", "red"))
+    weights = tmp_path / "weights.npz"
+    weights.write_bytes(b"1")
+    recipe = config.recipe.override([f"model.weights={weights}"])
+    config = dataclasses.replace(config, recipe=recipe)
+    before = fingerprint_run(config)
+    weights.write_bytes(b"22")
+    after = fingerprint_run(config)
+    assert after.trainer != before.trainer
+    assert dataclasses.replace(after, trainer=before.trainer) == before

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mixer_tf import recipes
 from mixer_tf.recipes import overrides, schema
-from mixer_tf.training import assembly, input_pipeline, signatures
+from mixer_tf.training import assembly, duration, input_pipeline, signatures
 from mixer_tf.training.input_pipeline import Split
 
 TRAINING = os.path.dirname(assembly.__file__)
@@ -38,6 +38,7 @@ def train_a_little(recipe, files):
     """Everything that a training does with its recipe, but for the training itself."""
     split = Split(tuple(files), 2, 2)
     model = assembly.build_model(recipe, 2)
+    duration.plan(recipe.training, 2)
     assembly.compile_model(model, recipe, 1, tf.distribute.get_strategy())
     input_pipeline.training_batches(split, recipe)
     input_pipeline.evaluation_batches(split, recipe)

@@ -20,6 +20,10 @@ def recipe():
         ("optimizer.clip_norm=none", "optimizer", "clip_norm", None),
         ("optimizer.clip_norm=2", "optimizer", "clip_norm", 2.0),
         ("model.patch_size=2", "model", "patch_size", 2),
+        ("model.pyramid=196,98,49", "model", "pyramid", (196, 98, 49)),
+        ("model.pyramid=", "model", "pyramid", ()),
+        ("model.weights=a=b.npz", "model", "weights", "a=b.npz"),
+        ("training.steps=500", "training", "steps", 500),
         (" model.name = mixer_s8 ", "model", "name", "mixer_s8"),
     ],
 )
@@ -60,7 +64,7 @@ def test_an_unknown_field_names_the_nearest(recipe, assignment, nearest):
 
 
 def test_an_unknown_field_lists_those_of_its_section(recipe):
-    with pytest.raises(ValueError, match="Fields: training.epochs, training.batch_size, "):
+    with pytest.raises(ValueError, match="Fields: training.epochs, training.steps, "):
         recipe.override(["training.xyz=1"])
 
 
@@ -72,6 +76,10 @@ def test_an_unknown_field_lists_those_of_its_section(recipe):
         ("training.epochs=1.5", "training.epochs must be a whole number; got '1.5'"),
         ("data.flip=perhaps", "data.flip must be true or false; got 'perhaps'"),
         ("model.patch_size=x", "model.patch_size must be a whole number, or none; got 'x'"),
+        (
+            "model.pyramid=a,b",
+            "model.pyramid must be whole numbers with commas between them; got 'a",
+        ),
         ("training.epochs=-1", "training.epochs must be 1 or more; got epochs=-1"),
         ("training.loss=mse", "training.loss must be one of softmax, sigmoid"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate must be a number; got nan"),

@@ -7,12 +7,14 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_tf import recipes
+from mixer_tf.checkpoints.exports import Export, open_export
 from mixer_tf.datasets import tfrecords
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
 from mixer_tf.models import MlpMixer
 from mixer_tf.models.bit_config import BiTConfig
-from mixer_tf.studies import exported, input_order, permutation, permutation_plot
+from mixer_tf.studies import input_order, permutation, permutation_plot
+from mixer_tf.studies.image_batches import image_batches
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
 from mixer_tf.training import export
 
@@ -129,7 +131,7 @@ def test_an_export_is_the_model_that_it_was_made_of(tmp_path):
     made = assembly.build_model(RECIPE, 2)
     made.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))
     export.export_saved_model(made, RECIPE, ["a", "b"], str(tmp_path / "model"))
-    opened = exported.open_export(str(tmp_path / "model"))
+    opened = open_export(str(tmp_path / "model"))
     assert opened.recipe == RECIPE and opened.class_names == ("a", "b")
     image = make_image(0)[None]
     np.testing.assert_array_equal(opened.model(image), made(image))
@@ -139,9 +141,9 @@ def test_images_of_a_source_as_the_model_sees_them(image_folder):
     from mixer_tf.datasets import sources
 
     source = sources.parse(f"folder:{image_folder}")
-    opened = exported.Export(None, RECIPE, ("dog", "elk", "cat"))
-    batches = list(exported.image_batches(opened, source, "test", 3))
+    opened = Export(None, RECIPE, ("dog", "elk", "cat"))
+    batches = list(image_batches(opened, source, "test", 3))
     assert all(images.shape[1:] == (8, 8, 3) for images, _ in batches)
     assert set(np.concatenate([labels for _, labels in batches])) <= {0, 2}
     with pytest.raises(ValueError, match="the model must know all classes of the source; not 'cat"):
-        next(exported.image_batches(exported.Export(None, RECIPE, ("dog",)), source, "test"))
+        next(image_batches(Export(None, RECIPE, ("dog",)), source, "test"))

@@ -193,7 +193,7 @@ def test_mixed_precision_is_served_in_float32(recipe, tmp_path):
     path = str(tmp_path / "model")
     export.export_saved_model(model, mixed, ["a", "b", "c"], path)
 
-    full = assembly.build_model(mixed, 3, dtype="float32")
+    full = assembly.build_exported_model(mixed, 3)
     full.set_weights(model.get_weights())
     pixels = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
     probabilities = tf.nn.softmax(full(pixels)).numpy()

@@ -1,58 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a study needs of an exported model: a Keras model again, and images as it sees them."""
+"""Images of a source as an exported model sees them."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
-import os
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints.loading import load_weights
+from mixer_tf.checkpoints.exports import Export
 from mixer_tf.datasets import quarantine
 from mixer_tf.datasets.sources import Source
 from mixer_tf.images import UnusableImageError
-from mixer_tf.models.configured import ConfiguredModel
-from mixer_tf.recipes.schema import Recipe
-from mixer_tf.serving import contract, locations
-from mixer_tf.training import assembly
 from mixer_tf.training.input_pipeline import decode_and_crop
-
-
-@dataclasses.dataclass(frozen=True)
-class Export:
-    """An exported model, opened.
-
-    Attributes:
-        model: with its weights, in float32.
-        recipe: that it was trained with.
-        class_names: in label order.
-    """
-
-    model: ConfiguredModel
-    recipe: Recipe
-    class_names: tuple[str, ...]
-
-
-def open_export(path: str) -> Export:
-    """Opens a model that this package has exported.
-
-    Args:
-        path: a SavedModel, or a folder that `locations.find_model` knows.
-
-    Raises:
-        ValueError: there is none.
-    """
-    folder = locations.find_model(path)
-    recipe = Recipe.from_json(_read(folder, contract.RECIPE_FILE))
-    class_names = tuple(json.loads(_read(folder, contract.CLASS_NAMES_FILE)))
-    model = assembly.build_model(recipe, len(class_names), dtype="float32")
-    load_weights(model, folder)
-    return Export(model, recipe, class_names)
 
 
 def image_batches(
@@ -83,11 +44,3 @@ def _usable_records(source: Source, split: str) -> Iterator:
             yield quarantine.check_record(record)
         except UnusableImageError:
             continue
-
-
-def _read(folder: str, name: str) -> str:
-    path = os.path.join(folder, contract.EXTRA_ASSETS, name)
-    if not tf.io.gfile.exists(path):
-        raise ValueError(f"an exported model must hold {name}; {path} is not there.")
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()

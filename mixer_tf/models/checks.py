@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the configurations of all families demand of their fields. No TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+
+def height_and_width(image_size) -> tuple[int, int]:
+    """Returns (height, width) of one number of pixels or of two."""
+    sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else (image_size,) * 2
+    if len(sides) != 2:
+        raise ValueError(f"image_size must be one number or (height, width); got {image_size!r}.")
+    for side in sides:
+        check_whole_number("image_size", side, at_least=1)
+    return sides
+
+
+def check_whole_number(field: str, value, at_least: int) -> None:
+    """Raises TypeError or ValueError unless `value` is a whole number from `at_least` on."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{field} must be a whole number; got {value!r}.")
+    if value < at_least:
+        raise ValueError(f"{field} must be at least {at_least}; got {value}.")
+
+
+def check_rate(field: str, value) -> None:
+    """Raises TypeError or ValueError unless `value` is a number in [0, 1)."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{field} must be a number; got {value!r}.")
+    if not 0 <= value < 1:
+        raise ValueError(f"{field} must be at least 0 and less than 1; got {value}.")
+
+
+def check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
+    """Raises ValueError unless whole patches fill the image."""
+    if all(side % patch_size == 0 for side in image_size):
+        return
+    images = [
+        tuple(side // patch_size * patch_size for side in image_size),
+        tuple(-(-side // patch_size) * patch_size for side in image_size),
+    ]
+    raise ValueError(
+        f"patch_size must divide image_size; got patch_size={patch_size}, "
+        f"image_size={_size_text(image_size)}. "
+        f"Use patch_size {nearest_divisors(math.gcd(*image_size), patch_size)}, "
+        f"or image_size {' or '.join(_size_text(i) for i in images if all(i))}."
+    )
+
+
+def nearest_divisors(number: int, near: int) -> str:
+    """The divisors of `number` just below and above `near`, in words."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    below = [str(d) for d in divisors if d < near][-1:]
+    above = [str(d) for d in divisors if d > near][:1]
+    return " or ".join(below + above)
+
+
+def _size_text(image_size: tuple[int, int]) -> str:
+    height, width = image_size
+    return str(height) if height == width else str(image_size)
