@@ -14,12 +14,20 @@ _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "roo
 
 def command_line(program: str, *arguments: str) -> str:
     """What to type for a program of this very Python environment, as the shell wants it."""
-    path = os.path.relpath(os.path.join(os.path.dirname(sys.executable), program))
+    path = short_path(os.path.join(os.path.dirname(sys.executable), program))
     return shlex.join([path, *arguments])
+
+
+def short_path(path: str) -> str:
+    """A path as a user would type it: relative where it lies below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def quiet() -> None:
     """Silences TensorFlow, Beam and TFX; call it before any of them is imported.
+
+    What they report as an error is raised as well, and shown then.
 
     Environment variables are set as well, because worker processes inherit only those.
     """
@@ -33,5 +41,5 @@ def quiet() -> None:
         from absl import logging as absl_logging
     except ImportError:
         return
-    absl_logging.set_verbosity(absl_logging.ERROR)
-    absl_logging.set_stderrthreshold(absl_logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    absl_logging.set_stderrthreshold(absl_logging.FATAL)

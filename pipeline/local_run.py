@@ -11,10 +11,12 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from mixer_tf import console
+from mixer_tf.serving import locations
 from pipeline import progress
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 from pipeline.run_outputs import RunOutputs
+from pipeline.sample import write_sample
 from pipeline.summary import Summary, summarize
 
 METADATA_FILE = "metadata.sqlite"
@@ -43,7 +45,9 @@ def run(
     selected = _select(pipeline, from_step, to_step)
     with progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
-    summary = summarize(steps, RunOutputs(connection, ran=set(steps)), _commands(config))
+    outputs = RunOutputs(connection, ran=set(steps))
+    image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
+    summary = summarize(steps, outputs, _commands(config, outputs, image))
     summary.write(config.root)
     return summary
 
@@ -92,11 +96,13 @@ def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
         )
 
 
-def _commands(config: PipelineConfig) -> dict[str, str]:
+def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) -> dict[str, str]:
     """What to type next."""
-    logs = os.path.join(config.root, "Trainer", "model_run")
-    predict = console.command_line("mixer", "predict", config.serving_path)
+    logs = console.short_path(os.path.join(config.root, "Trainer", "model_run"))
+    is_served = locations.list_versions(config.serving_path)
+    model = config.serving_path if is_served else outputs.saved_model() or config.serving_path
+    image = console.short_path(image) if image else "IMAGE"
     return {
         "tensorboard": console.command_line("tensorboard", "--logdir", logs),
-        "predict": f"{predict} IMAGE…",
+        "predict": console.command_line("mixer", "predict", console.short_path(model), image),
     }

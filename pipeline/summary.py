@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 
+from mixer_tf import console
 from pipeline.progress import Step
 from pipeline.run_outputs import RunOutputs
 
@@ -63,10 +64,10 @@ class Summary:
         rows = [
             ("steps", f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache"),
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
-            ("duplicates", _count(self.duplicates_removed, "removed", self.report_dir)),
-            ("quarantined", _count(self.quarantined, "images", self.quarantine_file)),
+            ("duplicates", _count(self.duplicates_removed, "image", " removed", self.report_dir)),
+            ("quarantined", _count(self.quarantined, "image", "", self.quarantine_file)),
             ("test split", _metrics_line(self.metrics)),
-            ("pushed", self.pushed_model or f"nothing: {self.reason}"),
+            ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("note", note) for note in self.notes),
             ("curves", self.tensorboard),
             ("predict", self.predict),
@@ -99,10 +100,16 @@ def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, s
     )
 
 
-def _count(number: int | None, what: str, where: str | None) -> str:
+def _count(number: int | None, noun: str, verb: str, where: str | None) -> str:
     if number is None:
         return ""
-    return f"{number:,} {what}" + (f", listed in {where}" if number else "")
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{verb}" + (
+        f", listed in {_short(where)}" if number else ""
+    )
+
+
+def _short(path: str | None) -> str:
+    return console.short_path(path) if path else ""
 
 
 def _metrics_line(metrics: dict[str, float]) -> str:

@@ -72,7 +72,7 @@ def update_info(
     emptied = tuple(
         f"class '{name}' has no training image left: all {gone[name]:,} were copies of others"
         for name, count in train.items()
-        if not count
+        if name and not count  # without a name: images without a label
     )
     counts = {**info.counts, TRAIN: {name: count for name, count in train.items() if count}}
     return dataclasses.replace(info, counts=counts, notes=(*info.notes, *strict, *emptied))

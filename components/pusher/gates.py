@@ -11,7 +11,6 @@ from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 
 _ANOMALIES_FILE = "SchemaDiff.pb"  # as ExampleValidator names it
-_SHOWN = 3
 
 
 def objections(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str]:
@@ -22,7 +21,7 @@ def objections(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str]:
     """
     found = []
     for anomalies in artifacts.get("anomalies", ()):
-        found += [_clause(split, list(_errors(anomalies, split))) for split in anomalies.splits]
+        found += _clauses({split: _errors(anomalies, split) for split in anomalies.splits})
     for blessing in artifacts.get("model_blessing", ()):
         if not _is_blessed(blessing):
             found.append("the Evaluator did not bless the model")
@@ -30,31 +29,34 @@ def objections(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str]:
         if not _is_blessed(blessing):
             reason = blessing.get_string_custom_property("reason") or "it gave no reason"
             found.append(f"the ModelChecker did not bless the model: {reason}")
-    return [clause for clause in found if clause]
+    return found
 
 
 def _is_blessed(blessing: Artifact) -> bool:
     return blessing.get_int_custom_property("blessed") == 1
 
 
-def _clause(split: str, errors: list[str]) -> str:
-    """Such as "anomalies in the split 'train': image/width: column dropped"; "" without errors."""
-    if not errors:
-        return ""
-    more = f" and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-    return f"anomalies in the split {split!r}: {', '.join(errors[:_SHOWN])}{more}"
+def _clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yields such as "anomalies in train and eval: image/width: Column dropped, and 2 more"."""
+    for features in dict.fromkeys(map(tuple, errors_by_split.values())):
+        if features:
+            splits = [s for s, errors in errors_by_split.items() if tuple(errors) == features]
+            reason = errors_by_split[splits[0]][features[0]]
+            more = f", and {', '.join(features[1:])}" if len(features) > 1 else ""
+            yield f"anomalies in {' and '.join(splits)}: {features[0]}: {reason}{more}"
 
 
-def _errors(artifact: Artifact, split: str) -> Iterator[str]:
-    """Yields "feature: what is wrong with it" for each anomaly that is more than a warning."""
+def _errors(artifact: Artifact, split: str) -> dict[str, str]:
+    """Returns feature → what is wrong with it, for each anomaly that is more than a warning."""
     path = os.path.join(artifact_utils.get_split_uri([artifact], split), _ANOMALIES_FILE)
     with fileio.open(path, "rb") as file:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read())
-    if anomalies.data_missing:
-        yield "no data"
     found = dict(anomalies.anomaly_info)
     if anomalies.HasField("dataset_anomaly_info"):
         found["dataset"] = anomalies.dataset_anomaly_info
+    errors = {"data": "there is none"} if anomalies.data_missing else {}
     for name, info in sorted(found.items()):
         if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
-            yield f"{name}: {info.short_description or info.description}"
+            reasons = [reason.description.rstrip(".") for reason in info.reason]
+            errors[name] = ", ".join(reasons) or info.description or info.short_description
+    return errors

@@ -84,7 +84,7 @@ def _paper(name: str) -> str:
         lines.append(f"\npaper, Table 1: {millions} million parameters, without the head")
     rows = [
         [
-            *(result.pretraining, str(result.table), str(result.image_size)),
+            *(result.pretraining, str(result.table), str(result.epochs), str(result.image_size)),
             *(f"{result.imagenet:.2f}", _or_blank(result.real), _or_blank(result.five_tasks)),
             *(f"{result.images_per_second:,}", f"{1000 * result.kilo_core_days:,.0f}"),
         ]
@@ -92,7 +92,7 @@ def _paper(name: str) -> str:
     ]
     if not rows:
         return "\n".join([*lines, "\nThe paper reports no results of this model."])
-    header = ["pre-training", "table", "pixels", "ImageNet", "ReaL", "5 tasks"]
+    header = ["pre-training", "table", "epochs", "pixels", "ImageNet", "ReaL", "5 tasks"]
     header += ["images/s/core", "core-days"]
     lines.append("\npaper: top-1 in percent after fine-tuning; speed and cost on TPUv3")
     return "\n".join([*lines, format_table(header, rows)])

@@ -3,44 +3,63 @@
 
 from __future__ import annotations
 
+import itertools
+
 import click
 
 from mixer_tf.cli.command import Command
 from mixer_tf.cli.tables import format_table
+from mixer_tf.models import presets
 
-_HEADER = (
-    *("name", "patch", "blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim"),
-    *("parameters", "multiply-adds"),
-)
+_FAMILIES = ("mixer", "vit", "bit")
 
 
 @click.command(cls=Command)
 @click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option(
+    "--family",
+    type=click.Choice([*_FAMILIES, "all"]),
+    default="mixer",
+    show_default=True,
+    help="Which models, without NAME.",
+)
 @click.option("--image-size", default=224, show_default=True, help="Side of the input in pixels.")
 @click.option("--num-classes", default=1000, show_default=True, help="Outputs of the head.")
-def models(names: tuple[str, ...], image_size: int, num_classes: int) -> None:
+def models(names: tuple[str, ...], family: str, image_size: int, num_classes: int) -> None:
     """Shows models with their size and what they cost.
 
-    Without NAME: the paper's seven. The sizes s, b, l and h take any patch size that divides the
-    image size.
+    Without NAME: the paper's seven, or those that it compares them with. The sizes s, b, l and h
+    take any patch size that divides the image size.
 
     \b
     Examples:
       mixer models
+      mixer models --family=all
       mixer models mixer_s8 mixer_s4 --image-size=32 --num-classes=10
     """
-    from mixer_tf.models import presets
+    if not names:
+        families = _FAMILIES if family == "all" else [family]
+        names = [name for known in families for name in presets.list_models(known)]
+    found = [presets.describe(name, image_size, num_classes) for name in names]
+    tables = []
+    for _, group in itertools.groupby(found, key=lambda model: type(model.config)):
+        tables.append(_table(list(group)))
+    click.echo("\n\n".join(tables))
 
-    rows = []
-    for name in names or presets.list_models():
-        found = presets.describe(name, image_size=image_size, num_classes=num_classes)
-        config = found.config
-        rows.append(
-            [
-                *(found.name, str(config.patch_size), str(config.num_blocks)),
-                *(str(config.hidden_dim), str(config.tokens_mlp_dim)),
-                *(str(config.channels_mlp_dim), f"{found.parameters:,}"),
-                f"{found.multiply_adds / 1e9:.2f} G",
-            ]
-        )
-    click.echo(format_table(_HEADER, rows))
+
+def _table(models: list) -> str:
+    """The models of one family, with the dimensions that their names stand for."""
+    dimensions = presets.family_of(models[0].name).dimensions
+    header = ("name", *dimensions, "parameters", "multiply-adds")
+    rows = [
+        [
+            *(model.name, *(_text(getattr(model.config, field)) for field in dimensions)),
+            *(f"{model.parameters:,}", f"{model.multiply_adds / 1e9:.2f} G"),
+        ]
+        for model in models
+    ]
+    return format_table(header, rows)
+
+
+def _text(value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

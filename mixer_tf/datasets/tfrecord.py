@@ -135,9 +135,10 @@ def _hold_out(by_split: dict[str, list[str]]) -> splits.HoldOut:
 
 
 def _known_classes(path: str) -> Classes | None:
-    """The classes of the `dataset.json` that lies in the file's folder or the one above."""
+    """The classes of a `dataset.json`: in the file's folder, or above that where it is a split's."""
     folder = os.path.dirname(path)
-    for place in (folder, os.path.dirname(folder)):
+    is_split = os.path.basename(folder).startswith("Split-")
+    for place in (folder, *([os.path.dirname(folder)] if is_split else [])):
         if files.exists(os.path.join(place, FILE_NAME)):
             names = DatasetInfo.read(place).class_names
             return Classes(features.LABEL, tuple(range(len(names))), names)

@@ -58,8 +58,10 @@ class ModelOptions(Options):
         stochastic_depth_rescaled: divide a kept branch by its probability, as timm does.
         head_bias_init: initial bias of the head; -6.9 for 1,000 classes with the sigmoid loss.
         exact_gelu: for weights that timm has trained.
-        untied, channel_groups, channel_views, pyramid: the ablations of supplement A.1; see
-            `MixerConfig`. pyramid is one number of tokens for each block: 196,98,49.
+        untied: a token-mixing MLP of its own for every channel (ablation, supplement A.1).
+        channel_groups: the token-mixing MLP sees so many neighbouring channels at once (ablation).
+        channel_views: group learned views of each token instead of channels (ablation).
+        pyramid: how many tokens leave each block, such as 196,98,49 for three (ablation).
         weights: begin with a checkpoint: a path, or a published one such as "imagenet21k". A head
             for other classes is new; for a larger image_size the weights are upscaled.
         interpolate: where image_size is no whole multiple of that of the weights, resize these as

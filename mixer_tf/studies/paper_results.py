@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-# Table 1 of the last version, in millions, without the head; an earlier one prints others.
+# Table 1 as it was corrected; the text of the first version has 10, 10, 46, 46, 188, 189 and 409.
 MILLION_PARAMETERS = {
     "mixer_s32": 19,
     "mixer_s16": 18,
@@ -29,51 +29,65 @@ class PaperResult:
     Attributes:
         model: a name of `create_model` where there is one.
         pretraining: the data of the pre-training.
+        epochs: of the pre-training.
         image_size: in fine-tuning, in pixels.
         imagenet: top-1 on ImageNet.
+        real: top-1 on ImageNet with ReaL labels.
+        five_tasks: mean top-1 on ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers.
         images_per_second: at inference, per core.
         kilo_core_days: of the pre-training, in thousands of core-days.
         table: of the paper.
-        real: top-1 on ImageNet with ReaL labels.
-        five_tasks: mean top-1 on ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers.
     """
 
     model: str
     pretraining: str
+    epochs: int | None
     image_size: int | None
     imagenet: float
+    real: float | None
+    five_tasks: float | None
     images_per_second: int | None
     kilo_core_days: float
     table: int = 3
-    real: float | None = None
-    five_tasks: float | None = None
 
 
 RESULTS = (
-    PaperResult("mixer_b16", I1K, 224, 76.44, 1384, 0.01, real=82.36, five_tasks=88.33),
-    PaperResult("mixer_l16", I1K, 224, 71.76, 419, 0.04, real=77.08, five_tasks=87.25),
-    PaperResult("mixer_b16", I21K, 224, 80.64, 1384, 0.15, real=85.80, five_tasks=92.50),
-    PaperResult("mixer_l16", I21K, 224, 82.89, 419, 0.41, real=87.54, five_tasks=93.63),
-    PaperResult("mixer_l16", I21K, 448, 83.91, 105, 0.41, real=87.75, five_tasks=93.86),
-    PaperResult("mixer_s32", JFT, 224, 68.70, 11489, 0.01),
-    PaperResult("mixer_b32", JFT, 224, 75.53, 4208, 0.05),
-    PaperResult("mixer_s16", JFT, 224, 73.83, 3994, 0.03),
-    PaperResult("mixer_b16", JFT, 224, 80.00, 1384, 0.08),
-    PaperResult("mixer_l32", JFT, 224, 80.67, 1314, 0.12),
-    PaperResult("mixer_l16", JFT, 224, 84.82, 419, 0.45),
-    PaperResult("mixer_h14", JFT, 224, 86.32, 194, 1.01),
-    PaperResult("mixer_l16", JFT, 448, 86.78, 105, 0.45),
-    PaperResult("mixer_h14", JFT, 448, 87.78, 40, 1.01),
-    PaperResult("vit_b16", I21K, 224, 84.59, 861, 0.18),
-    PaperResult("vit_l16", JFT, 224, 85.63, 280, 0.65),
-    PaperResult("vit_h14", JFT, 224, 86.65, 87, 2.30),
-    PaperResult("bit_r50x1", JFT, 224, 73.69, 2159, 0.08),
-    PaperResult("bit_r152x2", JFT, 224, 83.34, 356, 0.58),
-    PaperResult("bit_r200x3", JFT, 224, 84.73, 141, 1.78),
-    PaperResult("HaloNet", I21K, None, 85.8, 120, 0.10, table=2),
-    PaperResult("NFNet-F4+", JFT, None, 89.2, 46, 1.86, table=2),
-    PaperResult("MPL", JFT, None, 90.0, None, 20.48, table=2),
-    PaperResult("ALIGN", "noisy image texts", None, 88.64, 15, 14.82, table=2),
+    PaperResult("mixer_b16", I1K, 300, 224, 76.44, 82.36, 88.33, 1384, 0.01),
+    PaperResult("vit_b16", I1K, 300, 224, 79.67, 84.97, 90.79, 861, 0.02),
+    PaperResult("mixer_l16", I1K, 300, 224, 71.76, 77.08, 87.25, 419, 0.04),
+    PaperResult("vit_l16", I1K, 300, 224, 76.11, 80.93, 89.66, 280, 0.05),
+    PaperResult("mixer_b16", I21K, 300, 224, 80.64, 85.80, 92.50, 1384, 0.15),
+    PaperResult("vit_b16", I21K, 300, 224, 84.59, 88.93, 94.16, 861, 0.18),
+    PaperResult("mixer_l16", I21K, 300, 224, 82.89, 87.54, 93.63, 419, 0.41),
+    PaperResult("vit_l16", I21K, 300, 224, 84.46, 88.35, 94.49, 280, 0.55),
+    PaperResult("mixer_l16", I21K, 300, 448, 83.91, 87.75, 93.86, 105, 0.41),
+    PaperResult("mixer_s32", JFT, 5, 224, 68.70, 75.83, 87.13, 11489, 0.01),
+    PaperResult("mixer_b32", JFT, 7, 224, 75.53, 81.94, 90.99, 4208, 0.05),
+    PaperResult("mixer_s16", JFT, 5, 224, 73.83, 80.60, 89.50, 3994, 0.03),
+    PaperResult("bit_r50x1", JFT, 7, 224, 73.69, 81.92, None, 2159, 0.08),
+    PaperResult("mixer_b16", JFT, 7, 224, 80.00, 85.56, 92.60, 1384, 0.08),
+    PaperResult("mixer_l32", JFT, 7, 224, 80.67, 85.62, 93.24, 1314, 0.12),
+    PaperResult("bit_r152x1", JFT, 7, 224, 79.12, 86.12, None, 932, 0.14),
+    PaperResult("bit_r50x2", JFT, 7, 224, 78.92, 86.06, None, 890, 0.14),
+    PaperResult("bit_r152x2", JFT, 14, 224, 83.34, 88.90, None, 356, 0.58),
+    PaperResult("mixer_l16", JFT, 7, 224, 84.05, 88.14, 94.51, 419, 0.23),
+    PaperResult("mixer_l16", JFT, 14, 224, 84.82, 88.48, 94.77, 419, 0.45),
+    PaperResult("vit_l16", JFT, 14, 224, 85.63, 89.16, 95.21, 280, 0.65),
+    PaperResult("mixer_h14", JFT, 14, 224, 86.32, 89.14, 95.49, 194, 1.01),
+    PaperResult("bit_r200x3", JFT, 14, 224, 84.73, 89.58, None, 141, 1.78),
+    PaperResult("mixer_l16", JFT, 14, 448, 86.78, 89.72, 95.13, 105, 0.45),
+    PaperResult("vit_h14", JFT, 14, 224, 86.65, 89.56, 95.57, 87, 2.30),
+    PaperResult("mixer_h14", JFT, 14, 448, 87.78, 90.08, 95.62, 40, 1.01),
+    PaperResult("vit_l16", JFT, 14, 512, 87.76, 90.54, 95.63, 32, 0.65),
+    PaperResult("bit_r152x4", JFT, 40, 480, 87.54, 90.54, 95.33, 26, 9.90),
+    PaperResult("vit_h14", JFT, 14, 518, 88.55, 90.72, 95.97, 15, 2.30),
+    # Table 2, fine-tuned at 448 and evaluated with the other crop.
+    PaperResult("mixer_l16", I21K, 300, 448, 84.15, 87.86, 93.91, 105, 0.41, table=2),
+    PaperResult("mixer_h14", JFT, 14, 448, 87.94, 90.18, 95.71, 40, 1.01, table=2),
+    PaperResult("HaloNet", I21K, None, None, 85.8, None, None, 120, 0.10, table=2),
+    PaperResult("NFNet-F4+", JFT, None, None, 89.2, None, None, 46, 1.86, table=2),
+    PaperResult("MPL", JFT, None, None, 90.0, 91.12, None, None, 20.48, table=2),
+    PaperResult("ALIGN", "noisy image texts", None, None, 88.64, None, None, 15, 14.82, table=2),
 )
 
 

@@ -15,7 +15,16 @@ def test_a_model_of_the_paper(mixer):
     assert lines["total"][1:] == ["59,880,472", "12.60", "G"]
     assert lines["weights"][1:] == ["239.5", "MB"]
     assert "paper, Table 1: 59 million parameters" in result.output
-    assert lines["ImageNet-21k"][1:] == ["3", "224", "80.64", "85.80", "92.50", "1,384", "150"]
+    assert lines["ImageNet-21k"][1:] == [
+        "3",
+        "300",
+        "224",
+        "80.64",
+        "85.80",
+        "92.50",
+        "1,384",
+        "150",
+    ]
     assert "JFT-300M" in lines and "estimate" in result.output
 
 

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline as a person runs it: digits in, a served model out, and every way to be stopped."""
 
+import dataclasses
+import itertools
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
+
+from mixer_tf.datasets import sources
 
 ROOT = pathlib.Path(__file__).parents[2]
 FAST = ["--set", "training.epochs=2"]
@@ -25,6 +31,11 @@ def _run(*arguments: str) -> subprocess.CompletedProcess:
 
 def _summary(root: pathlib.Path) -> dict:
     return json.loads((root / "summary.json").read_text())
+
+
+def _records(spec: str):
+    source = sources.parse(spec)
+    return itertools.chain.from_iterable(map(source.read, source.entries("train")))
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +59,39 @@ def test_first_run_pushes_a_model_and_says_so(first_run):
     assert not any(step["cached"] for step in summary["steps"].values())
     assert "[11/11] Pusher" in result.stdout
     assert summary["pushed_model"] in result.stdout
+
+
+@pytest.mark.e2e
+def test_the_predict_command_can_be_pasted(first_run):
+    root, _, summary = first_run
+    assert (root / "sample.png").exists()
+    result = subprocess.run(
+        shlex.split(summary["predict"]), cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "sample.png" in result.stdout
+
+
+@pytest.mark.e2e
+def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
+    """TFRecords, of which some have no label."""
+    path = str(tmp_path / "digits.tfrecord")
+    records = list(itertools.islice(_records("digits"), 60))
+    with tf.io.TFRecordWriter(path) as writer:
+        for number, record in enumerate(records):
+            label = None if number % 9 == 0 else record.label
+            writer.write(dataclasses.replace(record, label=label, class_name="").to_example())
+    root = tmp_path / "root"
+    arguments = [f"--root={root}", "--min-accuracy=0", "--recipe=digits", *FAST]
+    result = _run(f"--source=tfrecord:{path}", *arguments)
+    assert result.returncode == 0, result.stderr
+    summary = _summary(root)
+    assert summary["pushed_model"] is None and not (root / "serving").exists()
+    assert summary["quarantined"] == 7
+    assert summary["reason"].startswith("anomalies in ")
+    assert "image/class/label: The feature was present in fewer examples" in summary["reason"]
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("  pushed ")]
+    assert line.endswith(summary["reason"])
 
 
 @pytest.mark.e2e
@@ -125,6 +169,19 @@ def test_from_without_an_earlier_run_says_what_to_do(tmp_path):
     result = _run("--from=Trainer", f"--root={tmp_path / 'empty'}")
     assert result.returncode == 1
     assert "Run once without --from" in result.stderr
+
+
+@pytest.mark.e2e
+def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "bad" / name).mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / "bad" / name / f"{number}.jpg").write_text("no image")
+    result = _run(f"--source=folder:{tmp_path / 'bad'}", f"--root={tmp_path / 'root'}")
+    assert result.returncode == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith("Error: Preprocessor: at least one training image of folder:")
+    assert "The reasons are in" in line
 
 
 def test_folder_that_does_not_exist_is_one_clear_line(tmp_path):
