@@ -38,11 +38,11 @@ def run(
         progress.StepError: a step failed.
     """
     metadata_path = os.path.join(config.root, METADATA_FILE)
-    _require_earlier_run(metadata_path, from_step)
-    os.makedirs(config.root, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(metadata_path)
     pipeline = create_pipeline(config, connection)
     selected = _select(pipeline, from_step, to_step)
+    _require_earlier_run(metadata_path, from_step)
+    os.makedirs(config.root, exist_ok=True)
     with progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))

@@ -107,6 +107,8 @@ class RunOutputs:
     def _missed_thresholds(self) -> list[str]:
         """One clause for each threshold that the Evaluator found missed."""
         uri = self.uri("Evaluator", "evaluation")
+        if uri and not _overall_metrics(uri):
+            return ["the test split has no usable image"]
         result = tfma.load_validation_result(uri) if uri else None
         slices = result.metric_validations_per_slice if result else ()
         return [_clause(failure) for found in slices for failure in found.failures]
@@ -136,8 +138,9 @@ def _node_id(store: mlmd.MetadataStore, execution_id: int) -> str:
 
 
 def _overall_metrics(evaluation_uri: str) -> dict[str, float]:
-    result = tfma.load_eval_result(evaluation_uri)
-    overall = dict(result.slicing_metrics)[()][""][""]
+    """Name → value over all images; empty where there was none to evaluate."""
+    slices = dict(tfma.load_eval_result(evaluation_uri).slicing_metrics)
+    overall = slices[()][""][""] if () in slices else {}
     return {name: overall[name]["doubleValue"] for name in _METRICS if name in overall}
 
 

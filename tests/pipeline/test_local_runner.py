@@ -76,7 +76,7 @@ def test_the_predict_command_can_be_pasted(first_run):
 def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
     """TFRecords, of which some have no label."""
     path = str(tmp_path / "digits.tfrecord")
-    records = list(itertools.islice(_records("digits"), 60))
+    records = list(itertools.islice(_records("digits"), 150))
     with tf.io.TFRecordWriter(path) as writer:
         for number, record in enumerate(records):
             label = None if number % 9 == 0 else record.label
@@ -87,7 +87,7 @@ def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
     assert result.returncode == 0, result.stderr
     summary = _summary(root)
     assert summary["pushed_model"] is None and not (root / "serving").exists()
-    assert summary["quarantined"] == 7
+    assert summary["quarantined"] == 17
     assert summary["reason"].startswith("anomalies in ")
     assert "image/class/label: The feature was present in fewer examples" in summary["reason"]
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("  pushed ")]
