@@ -18,7 +18,9 @@ from mixer_tf.datasets import tfrecords
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import SPLITS
 
-MODES = ["multi_threading", pytest.param("multi_processing", marks=pytest.mark.slow)]
+MODES = [
+    pytest.param(mode, marks=pytest.mark.slow) for mode in ("multi_threading", "multi_processing")
+]
 
 
 def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:

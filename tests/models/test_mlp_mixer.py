@@ -230,6 +230,7 @@ np.testing.assert_allclose(train(mirrored), train(tf.distribute.get_strategy()),
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one():
     """In a process of its own: logical devices must exist before TensorFlow starts."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -72,6 +72,7 @@ def test_the_predict_command_can_be_pasted(first_run):
     assert "sample.png" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
     """TFRecords, of which some have no label."""

@@ -105,7 +105,7 @@ def splits(tmp_path_factory):
     return permutation.open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
 
 
-@pytest.mark.parametrize("order", [GIVEN, BOTH])
+@pytest.mark.parametrize("order", [pytest.param(GIVEN, marks=pytest.mark.slow), BOTH])
 def test_a_mixer_learns_in_any_order(splits, order):
     seen = []
     score = permutation.train(RECIPE, splits, order, progress=seen.append)

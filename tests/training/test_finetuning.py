@@ -24,6 +24,7 @@ NETWORKS = {
         *("model.hidden_dim=none", "model.channels_mlp_dim=none"),
     ],
 }
+QUICK = ("pyramid", "vit")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_other_sizes_need_the_word(published, recipe):
 
 
 @pytest.mark.parametrize(
-    "network", [pytest.param(n, marks=[pytest.mark.slow] * (n == "bit")) for n in NETWORKS]
+    "network", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in NETWORKS]
 )
 def test_every_network_is_trained_exported_and_opened(recipe, dataset, tmp_path, network):
     changed = recipe.override([*NETWORKS[network], "training.epochs=1"])

@@ -190,8 +190,15 @@ def test_a_batch_that_the_devices_cannot_share_names_the_next_sizes(recipe):
             *("training.loss=sigmoid", "model.head_bias_init=-1", "optimizer.name=momentum"),
             *("data.train_crop=inception", "data.mixup=0.5", "training.batch_size=64"),
         ],
-        ["training.precision=mixed_bfloat16", "model.stochastic_depth=0.5", "model.dropout=0.1"],
-        ["training.jit_compile=true"],
+        pytest.param(
+            [
+                "training.precision=mixed_bfloat16",
+                "model.stochastic_depth=0.5",
+                "model.dropout=0.1",
+            ],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["training.jit_compile=true"], marks=pytest.mark.slow),
     ],
     ids=["sigmoid and mixup", "bfloat16 and noise", "jit"],
 )
