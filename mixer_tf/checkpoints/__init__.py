@@ -25,7 +25,6 @@ _HOME = {
     "load_weights": "loading",
     "save_npz": "loading",
     "upscale": "upscaling",
-    "upscale_export": "exports",
 }
 __all__ = list(_HOME)
 

@@ -108,9 +108,9 @@ def _known_orders(words: str) -> list[str]:
 
 
 def _evaluate(path: str, source, orders, options: dict):
-    from mixer_tf.checkpoints.exports import open_export
     from mixer_tf.studies import permutation as library
     from mixer_tf.studies.image_batches import image_batches
+    from mixer_tf.training.exported import open_export
 
     export = open_export(path)
     first, _ = next(image_batches(export, source, "test", 1), (None, None))

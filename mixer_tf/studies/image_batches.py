@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints.exports import Export
 from mixer_tf.datasets import quarantine
 from mixer_tf.datasets.sources import Source
 from mixer_tf.images import UnusableImageError
+from mixer_tf.training.exported import Export
 from mixer_tf.training.input_pipeline import decode_and_crop
 
 

@@ -7,7 +7,6 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_tf import recipes
-from mixer_tf.checkpoints.exports import Export, open_export
 from mixer_tf.datasets import tfrecords
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
@@ -17,6 +16,7 @@ from mixer_tf.studies import input_order, permutation, permutation_plot
 from mixer_tf.studies.image_batches import image_batches
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
 from mixer_tf.training import export
+from mixer_tf.training.exported import Export, open_export
 
 SIZE, PATCH = (8, 8), 4
 RECIPE = recipes.get("digits").override(

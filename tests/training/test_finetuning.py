@@ -8,8 +8,8 @@ import pytest
 from test_trainer import train
 
 import mixer_tf
-from mixer_tf.checkpoints.exports import open_export
 from mixer_tf.training import assembly
+from mixer_tf.training.exported import open_export
 
 STILL = ["training.steps=2", "optimizer.learning_rate=1e-8", "optimizer.weight_decay=0"]
 NO_MIXER = [f"model.{field}=none" for field in ("tokens_mlp_dim", "patch_size", "num_blocks")]
