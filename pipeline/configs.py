@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.recipes.schema import Recipe
 
 
@@ -73,8 +74,10 @@ class PipelineConfig:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
-        if self.shorter_side is not None and self.shorter_side < 1:
-            raise ValueError(f"shorter_side must be at least 1 pixel; got {self.shorter_side}.")
+        if self.shorter_side is not None and self.shorter_side < MIN_SIDE:
+            raise ValueError(
+                f"shorter_side must be at least {MIN_SIDE} pixels; got {self.shorter_side}."
+            )
 
     @property
     def serving_path(self) -> str:

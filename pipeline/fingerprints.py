@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pathlib
 from collections.abc import Iterable
 
@@ -31,9 +32,13 @@ def fingerprint_run(config: PipelineConfig) -> Fingerprints:
         sources.parse(spec, config.data_dir).fingerprint() for spec in config.downstream_test_sets
     ]
     return Fingerprints(
-        image_example_gen=_digest([images, _code(*_DATA, "components/image_example_gen")]),
-        deduplicator=_digest([*test_sets, _code(*_DATA, "components/deduplicator")]),
-        preprocessor=_code(*_DATA, "components/preprocessor"),
+        image_example_gen=_digest(
+            [images, _code(*_DATA, "components/records.py", "components/image_example_gen")]
+        ),
+        deduplicator=_digest(
+            [*test_sets, _code(*_DATA, "components/records.py", "components/deduplicator")]
+        ),
+        preprocessor=_code(*_DATA, "components/records.py", "components/preprocessor"),
         trainer=_digest([_state(config.recipe.model.weights), _code(*_TRAINING)]),
         model_checker=_code("components/model_checker"),
         pusher=_digest([_newest_version(config.serving_path), _code(*_PUSHING)]),
@@ -52,7 +57,8 @@ def _state(weights: str | None) -> str:
 
 def _newest_version(folder: str) -> str:
     """A cached push would claim to have pushed what is served already, or was removed since."""
-    return str(locations.list_versions(folder)[-1:])
+    changed = os.stat(folder).st_mtime_ns if os.path.isdir(folder) else ""
+    return f"{locations.list_versions(folder)[-1:]} {changed}"
 
 
 def _code(*patterns: str) -> str:

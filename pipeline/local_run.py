@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 
@@ -17,7 +18,7 @@ from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 from pipeline.run_outputs import RunOutputs
 from pipeline.sample import write_sample
-from pipeline.summary import Summary, summarize
+from pipeline.summary import FILE_NAME, Summary, summarize
 
 METADATA_FILE = "metadata.sqlite"
 
@@ -43,6 +44,8 @@ def run(
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
     os.makedirs(config.root, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # should this run fail, that one tells of another
+        os.remove(os.path.join(config.root, FILE_NAME))
     with progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import re
 import shlex
@@ -12,6 +14,7 @@ import sys
 import click
 
 from mixer_tf import console
+from mixer_tf.cli.command import clear_message
 
 
 @click.command(context_settings={"max_content_width": 100, "show_default": True})
@@ -130,13 +133,19 @@ def _make_config(options: dict):
     from mixer_tf.datasets import sources
     from pipeline import configs, fingerprints
 
+    if "://" in (options["root"] or ""):
+        raise ValueError(
+            f"--root must be a folder of this machine, for ML Metadata lies there as SQLite; "
+            f"got {options['root']}."
+        )
     source = sources.parse(options["source"], options["data_dir"])
     recipe = options["recipe"]
     recipe = recipes.get(recipe) if recipe else recipes.default_for(source.spec)
     name = options["name"] or source.name
     min_accuracy = options["min_accuracy"]
     config = configs.PipelineConfig(
-        name=name,
+        # A blessed model with other classes is no baseline: its labels mean something else.
+        name=f"{name}-{_digest(source.class_names)}",
         root=os.path.abspath(os.path.expanduser(options["root"] or os.path.join("runs", name))),
         source=source.spec,
         recipe=recipe.override(options["overrides"]),
@@ -153,6 +162,10 @@ def _make_config(options: dict):
     return dataclasses.replace(config, fingerprints=fingerprints.fingerprint_run(config))
 
 
+def _digest(class_names: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(class_names).encode()).hexdigest()[:8]
+
+
 def _beam_args(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(argument for value in values for argument in shlex.split(value))
 
@@ -163,7 +176,7 @@ def _one_clear_message(error: BaseException) -> str:
 
     step = f"{error.node_id}: " if isinstance(error, StepError) else ""
     cause = error.__cause__ if isinstance(error, StepError) else error
-    return step + re.sub(r"\s*\[while running .*", "", str(cause), flags=re.DOTALL)
+    return step + re.sub(r"\s*\[while running .*", "", clear_message(cause), flags=re.DOTALL)
 
 
 if __name__ == "__main__":

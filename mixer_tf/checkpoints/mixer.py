@@ -14,6 +14,7 @@ import tensorflow as tf
 from mixer_tf.checkpoints import model_weights
 from mixer_tf.checkpoints.resolution import Grid, block_diagonal
 from mixer_tf.checkpoints.stored import Shape, StoredArrays
+from mixer_tf.models.config import MixerConfig
 from mixer_tf.models.presets import SIZES
 
 HEAD = ("head/kernel", "head/bias")
@@ -37,7 +38,7 @@ def to_published(stored: StoredArrays, model: tf.keras.Model) -> StoredArrays:
     """Returns a checkpoint for the grid of `model`, where that is a whole multiple of its own."""
     shapes = model_weights.shapes_of(model_weights.named_variables(model))
     ours, theirs = shapes.get(_TOKEN_KERNEL, ()), stored.shapes.get(_TOKEN_KERNEL, ())
-    if not len(ours) == len(theirs) == 2:
+    if not len(ours) == len(theirs) == 2 or not is_plain(getattr(model, "config", None)):
         return stored
     grid, factor = _grid(model), math.isqrt(ours[0] // theirs[0])
     is_whole = ours == tuple(factor**2 * n for n in theirs) and not any(n % factor for n in grid)
@@ -61,6 +62,11 @@ def advice(found: dict[str, Shape], expected: dict[str, Shape], model: tf.keras.
     if theirs and ours and theirs != ours and all("/token_mixing/" in name for name in body):
         return _resolution_advice(theirs, ours, _axis(found, _TOKEN_KERNEL, 1))
     return f"The checkpoint is of {_describe(found)}."
+
+
+def is_plain(config: MixerConfig | None) -> bool:
+    """Whether all tokens are mixed as in the paper; without a config, they are."""
+    return config is None or not any(config.variation(i) for i in range(config.num_blocks))
 
 
 def tokens_and_width(shapes: dict[str, Shape]) -> tuple[int, int] | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights of a Keras Mixer under the names of the authors' checkpoints."""
+"""The weights of a Keras model under the names of the authors' checkpoints."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _shape(archive: zipfile.ZipFile, name: str, path: str) -> Shape:
     if dtype.hasobject or (dtype.kind == "V" and dtype.itemsize != 2):
         raise ValueError(
             f"{path}: every array must hold numbers; {name} is of type {dtype}. "
-            "Such a file is no checkpoint of a Mixer, and reading it might run code."
+            "Such a file is no checkpoint, and reading it might run code."
         )
     return shape
 

@@ -24,16 +24,16 @@ def create_pretrained(
     image_size=None,
     num_classes: int | None = None,
     interpolate: bool = False,
+    head: str | None = None,
     cache_dir: str | None = None,
     **options,
 ) -> ConfiguredModel:
     """Builds a model with the weights of a checkpoint; see `create_model`.
 
-    A head for another number of classes than the checkpoint's is a new one. A Mixer is built for
-    the checkpoint's own image size and then upscaled.
+    A head for another number of classes than the checkpoint's is a new one.
 
     Args:
-        name, weights, image_size, num_classes, interpolate: as in `create_model`.
+        name, weights, image_size, num_classes, interpolate, head: as in `create_model`.
         cache_dir: see `fetch`.
         **options: dtype and the further options of `create_model`.
     """
@@ -43,18 +43,41 @@ def create_pretrained(
     stored_classes = _num_classes(shapes)
     if num_classes is None:
         num_classes = stored_classes or 0
-    head = "new" if num_classes not in (0, stored_classes) else None
-    mixes = mixer.tokens_and_width(shapes) if presets.family_of(name) is presets.MIXER else None
+    if num_classes not in (0, stored_classes):
+        head = "new"
     size = image_size or presets.IMAGE_SIZE
+    mixes = mixer.tokens_and_width(shapes) if _is_plain_mixer(name, options) else None
     if mixes:
         tokens, width = mixes
-        size = _own_size(tokens, shapes["stem/kernel"][0], image_size) or size
-        options["tokens_mlp_dim"] = _upscaled_width(options.get("tokens_mlp_dim"), width)
+        own_size = _own_size(tokens, shapes["stem/kernel"][0], image_size)
+        width = _upscaled_width(options.get("tokens_mlp_dim"), width)
+        size = size if image_size else own_size or size
+        factor = _factor(own_size, size)
+        # `load_weights` upscales on the way, so that there is never a second, smaller model.
+        options["tokens_mlp_dim"] = width * factor**2
+        if own_size and not factor:
+            options["tokens_mlp_dim"], size = width, own_size
     model = create_model(name, image_size=size, num_classes=num_classes, **options)
     loading.load_weights(model, path, head=head)
     if image_size is None or model.config.image_size == height_and_width(image_size):
         return model
     return upscale(model, image_size=image_size, interpolate=interpolate)
+
+
+def _is_plain_mixer(name: str, options: dict) -> bool:
+    """Whether it is a Mixer that mixes tokens as in the paper; only those can be upscaled."""
+    others = [options.get(field) for field in ("untied", "channel_views", "pyramid")]
+    is_varied = any(others) or options.get("channel_groups", 1) > 1
+    return presets.family_of(name) is presets.MIXER and not is_varied
+
+
+def _factor(own_size, size) -> int:
+    """Returns K where images of `size` are K times as high and wide; 0 where K is not whole."""
+    if own_size is None:
+        return 1
+    own, wanted = height_and_width(own_size), height_and_width(size)
+    factor = wanted[0] // own[0]
+    return factor if wanted == tuple(factor * side for side in own) else 0
 
 
 def from_preset(name: str, **options) -> MlpMixer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mixer_tf.checkpoints.stored import Origin, StoredArrays, rearrange
+from mixer_tf.checkpoints.stored import Origin, Shape, StoredArrays, rearrange
 
 # Modules, ours → theirs; # is the number of a block.
 _MODULES = {
@@ -55,8 +55,23 @@ def to_timm(stored: StoredArrays) -> StoredArrays:
     Raises:
         ValueError: timm's Mixer has no such weight.
     """
+    _check_is_plain(stored.shapes)
     origins = {_their_name(name): Origin(name, _permute(_TO_TORCH)) for name in stored.shapes}
     return rearrange(stored, origins)
+
+
+def _check_is_plain(shapes: dict[str, Shape]) -> None:
+    """timm mixes S tokens to S, by one MLP for all channels and in every block alike."""
+    first, last = (
+        {shape for name, shape in shapes.items() if name.endswith(f"token_mixing/{dense}/kernel")}
+        for dense in ("Dense_0", "Dense_1")
+    )
+    is_plain = len(first) <= 1 and last == {shape[::-1] for shape in first}
+    if not is_plain or any(len(shape) != 2 for shape in first):
+        raise ValueError(
+            "timm's Mixer has plain token mixing only; got kernels of the shapes "
+            f"{sorted(first | last)}. An .npz file holds any."
+        )
 
 
 def _our_name(name: str) -> str:

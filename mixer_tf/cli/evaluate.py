@@ -91,7 +91,7 @@ def _usable_records(source, splits: Sequence[str], problems: list) -> Iterator:
         try:
             yield quarantine.check_record(record)
         except UnusableImageError as error:
-            problems.append((record.source, str(error)))
+            problems.append((quarantine.printable(record.source), str(error)))
 
 
 def _nothing_to_measure(source, split: str, problems: Sequence[tuple[str, str]]) -> str:

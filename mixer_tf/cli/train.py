@@ -61,6 +61,11 @@ def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
     from mixer_tf.datasets import sources
     from mixer_tf.training import standalone
 
+    if strategy == "multi_worker" or (strategy == "auto" and os.environ.get("TF_CONFIG")):
+        # Several machines: before TensorFlow computes anything, reading images included.
+        from mixer_tf.training import strategy as strategies
+
+        strategy = strategies.from_word(strategy)
     opened = sources.parse(source, data_dir)
     recipe = recipes.get(recipe_name) if recipe_name else recipes.default_for(opened.spec)
     recipe = recipe.override(overrides)

@@ -12,7 +12,10 @@ from mixer_tf.datasets.sources import Source
 
 # What the header of a column may be called; without such a header the columns come in this order.
 _COLUMNS = {
-    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
+    "path": (
+        *("path", "file", "filename", "file_name", "filepath", "file_path"),
+        *("image", "image_path", "image_id", "id", "img"),
+    ),
     "label": ("label", "class", "class_name", "category", "target"),
     "split": ("split", "set", "subset", "partition"),
 }
@@ -40,7 +43,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         class_names=class_names,
         work={split: files.make_chunks(chosen) for split, chosen in splits.part(items).items()},
         reader=files.FileReader(root, class_names),
-        state=lambda: map(files.stamp, [path, *(os.path.join(root, row[0]) for row in rows)]),
+        state=lambda: map(files.stamp, [path, *(files.resolve(root, row[0]) for row in rows)]),
         notes=_notes(rows),
     )
 
@@ -78,7 +81,15 @@ def _find_columns(header: list[str]) -> dict[str, int]:
         for column, names in _COLUMNS.items():
             if cell.lower() in names:
                 found.setdefault(column, index)
-    return found if {"path", "label"} <= set(found) else {}
+    if {"path", "label"} <= set(found):
+        return found
+    if found and not any(map(files.is_image_name, header)):
+        known = "; ".join(f"{column}: {', '.join(names)}" for column, names in _COLUMNS.items())
+        raise ValueError(
+            f"csv: a header must name the columns of path and label; got {header}. "
+            f"Known names are {known}."
+        )
+    return {}
 
 
 def _parse_row(

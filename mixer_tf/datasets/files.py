@@ -49,7 +49,12 @@ class FileReader:
     def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
         for path, label in zip(chunk.paths, chunk.labels, strict=True):
             class_name = "" if label is None else self.class_names[label]
-            yield read_image(os.path.join(self.root, path), label, class_name)
+            yield read_image(resolve(self.root, path), label, class_name)
+
+
+def resolve(root: str, path: str) -> str:
+    """Returns where a listed path lies: below `root`, unless it is absolute or in a bucket."""
+    return path if is_remote(path) else os.path.join(root, path)
 
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:

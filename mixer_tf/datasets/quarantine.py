@@ -35,8 +35,17 @@ def check_record(record: ImageRecord) -> ImageRecord:
     )
 
 
+def printable(path: str) -> str:
+    """A path as valid Unicode: bytes that are not become a question mark in a box."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def to_line(record: ImageRecord, split: str, reason: str) -> str:
     """One line of `quarantine.jsonl`, without line end."""
-    source = record.source.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    line = {"source": source, "split": split, "class_name": record.class_name, "reason": reason}
+    line = {
+        "source": printable(record.source),
+        "split": split,
+        "class_name": record.class_name,
+        "reason": reason,
+    }
     return json.dumps(line, ensure_ascii=False)

@@ -91,7 +91,7 @@ class ShardReader:
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Opens a prepared dataset; its own splits are kept.
+    """Opens a prepared dataset; its own splits are kept, but for test splits without labels.
 
     Raises:
         ValueError: TFDS is not installed, the dataset is not prepared, or not one of images
@@ -101,10 +101,11 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     folder = _find_prepared(location, data_dir or tfds.core.constants.DATA_DIR)
     builder = tfds.builder_from_directory(folder)
     image_key, label_key = _find_keys(builder.info)
+    hidden = [name for name in builder.info.splits if _hides_labels(builder, name, label_key)]
     lengths = {
         name: info.shard_lengths
         for name, info in builder.info.splits.items()
-        if name.lower() in splits.ALIASES
+        if name.lower() in splits.ALIASES and name not in hidden
     }
     if not lengths:
         raise ValueError(
@@ -121,11 +122,26 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         reader=ShardReader(folder, name, image_key, label_key, class_names, rule),
         state=lambda: [stamp(os.path.join(folder, _INFO)), str(lengths)],
         notes=tuple(
-            f"split '{name}' of {location} is not used"
+            f"split '{name}' of {location} is not used" + (": no labels" if name in hidden else "")
             for name in builder.info.splits
             if name not in lengths
         ),
     )
+
+
+def _hides_labels(builder, split: str, label_key: str) -> bool:
+    """Whether a split that is not for training begins with an image without a label.
+
+    Of a challenge, the labels of the test split are often kept secret.
+    """
+    import tensorflow_datasets as tfds
+
+    alias = splits.ALIASES.get(split.lower())
+    if alias in (None, TRAIN) or not builder.info.splits[split].num_examples:
+        return False
+    only_label = tfds.decode.PartialDecoding({label_key: True})
+    first = builder.as_dataset(split=f"{split}[:1]", decoders=only_label).as_numpy_iterator()
+    return all(int(example[label_key]) < 0 for example in first)
 
 
 def _hold_out(name: str, lengths: dict[str, list[int]]) -> splits.HoldOut:

@@ -11,6 +11,8 @@ from PIL import Image
 
 MIN_SIDE = 4
 MAX_PIXELS = 100_000_000
+# Resized to a common shorter side, a strip of a few bytes would fill the memory.
+MAX_ASPECT = 100
 
 # Named, so that no bytes reach a plug-in that nobody expects (EPS, for one, calls Ghostscript).
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
@@ -77,6 +79,10 @@ def _require_sensible_size(width: int, height: int) -> None:
         )
     if width * height > MAX_PIXELS:
         raise UnusableImageError(f"{width}x{height} pixels: more than {MAX_PIXELS:,}")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise UnusableImageError(
+            f"{width}x{height} pixels: one side more than {MAX_ASPECT} times the other"
+        )
 
 
 def _why_not_an_image(encoded: bytes) -> str:

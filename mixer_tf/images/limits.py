@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mixer_tf.images.headers import MAX_PIXELS
+from mixer_tf.images.headers import MAX_ASPECT, MAX_PIXELS
 
 # The first four bytes of a PNG as a big-endian int32, the first two of a GIF as a little-endian
 # uint16.
@@ -18,17 +18,24 @@ _GIF = int.from_bytes(b"GI", "little")
 
 
 def require_sensible_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
-    """Returns `encoded`, a scalar string tensor, if its header states at most `MAX_PIXELS`.
+    """Returns `encoded`, a scalar string tensor, if its header states a sensible size.
 
-    A BMP needs no guard, because its pixels must all be there, and what is no image passes on to
+    At most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other: what follows brings
+    the shorter side to a fixed length. A BMP needs no guard, because its pixels must all be there, and what is no image passes on to
     the decoder, which knows how to say so.
 
     Raises:
         tf.errors.InvalidArgumentError: the header states more, or is that of a broken JPEG.
     """
     sides = tf.cond(is_jpeg, lambda: _jpeg_sides(encoded), lambda: _other_sides(encoded))
-    rule = f"an image must have at most {MAX_PIXELS:,} pixels; got sides of"
-    is_sensible = tf.reduce_prod(tf.cast(sides, tf.int64)) <= MAX_PIXELS
+    rule = (
+        f"an image must have at most {MAX_PIXELS:,} pixels, and no side more than {MAX_ASPECT} "
+        "times the other; got sides of"
+    )
+    exact = tf.cast(sides, tf.int64)
+    is_sensible = (tf.reduce_prod(exact) <= MAX_PIXELS) & (
+        tf.reduce_max(exact) <= MAX_ASPECT * tf.reduce_min(exact)
+    )
     with tf.control_dependencies([tf.Assert(is_sensible, [rule, sides])]):
         return tf.identity(encoded)
 

@@ -76,6 +76,7 @@ def create_model(
     num_classes: int | None = None,
     weights=None,
     interpolate: bool = False,
+    head: str | None = None,
     dtype=None,
     **overrides,
 ) -> ConfiguredModel:
@@ -100,6 +101,7 @@ def create_model(
             name of a published one ("imagenet21k"), which is downloaded where it is not there.
         interpolate: where `image_size` is no whole multiple of a Mixer's `weights`', resize these
             as pictures, which is not in the paper.
+        head: "new" for a new one, although that of the `weights` would fit.
         dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; None for the global one.
         **overrides: fields of `MixerConfig`, `ViTConfig` or `BiTConfig` that replace those of the
             name.
@@ -112,9 +114,8 @@ def create_model(
         from mixer_tf.checkpoints.pretrained import create_pretrained
 
         sizes = {"image_size": image_size, "num_classes": num_classes}
-        return create_pretrained(
-            name, weights, **sizes, interpolate=interpolate, dtype=dtype, **overrides
-        )
+        choices = {"interpolate": interpolate, "head": head, "dtype": dtype}
+        return create_pretrained(name, weights, **sizes, **choices, **overrides)
     image_size = IMAGE_SIZE if image_size is None else image_size
     num_classes = NUM_CLASSES if num_classes is None else num_classes
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)

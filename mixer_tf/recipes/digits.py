@@ -20,7 +20,7 @@ from mixer_tf.recipes.schema import (
 RECIPES = (
     Recipe(
         name="digits",
-        summary="A tiny Mixer for scikit-learn's digits: the demo, under a minute on a laptop.",
+        summary="A tiny Mixer for scikit-learn's digits: the demo, in a minute or two on a laptop.",
         model=ModelOptions(
             name="mixer",
             image_size=16,

@@ -49,11 +49,11 @@ class ModelOptions(Options):
     """The architecture; `mixer models` lists the names.
 
     Attributes:
-        name: a paper variant or any size and patch, such as "mixer_s16" or "mixer_b8".
+        name: of any model, such as "mixer_s16", "mixer_b8", "vit_b16" or "bit_r50x1".
         image_size: side of the square input, in pixels.
         patch_size, num_blocks, hidden_dim, tokens_mlp_dim, channels_mlp_dim: where given, they
             replace what the name stands for.
-        dropout: rate behind the activations of both MLPs (paper: 0).
+        dropout: rate behind both Dense layers of every MLP (paper: 0).
         stochastic_depth: drop probability of the last block; it rises linearly from 0.
         stochastic_depth_rescaled: divide a kept branch by its probability, as timm does.
         head_bias_init: initial bias of the head; -6.9 for 1,000 classes with the sigmoid loss.
@@ -62,8 +62,9 @@ class ModelOptions(Options):
         channel_groups: the token-mixing MLP sees so many neighbouring channels at once (ablation).
         channel_views: group learned views of each token instead of channels (ablation).
         pyramid: how many tokens leave each block, such as 196,98,49 for three (ablation).
-        weights: begin with a checkpoint: a path, or a published one such as "imagenet21k". A head
-            for other classes is new; for a larger image_size the weights are upscaled.
+        weights: begin with a checkpoint: a path, or a published one such as "imagenet21k". The
+            head is new; for a larger image_size the weights are upscaled.
+        keep_head: take the head of the weights too, where it has as many classes.
         interpolate: where image_size is no whole multiple of that of the weights, resize these as
             pictures (not in the paper).
     """
@@ -85,6 +86,7 @@ class ModelOptions(Options):
     channel_views: bool = False
     pyramid: tuple[int, ...] = ()
     weights: str | None = None
+    keep_head: bool = False
     interpolate: bool = False
 
     def _rules(self):

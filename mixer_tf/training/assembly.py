@@ -44,6 +44,7 @@ def build_model(recipe: Recipe, num_classes: int) -> ConfiguredModel:
         dtype=recipe.training.precision,
         weights=recipe.model.weights,
         interpolate=recipe.model.interpolate,
+        head=None if recipe.model.keep_head else "new",
     )
 
 

@@ -31,10 +31,19 @@ def plan(training: TrainingOptions, num_examples: int) -> Duration:
 
     Where the recipe counts in steps it gets exactly those: an epoch is then the divisor of them
     that is nearest to a pass over the examples.
+
+    Raises:
+        ValueError: no divisor is anywhere near a pass.
     """
     steps_per_pass = max(1, round(num_examples / training.batch_size))
     if training.steps is None:
         return Duration(training.epochs, steps_per_pass)
     divisors = [n for n in range(1, training.steps + 1) if training.steps % n == 0]
     steps_per_epoch = min(divisors, key=lambda n: abs(n - steps_per_pass))
+    if steps_per_epoch < steps_per_pass / 4 and training.steps > steps_per_pass:
+        near = max(1, round(training.steps / steps_per_pass)) * steps_per_pass
+        raise ValueError(
+            "training.steps must be divisible by about the steps of one pass over the images, "
+            f"{steps_per_pass}; got {training.steps}. Use {near}."
+        )
     return Duration(training.steps // steps_per_epoch, steps_per_epoch)

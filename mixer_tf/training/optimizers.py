@@ -204,6 +204,8 @@ def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.O
     schedule = WarmupDecay(
         options.learning_rate,
         total_steps,
+        # Deviation: the authors' warm-up is as long as it is. In a short training, none of it would
+        # be left to learn.
         min(options.warmup_steps, total_steps // 4),
         options.schedule,
         options.final_fraction,

@@ -25,6 +25,8 @@ class Speed(tf.keras.callbacks.Callback):
     The first step is left out: it compiles.
     """
 
+    _supports_tf_logs = True  # or Keras fetches the loss of every single step, for all callbacks
+
     def __init__(self, batch_size: int):
         super().__init__()
         self._batch_size = batch_size
@@ -46,13 +48,17 @@ class Speed(tf.keras.callbacks.Callback):
 
 
 class StopOnDivergence(tf.keras.callbacks.Callback):
-    """Raises TrainingDivergedError at the first loss that is not finite."""
+    """Raises TrainingDivergedError for a loss that is not finite; looks every 100 steps or so."""
 
-    _supports_tf_logs = True  # keeps Keras from fetching the loss of every single step
+    _supports_tf_logs = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._next_check = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch % _CHECK_STEPS == 0:
+        if batch >= self._next_check:  # on a TPU, only every 50th step is reported
             self._check(logs["loss"])
+            self._next_check = batch + _CHECK_STEPS
 
     def on_epoch_end(self, epoch, logs=None):
         self._check(logs["loss"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import time
 
@@ -43,7 +44,7 @@ class TrainingState(tf.keras.callbacks.Callback):
         tf.io.gfile.makedirs(folder)
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
         # Where weights live on several machines, all of them must take part in saving.
-        own = folder if is_chief else os.path.join(folder, f"worker_{os.getpid()}")
+        own = folder if is_chief else os.path.join(folder, _worker_name())
         self._writer = tf.train.CheckpointManager(self._checkpoint, own, max_to_keep=1)
         self._saved_at = time.monotonic()
 
@@ -95,6 +96,12 @@ class TrainingState(tf.keras.callbacks.Callback):
         """Forgets the training, so that the next one starts anew."""
         if self._is_chief and tf.io.gfile.exists(self._folder):
             tf.io.gfile.rmtree(self._folder)
+
+
+def _worker_name() -> str:
+    """Another one for each worker; in containers, all processes have the same number."""
+    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
+    return f"{task.get('type', 'worker')}_{task.get('index', os.getpid())}"
 
 
 def _write_weights(weights: list[np.ndarray], path: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from mixer_tf import features
-from mixer_tf.models import MlpMixer
+from mixer_tf.models.configured import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract
 from mixer_tf.serving.contract import CLASS_NAMES, PRE_LOGITS, PROBABILITIES
@@ -30,7 +30,7 @@ class ServedModel(tf.Module):
         class_names: in label order.
     """
 
-    def __init__(self, model: MlpMixer, recipe: Recipe, class_names: Sequence[str]):
+    def __init__(self, model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str]):
         super().__init__()
         self.weights = model.variables
         side = recipe.model.image_size

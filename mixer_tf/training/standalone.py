@@ -27,10 +27,13 @@ from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from mixer_tf.training.trainer import TrainingResult
 
 _STATE_FILE = "training.json"
 _POLL_SECONDS = 1.0
+_WAIT_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +84,11 @@ class Output:
             "recipe": dataclasses.asdict(recipe),
         }
         path = os.path.join(self.root, _STATE_FILE)
+        if "://" in self.root:
+            raise ValueError(
+                f"the output must be a folder of this machine; got {self.root}. "
+                "Copy it there afterwards."
+            )
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 self._require_same(json.load(file), json.loads(json.dumps(state)))
@@ -116,7 +124,7 @@ def train_source(
     recipe: Recipe,
     root: str,
     *,
-    strategy: str = "auto",
+    strategy: str | tf.distribute.Strategy = "auto",
     progress: Callable[[int], None] | None = None,
     verbose: bool = True,
 ) -> TrainingResult:
@@ -126,7 +134,8 @@ def train_source(
         source: an open source.
         recipe: what to train, and how.
         root: the folder that `Output` describes.
-        strategy: a word that `strategy.from_word` knows.
+        strategy: a word that `strategy.from_word` knows, or what it returned. Several workers
+            must make theirs before they open the source.
         progress: called with the number of images that were looked at, now and then.
         verbose: whether to show the progress of the training.
 
@@ -159,16 +168,29 @@ def prepare(
     """Claims the folder and writes the images into it, unless an earlier call has done so.
 
     Of several workers that share the folder the first does it, the others wait for it.
+
+    Raises:
+        TimeoutError: the first worker has not done it within an hour.
     """
     dataset_file = os.path.join(output.data, FILE_NAME)
     if not _is_first_worker():
-        while not os.path.exists(dataset_file):
-            time.sleep(_POLL_SECONDS)
+        _wait_for(dataset_file)
         return DatasetInfo.read(output.data)
     known = output.claim(source, recipe)
     if known and os.path.exists(dataset_file):
         return DatasetInfo.read(output.data)
     return tfrecords.export(source, output.data, progress)
+
+
+def _wait_for(path: str) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not os.path.exists(path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"the first worker must write {path}; it has not within {_WAIT_SECONDS / 3600:.0f} "
+                "hour. See what it says, and whether all workers share the output folder."
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def _is_first_worker() -> bool:

@@ -42,5 +42,10 @@ def test_names_that_are_no_mixers_stay_as_they_are():
 
 
 def test_weights_that_timm_has_not_cannot_be_written():
+    mixing = "MixerBlock_0/token_mixing/Dense_"
+    for shape in [(8, 12, 5), (12, 5)]:  # one MLP for each channel; a pyramid
+        shapes = {f"{mixing}0/kernel": shape, f"{mixing}1/kernel": (5, 6)}
+        with pytest.raises(ValueError, match="timm's Mixer has plain token mixing only"):
+            timm.to_timm(StoredArrays(shapes, None))
     with pytest.raises(ValueError, match="timm's Mixer has no weight like MixerBlock_3/other/k"):
         timm.to_timm(StoredArrays({"MixerBlock_3/other/kernel": (1,)}, None))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from mixer_tf.datasets import sources
+from mixer_tf.datasets import files, sources
 
 
 @pytest.fixture
@@ -70,6 +70,21 @@ def test_a_missing_file_is_a_record_with_a_problem(bad_folder, bad_csv):
     assert missing[0].class_name == "cat"
 
 
+def test_a_class_may_be_called_like_a_column(parse_csv):
+    assert parse_csv("a.png,label\nb.png,image\nc.png,image\n").class_names == ("image", "label")
+
+
+def test_paths_in_a_bucket_stay_as_they_are(parse_csv, monkeypatch):
+    asked = []
+    monkeypatch.setattr(files, "_read_bytes", lambda path: asked.append(path) or b"")
+    source = parse_csv("gs://bucket/x.jpg,cat\ny.jpg,dog\nz.jpg,dog\n")
+    for split in source.splits:
+        for entry in source.entries(split):
+            list(source.read(entry))
+    assert {path.partition("://")[0] for path in asked if path.endswith("x.jpg")} == {"gs"}
+    assert "gs://bucket/x.jpg" in asked
+
+
 def test_a_missing_label_stays_missing(parse_csv):
     source = parse_csv(ROWS + "\ncat/000.png,\ncat/001.png\n")
     assert source.notes == ("rows without label: 2",)
@@ -92,6 +107,7 @@ def test_the_fingerprint_follows_list_and_images(parse_csv, tmp_path, make_pixel
         ("", "is empty"),
         ("path,label\n", "got no label"),
         ("a.png\nb.png\n", "must have the columns path,label; got \\['a.png'\\]"),
+        ("photo,label\na.png,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
         (",cat\n", "row 1 of .* does not"),
         ("a.png,cat,holiday\n", "row 1 of .* has 'holiday'"),
     ],

@@ -166,3 +166,33 @@ def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
     counts = {split: len(found) for split, found in read(source).items()}
     assert counts["test"] == 40
     assert counts["train"] + counts["eval"] == 40
+
+
+class Challenge(tfds.core.GeneratorBasedBuilder):
+    """20 images to train, and 5 to test whose labels are kept secret."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["cat", "dog"])
+        kinds = {"image": tfds.features.Image(encoding_format="png"), "label": label}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(kinds))
+
+    def _split_generators(self, dl_manager):
+        images = {
+            "train": ((n, {"image": PIXELS[n], "label": n % 2}) for n in range(20)),
+            "test": ((n, {"image": PIXELS[20 + n], "label": -1}) for n in range(5)),
+        }
+        return {split: iter(examples) for split, examples in images.items()}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+def test_a_test_split_without_labels_is_left_out_and_another_held_out(tmp_path):
+    Challenge(data_dir=str(tmp_path)).download_and_prepare()
+    source = sources.parse("tfds:challenge", str(tmp_path))
+    assert source.notes == ("split 'test' of challenge is not used: no labels",)
+    records = read(source)
+    assert sum(map(len, records.values())) == 20
+    assert records["test"] and all(r.label is not None for r in records["test"])

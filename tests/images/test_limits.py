@@ -51,3 +51,16 @@ def test_a_graph_refuses_it_as_well(bad_folder):
 def test_what_is_no_image_is_still_called_so():
     with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
         images.decode(tf.constant(b"hello world, this is a text"))
+
+
+@pytest.mark.parametrize("sides", [(4, 401), (401, 4)])
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "GIF"])
+def test_a_long_strip_is_refused_before_and_in_the_graph(encode, sides, image_format):
+    """Enlarged until its shorter side has 256 pixels, a strip of a few bytes is gigabytes."""
+    encoded = encode(Image.new("RGB", sides), image_format)
+    with pytest.raises(images.UnusableImageError, match="one side more than 100 times the other"):
+        images.inspect(encoded)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 100"):
+        images.decode(tf.constant(encoded))
+    fine = encode(Image.new("RGB", (4, 400)), image_format)
+    assert images.decode(tf.constant(fine)).shape == (400, 4, 3)

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -170,6 +171,23 @@ def test_from_without_an_earlier_run_says_what_to_do(tmp_path):
     result = _run("--from=Trainer", f"--root={tmp_path / 'empty'}")
     assert result.returncode == 1
     assert "Run once without --from" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_new_class_makes_the_blessed_model_no_baseline(tmp_path, image_folder):
+    """Its labels would mean other classes, and the new ones would be none of them."""
+    pets, root = tmp_path / "pets", tmp_path / "root"
+    shutil.copytree(image_folder, pets)
+    arguments = [f"--source=folder:{pets}", f"--root={root}", "--min-accuracy=0", *FAST]
+    arguments += ["--recipe=digits", "--max-accuracy-drop=0"]
+    assert _run(*arguments).returncode == 0
+    assert _summary(root)["pushed_model"]
+    shutil.copytree(pets / "cat", pets / "ant")
+    result = _run(*arguments)
+    assert result.returncode == 0, result.stderr
+    summary = _summary(root)
+    assert "Resolver" in summary["steps"] and "changed by" not in summary["reason"]
 
 
 @pytest.mark.e2e

@@ -25,3 +25,8 @@ def test_steps_are_kept_to_the_letter(steps, num_examples, epochs):
     duration = plan(TrainingOptions(steps=steps, batch_size=512), num_examples)
     assert duration.steps == steps
     assert duration.epochs == epochs
+
+
+def test_steps_without_a_fitting_divisor_are_an_error():
+    with pytest.raises(ValueError, match="by about the steps of one pass .*, 10; got 499. Use 500"):
+        plan(TrainingOptions(steps=499, batch_size=512), 5_120)
