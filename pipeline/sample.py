@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One image of the test split as a file, so that the predict command of the summary can be pasted."""
+"""One image of the test split as a file: the summary's predict command can be pasted as it is."""
 
 from __future__ import annotations
 

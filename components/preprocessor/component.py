@@ -36,7 +36,9 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
     left.
 
     ```
-    preprocessor = Preprocessor(examples=deduplicator.outputs["deduplicated_examples"], shorter_side=256)
+    preprocessor = Preprocessor(
+        examples=deduplicator.outputs["deduplicated_examples"], shorter_side=256
+    )
     trainer = Trainer(examples=preprocessor.outputs["preprocessed_examples"], ...)
     ```
     """

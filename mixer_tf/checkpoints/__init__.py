@@ -6,7 +6,7 @@ rearranged by functions from those to those, and only at the end read, one array
 
 file -> `npz.py` | `safetensors.py` | `torch_pickle.py` | `saved_model.py`  (containers)
      -> `authors.py` | `timm.py`                                            (names and layouts)
-     -> `mixer.py` | `vit.py` | `bit.py`         (what a family needs: `resolution.py`, `positions.py`)
+     -> `mixer.py` | `vit.py` | `bit.py`        (a family's form: `resolution.py`, `positions.py`)
      -> `matching.py`, `loading.py` -> model,  or `conversion.py` -> file
 
 `known.py` lists what is published, `downloading.py` fetches it, `pretrained.py` makes models of it.

@@ -3,7 +3,7 @@
 
 Now (big_vision, models/mlp_mixer.py): `stem/kernel`, `MixerBlock_0/LayerNorm_0/scale`,
 `MixerBlock_0/token_mixing/Dense_0/kernel` …, `pre_head_layer_norm/scale`, `head/kernel`. Kernels
-are [in, out], that of the stem [row, column, in, out]. A Mixer's weights bear these names in all other modules.
+are [in, out], that of the stem [row, column, in, out]. All other modules use these names.
 """
 
 from __future__ import annotations

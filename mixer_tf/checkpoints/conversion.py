@@ -42,5 +42,6 @@ def _check_is_mixer(names, source: str) -> None:
     others = [name for name in names if not is_mixer_weight(name)]
     if others or not names:
         raise ValueError(
-            f"{source} must be the checkpoint of a Mixer; it holds {', '.join(others[:5]) or 'nothing'}."
+            f"{source} must be the checkpoint of a Mixer; "
+            f"it holds {', '.join(others[:5]) or 'nothing'}."
         )

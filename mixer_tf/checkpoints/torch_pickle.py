@@ -186,5 +186,6 @@ def _clear_errors(path: str):
     except Exception as error:
         raise ValueError(
             f"{path} must be a state dict of torch.save; {str(error) or type(error).__name__}. "
-            "Nothing of the file was run. Save model.state_dict() with safetensors.torch.save_file instead."
+            "Nothing of the file was run. Save model.state_dict() with safetensors.torch.save_file "
+            "instead."
         ) from error

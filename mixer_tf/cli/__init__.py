@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `mixer`: one module for each sub-command. Nothing heavy is imported before it runs."""
+"""The command `mixer`: one module for each sub-command; what is heavy is imported when it runs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def main() -> None:
       mixer evaluate pets-model --source=folder:pets
       mixer predict pets-model photo.jpg
 
-    `mixer COMMAND --help` has examples. The whole pipeline, which also removes duplicates, validates
-    the data and pushes only models that pass, is `python -m pipeline.local_runner --help`.
+    `mixer COMMAND --help` has examples. The whole pipeline, which also removes duplicates,
+    validates the data and pushes only what passes, is `python -m pipeline.local_runner --help`.
     """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or other usual ones."""
+"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or usual others."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _hold_out(by_split: dict[str, list[str]]) -> splits.HoldOut:
 
 
 def _known_classes(path: str) -> Classes | None:
-    """The classes of a `dataset.json`: in the file's folder, or above that where it is a split's."""
+    """The classes of a `dataset.json`: in the file's folder, or above that of a split."""
     folder = os.path.dirname(path)
     is_split = os.path.basename(folder).startswith("Split-")
     for place in (folder, *([os.path.dirname(folder)] if is_split else [])):

@@ -22,7 +22,7 @@ _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
 
 
 class UnusableImageError(ValueError):
-    """An image cannot be used; the message is the reason, in a few words that a user understands."""
+    """An image cannot be used; the message is the reason, in words that a user understands."""
 
 
 @dataclasses.dataclass(frozen=True)

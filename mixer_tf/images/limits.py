@@ -21,8 +21,8 @@ def require_sensible_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
     """Returns `encoded`, a scalar string tensor, if its header states a sensible size.
 
     At most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other: what follows brings
-    the shorter side to a fixed length. A BMP needs no guard, because its pixels must all be there, and what is no image passes on to
-    the decoder, which knows how to say so.
+    the shorter side to a fixed length. A BMP needs no guard, because its pixels must all be there,
+    and what is no image passes on to the decoder, which knows how to say so.
 
     Raises:
         tf.errors.InvalidArgumentError: the header states more, or is that of a broken JPEG.

@@ -2,7 +2,8 @@
 """The models. Names are resolved when they are used, so that a table of models needs no TensorFlow.
 
 `config.py` validates, `layers.py` computes, `mlp_mixer.py` assembles, `presets.py` names,
-`costs.py` counts, `families.py` knows ViT and BiT (`vit.py`, `resnet_bit.py`), `applications.py` offers the constructors of keras.applications.
+`costs.py` counts, `families.py` knows ViT and BiT (`vit.py`, `resnet_bit.py`), `applications.py`
+offers the constructors of keras.applications.
 """
 
 from __future__ import annotations

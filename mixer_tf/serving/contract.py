@@ -3,10 +3,10 @@
 
 | signature | asks with | answers |
 |---|---|---|
-| `serving_default` | `image_bytes`: string [N] | `class_names`, `probabilities` [N, k], best first |
+| `serving_default` | `image_bytes`: string [N] | `class_names`, `probabilities` [N, k], best 1st |
 | `pixels` | `pixels`: uint8 [N, H, W, 3] | the same |
 | `features` | `image_bytes`: string [N] | `pre_logits`: float [N, hidden_dim] |
-| `examples` | `examples`: string [N], tf.Examples | `probabilities`: float [N, num_classes] by label |
+| `examples` | `examples`: string [N], tf.Examples | `probabilities` [N, num_classes] by label |
 
 k is 5, or the number of classes where that is smaller. TensorFlow Serving's REST interface takes
 `image_bytes` in base64, because the name ends in `_bytes`.

@@ -76,7 +76,8 @@ def _load(model_dir: str):
     inputs = signature.structured_input_signature[1] if signature else {}
     if contract.IMAGE_BYTES not in inputs:
         raise ValueError(
-            f"a model must have the signature {contract.SERVING_SIGNATURE} with the input {contract.IMAGE_BYTES}; {model_dir} "
+            f"a model must have the signature {contract.SERVING_SIGNATURE} with the input "
+            f"{contract.IMAGE_BYTES}; {model_dir} "
             "does not. Export it with mixer_tf."
         )
     return model

@@ -32,7 +32,8 @@ def stored(arrays) -> StoredArrays:
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_kronecker_products_in_the_order_of_the_tokens(arrays, factor):
-    # Token (r, c) of the larger grid belongs to part (r // h)·K + c // w, at place (r % h)·w + c % w.
+    # Token (r, c) of the larger grid belongs to part (r // h)·K + c // w, and stands there at
+    # place (r % h)·w + c % w.
     r, c = np.divmod(np.arange(factor**2 * TOKENS), factor * COLUMNS)
     part = r // ROWS * factor + c // COLUMNS
     order = part * TOKENS + r % ROWS * COLUMNS + c % COLUMNS

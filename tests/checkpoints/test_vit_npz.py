@@ -265,8 +265,8 @@ def test_what_does_not_fit_is_one_error(make_vit, tmp_path):
     block = "    Transformer/encoderblock_{0-1}/MlpBlock_3"
     assert f"{block}/Dense_0/kernel is [8, 14], must be [8, 10]" in lines
     assert lines[-1] == (
-        "The checkpoint is of a ViT: patch_size=4, num_blocks=4, hidden_dim=8, channels_mlp_dim=14, "
-        "num_heads=2, classifier='token'. "
+        "The checkpoint is of a ViT: patch_size=4, num_blocks=4, hidden_dim=8, "
+        "channels_mlp_dim=14, num_heads=2, classifier='token'. "
         'For its pre_logits give representation_size=6, or use head="new".'
     )
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a folder to checked shards, component by component: the same on one worker and on several."""
+"""From a folder to checked shards, component by component: the same on one worker and several."""
 
 import glob
 import json

@@ -30,7 +30,7 @@ class NumpyMixer:
         return self.dense(x, "head") if "head/kernel" in self.weights else x
 
     def mix_tokens(self, x, name):
-        """Columns of G channels or G views, one below the other, through one MLP or each its own."""
+        """Columns of G channels or views, one below the other, through one MLP or each its own."""
         if f"{name}/views/kernel" in self.weights:
             views = self.weights[f"{name}/views/kernel"]
             parts = [self.product(x, views[:, g :: self.groups]) for g in range(self.groups)]

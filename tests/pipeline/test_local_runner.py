@@ -105,7 +105,7 @@ def test_console_holds_our_lines_only(first_run):
 
 @pytest.mark.e2e
 def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
-    """In a process that cannot import mixer_tf, the digits' own images are classified as well as by TFMA."""
+    """In a process that cannot import mixer_tf, the digits are classified as well as by TFMA."""
     _, _, summary = first_run
     program = (
         "import io, sys, numpy as np, tensorflow as tf\n"
