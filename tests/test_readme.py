@@ -10,7 +10,10 @@ import sys
 
 import pytest
 
+from mixer_tf import recipes
 from mixer_tf.models import presets
+from pipeline.configs import PipelineConfig
+from pipeline.definition import create_pipeline
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +33,18 @@ def test_table_of_models_holds_the_computed_figures():
         found = presets.describe(name)
         (row,) = re.findall(rf"^\| `{name}` .*$", README, flags=re.MULTILINE)
         assert f"| {found.parameters:,} | {found.multiply_adds / 1e9:.2f} G |" in row
+
+
+def test_output_of_the_demo_is_that_of_this_version():
+    """Every step of the graph and every line of the summary."""
+    graph = create_pipeline(
+        PipelineConfig(name="demo", root="/r", source="digits", recipe=recipes.get("digits"))
+    )
+    (shown,) = [block for block in _blocks("") if "[11/11]" in block]
+    for step in graph.components:
+        assert re.search(rf"^\[ ?\d+/{len(graph.components)}\] {step.id} ", shown, re.MULTILINE)
+    for name in ("steps", "images", "duplicates", "quarantined", "test split", "pushed", "predict"):
+        assert f"\n  {name} " in shown
 
 
 def test_python_runs():
