@@ -92,6 +92,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         example_splits=[features.TEST],
     )
     checker = ModelChecker(model=trainer.outputs["model"], fingerprint=fingerprints.model_checker)
+    checker.add_upstream_node(evaluator)  # it looks at what was found good
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],

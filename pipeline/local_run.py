@@ -46,6 +46,8 @@ def run(
     os.makedirs(config.root, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):  # should this run fail, that one tells of another
         os.remove(os.path.join(config.root, FILE_NAME))
+    if to_step and not from_step:
+        _leave_out_the_rest(pipeline, selected)
     with progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
@@ -68,6 +70,15 @@ def _select(pipeline: Pipeline, from_step: str | None, to_step: str | None) -> s
     return below & above
 
 
+def _leave_out_the_rest(pipeline: Pipeline, selected: set[str]) -> None:
+    """Cuts the graph; TFX's partial runs always ask for an earlier run, which there may not be."""
+    kept = [node for node in pipeline.components if node.id in selected]
+    for node in kept:
+        for other in set(node.downstream_nodes) - set(kept):
+            node.remove_downstream_node(other)
+    pipeline.components = kept
+
+
 def _reachable(node, direction: str) -> set[str]:
     found = {node.id}
     for neighbour in getattr(node, direction):
@@ -84,11 +95,9 @@ def _unknown_step(step: str, known: list[str]) -> str:
 
 
 def _run_options(from_step: str | None, to_step: str | None) -> RunOptions | None:
-    if not (from_step or to_step):
+    if not from_step:
         return None
-    return RunOptions(
-        from_nodes=[from_step] if from_step else None, to_nodes=[to_step] if to_step else None
-    )
+    return RunOptions(from_nodes=[from_step], to_nodes=[to_step] if to_step else None)
 
 
 def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:

@@ -110,6 +110,9 @@ def main(**options) -> None:
         console.quiet()
     try:
         _run(options)
+    except KeyboardInterrupt:
+        print("\nStopped; the same command goes on from there.", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if options["verbose"]:
             raise
@@ -120,6 +123,8 @@ def main(**options) -> None:
 def _run(options: dict) -> None:
     """Runs what the options say, and prints the summary."""
     config = _make_config(options)
+    if not (options["root"] or options["name"]):
+        _claim(config.root, config.source)
     from pipeline import local_run
 
     summary = local_run.run(config, options["from_step"], options["to_step"])
@@ -160,6 +165,24 @@ def _make_config(options: dict):
         enable_cache=not options["no_cache"],
     )
     return dataclasses.replace(config, fingerprints=fingerprints.fingerprint_run(config))
+
+
+def _claim(root: str, source: str) -> None:
+    """Two sources may have the same last word, and so the same default root."""
+    path = os.path.join(root, "source.txt")
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            owner = file.read()
+        if owner != source:
+            raise ValueError(
+                f"a root must hold the runs of one source; {console.short_path(root)} is that of "
+                f"{owner}, not of {source}. Give this one a --name of its own."
+            )
+        return
+    os.makedirs(root, exist_ok=True)
+    with open(path + ".partial", "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(source)
+    os.replace(path + ".partial", path)
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

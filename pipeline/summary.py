@@ -69,8 +69,8 @@ class Summary:
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("note", note) for note in self.notes),
-            ("curves", self.tensorboard),
-            ("predict", self.predict),
+            ("curves", self.tensorboard if self.saved_model else ""),
+            ("predict", self.predict if self.saved_model else ""),
         ]
         return [f"  {name:<12} {text}" for name, text in rows if text]
 

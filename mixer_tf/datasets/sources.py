@@ -87,7 +87,11 @@ def parse(spec: str, data_dir: str | None = None) -> Source:
     if bool(location) == (kind == "digits"):
         raise ValueError(f"a source must be one of {_FORMS}; got {spec!r}.")
     module = importlib.import_module(f"mixer_tf.datasets.{_MODULES[kind]}")
-    return module.open_source(spec, location, data_dir)
+    source = module.open_source(spec, location, data_dir)
+    if len(source.class_names) > 1:
+        return source
+    note = f"the only class is {source.class_names[0]!r}: any model is right, and learns nothing"
+    return dataclasses.replace(source, notes=(*source.notes, note))
 
 
 def _unknown(spec: str, kind: str) -> str:

@@ -27,7 +27,7 @@ def find_model(path: str) -> str:
 
     path = os.path.expanduser(path)
     if not gfile.exists(path):
-        raise ValueError(f"MODEL must be a folder that exists; got {path}.")
+        raise ValueError(f"MODEL must be a folder that exists; got {path!r}.")
     for folder in (path, os.path.join(path, SERVING), os.path.join(path, _TFX_FOLDER)):
         if gfile.exists(os.path.join(folder, MODEL_FILE)):
             return folder

@@ -154,7 +154,7 @@ def test_unblessed_model_is_not_pushed_and_the_summary_says_why(first_run):
     )
     assert result.returncode == 0, result.stderr
     summary = _summary(root)
-    assert set(summary["steps"]) == {"Evaluator", "Pusher"}
+    assert set(summary["steps"]) == {"Evaluator", "ModelChecker", "Pusher"}
     assert summary["pushed_model"] is None
     assert "accuracy" in summary["reason"]
     assert os.listdir(root / "serving") == [pathlib.Path(first["pushed_model"]).name]
@@ -165,6 +165,14 @@ def test_unknown_step_names_the_nearest():
     assert result.returncode == 1
     assert "there is no step 'Trainr'. Did you mean Trainer?" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.e2e
+def test_to_a_step_on_a_fresh_root(tmp_path):
+    result = _run("--source=digits", f"--root={tmp_path}", "--to=ImageExampleGen")
+    assert result.returncode == 0, result.stderr
+    assert list(_summary(tmp_path)["steps"]) == ["ImageExampleGen"]
+    assert (tmp_path / "ImageExampleGen").is_dir() and not (tmp_path / "Trainer").exists()
 
 
 def test_from_without_an_earlier_run_says_what_to_do(tmp_path):
@@ -201,6 +209,26 @@ def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("Error: Preprocessor: at least one training image of folder:")
     assert "The reasons are in" in line
+
+
+def test_two_folders_of_one_name_do_not_share_a_default_root(tmp_path, image_folder):
+    """Or one would be compared with, and served as, a model of the other."""
+    for place in ("a", "b"):
+        shutil.copytree(image_folder, tmp_path / place / "pets")
+    program = [sys.executable, "-m", "pipeline.local_runner", "--to=ImportSchemaGen"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    results = [
+        subprocess.run(
+            [*program, f"--source=folder:{place}/pets"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        for place in ("a", "a", "b")
+    ]
+    assert [result.returncode for result in results] == [0, 0, 1]
+    assert "runs/pets is that of folder:a/pets" in results[2].stderr
 
 
 def test_folder_that_does_not_exist_is_one_clear_line(tmp_path):
