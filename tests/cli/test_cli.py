@@ -92,7 +92,7 @@ def test_a_list_of_our_own_is_shown_whole():
     ids=["fault of ours", "missing package", "two lines"],
 )
 def test_any_error_is_one_line(mixer, monkeypatch, error, line):
-    def fail():
+    def fail(family):
         raise error
 
     monkeypatch.setattr("mixer_tf.models.presets.list_models", fail)
