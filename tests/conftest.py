@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import pathlib
+import socket
 import struct
 import zlib
 
@@ -54,6 +56,19 @@ def make_bomb(side: int = 20_000) -> bytes:
     rows = zlib.compress(bytes((side // 8 + 1) * side), 9)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.fixture
+def two_workers() -> list[str]:
+    """TF_CONFIG of each of two workers on this machine, at free ports."""
+    sockets = [socket.socket() for _ in range(2)]
+    for a_socket in sockets:
+        a_socket.bind(("localhost", 0))
+    workers = [f"localhost:{a_socket.getsockname()[1]}" for a_socket in sockets]
+    for a_socket in sockets:
+        a_socket.close()
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    return [json.dumps({"cluster": {"worker": workers}, "task": task}) for task in tasks]
 
 
 def write_image_folder(path: pathlib.Path, classes=("cat", "dog"), per_class: int = 20) -> None:

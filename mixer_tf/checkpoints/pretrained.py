@@ -46,22 +46,28 @@ def create_pretrained(
     if num_classes not in (0, stored_classes):
         head = "new"
     size = image_size or presets.IMAGE_SIZE
-    mixes = mixer.tokens_and_width(shapes) if _is_plain_mixer(name, options) else None
-    if mixes:
-        tokens, width = mixes
-        own_size = _own_size(tokens, shapes["stem/kernel"][0], image_size)
-        width = _upscaled_width(options.get("tokens_mlp_dim"), width)
-        size = size if image_size else own_size or size
-        factor = _factor(own_size, size)
-        # `load_weights` upscales on the way, so that there is never a second, smaller model.
-        options["tokens_mlp_dim"] = width * factor**2
-        if own_size and not factor:
-            options["tokens_mlp_dim"], size = width, own_size
+    if _is_plain_mixer(name, options) and mixer.tokens_and_width(shapes):
+        size, width = _size_and_width(shapes, image_size, options.get("tokens_mlp_dim"))
+        options["tokens_mlp_dim"] = width
     model = create_model(name, image_size=size, num_classes=num_classes, **options)
     loading.load_weights(model, path, head=head)
     if image_size is None or model.config.image_size == height_and_width(image_size):
         return model
     return upscale(model, image_size=image_size, interpolate=interpolate)
+
+
+def _size_and_width(shapes: dict[str, Shape], image_size, width: int | None):
+    """Returns the image size and tokens_mlp_dim of the model that can take a Mixer's weights.
+
+    Where `image_size` is a whole multiple of the weights' own, it is that: `load_weights` upscales
+    on the way, so that there is never a second, smaller model. Otherwise it is their own size.
+    """
+    tokens, stored_width = mixer.tokens_and_width(shapes)
+    own_size = _own_size(tokens, shapes["stem/kernel"][0], image_size)
+    width = _upscaled_width(width, stored_width)
+    wanted = image_size or own_size or presets.IMAGE_SIZE
+    factor = _factor(own_size or wanted, wanted)
+    return (wanted, width * factor**2) if factor else (own_size, width)
 
 
 def _is_plain_mixer(name: str, options: dict) -> bool:
@@ -73,8 +79,6 @@ def _is_plain_mixer(name: str, options: dict) -> bool:
 
 def _factor(own_size, size) -> int:
     """Returns K where images of `size` are K times as high and wide; 0 where K is not whole."""
-    if own_size is None:
-        return 1
     own, wanted = height_and_width(own_size), height_and_width(size)
     factor = wanted[0] // own[0]
     return factor if wanted == tuple(factor * side for side in own) else 0

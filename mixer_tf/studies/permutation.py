@@ -185,7 +185,7 @@ def examples(
 def first_image(recipe: Recipe, split: Split):
     """Returns the first image of a split as the recipe's model sees it, and that model's config."""
     images, *_ = next(iter(_evaluation(split, recipe)))
-    return images[0].numpy(), assembly.build_model(recipe, split.num_classes).config
+    return images[0].numpy(), assembly.build_exported_model(recipe, split.num_classes).config
 
 
 def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:

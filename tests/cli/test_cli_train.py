@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -78,19 +77,12 @@ def test_where_no_image_can_be_used_one_line_says_so(mixer, unusable_folder, tmp
 
 
 @pytest.mark.slow
-def test_two_machines_share_one_output(image_folder, tmp_path, tiny_options):
-    sockets = [socket.socket() for _ in range(2)]
-    for a_socket in sockets:
-        a_socket.bind(("localhost", 0))
-    workers = [f"localhost:{a_socket.getsockname()[1]}" for a_socket in sockets]
-    for a_socket in sockets:
-        a_socket.close()
+def test_two_machines_share_one_output(image_folder, tmp_path, tiny_options, two_workers):
     command = [sys.executable, "-m", "mixer_tf.cli", "train", f"--source=folder:{image_folder}"]
     command += [f"--output={tmp_path / 'output'}", "--strategy=multi_worker", *tiny_options]
     processes = []
-    for index in range(2):
-        cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(cluster)}
+    for tf_config in two_workers:
+        environment = {**os.environ, "TF_CONFIG": tf_config}
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append(subprocess.Popen(command, env=environment, **pipes))
     outputs = [process.communicate(timeout=500) for process in processes]

@@ -4,15 +4,6 @@ import pytest
 from mixer_tf.models import MixerConfig, MlpMixer, costs, create_model, describe, list_models
 from mixer_tf.models.costs import count_multiply_adds, count_parameters
 
-MIXER = dict(
-    image_size=(12, 16),
-    patch_size=4,
-    num_blocks=3,
-    hidden_dim=8,
-    tokens_mlp_dim=10,
-    channels_mlp_dim=14,
-    num_classes=5,
-)
 # At 224 pixels: parameters without head, with a head of 1000 classes, 10⁹ multiply-adds.
 PAPER = {
     "mixer_s32": (18_591_624, 19_104_624, 1.00),
@@ -61,9 +52,9 @@ def test_costs_are_those_of_the_computation(
     assert count_multiply_adds(config) == reference.multiply_adds
 
 
-def test_outputs_and_weights_are_those_of_keras():
-    model = MlpMixer(**MIXER)
-    found = {layer.name: layer for layer in costs.layers(MixerConfig(**MIXER))}
+def test_outputs_and_weights_are_those_of_keras(tiny):
+    model = MlpMixer(**tiny)
+    found = {layer.name: layer for layer in costs.layers(MixerConfig(**tiny))}
     block = model.get_layer("MixerBlock_0")
     for name, layer in {
         "stem": model.get_layer("stem"),
@@ -78,9 +69,9 @@ def test_outputs_and_weights_are_those_of_keras():
         assert found[name].output == model.get_layer(name).output_shape[1:]
 
 
-def test_memory_by_hand():
+def test_memory_by_hand(tiny):
     """S=12, C=8, D_S=10, D_C=14: what one image leaves behind in each layer."""
-    config = MixerConfig(**MIXER)
+    config = MixerConfig(**tiny)
     stem, norm = 12 * 48, 12 * 8
     token_mixing = 8 * (12 + 2 * 10)
     channel_mixing = 12 * (8 + 2 * 14)

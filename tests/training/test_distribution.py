@@ -4,10 +4,8 @@
 Each case has processes of its own: a failure in a distributed process poisons later ones.
 """
 
-import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
 
@@ -96,19 +94,12 @@ def test_two_devices_train_the_same_model(alone, long_recipe, dataset, tmp_path)
 
 
 @pytest.mark.slow
-def test_two_machines_train_the_same_model(alone, long_recipe, dataset, tmp_path):
-    sockets = [socket.socket() for _ in range(2)]
-    for a_socket in sockets:
-        a_socket.bind(("localhost", 0))
-    workers = [f"localhost:{a_socket.getsockname()[1]}" for a_socket in sockets]
-    for a_socket in sockets:
-        a_socket.close()
+def test_two_machines_train_the_same_model(alone, long_recipe, dataset, tmp_path, two_workers):
     processes = []
-    for index in range(2):
-        cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+    for index, tf_config in enumerate(two_workers):
         training = arguments(dataset, str(tmp_path), "multi_worker")
         path = tmp_path / f"weights{index}"
-        processes.append(start(long_recipe, 1, training, path, TF_CONFIG=json.dumps(cluster)))
+        processes.append(start(long_recipe, 1, training, path, TF_CONFIG=tf_config))
     chief, other = [
         finish(process, tmp_path / f"weights{index}") for index, process in enumerate(processes)
     ]
