@@ -6,22 +6,9 @@ from __future__ import annotations
 import apache_beam as beam
 
 from components.records import CountClasses, WriteInfo, WriteRecords
-from mixer_tf.datasets import sources
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import Source
 from mixer_tf.features import ImageRecord
-
-
-class ReadSource(beam.PTransform):
-    """Opens a source and reads one of its splits: PBegin → ImageRecord."""
-
-    def __init__(self, spec: str, data_dir: str | None, split: str):
-        super().__init__()
-        self._source = sources.parse(spec, data_dir)
-        self._split = split
-
-    def expand(self, pbegin):
-        return pbegin | ReadSplit(self._source, self._split)
 
 
 class ReadSplit(beam.PTransform):

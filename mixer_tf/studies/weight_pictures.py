@@ -101,18 +101,6 @@ def pair_order(filters: np.ndarray) -> np.ndarray:
     return np.array(order, dtype=int)
 
 
-def opposition(filters: np.ndarray) -> float:
-    """Returns the mean cosine within the pairs of `pair_order`: -1 where all are exact inverses.
-
-    Units with random weights have some value below 0 as well, for the best of many is taken.
-
-    Shape: [N, rows, columns] with N at least 2 -> a number.
-    """
-    order = pair_order(filters)
-    pairs = order[: len(order) // 2 * 2].reshape(-1, 2)
-    return float(np.mean(_cosines(filters)[pairs[:, 0], pairs[:, 1]]))
-
-
 def to_grey(filters: np.ndarray) -> np.ndarray:
     """Returns bytes in which 0 is grey and the largest weight of each filter is black or white.
 

@@ -109,7 +109,7 @@ def test_a_split_of_any_source_can_be_read(image_folder):
         r for entry in sources.parse(spec).entries("test") for r in sources.parse(spec).read(entry)
     ]
     with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner"])) as p:
-        records = p | transforms.ReadSource(spec, None, "test")
+        records = p | transforms.ReadSplit(sources.parse(spec), "test")
         ids = records | beam.Map(lambda record: record.source) | beam.combiners.ToList()
         _ = ids | beam.Map(
             lambda found, ids: _assert_equal(sorted(found), ids), sorted(r.source for r in expected)

@@ -43,7 +43,6 @@ def test_smooth_first_and_each_followed_by_its_inverse_whatever_its_scale():
     filters = np.stack([wave(3), 9 * wave(1, -1), wave(2), wave(2, -0.1), wave(1), 5 * wave(3, -1)])
     order = pictures.pair_order(filters)
     assert [set(order[i : i + 2]) for i in (0, 2, 4)] == [{1, 4}, {2, 3}, {0, 5}]
-    assert pictures.opposition(filters) == pytest.approx(-1)
 
 
 def test_an_odd_number_of_units_leaves_the_roughest_alone():
