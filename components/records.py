@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 
-from mixer_tf.datasets import tfrecords
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
 
@@ -19,7 +19,7 @@ class ReadRecords(beam.PTransform):
 
     def __init__(self, folder: str, split: str):
         super().__init__()
-        self._pattern = tfrecords.file_pattern(folder, split)
+        self._pattern = examples.file_pattern(folder, split)
 
     def expand(self, pbegin):
         return (

@@ -14,33 +14,25 @@ Importing the package imports no TensorFlow; the first use of a model does.
 
 from __future__ import annotations
 
-import importlib
-
+from mixer_tf import lazy_attributes
 from mixer_tf.version import __version__ as __version__
 
-_FROM_MODELS = (
-    "MixerB16",
-    "MixerB32",
-    "MixerH14",
-    "MixerL16",
-    "MixerL32",
-    "MixerS16",
-    "MixerS32",
-    "MlpMixer",
-    "create_model",
-    "list_models",
+__getattr__, __dir__, __all__ = lazy_attributes.attach(
+    __name__,
+    {
+        "MixerB16": "applications",
+        "MixerB32": "applications",
+        "MixerH14": "applications",
+        "MixerL16": "applications",
+        "MixerL32": "applications",
+        "MixerS16": "applications",
+        "MixerS32": "applications",
+        "MlpMixer": "factory",
+        "create_model": "factory",
+        "from_preset": "factory",
+        "list_models": "models.registry",
+        "load_weights": "checkpoints.loading",
+        "save_npz": "checkpoints.loading",
+        "upscale": "checkpoints.upscaling",
+    },
 )
-_FROM_CHECKPOINTS = ("load_weights", "save_npz", "upscale")
-__all__ = ["__version__", *_FROM_MODELS, *_FROM_CHECKPOINTS]
-
-
-def __getattr__(name: str):
-    if name in _FROM_MODELS:
-        return getattr(importlib.import_module("mixer_tf.models"), name)
-    if name in _FROM_CHECKPOINTS:
-        return getattr(importlib.import_module("mixer_tf.checkpoints"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])

@@ -68,7 +68,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         fingerprint=fingerprints.preprocessor,
     )
     trainer = Trainer(
-        run_fn="mixer_tf.training.run_fn.run_fn",
+        run_fn="components.trainer.run_fn.run_fn",
         examples=preprocessor.outputs["preprocessed_examples"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL]),

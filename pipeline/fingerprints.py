@@ -8,7 +8,7 @@ import os
 import pathlib
 from collections.abc import Iterable
 
-from mixer_tf.datasets import sources
+from mixer_tf.datasets.sources import opening
 from mixer_tf.serving import locations
 from pipeline.configs import Fingerprints, PipelineConfig
 
@@ -27,9 +27,10 @@ _PUSHING = ("mixer_tf/serving/locations.py", "components/pusher")
 
 def fingerprint_run(config: PipelineConfig) -> Fingerprints:
     """Returns what the steps of `config` depend on, as the code and the data are now."""
-    images = sources.parse(config.source, config.data_dir).fingerprint()
+    images = opening.open_source(config.source, config.data_dir).fingerprint()
     test_sets = [
-        sources.parse(spec, config.data_dir).fingerprint() for spec in config.downstream_test_sets
+        opening.open_source(spec, config.data_dir).fingerprint()
+        for spec in config.downstream_test_sets
     ]
     return Fingerprints(
         image_example_gen=_digest(

@@ -14,7 +14,7 @@ import sys
 import click
 
 from mixer_tf import console
-from mixer_tf.cli.command import clear_message
+from mixer_tf.messages import clear_message
 
 
 @click.command(context_settings={"max_content_width": 100, "show_default": True})
@@ -107,7 +107,7 @@ def main(**options) -> None:
       python -m pipeline.local_runner --source=folder:~/pets --from=Evaluator
     """
     if not options["verbose"]:
-        console.quiet()
+        console.silence_libraries()
     try:
         _run(options)
     except KeyboardInterrupt:
@@ -125,9 +125,9 @@ def _run(options: dict) -> None:
     config = _make_config(options)
     if not (options["root"] or options["name"]):
         _claim(config.root, config.source)
-    from pipeline import local_run
+    from pipeline.local import run
 
-    summary = local_run.run(config, options["from_step"], options["to_step"])
+    summary = run.run(config, options["from_step"], options["to_step"])
     print()
     print("\n".join(summary.lines()))
 
@@ -135,7 +135,7 @@ def _run(options: dict) -> None:
 def _make_config(options: dict):
     """The configuration that the options stand for, with the defaults that depend on the source."""
     from mixer_tf import recipes
-    from mixer_tf.datasets import sources
+    from mixer_tf.datasets.sources import opening
     from pipeline import configs, fingerprints
 
     if "://" in (options["root"] or ""):
@@ -143,7 +143,7 @@ def _make_config(options: dict):
             f"--root must be a folder of this machine, for ML Metadata lies there as SQLite; "
             f"got {options['root']}."
         )
-    source = sources.parse(options["source"], options["data_dir"])
+    source = opening.open_source(options["source"], options["data_dir"])
     recipe = options["recipe"]
     recipe = recipes.get(recipe) if recipe else recipes.default_for(source.spec)
     name = options["name"] or source.name
@@ -195,7 +195,7 @@ def _beam_args(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _one_clear_message(error: BaseException) -> str:
     """The message of the first cause, without what Beam adds to it."""
-    from pipeline.progress import StepError
+    from pipeline.local.progress import StepError
 
     step = f"{error.node_id}: " if isinstance(error, StepError) else ""
     cause = error.__cause__ if isinstance(error, StepError) else error

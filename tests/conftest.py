@@ -11,6 +11,7 @@ import socket
 import struct
 import zlib
 
+import harness
 import numpy as np
 import pytest
 from PIL import Image
@@ -180,3 +181,19 @@ def encode_fixture():
 def write_image_folder_fixture():
     """The function `write_image_folder(path, classes, per_class)`."""
     return write_image_folder
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> harness.Dataset:
+    """Shards of the tiny dataset."""
+    return harness.write_dataset(str(tmp_path_factory.mktemp("dataset")))
+
+
+@pytest.fixture(scope="session")
+def recipe() -> harness.recipes.Recipe:
+    return harness.tiny_recipe()
+
+
+@pytest.fixture
+def assert_same_weights():
+    return harness.assert_same_weights

@@ -64,8 +64,8 @@ def test_names_and_costs_of_models_need_no_tensorflow():
         "import sys, mixer_tf\n"
         "assert mixer_tf.__version__ and 'MixerB16' in dir(mixer_tf)\n"
         "assert 'mixer_b16' in mixer_tf.list_models()\n"
-        "from mixer_tf.models import presets\n"
-        "assert presets.describe('mixer_b16').parameters == 59_880_472\n"
+        "from mixer_tf.models import registry\n"
+        "assert registry.describe('mixer_b16').parameters == 59_880_472\n"
         "assert 'tensorflow' not in sys.modules, 'importing mixer_tf imports tensorflow'\n"
     )
 

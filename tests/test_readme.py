@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from mixer_tf import recipes
-from mixer_tf.models import presets
+from mixer_tf.models import registry
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 
@@ -29,8 +29,8 @@ def _commands() -> list[str]:
 
 
 def test_table_of_models_holds_the_computed_figures():
-    for name in presets.list_models():
-        found = presets.describe(name)
+    for name in registry.list_models():
+        found = registry.describe(name)
         (row,) = re.findall(rf"^\| `{name}` .*$", README, flags=re.MULTILINE)
         assert f"| {found.parameters:,} | {found.multiply_adds / 1e9:.2f} G |" in row
 

@@ -12,8 +12,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.deduplicator.transforms import Deduplicate
-from mixer_tf.datasets import sources
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.sources import opening
 from mixer_tf.features import TRAIN
 
 
@@ -42,7 +42,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             output.uri,
             report.uri,
             downstream=[
-                sources.parse(spec, exec_properties.get("data_dir"))
+                opening.open_source(spec, exec_properties.get("data_dir"))
                 for spec in sorted(set(json.loads(exec_properties["downstream_test_sets"])))
             ],
             within_train=bool(exec_properties["within_train"]),

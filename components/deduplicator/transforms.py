@@ -15,14 +15,15 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import AsList, AsSingleton
 
-from components.deduplicator import contact_sheet, report, shards
-from components.deduplicator.contact_sheet import Reader
-from components.deduplicator.crowds import require_more_of_crowds
-from components.deduplicator.fingerprints import Fingerprints, concatenate, fingerprint
-from components.deduplicator.matching import Match, find_matches
-from components.deduplicator.removals import Removal, decide, update_info
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources import Source
+from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.deduplication import contact_sheet, report
+from mixer_tf.deduplication.contact_sheet import Reader
+from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, fingerprint
+from mixer_tf.deduplication.matching import Match, find_matches
+from mixer_tf.deduplication.removals import Removal, decide, update_info
+from mixer_tf.deduplication.uniform_sets import raise_thresholds
 from mixer_tf.features import TRAIN
 
 # Training images that are compared with all others at a time, where training is compared with
@@ -36,11 +37,11 @@ class Gallery:
 
     Attributes:
         images: their fingerprints.
-        crowded: names of the sets whose images are too alike to tell copies from look-alikes.
+        uniform: names of the sets whose images are too alike to tell copies from look-alikes.
     """
 
     images: Fingerprints
-    crowded: tuple[str, ...]
+    uniform: tuple[str, ...]
 
 
 class Deduplicate(beam.PTransform):
@@ -92,11 +93,11 @@ class Deduplicate(beam.PTransform):
             | "All counts" >> beam.Flatten()
             | "Add up" >> beam.CombineGlobally(add_up)
         )
-        crowded = galleries | "All galleries" >> beam.Flatten() | beam.FlatMap(list_crowded)
+        uniform = galleries | "All galleries" >> beam.Flatten() | beam.FlatMap(list_uniform)
         return removals | "Report" >> beam.Map(
             write_outputs,
             counts=AsSingleton(counts),
-            crowded=AsList(crowded),
+            uniform=AsList(uniform),
             info=DatasetInfo.read(self._folder),
             readers=self._readers(),
             output_folder=self._output_folder,
@@ -105,7 +106,7 @@ class Deduplicate(beam.PTransform):
 
     def _readers(self) -> dict[str, Reader]:
         """Set name → what reads its work items again; training, then all test sets."""
-        own = dict.fromkeys((TRAIN, *self._test_splits), shards.read_records)
+        own = dict.fromkeys((TRAIN, *self._test_splits), examples.read_records)
         return {**own, **{source.spec: source.reader for source in self._downstream}}
 
     def _fingerprint_tests(self, pbegin) -> beam.PCollection[Fingerprints]:
@@ -125,7 +126,7 @@ class FingerprintSplit(beam.PTransform):
 
     def __init__(self, folder: str, split: str):
         super().__init__()
-        self._paths = shards.list_shards(folder, split)
+        self._paths = examples.list_shards(folder, split)
         self._split = split
 
     def expand(self, pbegin):
@@ -143,7 +144,7 @@ class FingerprintSource(beam.PTransform):
 
     def expand(self, pbegin):
         source = self._source
-        entries = [entry for split in source.splits for entry in source.entries(split)]
+        entries = [entry for split in source.splits for entry in source.shards_of(split)]
         return (
             pbegin
             | beam.Create(entries)
@@ -187,11 +188,11 @@ class CopyShards(beam.PTransform):
         self._removals = removals
 
     def expand(self, pbegin):
-        train = shards.list_shards(self._folder, TRAIN)
+        train = examples.list_shards(self._folder, TRAIN)
         others = [
             (path, split)
             for split in self._test_splits
-            for path in shards.list_shards(self._folder, split)
+            for path in examples.list_shards(self._folder, split)
         ]
         _ = (
             pbegin
@@ -207,7 +208,7 @@ class CopyShards(beam.PTransform):
 
 
 def fingerprint_shard(path: str, split: str) -> Iterator[Fingerprints]:
-    return fingerprint(shards.read_records(path), split, path)
+    return fingerprint(examples.read_records(path), split, path)
 
 
 def fingerprint_entry(entry, reader, set_name: str) -> Iterator[Fingerprints]:
@@ -215,11 +216,11 @@ def fingerprint_entry(entry, reader, set_name: str) -> Iterator[Fingerprints]:
 
 
 def make_gallery(parts: list[Fingerprints]) -> Gallery:
-    return Gallery(*require_more_of_crowds(concatenate(parts)))
+    return Gallery(*raise_thresholds(concatenate(parts)))
 
 
-def list_crowded(gallery: Gallery) -> tuple[str, ...]:
-    return gallery.crowded
+def list_uniform(gallery: Gallery) -> tuple[str, ...]:
+    return gallery.uniform
 
 
 def find(images: Fingerprints, gallery: Gallery) -> Iterator[Match]:
@@ -232,8 +233,8 @@ def list_blocks(gallery: Gallery) -> Iterable[int]:
 
 def find_within(start: int, gallery: Gallery) -> Iterator[Match]:
     """Yields the copies of a block of the gallery among the images that come before each."""
-    places = np.arange(start, min(start + _BLOCK, len(gallery.images)))
-    return find_matches(gallery.images.take(places), gallery.images, places)
+    indices = np.arange(start, min(start + _BLOCK, len(gallery.images)))
+    return find_matches(gallery.images.take(indices), gallery.images, indices)
 
 
 def count(images: Fingerprints) -> collections.Counter:
@@ -251,27 +252,27 @@ def copy_train(
 ) -> None:
     """Copies one shard of the training split without the images that go."""
     index, path = numbered_path
-    left_out = {r.match.image.index for r in removals if r.match.image.entry == path}
-    shards.copy_without(path, left_out, folder, TRAIN, index, num_shards)
+    left_out = {r.match.image.index for r in removals if r.match.image.work_item == path}
+    examples.copy_without(path, left_out, folder, TRAIN, index, num_shards)
 
 
 def copy_test(path_and_split: tuple[str, str], folder: str) -> None:
     """Copies one shard of another split as it is."""
     path, split = path_and_split
-    shards.copy(path, folder, split)
+    examples.copy(path, folder, split)
 
 
 def write_outputs(
     removals: list[Removal],
     counts: collections.Counter,
-    crowded: list[str],
+    uniform: list[str],
     info: DatasetInfo,
     readers: dict[str, Reader],
     output_folder: str,
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report; `readers` names all sets that were compared."""
-    update_info(info, removals, crowded).write(output_folder)
-    summary = report.summarize(removals, counts, list(readers), crowded)
+    update_info(info, removals, uniform).write(output_folder)
+    summary = report.summarize(removals, counts, list(readers), uniform)
     report.write(report_folder, summary, removals)
     contact_sheet.write(report_folder, removals, readers)

@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.image_example_gen.transforms import WriteExamples
-from mixer_tf.datasets import sources
+from mixer_tf.datasets.sources import opening
 from mixer_tf.features import TRAIN
 
 
@@ -29,7 +29,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Raises:
             ValueError: the source cannot be opened or has no training images.
         """
-        source = sources.parse(exec_properties["source"], exec_properties.get("data_dir"))
+        source = opening.open_source(exec_properties["source"], exec_properties.get("data_dir"))
         if TRAIN not in source.splits:
             raise ValueError(
                 f"a source must have training images; {source.spec} has {source.splits} only."

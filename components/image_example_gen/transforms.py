@@ -7,7 +7,7 @@ import apache_beam as beam
 
 from components.records import CountClasses, WriteInfo, WriteRecords
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources import Source
+from mixer_tf.datasets.sources.opening import Source
 from mixer_tf.features import ImageRecord
 
 
@@ -25,7 +25,7 @@ class ReadSplit(beam.PTransform):
     def expand(self, pbegin):
         return (
             pbegin
-            | "Entries" >> beam.Create(self._source.entries(self._split), reshuffle=False)
+            | "Entries" >> beam.Create(self._source.shards_of(self._split), reshuffle=False)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.FlatMap(self._source.reader).with_output_types(ImageRecord)
         )

@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.model_checker import process
+from mixer_tf.export import check_process
 
 # What TFX's InfraValidator writes, and its Pusher reads.
 BLESSED_FILE, NOT_BLESSED_FILE = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
@@ -33,7 +33,7 @@ class Executor(base_executor.BaseExecutor):
         """See the component. A model that fails is no error: the blessing says so."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        report = process.check(path_utils.serving_model_path(model.uri))
+        report = check_process.check(path_utils.serving_model_path(model.uri))
 
         reason = report["reason"]
         name = NOT_BLESSED_FILE if reason else BLESSED_FILE

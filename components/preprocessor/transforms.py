@@ -13,7 +13,7 @@ from apache_beam import pvalue
 
 from components.records import CountClasses, ReadRecords, WriteInfo
 from mixer_tf import images
-from mixer_tf.datasets import quarantine, tfrecords
+from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
 
@@ -113,7 +113,7 @@ class WriteQuarantine(beam.PTransform):
 
     def __init__(self, folder: str):
         super().__init__()
-        self._path = os.path.join(folder, quarantine.FILE_NAME)
+        self._path = os.path.join(folder, validation.FILE_NAME)
 
     def expand(self, lines):
         return lines | beam.combiners.ToList() | beam.Map(write_lines, self._path)
@@ -122,9 +122,9 @@ class WriteQuarantine(beam.PTransform):
 def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator:
     """Yields the record, reduced where it is larger, or its line of the quarantine file."""
     try:
-        usable = quarantine.check_record(record)
+        usable = validation.check_record(record)
     except images.UnusableImageError as error:
-        yield pvalue.TaggedOutput(_REJECTED, quarantine.to_line(record, split, str(error)))
+        yield pvalue.TaggedOutput(_REJECTED, validation.to_line(record, split, str(error)))
         return
     yield reduce_record(usable, shorter_side) if shorter_side else usable
 
@@ -132,7 +132,7 @@ def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator
 def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
     """Returns the record with an image whose shorter side has at most that many pixels."""
     encoded = images.reduce_shorter_side(record.encoded, shorter_side)
-    header = images.inspect(encoded)
+    header = images.read_header(encoded)
     return dataclasses.replace(
         record,
         encoded=encoded,
@@ -146,7 +146,7 @@ def count_shards(folder: str, split: str) -> int:
     """Returns how many files a split should have, by the size that it has now."""
     from tensorflow.io import gfile
 
-    paths = gfile.glob(tfrecords.file_pattern(folder, split))
+    paths = gfile.glob(examples.file_pattern(folder, split))
     return max(1, round(sum(gfile.stat(path).length for path in paths) / SHARD_BYTES))
 
 
@@ -166,7 +166,7 @@ def write_shard(
     """Writes one shard, sorted by place."""
     index, placed = shard
     ordered = sorted(item for item in placed if item is not None)
-    tfrecords.write_shard((item[1] for item in ordered), folder, split, index, num_shards)
+    examples.write_shard((item[1] for item in ordered), folder, split, index, num_shards)
 
 
 def write_lines(lines: list[str], path: str) -> None:

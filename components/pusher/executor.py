@@ -9,7 +9,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
-from components.pusher import gates, versions
+from components.pusher import gates
+from mixer_tf.serving import versions
 
 PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
 REASON = "reason"
@@ -29,15 +30,15 @@ class Executor(base_executor.BaseExecutor):
         model_dir = path_utils.serving_model_path(model.uri)
         folder = exec_properties["push_destination"]
 
-        objections = gates.objections(input_dict)
-        served = None if objections else versions.already_served(folder, model_dir)
+        reasons = gates.reasons_not_to_push(input_dict)
+        served = None if reasons else versions.already_served(folder, model_dir)
         if served:
-            objections = [f"version {served}, the newest one, already is this model"]
+            reasons = [f"version {served}, the newest one, already is this model"]
 
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        pushed_model.set_int_custom_property(PUSHED, 0 if objections else 1)
-        pushed_model.set_string_custom_property(REASON, "; ".join(objections))
-        if not objections:
+        pushed_model.set_int_custom_property(PUSHED, 0 if reasons else 1)
+        pushed_model.set_string_custom_property(REASON, "; ".join(reasons))
+        if not reasons:
             path = versions.publish(model_dir, folder)
             pushed_model.set_string_custom_property(DESTINATION, path)
             pushed_model.set_string_custom_property(VERSION, path.rsplit("/", 1)[-1])

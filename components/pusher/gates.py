@@ -13,7 +13,7 @@ from tfx.types import Artifact, artifact_utils
 _ANOMALIES_FILE = "SchemaDiff.pb"  # as ExampleValidator names it
 
 
-def objections(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str]:
+def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str]:
     """Returns why a model must not be pushed, one clause for each gate that it does not pass.
 
     Args:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import os
 
-from mixer_tf.checkpoints import timm
-from mixer_tf.checkpoints.authors import is_mixer_weight
-from mixer_tf.checkpoints.npz import write_npz
+from mixer_tf.checkpoints.formats.npz import write_npz
+from mixer_tf.checkpoints.layouts import timm
+from mixer_tf.checkpoints.layouts.flax_mixer import is_mixer_weight
 from mixer_tf.checkpoints.opening import open_checkpoint
 
 _WRITABLE = (".npz", ".safetensors")
@@ -33,7 +33,7 @@ def convert(source: str | os.PathLike, target: str | os.PathLike) -> None:
         if extension == ".npz":
             write_npz(stored, target)
         else:
-            from mixer_tf.checkpoints.safetensors import write_safetensors
+            from mixer_tf.checkpoints.formats.safetensors import write_safetensors
 
             write_safetensors(timm.to_timm(stored), target)
 

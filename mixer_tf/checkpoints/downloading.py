@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import difflib
 import hashlib
 import http.client
 import os
@@ -19,7 +18,8 @@ import urllib.request
 import zipfile
 from typing import BinaryIO
 
-from mixer_tf.checkpoints.known import KNOWN
+from mixer_tf.checkpoints.published import KNOWN
+from mixer_tf.messages import did_you_mean
 
 CACHE_VARIABLE = "MIXER_TF_CACHE"
 _CHUNK = 1 << 20
@@ -42,10 +42,36 @@ def fetch(name: str, *, cache_dir: str | None = None) -> str:
         DownloadError: the file is not there, and could not be downloaded whole.
     """
     if name not in KNOWN:
-        nearest = difflib.get_close_matches(name, KNOWN)
-        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-        raise ValueError(f"unknown checkpoint {name!r}.{hint} Known: {', '.join(KNOWN)}.")
+        raise ValueError(
+            f"unknown checkpoint {name!r}.{did_you_mean(name, KNOWN)} Known: {', '.join(KNOWN)}."
+        )
     return download(KNOWN[name].address, cache_dir=cache_dir)
+
+
+def find_weights(model: str, weights: str | os.PathLike, cache_dir: str | None = None) -> str:
+    """Returns the path of a checkpoint; a published one is fetched.
+
+    Args:
+        model: its canonical name, such as "mixer_b16".
+        weights: a path; or the name of a published checkpoint, whole ("mixer_b16_imagenet21k") or
+            what it was trained on ("imagenet21k").
+        cache_dir: see `fetch`.
+
+    Raises:
+        ValueError: it is neither.
+        DownloadError: it cannot be downloaded.
+    """
+    for key in (weights, f"{model}_{weights}"):
+        if key in KNOWN:
+            return fetch(key, cache_dir=cache_dir)
+    path = os.path.expanduser(os.fspath(weights))
+    if os.path.exists(path):
+        return path
+    fitting = [key for key, known in KNOWN.items() if known.model == model]
+    raise ValueError(
+        f"weights must be the path of a checkpoint or the name of a published one; got {weights}. "
+        f"For {model} there are {', '.join(fitting) or 'no published ones'}."
+    )
 
 
 def cached_path(address: str, cache_dir: str | None = None) -> str:

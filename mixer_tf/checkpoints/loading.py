@@ -13,12 +13,13 @@ from types import ModuleType
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints import bit, mixer, model_weights, vit
+from mixer_tf.checkpoints import model_weights
+from mixer_tf.checkpoints.formats.npz import write_npz
+from mixer_tf.checkpoints.layouts import bit, mixer, vit
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape, without
 from mixer_tf.checkpoints.matching import check_fit
-from mixer_tf.checkpoints.npz import write_npz
 from mixer_tf.checkpoints.opening import open_checkpoint
-from mixer_tf.checkpoints.stored import Shape, StoredArrays, without
-from mixer_tf.models.resnet_bit import BiTResNet
+from mixer_tf.models.bit import BiTResNet
 from mixer_tf.models.vit import VisionTransformer
 
 
@@ -58,7 +59,7 @@ def load_weights(
     """
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
-    form = form_of(model)
+    form = layout_of(model)
     variables = _published_variables(model)
     headless = head == "new" or form.HEAD[0] not in variables
     if headless:
@@ -74,13 +75,13 @@ def load_weights(
             f"the checkpoint {os.fspath(path)} must fit the model {model.name}; it does not.",
             head=form.HEAD,
             repeated=form.REPEATED,
-            advice=functools.partial(form.advice, model=model),
+            hint=functools.partial(form.hint, model=model),
         )
         for name, variable in variables.items():
             array = np.asarray(stored.read(name), variable.dtype.as_numpy_dtype)
             variable.assign(array.reshape(variable.shape))
     if head == "new":
-        _begin_head_anew(model)
+        reinitialize_head(model)
 
 
 def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:
@@ -92,11 +93,11 @@ def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:
     """
     variables = _published_variables(model)
     shapes = _published_shapes(model, variables)
-    stored = StoredArrays(shapes, lambda name: variables[name].numpy().reshape(shapes[name]))
+    stored = LazyArrays(shapes, lambda name: variables[name].numpy().reshape(shapes[name]))
     write_npz(stored, os.fspath(path))
 
 
-def form_of(model: tf.keras.Model) -> ModuleType:
+def layout_of(model: tf.keras.Model) -> ModuleType:
     """Returns the module that knows the checkpoints of such a model."""
     if isinstance(model, VisionTransformer):
         return vit
@@ -104,16 +105,16 @@ def form_of(model: tf.keras.Model) -> ModuleType:
 
 
 def _published_variables(model: tf.keras.Model) -> dict[str, tf.Variable]:
-    name = form_of(model).published_name
+    name = layout_of(model).published_name
     return {name(ours): v for ours, v in model_weights.named_variables(model).items()}
 
 
 def _published_shapes(model: tf.keras.Model, variables) -> dict[str, Shape]:
-    shape = form_of(model).published_shape
+    shape = layout_of(model).published_shape
     return {name: shape(name, tuple(v.shape), model) for name, v in variables.items()}
 
 
-def _begin_head_anew(model: tf.keras.Model) -> None:
+def reinitialize_head(model: tf.keras.Model) -> None:
     if not any(layer.name == "head" for layer in model.layers):
         return
     head = model.get_layer("head")

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection
 
-from mixer_tf.checkpoints.stored import Shape
+from mixer_tf.checkpoints.lazy_arrays import Shape
 
 Shapes = dict[str, Shape]
 
@@ -19,7 +19,7 @@ def check_fit(
     *,
     head: Collection[str],
     repeated: re.Pattern,
-    advice: Callable[[Shapes, Shapes], str],
+    hint: Callable[[Shapes, Shapes], str],
 ) -> None:
     """Raises ValueError unless both have the same names and shapes.
 
@@ -29,7 +29,7 @@ def check_fit(
         title: the first line of the message.
         head: the names of the classifier's weights.
         repeated: finds the number of a block in a name, its only group.
-        advice: (found, expected) -> the last line of the message.
+        hint: (found, expected) -> the last line of the message.
     """
     missing = {name: "" for name in expected if name not in found}
     extra = {name: "" for name in found if name not in expected}
@@ -49,7 +49,7 @@ def check_fit(
         if entries:
             lines += [f"  {words}:", *(f"    {line}" for line in _join_blocks(entries, repeated))]
     is_head = {*missing, *extra, *misshapen} <= set(head)
-    lines.append('Use head="new" for a new head.' if is_head else advice(found, expected))
+    lines.append('Use head="new" for a new head.' if is_head else hint(found, expected))
     raise ValueError("\n".join(lines))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 _AUTHORS = {"gamma": "scale", "beta": "bias"}  # of a LayerNorm: Keras' word → the authors'
 
@@ -26,10 +26,10 @@ def authors_name(name: str) -> str:
     return f"{module}/{_AUTHORS.get(parameter, parameter)}"
 
 
-def stored_in(model: tf.keras.Model) -> StoredArrays:
+def stored_in(model: tf.keras.Model) -> LazyArrays:
     """Returns a model's own weights as if they lay in a file."""
     variables = named_variables(model)
-    return StoredArrays(shapes_of(variables), lambda name: variables[name].numpy())
+    return LazyArrays(shapes_of(variables), lambda name: variables[name].numpy())
 
 
 def shapes_of(variables: dict[str, tf.Variable]) -> dict[str, tuple[int, ...]]:
@@ -37,7 +37,7 @@ def shapes_of(variables: dict[str, tf.Variable]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(variable.shape) for name, variable in variables.items()}
 
 
-def assign(variables: dict[str, tf.Variable], stored: StoredArrays) -> None:
+def assign(variables: dict[str, tf.Variable], stored: LazyArrays) -> None:
     """Copies arrays into variables of the same names and shapes, one at a time."""
     for name, variable in variables.items():
         variable.assign(np.asarray(stored.read(name), variable.dtype.as_numpy_dtype))

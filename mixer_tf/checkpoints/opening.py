@@ -9,10 +9,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from mixer_tf.checkpoints import timm
-from mixer_tf.checkpoints.authors import to_authors_names
-from mixer_tf.checkpoints.known import KNOWN
-from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.checkpoints.layouts import timm
+from mixer_tf.checkpoints.layouts.flax_mixer import to_authors_names
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
+from mixer_tf.checkpoints.published import KNOWN
 from mixer_tf.serving import locations
 
 _FORMATS = (
@@ -23,7 +23,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 @contextlib.contextmanager
-def open_checkpoint(path: str | os.PathLike) -> Iterator[StoredArrays]:
+def open_checkpoint(path: str | os.PathLike) -> Iterator[LazyArrays]:
     """Opens a checkpoint, with the authors' names and layouts whoever has written it.
 
     Only the table of contents is read here, and one array at each `read`. Nothing that a file
@@ -36,7 +36,7 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[StoredArrays]:
     """
     path = os.fspath(path)
     if os.path.isdir(path):
-        path = locations.find_model(path)
+        path = locations.resolve_saved_model(path)
     try:
         with _opener(path)(path) as stored:
             yield (
@@ -50,13 +50,13 @@ def _opener(path: str):
     """Returns the function that opens the container at `path`; each imports what it needs."""
     kind = _kind(path)
     if kind == "npz":
-        from mixer_tf.checkpoints.npz import open_npz as opener
+        from mixer_tf.checkpoints.formats.npz import open_npz as opener
     elif kind == "torch":
-        from mixer_tf.checkpoints.torch_pickle import open_torch as opener
+        from mixer_tf.checkpoints.formats.torch_pickle import open_torch as opener
     elif kind == "safetensors":
-        from mixer_tf.checkpoints.safetensors import open_safetensors as opener
+        from mixer_tf.checkpoints.formats.safetensors import open_safetensors as opener
     else:
-        from mixer_tf.checkpoints.saved_model import open_saved_model as opener
+        from mixer_tf.checkpoints.formats.saved_model import open_saved_model as opener
     return opener
 
 

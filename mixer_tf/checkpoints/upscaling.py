@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 
-from mixer_tf.checkpoints import model_weights, resolution
-from mixer_tf.models import MixerConfig, MlpMixer
+from mixer_tf.checkpoints import block_diagonal, model_weights
+from mixer_tf.checkpoints.layouts import mixer
+from mixer_tf.checkpoints.lazy_arrays import Shape
+from mixer_tf.models import registry
+from mixer_tf.models.mixer_config import MixerConfig
+from mixer_tf.models.mlp_mixer import MlpMixer
+from mixer_tf.models.validation import height_and_width
 
 
 def upscale(
@@ -44,14 +50,28 @@ def upscale(
     stored = model_weights.stored_in(model)
     if factor:
         config = dataclasses.replace(config, tokens_mlp_dim=config.tokens_mlp_dim * factor**2)
-        stored = resolution.block_diagonal(stored, model.config.grid, factor)
+        stored = block_diagonal.block_diagonal(stored, model.config.grid, factor)
     elif interpolate:
-        stored = resolution.interpolate(stored, model.config.grid, config.grid)
+        stored = block_diagonal.interpolate(stored, model.config.grid, config.grid)
     else:
         raise ValueError(_not_a_multiple(model.config, config))
     larger = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(config))
     model_weights.assign(model_weights.named_variables(larger), stored)
     return larger
+
+
+def fitting_size(shapes: dict[str, Shape], image_size, width: int | None):
+    """Returns the image size and tokens_mlp_dim of the model that can take a Mixer's weights.
+
+    Where `image_size` is a whole multiple of the weights' own, it is that: `load_weights` upscales
+    on the way, so that there is never a second, smaller model. Otherwise it is their own size.
+    """
+    tokens, stored_width = mixer.tokens_and_width(shapes)
+    own_size = _own_size(tokens, shapes["stem/kernel"][0], image_size)
+    width = _upscaled_width(width, stored_width)
+    wanted = image_size or own_size or registry.IMAGE_SIZE
+    factor = _factor(own_size or wanted, wanted)
+    return (wanted, width * factor**2) if factor else (own_size, width)
 
 
 def _larger(config: MixerConfig, factor: int | None, image_size) -> MixerConfig:
@@ -95,9 +115,36 @@ def _check_model(model) -> None:
     if not isinstance(model, MlpMixer):
         raise TypeError(f"upscale needs an MlpMixer, as create_model returns it; got {model!r}.")
     config = model.config
-    varied = {name for i in range(config.num_blocks) for name in config.variation(i)}
+    varied = {name for i in range(config.num_blocks) for name in config.ablation(i)}
     if varied:
         raise ValueError(
             "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "
             f"channels; got a model with other {', '.join(sorted(varied))}. No other is defined."
         )
+
+
+def _factor(own_size, size) -> int:
+    """Returns K where images of `size` are K times as high and wide; 0 where K is not whole."""
+    own, wanted = height_and_width(own_size), height_and_width(size)
+    factor = wanted[0] // own[0]
+    return factor if wanted == tuple(factor * side for side in own) else 0
+
+
+def _upscaled_width(wanted: int | None, stored: int) -> int:
+    """Returns the stored tokens_mlp_dim where it is K² times the one that is asked for.
+
+    Weights that were upscaled before are as much wider as they have more patches.
+    """
+    if wanted and math.isqrt(stored // wanted) ** 2 * wanted != stored:
+        return wanted
+    return stored
+
+
+def _own_size(tokens: int, patch_size: int, wanted):
+    """Returns the image size that a Mixer's weights are for; None where the shapes do not tell."""
+    if wanted is not None:
+        height, width = height_and_width(wanted)
+        if (height // patch_size) * (width // patch_size) == tokens:
+            return height, width
+    side = math.isqrt(tokens)
+    return side * patch_size if side**2 == tokens else None

@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import pathlib
-import traceback
-
 import click
 
 from mixer_tf import console
+from mixer_tf.messages import clear_message
 
 _VERBOSE = "mixer_tf.verbose"
-_PROJECT = pathlib.Path(__file__).parents[1]
-
-# Raised with a message for the user; any other exception is a fault of ours.
-_MEANT_FOR_USERS = (ValueError, ArithmeticError, OSError, RuntimeError)
 
 
 def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -40,7 +34,7 @@ class Command(click.Command):
     def invoke(self, context: click.Context):
         if context.meta[_VERBOSE]:
             return super().invoke(context)
-        console.quiet()
+        console.silence_libraries()
         try:
             return super().invoke(context)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -49,28 +43,3 @@ class Command(click.Command):
             raise
         except Exception as error:
             raise click.ClickException(clear_message(error)) from error
-
-
-def clear_message(error: Exception) -> str:
-    """Says what is wrong, and what to do where that is not obvious.
-
-    Of what a library says the first line; our own messages are whole, such as the list of all
-    weights that do not fit.
-    """
-    text = str(error).strip()
-    if not _is_ours(error):
-        text = text.partition("\n")[0]
-    if isinstance(error, ImportError):
-        return f"{text}. `mixer doctor` says how to install what is missing."
-    if isinstance(error, _MEANT_FOR_USERS) and text:
-        return text
-    return f"{type(error).__name__}: {text} (the option --verbose shows where it came from)"
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether the exception was raised by code of this project."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    if not frames:
-        return False
-    frame, _ = frames[-1]
-    return pathlib.Path(frame.f_code.co_filename).is_relative_to(_PROJECT)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.report import Report
-from mixer_tf.cli.tables import counting
 from mixer_tf.cli.train import SOURCE_HELP
+from mixer_tf.console import progress_counter
+from mixer_tf.evaluation.report import Report
 
 
 @click.command(cls=Command)
@@ -40,18 +40,18 @@ def evaluate(model, source, data_dir, split, batch_size, as_json) -> None:
       mixer evaluate runs/digits --source=digits --json
       mixer evaluate pets-model --source=folder:new-photos --split=all
     """
-    from mixer_tf.datasets import sources
+    from mixer_tf.datasets.sources import opening
     from mixer_tf.evaluation import classification
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
-    opened = sources.parse(source, data_dir)
+    opened = opening.open_source(source, data_dir)
     splits = opened.splits if split == "all" else [split]
-    predictor = Predictor(locations.find_model(model))
+    predictor = Predictor(locations.resolve_saved_model(model))
     _require_known_classes(opened, predictor)
     problems: list[tuple[str, str]] = []
     start = time.monotonic()
-    with counting("images") as progress:
+    with progress_counter("images") as progress:
         scores = classification.evaluate(
             predictor,
             _usable_records(opened, splits, problems),
@@ -83,15 +83,16 @@ def _shortened(names: Sequence[str], most: int = 5) -> str:
 
 def _usable_records(source, splits: Sequence[str], problems: list) -> Iterator:
     """Yields the images that can be used; (path, reason) of the others goes to `problems`."""
-    from mixer_tf.datasets import quarantine
+    from mixer_tf.datasets import validation
     from mixer_tf.images import UnusableImageError
+    from mixer_tf.messages import printable
 
-    entries = itertools.chain.from_iterable(source.entries(split) for split in splits)
+    entries = itertools.chain.from_iterable(source.shards_of(split) for split in splits)
     for record in itertools.chain.from_iterable(map(source.read, entries)):
         try:
-            yield quarantine.check_record(record)
+            yield validation.check_record(record)
         except UnusableImageError as error:
-            problems.append((quarantine.printable(record.source), str(error)))
+            problems.append((printable(record.source), str(error)))
 
 
 def _nothing_to_measure(source, split: str, problems: Sequence[tuple[str, str]]) -> str:

@@ -8,7 +8,7 @@ import collections
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.tables import format_table
+from mixer_tf.console import format_table
 
 
 @click.command(cls=Command)
@@ -28,9 +28,9 @@ def info(name: str, image_size: int, num_classes: int) -> None:
       mixer info mixer_b16
       mixer info mixer_s4 --image-size=32 --num-classes=10
     """
-    from mixer_tf.models import presets
+    from mixer_tf.models import registry
 
-    found = presets.describe(name, image_size=image_size, num_classes=num_classes)
+    found = registry.describe(name, image_size=image_size, num_classes=num_classes)
     height, width = found.config.image_size
     click.echo(f"{found.name}: images of {height}x{width} pixels, {num_classes:,} classes\n")
     click.echo(_layer_table(found))

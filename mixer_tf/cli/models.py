@@ -8,8 +8,8 @@ import itertools
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.tables import format_table
-from mixer_tf.models import presets
+from mixer_tf.console import format_table
+from mixer_tf.models import registry
 
 _FAMILIES = ("mixer", "vit", "bit")
 
@@ -39,8 +39,8 @@ def models(names: tuple[str, ...], family: str, image_size: int, num_classes: in
     """
     if not names:
         families = _FAMILIES if family == "all" else [family]
-        names = [name for known in families for name in presets.list_models(known)]
-    found = [presets.describe(name, image_size, num_classes) for name in names]
+        names = [name for known in families for name in registry.list_models(known)]
+    found = [registry.describe(name, image_size, num_classes) for name in names]
     tables = []
     for _, group in itertools.groupby(found, key=lambda model: type(model.config)):
         tables.append(_table(list(group)))
@@ -49,7 +49,7 @@ def models(names: tuple[str, ...], family: str, image_size: int, num_classes: in
 
 def _table(models: list) -> str:
     """The models of one family, with the dimensions that their names stand for."""
-    dimensions = presets.family_of(models[0].name).dimensions
+    dimensions = registry.family_of(models[0].name).dimensions
     header = ("name", *dimensions, "parameters", "multiply-adds")
     rows = [
         [

@@ -68,7 +68,7 @@ def filters(model, output, blocks, grid) -> None:
       mixer plot filters pets-model
       mixer plot filters imagenet21k-Mixer-B_16.npz --blocks=0,1,2 --output=figure-4
     """
-    from mixer_tf.studies import filter_plots
+    from mixer_tf.visualization import filter_plots
 
     model = os.path.expanduser(model)
     name = os.path.splitext(os.path.basename(os.path.normpath(model)))[0]

@@ -40,7 +40,7 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
-    predictor = Predictor(locations.find_model(model))
+    predictor = Predictor(locations.resolve_saved_model(model))
     show = _show_json if as_json else _show_text
     failures = 0
     for path, answer in _classify(predictor, images):

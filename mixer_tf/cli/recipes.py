@@ -10,7 +10,7 @@ import re
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.tables import format_table
+from mixer_tf.console import format_table
 
 
 @click.command(cls=Command)

@@ -10,8 +10,8 @@ import os
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.tables import counting, format_table
 from mixer_tf.cli.train import SOURCE_HELP
+from mixer_tf.console import format_table, progress_counter
 
 
 @click.group()
@@ -69,13 +69,13 @@ def permutation(
       mixer study permutation --source=digits --set training.epochs=10
     """
     from mixer_tf import recipes
-    from mixer_tf.datasets import sources
+    from mixer_tf.datasets.sources import opening
     from mixer_tf.studies import permutation_plot  # fails here, and not after a training
 
     if model and (recipe_name or overrides):
         raise click.UsageError("--recipe and --set are for a training, without MODEL.")
     orders = _known_orders(orders)
-    opened = sources.parse(source, data_dir)
+    opened = opening.open_source(source, data_dir)
     if "test" not in opened.splits:
         raise click.ClickException(f"{opened.spec} needs test images; it has none.")
     folder = os.path.expanduser(output or f"permutation-{opened.name}")
@@ -108,9 +108,9 @@ def _known_orders(words: str) -> list[str]:
 
 
 def _evaluate(path: str, source, orders, options: dict):
+    from mixer_tf.evaluation.batches import image_batches
+    from mixer_tf.export.loading import open_export
     from mixer_tf.studies import permutation as library
-    from mixer_tf.studies.image_batches import image_batches
-    from mixer_tf.training.exported import open_export
 
     export = open_export(path)
     first, _ = next(image_batches(export, source, "test", 1), (None, None))
@@ -124,18 +124,18 @@ def _evaluate(path: str, source, orders, options: dict):
 def _train(source, recipe, orders, options: dict):
     import tempfile
 
-    from mixer_tf.datasets import tfrecords
+    from mixer_tf.datasets import examples
     from mixer_tf.studies import permutation as library
 
     with tempfile.TemporaryDirectory() as data:
-        with counting("reading images") as progress:
-            info = tfrecords.export(source, data, progress)
+        with progress_counter("reading images") as progress:
+            info = examples.export(source, data, progress)
         splits = library.open_splits(data, info)
         if "test" not in splits:
             raise click.ClickException(f"{source.spec} has no usable test image.")
         scores = []
         for order in orders:
-            with counting(f"{order}: epochs") as progress:
+            with progress_counter(f"{order}: epochs") as progress:
                 score = library.train(recipe, splits, order, progress=progress, **options)
                 scores.append(score)
         image, config = library.first_image(recipe, splits["test"])

@@ -9,7 +9,7 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.tables import counting
+from mixer_tf.console import progress_counter
 
 SOURCE_HELP = "digits, folder:PATH, csv:PATH, tfrecord:GLOB or tfds:NAME[:CONFIG]."
 
@@ -58,26 +58,26 @@ def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
       mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
     """
     from mixer_tf import recipes
-    from mixer_tf.datasets import sources
-    from mixer_tf.training import standalone
+    from mixer_tf.datasets.sources import opening
+    from mixer_tf.training import from_source
 
     if strategy == "multi_worker" or (strategy == "auto" and os.environ.get("TF_CONFIG")):
         # Several machines: before TensorFlow computes anything, reading images included.
-        from mixer_tf.training import strategy as strategies
+        from mixer_tf.training import distribution as strategies
 
-        strategy = strategies.from_word(strategy)
-    opened = sources.parse(source, data_dir)
+        strategy = strategies.create_strategy(strategy)
+    opened = opening.open_source(source, data_dir)
     recipe = recipes.get(recipe_name) if recipe_name else recipes.default_for(opened.spec)
     recipe = recipe.override(overrides)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
-    folder = standalone.Output(root)
+    folder = from_source.RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {note}")
     try:
-        with counting("reading images") as progress:
-            info = standalone.prepare(opened, recipe, folder, progress)
+        with progress_counter("reading images") as progress:
+            info = from_source.prepare(opened, recipe, folder, progress)
         _show_data(info, folder)
-        result = standalone.train_source(opened, recipe, root, strategy=strategy)
+        result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; the same command goes on from there.") from None
     _show_result(result, folder, source)

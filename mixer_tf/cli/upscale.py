@@ -30,13 +30,13 @@ def upscale(model, output, factor, image_size, interpolate) -> None:
       mixer upscale pets-model larger-pets-model --factor=2
       mixer upscale pets-model larger-pets-model --image-size=448
     """
+    from mixer_tf.export import loading
     from mixer_tf.serving import locations
-    from mixer_tf.training import exported
 
     target = os.path.join(os.path.expanduser(output), locations.SERVING, "1")
     if os.path.exists(target):
         raise click.ClickException(f"OUTPUT must be new; {target} exists already.")
-    recipe = exported.upscale_export(
+    recipe = loading.upscale_export(
         model, target, factor, image_size=image_size, interpolate=interpolate
     )
     click.echo(f"images   {recipe.model.image_size}x{recipe.model.image_size} pixels")

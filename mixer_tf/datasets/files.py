@@ -72,7 +72,7 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
 def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
     """Makes the record of one image from its bytes; only the header is looked at."""
     try:
-        header = images.inspect(encoded)
+        header = images.read_header(encoded)
     except images.UnusableImageError as error:
         return ImageRecord(encoded, "", label, class_name, source, 0, 0, str(error))
     return ImageRecord(
@@ -86,7 +86,7 @@ def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
     return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
 
 
-def stamp(path: str) -> str:
+def file_signature(path: str) -> str:
     """Path, size and time of the last change as a line of text; size -1 where it is missing."""
     try:
         if is_remote(path):

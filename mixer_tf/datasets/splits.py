@@ -34,12 +34,12 @@ class HoldOut:
 
     bounds: tuple[tuple[str, float], ...]
 
-    def split_of(self, image_id: str) -> str:
+    def split_for(self, image_id: str) -> str:
         position = hash_fraction(image_id)
         return next((split for split, bound in self.bounds if position < bound), TRAIN)
 
 
-def part(
+def assign_splits(
     items: Sequence[tuple[str, str, Item]], test_share: float = SHARE
 ) -> dict[str, list[Item]]:
     """Parts the images of a dataset among train, eval and test.
@@ -59,7 +59,7 @@ def part(
     rule = hold_out(train_ids, present, test_share) if train_ids else HoldOut(())
     parted = {split: [] for split in SPLITS}
     for split, image_id, item in items:
-        split = rule.split_of(image_id) if split in ("", TRAIN) else split
+        split = rule.split_for(image_id) if split in ("", TRAIN) else split
         parted[split].append((hash_fraction(image_id), item))
     return {
         split: [item for _, item in sorted(found, key=operator.itemgetter(0))]
@@ -89,7 +89,7 @@ def hold_out(
     seen, filled = [], set()
     for image_id in image_ids:
         seen.append(image_id)
-        filled.add(rule.split_of(image_id))
+        filled.add(rule.split_for(image_id))
         if len(filled) == len(shares) + 1:
             return rule
     return HoldOut(_move_bounds(rule.bounds, sorted(map(hash_fraction, seen))))

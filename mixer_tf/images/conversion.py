@@ -23,7 +23,7 @@ def make_decodable(encoded: bytes) -> bytes:
     Raises:
         UnusableImageError: the bytes are no image, or its pixels cannot be read.
     """
-    return convert(encoded, headers.inspect(encoded))
+    return convert(encoded, headers.read_header(encoded))
 
 
 def convert(encoded: bytes, header: headers.Header) -> bytes:

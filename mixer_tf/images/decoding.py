@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mixer_tf.images.limits import require_sensible_size
+from mixer_tf.images.limits import require_valid_size
 from mixer_tf.images.orientation import apply_orientation, read_orientation
 
 
@@ -29,7 +29,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
             more than `MAX_PIXELS`.
     """
     is_jpeg = tf.io.is_jpeg(encoded)
-    encoded = require_sensible_size(encoded, is_jpeg)
+    encoded = require_valid_size(encoded, is_jpeg)
     image = decode_as_stored(encoded, is_jpeg)
     image = apply_orientation(image, read_orientation(encoded))
     return tf.ensure_shape(image, [None, None, 3])

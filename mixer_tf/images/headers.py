@@ -40,7 +40,7 @@ class Header:
     height: int
 
 
-def inspect(encoded: bytes) -> Header:
+def read_header(encoded: bytes) -> Header:
     """Reads the header of an image; its pixels are not decoded, so any file is safe.
 
     Raises:
@@ -50,7 +50,7 @@ def inspect(encoded: bytes) -> Header:
         # A JPEG with a second picture inside, as phones write it, is a JPEG to every decoder.
         image_format = "JPEG" if image.format == "MPO" else image.format
         header = Header(image_format, *image.size)
-    _require_sensible_size(header.width, header.height)
+    _require_valid_size(header.width, header.height)
     return header
 
 
@@ -72,7 +72,7 @@ def open_image(encoded: bytes) -> Image.Image:
         raise UnusableImageError(_why_not_an_image(encoded)) from error
 
 
-def _require_sensible_size(width: int, height: int) -> None:
+def _require_valid_size(width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise UnusableImageError(
             f"{width}x{height} pixels: the shorter side must be at least {MIN_SIDE}"

@@ -17,7 +17,7 @@ _PNG = int.from_bytes(b"\x89PNG", "big", signed=True)
 _GIF = int.from_bytes(b"GI", "little")
 
 
-def require_sensible_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
+def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
     """Returns `encoded`, a scalar string tensor, if its header states a sensible size.
 
     At most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other: what follows brings

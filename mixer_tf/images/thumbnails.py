@@ -18,7 +18,7 @@ def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
     """Decodes an image, turns it upright and squeezes it into a square; its proportions are lost.
 
     Args:
-        encoded: the bytes of an image that `images.inspect` has found to be of sensible size.
+        encoded: the bytes of an image that `images.read_header` has found to be of sensible size.
         size: side of the square in pixels; smaller images are enlarged.
 
     Returns:

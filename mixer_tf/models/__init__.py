@@ -1,37 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models. Names are resolved when they are used, so that a table of models needs no TensorFlow.
+"""The networks: what they are (`*_config.py`), how they compute, what they cost. No weights.
 
-`config.py` validates, `layers.py` computes, `mlp_mixer.py` assembles, `presets.py` names,
-`costs.py` counts, `families.py` knows ViT and BiT (`vit.py`, `resnet_bit.py`), `applications.py`
-offers the constructors of keras.applications.
+`mlp_mixer.py` is the paper's model, of `layers.py`; `ablations.py` holds what supplement A.1 tries
+besides it. `vit.py` and `bit.py` are the models that the paper compares Mixer with. `registry.py`
+knows all of them by name, and `costs.py` counts.
 """
 
 from __future__ import annotations
 
-import importlib
+from mixer_tf import lazy_attributes
 
-_HOME = {
-    "MixerConfig": "config",
-    "MlpMixer": "mlp_mixer",
-    "create_model": "presets",
-    "describe": "presets",
-    "list_models": "presets",
-    "MixerS32": "applications",
-    "MixerS16": "applications",
-    "MixerB32": "applications",
-    "MixerB16": "applications",
-    "MixerL32": "applications",
-    "MixerL16": "applications",
-    "MixerH14": "applications",
-}
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazy_attributes.attach(
+    __name__,
+    {
+        "MixerConfig": "mixer_config",
+        "MlpMixer": "mlp_mixer",
+        "describe": "registry",
+        "list_models": "registry",
+    },
+)

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from mixer_tf.models.checks import check_rate, check_whole_number, height_and_width
+from mixer_tf.models.validation import check_rate, check_whole_number, height_and_width
 
 # Bottleneck units of the four blocks, by the number of layers: big_vision, models/bit.py.
 NUM_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from mixer_tf.models.bit_config import BiTConfig, Unit
-from mixer_tf.models.config import MixerConfig
+from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.vit_config import ViTConfig
 
 _FLOAT_BYTES = 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from tensorflow import keras
 
-from mixer_tf.models.config import MixerConfig
-from mixer_tf.models.configured import ConfiguredModel, new_head
+from mixer_tf.models.ablations import AblationMixerBlock
+from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.layers import LayerNorm, MixerBlock, Rescale, serializable
-from mixer_tf.models.token_mixing import VariedMixerBlock
+from mixer_tf.models.mixer_config import MixerConfig
 
 
 @serializable
@@ -38,18 +38,8 @@ class MlpMixer(ConfiguredModel):
     def __init__(self, *, name: str = "mlp_mixer", dtype=None, **fields):
         super().__init__(name=name, dtype=dtype, **fields)
 
-    @classmethod
-    def from_preset(cls, name: str, **options) -> MlpMixer:
-        """Builds a model with published weights: `from_preset("mixer_b16_imagenet21k")`.
-
-        See `mixer_tf.checkpoints.from_preset`.
-        """
-        from mixer_tf.checkpoints.pretrained import from_preset
-
-        return from_preset(name, **options)
-
     @staticmethod
-    def assemble(pixels, config: MixerConfig, policy) -> dict[str, object]:
+    def build_graph(pixels, config: MixerConfig, policy) -> dict[str, object]:
         full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
         rescale = Rescale(dtype=full_precision)
         stem = keras.layers.Conv2D(
@@ -74,12 +64,12 @@ class MlpMixer(ConfiguredModel):
         x = out["pre_head_layer_norm"] = norm(x)  # [N, S, C]
         x = out["pre_logits"] = pool(x)  # [N, C]
         if config.num_classes:
-            out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
+            out["logits"] = classification_head(config, full_precision)(x)  # [N, num_classes]
         return out
 
 
 def _block(i: int, config: MixerConfig, policy) -> MixerBlock:
-    """Block number `i`: the paper's, or one with the variations of supplement A.1."""
+    """Block number `i`: the paper's, or one with the ablations of supplement A.1."""
     options = dict(
         tokens_mlp_dim=config.tokens_mlp_dim,
         channels_mlp_dim=config.channels_mlp_dim,
@@ -90,5 +80,5 @@ def _block(i: int, config: MixerConfig, policy) -> MixerBlock:
         name=f"MixerBlock_{i}",
         dtype=policy,
     )
-    variation = config.variation(i)
-    return VariedMixerBlock(variation=variation, **options) if variation else MixerBlock(**options)
+    ablation = config.ablation(i)
+    return AblationMixerBlock(ablation=ablation, **options) if ablation else MixerBlock(**options)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models.configured import ConfiguredModel, new_head
+from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.layers import (
     Dense,
     LayerNorm,
@@ -193,7 +193,7 @@ class VisionTransformer(ConfiguredModel):
     config_class = ViTConfig
 
     @staticmethod
-    def assemble(pixels, config: ViTConfig, policy) -> dict[str, object]:
+    def build_graph(pixels, config: ViTConfig, policy) -> dict[str, object]:
         full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
         out = {}
         x = _tokens(out, pixels, config, policy)
@@ -211,7 +211,7 @@ class VisionTransformer(ConfiguredModel):
         x = out["encoder_norm"] = LayerNorm(name="encoder_norm", dtype=policy)(x)
         x = out["pre_logits"] = _pre_logits(x, config, full_precision)
         if config.num_classes:
-            out["logits"] = new_head(config, full_precision)(x)  # [N, num_classes]
+            out["logits"] = classification_head(config, full_precision)(x)  # [N, num_classes]
         return out
 
 

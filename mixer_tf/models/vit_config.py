@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from mixer_tf.models.checks import (
+from mixer_tf.models.validation import (
     check_patches,
     check_rate,
     check_whole_number,

@@ -12,7 +12,7 @@ MODEL_FILE = "saved_model.pb"
 _TFX_FOLDER = "Format-Serving"  # below a Model artifact of TFX
 
 
-def find_model(path: str) -> str:
+def resolve_saved_model(path: str) -> str:
     """Returns the folder of a SavedModel.
 
     Args:

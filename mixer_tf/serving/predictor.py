@@ -32,7 +32,7 @@ class Predictor:
         """Loads a SavedModel.
 
         Args:
-            model_dir: see `locations.find_model`.
+            model_dir: see `locations.resolve_saved_model`.
 
         Raises:
             ValueError: it does not load, or `mixer_tf` did not export it.

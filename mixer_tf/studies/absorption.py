@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mixer_tf.checkpoints import model_weights
-from mixer_tf.checkpoints.stored import Origin, rearrange
+from mixer_tf.checkpoints.lazy_arrays import Source, rearrange
 from mixer_tf.models import MixerConfig, MlpMixer
 
 
@@ -84,9 +84,9 @@ def _token_changes(
 def _with_weights(model: MlpMixer, changes: dict[str, Callable]) -> MlpMixer:
     """Returns a new model like `model`, some of whose weights are changed."""
     stored = model_weights.stored_in(model)
-    origins = {name: Origin(name, changes.get(name, np.asarray)) for name in stored.shapes}
+    sources = {name: Source(name, changes.get(name, np.asarray)) for name in stored.shapes}
     other = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(model.config))
-    model_weights.assign(model_weights.named_variables(other), rearrange(stored, origins))
+    model_weights.assign(model_weights.named_variables(other), rearrange(stored, sources))
     return other
 
 

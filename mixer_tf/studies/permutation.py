@@ -13,17 +13,20 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.datasets import tfrecords
+from mixer_tf import factory
+from mixer_tf.datasets.examples import file_pattern
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.models import MlpMixer
-from mixer_tf.models.configured import ConfiguredModel
+from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.studies import absorption, input_order
 from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
-from mixer_tf.training import assembly, duration, input_pipeline
-from mixer_tf.training.averaging import EvaluateAverage
-from mixer_tf.training.input_pipeline import Split
-from mixer_tf.training.progress import StopOnDivergence
+from mixer_tf.training import compilation
+from mixer_tf.training.callbacks import TerminateOnDivergence
+from mixer_tf.training.ema import SwapEMAWeights
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import Split
+from mixer_tf.training.length import training_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +128,9 @@ def train(
     """
     tf.keras.utils.set_random_seed(recipe.training.seed)
     training = splits["train"]
-    length = duration.plan(recipe.training, training.num_examples)
-    model = assembly.build_model(recipe, training.num_classes)
-    assembly.compile_model(model, recipe, length.steps, tf.distribute.get_strategy())
+    length = training_length(recipe.training, training.num_examples)
+    model = factory.from_recipe(recipe, training.num_classes)
+    compilation.compile_model(model, recipe, length.steps, tf.distribute.get_strategy())
     indices = _indices(order, model.config, seed, patch_size)
 
     def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -135,16 +138,16 @@ def train(
 
     validation = splits.get("eval")
     history = model.fit(
-        in_order(input_pipeline.training_batches(training, recipe)),
+        in_order(batches.training_batches(training, recipe)),
         epochs=length.epochs,
         steps_per_epoch=length.steps_per_epoch,
         validation_data=in_order(_evaluation(validation, recipe)) if validation else None,
-        callbacks=[EvaluateAverage(), StopOnDivergence(), _counting(progress)],
+        callbacks=[SwapEMAWeights(), TerminateOnDivergence(), _counting(progress)],
         verbose=0,
     )
     test = model.evaluate(
         in_order(_evaluation(splits["test"], recipe)),
-        callbacks=[EvaluateAverage()],
+        callbacks=[SwapEMAWeights()],
         verbose=0,
         return_dict=True,
     )
@@ -156,7 +159,7 @@ def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
     """Returns what `train` needs of the shards that `tfrecords.export` has written to `folder`."""
     return {
         split: Split(
-            tuple(sorted(tf.io.gfile.glob(tfrecords.file_pattern(folder, split)))),
+            tuple(sorted(tf.io.gfile.glob(file_pattern(folder, split)))),
             count,
             info.num_classes,
         )
@@ -185,7 +188,7 @@ def examples(
 def first_image(recipe: Recipe, split: Split):
     """Returns the first image of a split as the recipe's model sees it, and that model's config."""
     images, *_ = next(iter(_evaluation(split, recipe)))
-    return images[0].numpy(), assembly.build_exported_model(recipe, split.num_classes).config
+    return images[0].numpy(), factory.for_export(recipe, split.num_classes).config
 
 
 def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:
@@ -203,7 +206,7 @@ def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) 
 
 
 def _evaluation(split: Split, recipe: Recipe) -> tf.data.Dataset:
-    return input_pipeline.evaluation_batches(split, recipe)
+    return batches.evaluation_batches(split, recipe)
 
 
 def _counting(progress: Callable[[int], None] | None) -> tf.keras.callbacks.Callback:

@@ -74,7 +74,7 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-class _KernelDecay(tf.keras.optimizers.Optimizer):
+class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
     """What both optimisers share: w ← w − rate·update − weight_decay·(rate/peak)·w.
 
     The decay is decoupled from the gradient and follows the schedule, but is not multiplied by
@@ -129,7 +129,7 @@ def _is_kernel(variable) -> bool:
 
 
 @tf.keras.saving.register_keras_serializable(package="mixer_tf")
-class Adam(_KernelDecay):
+class Adam(DecoupledWeightDecay):
     """Adam with bias correction and epsilon outside the root: m̂ / (√v̂ + ε), ε = 1e-8.
 
     Keras' Adam folds the correction into the rate, so that its epsilon (1e-7) is scaled by
@@ -170,7 +170,7 @@ class Adam(_KernelDecay):
 
 
 @tf.keras.saving.register_keras_serializable(package="mixer_tf")
-class Momentum(_KernelDecay):
+class Momentum(DecoupledWeightDecay):
     """Momentum with the rate outside the buffer: m ← μ·m + g; w ← w − rate·m.
 
     Keras' SGD keeps the rate inside (m ← μ·m − rate·g): under warm-up the two part.

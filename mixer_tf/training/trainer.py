@@ -9,18 +9,24 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from mixer_tf import features
+from mixer_tf import factory, features
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.models.configured import ConfiguredModel
+from mixer_tf.export import saved_model
+from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import assembly, duration, export, input_pipeline
-from mixer_tf.training import strategy as strategies
-from mixer_tf.training.averaging import EvaluateAverage
-from mixer_tf.training.duration import Duration
-from mixer_tf.training.input_pipeline import Split
-from mixer_tf.training.progress import ProgressLine, Scalars, Speed, StopOnDivergence
-from mixer_tf.training.resume import TrainingState
-from mixer_tf.training.weight_images import WeightImages
+from mixer_tf.training import compilation
+from mixer_tf.training import distribution as strategies
+from mixer_tf.training.callbacks import (
+    ProgressBar,
+    TerminateOnDivergence,
+    Throughput,
+)
+from mixer_tf.training.checkpointing import TrainingCheckpoint
+from mixer_tf.training.ema import SwapEMAWeights
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import Split, count_records
+from mixer_tf.training.length import TrainingLength, training_length
+from mixer_tf.training.tensorboard import TensorBoardScalars, WeightImages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +73,7 @@ def train(
         checkpoint_dir: of this training alone. A run that was killed goes on from what lies
             there; once the model is exported, it is removed.
         log_dir: for TensorBoard; None for no logs.
-        strategy: a word that `strategy.from_word` knows, or what it returned. Several workers
+        strategy: a word that `strategy.create_strategy` knows, or what it returned. Several workers
             must make theirs before TensorFlow does anything else.
         verbose: whether to show the progress.
 
@@ -77,41 +83,41 @@ def train(
     """
     start = time.monotonic()
     _check_data(train_files, dataset_info)
-    distribution = strategies.from_word(strategy) if isinstance(strategy, str) else strategy
+    distribution = strategies.create_strategy(strategy) if isinstance(strategy, str) else strategy
     _check_batch_size(recipe, distribution)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     train_split, eval_split = _open_splits(train_files, eval_files, dataset_info)
-    length = duration.plan(recipe.training, train_split.num_examples)
+    length = training_length(recipe.training, train_split.num_examples)
     is_chief = strategies.is_chief(distribution)
 
     with distribution.scope():
-        model = assembly.build_model(recipe, dataset_info.num_classes)
-        notes = assembly.compile_model(model, recipe, length.steps, distribution)
-        state = TrainingState(model, checkpoint_dir, is_chief)
+        model = factory.from_recipe(recipe, dataset_info.num_classes)
+        notes = compilation.compile_model(model, recipe, length.steps, distribution)
+        state = TrainingCheckpoint(model, checkpoint_dir, is_chief)
         epochs_done = state.restore()
 
     callbacks = [
-        Speed(recipe.training.batch_size),
-        StopOnDivergence(),
-        EvaluateAverage(),
+        Throughput(recipe.training.batch_size),
+        TerminateOnDivergence(),
+        SwapEMAWeights(),
         state,
         *(_loggers(log_dir, length) if log_dir and is_chief else []),
-        *([ProgressLine(length.epochs, length.steps_per_epoch)] if verbose and is_chief else []),
+        *([ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else []),
     ]
     _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks)
 
     seconds = time.monotonic() - start
     if is_chief:
         state.load_best(model)
-        export.export_saved_model(model, recipe, dataset_info.class_names, output_dir)
+        saved_model.export_saved_model(model, recipe, dataset_info.class_names, output_dir)
         state.clear()
     return TrainingResult(
         model, state.best_accuracy, state.best_epoch, epochs_done + 1, seconds, notes
     )
 
 
-def _loggers(log_dir: str, length: Duration) -> list[tf.keras.callbacks.Callback]:
-    return [Scalars(log_dir), WeightImages(log_dir, length.epochs)]
+def _loggers(log_dir: str, length: TrainingLength) -> list[tf.keras.callbacks.Callback]:
+    return [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
 
 
 def _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks):
@@ -119,16 +125,16 @@ def _fit(model, recipe, length, train_split, eval_split, distribution, epochs_do
 
     def training(context):
         first_step = epochs_done * length.steps_per_epoch
-        return input_pipeline.training_batches(train_split, recipe, first_step, context)
+        return batches.training_batches(train_split, recipe, first_step, context)
 
     def evaluation(context):
-        return input_pipeline.evaluation_batches(eval_split, recipe, context)
+        return batches.evaluation_batches(eval_split, recipe, context)
 
     validation = {}
     if eval_split.num_examples:
         validation = {
             "validation_data": distribution.distribute_datasets_from_function(evaluation),
-            "validation_steps": input_pipeline.num_steps(eval_split, recipe),
+            "validation_steps": batches.num_steps(eval_split, recipe),
         }
     model.fit(
         distribution.distribute_datasets_from_function(training),
@@ -146,7 +152,7 @@ def _open_splits(
 ) -> tuple[Split, Split]:
     """Takes the dataset's word for the images to train on, and counts those to evaluate on."""
     train_count = dataset_info.examples[features.TRAIN]
-    eval_count = input_pipeline.count_records(eval_files)
+    eval_count = count_records(eval_files)
     return (
         Split(tuple(sorted(train_files)), train_count, dataset_info.num_classes),
         Split(tuple(sorted(eval_files)), eval_count, dataset_info.num_classes),

@@ -104,15 +104,3 @@ def timm_arrays(authors_arrays):
         return {name: np.ascontiguousarray(array) for name, array in found.items()}
 
     return arrays
-
-
-@pytest.fixture
-def assert_same_weights():
-    """assert_same_weights(model, other): every weight is equal, bit for bit."""
-
-    def check(model, other):
-        assert [w.name for w in model.weights] == [w.name for w in other.weights]
-        for weight, same in zip(model.weights, other.weights, strict=True):
-            np.testing.assert_array_equal(weight.numpy(), same.numpy(), err_msg=weight.name)
-
-    return check

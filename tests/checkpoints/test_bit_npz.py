@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from mixer_tf.checkpoints import bit
+from mixer_tf.checkpoints.layouts import bit
 from mixer_tf.checkpoints.loading import load_weights, save_npz
-from mixer_tf.models.resnet_bit import BiTResNet
+from mixer_tf.models.bit import BiTResNet
 
 TINY = dict(image_size=16, num_units=(1, 2), width=8, num_groups=4, num_classes=5)
 
@@ -156,7 +156,7 @@ def test_a_known_size_is_named(make_bit):
     for block, count in enumerate((3, 4, 6, 3), start=1):
         for unit in range(1, count + 1):
             found[f"resnet/block{block}/unit{unit:02d}/a/group_norm/gamma"] = (64,)
-    assert bit.advice(found, {}, make_bit()) == (
+    assert bit.hint(found, {}, make_bit()) == (
         "The checkpoint is of bit_r50x3: num_units=(3, 4, 6, 3), width=192."
     )
 

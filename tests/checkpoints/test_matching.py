@@ -3,7 +3,7 @@ import functools
 
 import pytest
 
-from mixer_tf.checkpoints import mixer
+from mixer_tf.checkpoints.layouts import mixer
 from mixer_tf.checkpoints.matching import check_fit
 
 
@@ -19,9 +19,9 @@ def shapes():
 
 def check(expected, found) -> None:
     """What `load_weights` asks about a Mixer."""
-    advice = functools.partial(mixer.advice, model=None)
+    hint = functools.partial(mixer.hint, model=None)
     title = "the checkpoint a.npz must fit the model mine; it does not."
-    check_fit(expected, found, title, head=mixer.HEAD, repeated=mixer.REPEATED, advice=advice)
+    check_fit(expected, found, title, head=mixer.HEAD, repeated=mixer.REPEATED, hint=hint)
 
 
 def message(expected, found) -> str:

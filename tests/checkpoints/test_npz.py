@@ -5,8 +5,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mixer_tf.checkpoints.npz import open_npz, write_npz
-from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.checkpoints.formats.npz import open_npz, write_npz
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def arrays():
     }
 
 
-def stored(arrays) -> StoredArrays:
-    return StoredArrays({name: np.shape(a) for name, a in arrays.items()}, arrays.__getitem__)
+def stored(arrays) -> LazyArrays:
+    return LazyArrays({name: np.shape(a) for name, a in arrays.items()}, arrays.__getitem__)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -83,6 +83,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, arrays):
         return arrays[name]
 
     with pytest.raises(RuntimeError, match="no more"):
-        write_npz(StoredArrays(stored(arrays).shapes, read), str(tmp_path / "a.npz"))
+        write_npz(LazyArrays(stored(arrays).shapes, read), str(tmp_path / "a.npz"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == b"old"

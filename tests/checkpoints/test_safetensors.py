@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from mixer_tf.checkpoints.safetensors import open_safetensors, write_safetensors
-from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.checkpoints.formats.safetensors import open_safetensors, write_safetensors
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
 
@@ -36,7 +36,7 @@ def test_what_is_written_the_library_reads(tmp_path):
         "none": np.zeros((0, 2), np.float32),
         "step": np.array(7.0, np.float32),
     }
-    stored = StoredArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
+    stored = LazyArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
     write_safetensors(stored, str(tmp_path / "a.safetensors"))
     found = load_file(tmp_path / "a.safetensors")
     assert found.keys() == arrays.keys()

@@ -2,7 +2,7 @@
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints.saved_model import open_saved_model
+from mixer_tf.checkpoints.formats.saved_model import open_saved_model
 
 
 def test_the_weights_of_an_export_bear_their_names(tmp_path, tiny_model, authors_arrays):

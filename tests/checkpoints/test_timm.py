@@ -2,15 +2,15 @@
 import numpy as np
 import pytest
 
-from mixer_tf.checkpoints import timm
-from mixer_tf.checkpoints.stored import StoredArrays
+from mixer_tf.checkpoints.layouts import timm
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 
-def stored(arrays) -> StoredArrays:
-    return StoredArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
+def stored(arrays) -> LazyArrays:
+    return LazyArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
 
 
-def assert_equal(found: StoredArrays, expected: dict[str, np.ndarray]) -> None:
+def assert_equal(found: LazyArrays, expected: dict[str, np.ndarray]) -> None:
     assert found.shapes == {name: array.shape for name, array in expected.items()}
     for name, array in expected.items():
         np.testing.assert_array_equal(found.read(name), array, err_msg=name)
@@ -31,14 +31,14 @@ def test_to_timm(tiny_model, authors_arrays, timm_arrays):
 
 def test_blocks_of_two_digits():
     shapes = {"blocks.11.mlp_tokens.fc1.weight": (10, 12)}
-    assert timm.from_timm(StoredArrays(shapes, None)).shapes == {
+    assert timm.from_timm(LazyArrays(shapes, None)).shapes == {
         "MixerBlock_11/token_mixing/Dense_0/kernel": (12, 10)
     }
 
 
 def test_names_that_are_no_mixers_stay_as_they_are():
     others = {"stem.norm.weight": (8,), "blocks.0.ls1": (8,), "blocks.0.norm1.running_mean": (8,)}
-    assert timm.from_timm(StoredArrays(others, None)).shapes == others
+    assert timm.from_timm(LazyArrays(others, None)).shapes == others
 
 
 def test_weights_that_timm_has_not_cannot_be_written():
@@ -46,6 +46,6 @@ def test_weights_that_timm_has_not_cannot_be_written():
     for shape in [(8, 12, 5), (12, 5)]:  # one MLP for each channel; a pyramid
         shapes = {f"{mixing}0/kernel": shape, f"{mixing}1/kernel": (5, 6)}
         with pytest.raises(ValueError, match="timm's Mixer has plain token mixing only"):
-            timm.to_timm(StoredArrays(shapes, None))
+            timm.to_timm(LazyArrays(shapes, None))
     with pytest.raises(ValueError, match="timm's Mixer has no weight like MixerBlock_3/other/k"):
-        timm.to_timm(StoredArrays({"MixerBlock_3/other/kernel": (1,)}, None))
+        timm.to_timm(LazyArrays({"MixerBlock_3/other/kernel": (1,)}, None))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mixer_tf.checkpoints.torch_pickle import open_torch
+from mixer_tf.checkpoints.formats.torch_pickle import open_torch
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorflow import keras
 
-from mixer_tf.checkpoints import vit
+from mixer_tf.checkpoints.layouts import vit
 from mixer_tf.checkpoints.loading import load_weights, save_npz
 from mixer_tf.models.vit import VisionTransformer
 
@@ -302,7 +302,7 @@ def test_a_known_size_is_named(make_vit):
         f"{block.format(0)}/MlpBlock_3/Dense_0/kernel": (192, 768),
         f"{block.format(0)}/MultiHeadDotProductAttention_1/query/kernel": (192, 3, 64),
     }
-    assert vit.advice(found, {}, make_vit()) == (
+    assert vit.hint(found, {}, make_vit()) == (
         "The checkpoint is of vit_ti16: patch_size=16, num_blocks=12, hidden_dim=192, "
         "channels_mlp_dim=768, num_heads=3, classifier='token'."
     )

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 import mixer_tf
-from mixer_tf.checkpoints import mixer as mixer_form
+from mixer_tf.checkpoints.layouts import mixer as mixer_form
 from mixer_tf.checkpoints.matching import check_fit
-from mixer_tf.cli.command import clear_message
+from mixer_tf.messages import clear_message
 
 COMMANDS = (
     *("models", "info", "recipes", "train", "evaluate", "predict"),
@@ -75,7 +75,7 @@ def test_verbose_shows_where_an_error_came_from(mixer, arguments):
 
 
 def test_a_list_of_our_own_is_shown_whole():
-    form = dict(head=mixer_form.HEAD, repeated=mixer_form.REPEATED, advice=lambda *_: "Do this.")
+    form = dict(head=mixer_form.HEAD, repeated=mixer_form.REPEATED, hint=lambda *_: "Do this.")
     with pytest.raises(ValueError) as raised:
         check_fit({"a": (1,), "b": (2,)}, {}, "It must fit.", **form)
     lines = "It must fit.\n  missing in the checkpoint:\n    a\n    b\nDo this."
@@ -95,7 +95,7 @@ def test_any_error_is_one_line(mixer, monkeypatch, error, line):
     def fail(family):
         raise error
 
-    monkeypatch.setattr("mixer_tf.models.presets.list_models", fail)
+    monkeypatch.setattr("mixer_tf.models.registry.list_models", fail)
     result = mixer("models")
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {line}")

@@ -4,20 +4,20 @@
 import json
 
 from mixer_tf import recipes
-from mixer_tf.cli.tables import format_table
-from mixer_tf.models import presets
+from mixer_tf.console import format_table
+from mixer_tf.models import registry
 
 
 def test_models_shows_the_seven_of_the_paper_with_their_parameters(mixer):
     lines = mixer("models").output.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == presets.list_models()
+    assert [line.split()[0] for line in lines[1:]] == registry.list_models()
     (b16,) = [line for line in lines if line.startswith("mixer_b16 ")]
     assert b16.split()[1:] == ["16", "12", "768", "384", "3072", "59,880,472", "12.60", "G"]
 
 
 def test_models_computes_any_size_and_patch(mixer):
     result = mixer("models", "S/8", "--image-size=32", "--num-classes=10")
-    expected = presets.describe("mixer_s8", image_size=32, num_classes=10).parameters
+    expected = registry.describe("mixer_s8", image_size=32, num_classes=10).parameters
     assert result.output.splitlines()[1].startswith("mixer_s8")
     assert f"{expected:,}" in result.output
 

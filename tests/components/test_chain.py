@@ -14,7 +14,7 @@ from components.artifacts import DeduplicationReport, QuarantineReport
 from components.deduplicator import executor as deduplicator
 from components.image_example_gen import executor as image_example_gen
 from components.preprocessor import executor as preprocessor
-from mixer_tf.datasets import tfrecords
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import SPLITS
 
@@ -60,7 +60,7 @@ def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
 
 def read(folder: str, split: str) -> list[list[bytes]]:
     """The serialized examples of each shard of a split."""
-    paths = sorted(glob.glob(tfrecords.file_pattern(folder, split)))
+    paths = sorted(glob.glob(examples.file_pattern(folder, split)))
     return [list(tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator()) for path in paths]
 
 

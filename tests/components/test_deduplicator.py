@@ -21,7 +21,7 @@ from components.artifacts import DeduplicationReport
 from components.deduplicator import Deduplicator
 from components.deduplicator.executor import Executor
 from components.image_example_gen import executor as image_example_gen
-from mixer_tf.datasets import tfrecords
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import SPLITS, ImageRecord
 
@@ -66,7 +66,7 @@ def deduplicate(source: str, folder: pathlib.Path, **properties) -> Result:
 
 def read(folder: str, split: str) -> list[bytes]:
     """The serialized examples of a split, in the order of the files."""
-    paths = sorted(glob.glob(tfrecords.file_pattern(folder, split)))
+    paths = sorted(glob.glob(examples.file_pattern(folder, split)))
     return list(tf.data.TFRecordDataset(paths, "GZIP").as_numpy_iterator())
 
 
@@ -91,10 +91,10 @@ def leaky_folder(tmp_path_factory) -> pathlib.Path:
     """Splits of plain pictures; training also holds copies of others, made in several ways."""
     path = tmp_path_factory.mktemp("leaky")
     for split, first in (("train", 0), ("val", 100), ("test", 200)):
-        for place in range(20 if split == "train" else 6):
-            class_name = ("cat", "dog")[place % 2]
-            name = f"{split}-{place:02}.png"
-            save(picture(first + place), path / split / class_name / name)
+        for index in range(20 if split == "train" else 6):
+            class_name = ("cat", "dog")[index % 2]
+            name = f"{split}-{index:02}.png"
+            save(picture(first + index), path / split / class_name / name)
     train = path / "train" / "dog"
     shutil.copy(path / "test" / "cat" / "test-00.png", train / "copy.png")
     save(picture(201), train / "encoded.jpg", quality=60)
@@ -167,9 +167,9 @@ def test_the_dataset_file_counts_what_is_left(result):
 
 def test_downstream_sets_and_training_itself_on_request(leaky_folder, tmp_path):
     downstream = tmp_path / "downstream"
-    for place in range(6):
-        seed = 5 if place == 4 else 300 + place
-        save(picture(seed), downstream / "thing" / f"{place}.jpg", quality=90)
+    for index in range(6):
+        seed = 5 if index == 4 else 300 + index
+        save(picture(seed), downstream / "thing" / f"{index}.jpg", quality=90)
     spec = f"folder:{downstream}"
     result = deduplicate(
         f"folder:{leaky_folder}",
@@ -228,7 +228,7 @@ def test_the_method_needs_neither_tensorflow_nor_beam():
     import sys
 
     code = (
-        "import sys, components.deduplicator.matching, components.deduplicator.crowds\n"
+        "import sys, mixer_tf.deduplication.matching, mixer_tf.deduplication.uniform_sets\n"
         "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
     )
     root = pathlib.Path(__file__).parents[2]

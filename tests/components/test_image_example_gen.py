@@ -14,8 +14,9 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.image_example_gen import ImageExampleGen, transforms
 from components.image_example_gen.executor import Executor
 from mixer_tf import features
-from mixer_tf.datasets import sources, tfrecords
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.sources import opening
 
 
 def execute(source: str, folder: str, *beam_args: str) -> standard_artifacts.Examples:
@@ -30,7 +31,7 @@ def execute(source: str, folder: str, *beam_args: str) -> standard_artifacts.Exa
 
 
 def read(folder: str, split: str) -> list[features.ImageRecord]:
-    paths = sorted(glob.glob(tfrecords.file_pattern(folder, split)))
+    paths = sorted(glob.glob(examples.file_pattern(folder, split)))
     dataset = tf.data.TFRecordDataset(paths, "GZIP")
     return [features.ImageRecord.from_example(item) for item in dataset.as_numpy_iterator()]
 
@@ -65,7 +66,7 @@ def test_the_dataset_file_counts_classes_in_label_order(digits):
 
 def test_tfx_reads_the_examples_back(digits):
     factory = tfxio_utils.get_tfxio_factory_from_artifact([digits], telemetry_descriptors=["test"])
-    tfxio = factory([tfrecords.file_pattern(digits.uri, "test")])
+    tfxio = factory([examples.file_pattern(digits.uri, "test")])
     with beam.Pipeline() as p:
         counts = p | tfxio.BeamSource() | beam.Map(lambda batch: batch.num_rows)
         _ = counts | beam.CombineGlobally(sum) | beam.Map(_assert_equal, expected=324)
@@ -106,10 +107,12 @@ def test_a_source_without_training_images_is_refused(tmp_path, write_image_folde
 def test_a_split_of_any_source_can_be_read(image_folder):
     spec = f"folder:{image_folder}"
     expected = [
-        r for entry in sources.parse(spec).entries("test") for r in sources.parse(spec).read(entry)
+        r
+        for entry in opening.open_source(spec).shards_of("test")
+        for r in opening.open_source(spec).read(entry)
     ]
     with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner"])) as p:
-        records = p | transforms.ReadSplit(sources.parse(spec), "test")
+        records = p | transforms.ReadSplit(opening.open_source(spec), "test")
         ids = records | beam.Map(lambda record: record.source) | beam.combiners.ToList()
         _ = ids | beam.Map(
             lambda found, ids: _assert_equal(sorted(found), ids), sorted(r.source for r in expected)

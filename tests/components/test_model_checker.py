@@ -13,10 +13,9 @@ import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
-from components.model_checker import check, process
 from components.model_checker.executor import Executor
-from mixer_tf import recipes
-from mixer_tf.training import assembly, export
+from mixer_tf import factory, recipes
+from mixer_tf.export import check, check_process, saved_model
 
 TINY = (
     "model.name=mixer",
@@ -35,11 +34,11 @@ EXPECTED = "assets.extra/expected_outputs.json"
 def exported(tmp_path_factory) -> pathlib.Path:
     """A small model whose head is not zero, as `mixer_tf` exports it."""
     recipe = recipes.get("digits").override(TINY)
-    model = assembly.build_model(recipe, len(CLASS_NAMES))
+    model = factory.from_recipe(recipe, len(CLASS_NAMES))
     random = np.random.default_rng(0)
     model.set_weights([random.normal(0, 0.3, weight.shape) for weight in model.get_weights()])
     path = tmp_path_factory.mktemp("export") / "model"
-    export.export_saved_model(model, recipe, CLASS_NAMES, str(path))
+    saved_model.export_saved_model(model, recipe, CLASS_NAMES, str(path))
     return path
 
 
@@ -75,7 +74,7 @@ def test_a_sound_model_is_blessed(copy, tmp_path):
 
 
 def test_a_model_that_fails_is_not_blessed_and_says_why(copy, tmp_path, monkeypatch):
-    monkeypatch.setattr(process.check, "__defaults__", (0.1,))
+    monkeypatch.setattr(check_process.check, "__defaults__", (0.1,))
     blessing = run_component(copy, tmp_path / "blessing")
     assert blessing.get_int_custom_property("blessed") == 0
     assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()
@@ -92,7 +91,7 @@ def test_damaged_weights_are_noticed(copy):
 
 
 def test_the_process_that_checks_has_nothing_of_this_project():
-    script = pathlib.Path(process.__file__).with_name("check.py")
+    script = pathlib.Path(check_process.__file__).with_name("check.py")
     code = (
         f"import runpy, sys; runpy.run_path({str(script)!r}); "
         "print([m for m in sys.modules if m.partition('.')[0] in "
@@ -181,8 +180,8 @@ def keep_requests(model_dir: pathlib.Path, count: int) -> None:
 
 def test_a_process_that_dies_is_a_failed_check(monkeypatch, tmp_path):
     script = tmp_path / "dies.py"
-    monkeypatch.setattr(process, "_SCRIPT", script)
+    monkeypatch.setattr(check_process, "_SCRIPT", script)
     script.write_text("import os; os.abort()")
-    assert process.check("model")["reason"].endswith("was ended by SIGABRT")
+    assert check_process.check("model")["reason"].endswith("was ended by SIGABRT")
     script.write_text("raise OSError('no disk')")
-    assert process.check("model")["reason"].endswith("failed: OSError: no disk")
+    assert check_process.check("model")["reason"].endswith("failed: OSError: no disk")

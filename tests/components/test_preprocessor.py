@@ -17,13 +17,14 @@ from components.artifacts import QuarantineReport
 from components.image_example_gen.transforms import WriteExamples
 from components.preprocessor.executor import Executor
 from mixer_tf import images
-from mixer_tf.datasets import sources, tfrecords
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.sources import opening
 from mixer_tf.features import ImageRecord
 
 
 def _example_folder(spec: str, folder: pathlib.Path) -> standard_artifacts.Examples:
-    source = sources.parse(spec)
+    source = opening.open_source(spec)
     with beam.Pipeline() as pipeline:
         _ = pipeline | WriteExamples(source, str(folder))
     examples = standard_artifacts.Examples()
@@ -51,7 +52,7 @@ def _records(folder: str) -> dict[str, list[ImageRecord]]:
     """Split → its records, in the order of the files."""
     found = {}
     for split in ("train", "eval", "test"):
-        files = sorted(tf.io.gfile.glob(tfrecords.file_pattern(folder, split)))
+        files = sorted(tf.io.gfile.glob(examples.file_pattern(folder, split)))
         dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
         found[split] = [ImageRecord.from_example(r) for r in dataset.as_numpy_iterator()]
     return found
@@ -93,7 +94,7 @@ def test_every_kept_image_is_read_by_the_decoder_of_the_model(preprocessed):
 
 def test_shards_are_equal_in_size_complete_and_shuffled(tmp_path):
     folder, _ = _preprocess("digits", tmp_path, num_shards=4)
-    files = sorted(tf.io.gfile.glob(tfrecords.file_pattern(folder, "train")))
+    files = sorted(tf.io.gfile.glob(examples.file_pattern(folder, "train")))
     sizes = [sum(1 for _ in tf.data.TFRecordDataset(f, compression_type="GZIP")) for f in files]
     assert len(sizes) == 4
     assert max(sizes) < 1.3 * min(sizes)

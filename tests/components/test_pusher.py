@@ -15,8 +15,9 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.pusher import Pusher, gates, versions
+from components.pusher import Pusher, gates
 from components.pusher.executor import Executor
+from mixer_tf.serving import versions
 from mixer_tf.serving.locations import list_versions
 
 
@@ -221,7 +222,7 @@ def test_anomalies_as_tfdv_finds_them(tmp_path):
         split: tfdv.validate_statistics(tfdv.generate_statistics_from_dataframe(data), schema)
         for split, data in {"train": good, "test": bad}.items()
     }
-    (reason,) = gates.objections({"anomalies": [write_anomalies(tmp_path, **found)]})
+    (reason,) = gates.reasons_not_to_push({"anomalies": [write_anomalies(tmp_path, **found)]})
     assert reason.startswith("anomalies in test: height: ")
     assert reason.endswith(", and width")
 

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
-from mixer_tf.datasets import digits, sources
+from mixer_tf.datasets.sources import digits, opening
 
 
 @pytest.fixture(scope="module")
 def records():
-    source = sources.parse("digits")
+    source = opening.open_source("digits")
     return {
-        split: [record for entry in source.entries(split) for record in source.read(entry)]
+        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
         for split in source.splits
     }
 
@@ -57,4 +57,4 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     digits._load.cache_clear()
     with pytest.raises(ValueError, match="pip install scikit-learn"):
-        sources.parse("digits")
+        opening.open_source("digits")

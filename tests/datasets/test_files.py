@@ -27,14 +27,14 @@ def test_a_huge_file_is_not_read(tmp_path):
 
 def test_the_stamp_changes_with_size_and_time(tmp_path):
     path = tmp_path / "a.txt"
-    assert files.stamp(str(path)).endswith("\t-1")
+    assert files.file_signature(str(path)).endswith("\t-1")
     path.write_text("1")
-    first = files.stamp(str(path))
+    first = files.file_signature(str(path))
     os.utime(path, (1, 1))
-    second = files.stamp(str(path))
+    second = files.file_signature(str(path))
     path.write_text("12")
     os.utime(path, (1, 1))
-    assert len({first, second, files.stamp(str(path))}) == 3
+    assert len({first, second, files.file_signature(str(path))}) == 3
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.c.PnG", "x.jfif", "x.webp", "x.TIF"])
@@ -58,5 +58,5 @@ def test_a_bucket_is_read_like_a_folder(tmp_path, write_image_folder):
     assert files.list_folder("ram://bucket/cat") == ([], ["000.png"])
     assert files.read_image("ram://bucket/cat/000.png", 0, "cat").width == 16
     assert files.read_image("ram://bucket/cat/none.png", 0, "cat").problem == "file not found"
-    assert not files.stamp("ram://bucket/cat/000.png").endswith("\t-1")
-    assert files.stamp("ram://bucket/cat/none.png").endswith("\t-1")
+    assert not files.file_signature("ram://bucket/cat/000.png").endswith("\t-1")
+    assert files.file_signature("ram://bucket/cat/none.png").endswith("\t-1")

@@ -4,26 +4,26 @@ import shutil
 
 import pytest
 
-from mixer_tf.datasets import sources
+from mixer_tf.datasets.sources import opening
 
 
-def parse(path) -> sources.Source:
-    return sources.parse(f"folder:{path}")
+def parse(path) -> opening.Source:
+    return opening.open_source(f"folder:{path}")
 
 
-def read(source: sources.Source) -> dict[str, dict[str, str]]:
+def read(source: opening.Source) -> dict[str, dict[str, str]]:
     """Split → path → class name."""
     return {
         split: {
             record.source: record.class_name
-            for entry in source.entries(split)
+            for entry in source.shards_of(split)
             for record in source.read(entry)
         }
         for split in source.splits
     }
 
 
-def count(source: sources.Source) -> dict[str, int]:
+def count(source: opening.Source) -> dict[str, int]:
     return {split: len(found) for split, found in read(source).items()}
 
 

@@ -11,7 +11,7 @@ def ids(number: int) -> list[str]:
 
 
 def count(rule: splits.HoldOut, image_ids: list[str]) -> dict[str, int]:
-    found = [rule.split_of(image_id) for image_id in image_ids]
+    found = [rule.split_for(image_id) for image_id in image_ids]
     return {split: found.count(split) for split in ("train", "eval", "test")}
 
 
@@ -37,7 +37,7 @@ def test_what_is_missing_is_held_out(present, expected):
 
 def test_images_stay_where_they_are_when_others_are_added():
     few, many = splits.hold_out(ids(200), ()), splits.hold_out(ids(2000), ())
-    assert [few.split_of(name) for name in ids(200)] == [many.split_of(name) for name in ids(200)]
+    assert [few.split_for(name) for name in ids(200)] == [many.split_for(name) for name in ids(200)]
 
 
 def test_every_split_gets_an_image_however_few_there_are():
@@ -50,7 +50,7 @@ def test_every_split_gets_an_image_however_few_there_are():
 def test_the_nearest_hash_fills_an_empty_split():
     names = sorted((n for n in ids(100) if splits.hash_fraction(n) > 0.5), key=splits.hash_fraction)
     rule = splits.hold_out(names[:9], ())
-    assert [rule.split_of(name) for name in names[:9]] == ["test", "eval", *["train"] * 7]
+    assert [rule.split_for(name) for name in names[:9]] == ["test", "eval", *["train"] * 7]
 
 
 def test_too_few_images_are_an_error():
@@ -65,7 +65,7 @@ def test_ids_are_read_only_as_far_as_needed():
 
 def test_part_keeps_the_own_splits_and_mixes_the_order():
     items = [("train", name, name) for name in ids(100)] + [("test", "t", "t"), ("eval", "e", "e")]
-    parted = splits.part(items)
+    parted = splits.assign_splits(items)
     assert parted["test"] == ["t"]
     assert parted["eval"] == ["e"]
     assert sorted(parted["train"]) == sorted(ids(100))

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from mixer_tf import features
-from mixer_tf.datasets import sources
+from mixer_tf.datasets.sources import opening
 
 PIXELS = {
     index: np.random.default_rng(index).integers(0, 256, (8, 9, 3), dtype=np.uint8)
@@ -81,16 +81,16 @@ def data_dir(tmp_path_factory) -> str:
     return path
 
 
-def read(source: sources.Source) -> dict[str, list[features.ImageRecord]]:
+def read(source: opening.Source) -> dict[str, list[features.ImageRecord]]:
     return {
-        split: [record for entry in source.entries(split) for record in source.read(entry)]
+        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
         for split in source.splits
     }
 
 
 @pytest.mark.parametrize("spec", ["tfds:tiny_pets:small", "tfds:tiny_pets/small"])
 def test_its_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
-    source = sources.parse(spec, data_dir)
+    source = opening.open_source(spec, data_dir)
     assert source.class_names == ("cat", "dog")
     assert source.splits == ("train", "eval", "test")
     assert source.notes == (f"split 'extra' of {spec[5:]} is not used",)
@@ -101,7 +101,7 @@ def test_its_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
 
 
 def test_every_image_is_read_once_with_its_bytes_and_label(data_dir):
-    records = read(sources.parse("tfds:tiny_pets:small", data_dir))
+    records = read(opening.open_source("tfds:tiny_pets:small", data_dir))
     records = records["train"] + records["test"]
     assert sorted(r.source for r in records) == [f"tiny_pets/train/{i:07d}" for i in range(40)]
     expected = {PIXELS[index].tobytes(): index for index in PIXELS}
@@ -113,13 +113,13 @@ def test_every_image_is_read_once_with_its_bytes_and_label(data_dir):
 
 
 def test_work_is_one_shard_an_item(data_dir):
-    source = sources.parse("tfds:tiny_pets:small", data_dir)
-    assert len(source.entries("train")) == len(source.entries("eval")) == 3
+    source = opening.open_source("tfds:tiny_pets:small", data_dir)
+    assert len(source.shards_of("train")) == len(source.shards_of("eval")) == 3
 
 
 def test_several_configurations_must_be_told_apart(data_dir):
     with pytest.raises(ValueError, match="prepared are big, small. Use tfds:tiny_pets:big"):
-        sources.parse("tfds:tiny_pets", data_dir)
+        opening.open_source("tfds:tiny_pets", data_dir)
 
 
 def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
@@ -129,8 +129,8 @@ def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
         target.mkdir(parents=True)
         for file in small.iterdir():
             (target / file.name).write_bytes(file.read_bytes())
-    newest = sources.parse("tfds:tiny_pets", str(tmp_path))
-    named = sources.parse("tfds:tiny_pets:small/1.9.0", str(tmp_path))
+    newest = opening.open_source("tfds:tiny_pets", str(tmp_path))
+    named = opening.open_source("tfds:tiny_pets:small/1.9.0", str(tmp_path))
     assert newest.reader.folder.endswith("1.10.0")
     assert named.reader.folder.endswith("1.9.0")
     assert newest.fingerprint() != named.fingerprint()
@@ -139,13 +139,13 @@ def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
 def test_what_is_not_prepared_names_the_command_at_once(tmp_path):
     started = time.monotonic()
     with pytest.raises(ValueError, match=r'builder\("mnist", data_dir=.*download_and_prepare'):
-        sources.parse("tfds:mnist", str(tmp_path))
+        opening.open_source("tfds:mnist", str(tmp_path))
     assert time.monotonic() - started < 5
 
 
 def test_a_dataset_without_classes_is_refused(data_dir):
     with pytest.raises(ValueError, match=r"one Image and one ClassLabel; .*\['left', 'right'\]"):
-        sources.parse("tfds:no_classes", data_dir)
+        opening.open_source("tfds:no_classes", data_dir)
 
 
 def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
@@ -161,7 +161,7 @@ def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
         split_datasets={name: folder.as_dataset(name) for name in ("train", "test")},
         data_dir=str(tmp_path / "out"),
     )
-    source = sources.parse("tfds:stored", str(tmp_path / "out"))
+    source = opening.open_source("tfds:stored", str(tmp_path / "out"))
     assert source.class_names == ("cat", "dog")
     counts = {split: len(found) for split, found in read(source).items()}
     assert counts["test"] == 40
@@ -191,7 +191,7 @@ class Challenge(tfds.core.GeneratorBasedBuilder):
 
 def test_a_test_split_without_labels_is_left_out_and_another_held_out(tmp_path):
     Challenge(data_dir=str(tmp_path)).download_and_prepare()
-    source = sources.parse("tfds:challenge", str(tmp_path))
+    source = opening.open_source("tfds:challenge", str(tmp_path))
     assert source.notes == ("split 'test' of challenge is not used: no labels",)
     records = read(source)
     assert sum(map(len, records.values())) == 20

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf import features
-from mixer_tf.datasets import sources, tfrecord, tfrecords
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.sources import opening, tfrecord
 
 
 def make_example(**values) -> bytes:
@@ -24,14 +25,14 @@ def write(path: pathlib.Path, examples: list[bytes], compression: str = "") -> N
             writer.write(example)
 
 
-def read(source: sources.Source) -> dict[str, list[features.ImageRecord]]:
+def read(source: opening.Source) -> dict[str, list[features.ImageRecord]]:
     return {
-        split: [record for entry in source.entries(split) for record in source.read(entry)]
+        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
         for split in source.splits
     }
 
 
-def read_all(source: sources.Source) -> list[features.ImageRecord]:
+def read_all(source: opening.Source) -> list[features.ImageRecord]:
     return [record for found in read(source).values() for record in found]
 
 
@@ -44,7 +45,7 @@ def png(make_pixels, encode):
 def test_usual_names_of_features_are_found(tmp_path, png, compression):
     examples = [make_example(image=png(i), label=i % 2, filename=b"f%d" % i) for i in range(30)]
     write(tmp_path / "pets.tfrecord", examples, compression)
-    source = sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")
+    source = opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")
     assert source.class_names == ("0", "1")
     assert source.splits == ("train", "eval", "test")
     records = read_all(source)
@@ -60,7 +61,7 @@ def test_numbers_and_texts_of_the_slim_layout(tmp_path, png):
         for i, (n, name) in enumerate(list(names.items()) * 5)
     ]
     write(tmp_path / "a.tfrecord", examples)
-    source = sources.parse(f"tfrecord:{tmp_path}/a.tfrecord")
+    source = opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord")
     assert source.class_names == ("cat", "dog")
     assert source.notes == ("labels 3 to 7 are now 0 to 1",)
     assert {(r.label, r.class_name) for r in read_all(source)} == {(0, "cat"), (1, "dog")}
@@ -69,7 +70,7 @@ def test_numbers_and_texts_of_the_slim_layout(tmp_path, png):
 def test_labels_may_be_words(tmp_path, png):
     examples = [make_example(image=png(i), label=(b"dog", b"cat")[i % 2]) for i in range(9)]
     write(tmp_path / "a.tfrecord", examples)
-    source = sources.parse(f"tfrecord:{tmp_path}/a.tfrecord")
+    source = opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord")
     assert source.class_names == ("cat", "dog")
 
 
@@ -79,7 +80,7 @@ def test_the_split_is_read_off_the_names(tmp_path, png):
         write(tmp_path / f"{name}.tfrecord", examples)
     counts = {
         split: len(found)
-        for split, found in read(sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")).items()
+        for split, found in read(opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")).items()
     }
     assert counts["eval"] == 22
     assert counts["test"] >= 1
@@ -89,7 +90,7 @@ def test_the_split_is_read_off_the_names(tmp_path, png):
 def test_a_missing_label_stays_missing(tmp_path, png):
     examples = [make_example(image=png(i), label=0) for i in range(9)]
     write(tmp_path / "a.tfrecord", [*examples, make_example(image=png(9))])
-    records = read_all(sources.parse(f"tfrecord:{tmp_path}/a.tfrecord"))
+    records = read_all(opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord"))
     assert [record.label for record in records].count(None) == 1
 
 
@@ -97,7 +98,8 @@ def test_odd_records_become_problems(tmp_path, png):
     good = [make_example(image=png(i), label=0) for i in range(9)]
     write(tmp_path / "a.tfrecord", [*good, make_example(label=0, size=5), b"\xff\xff no example"])
     problems = {
-        record.problem for record in read_all(sources.parse(f"tfrecord:{tmp_path}/a.tfrecord"))
+        record.problem
+        for record in read_all(opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord"))
     }
     assert problems == {"", "no encoded image; its features are label, size", "not a tf.Example"}
 
@@ -107,7 +109,7 @@ def test_a_damaged_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compr
     path = tmp_path / "a.tfrecord"
     write(path, [make_example(image=png(i), label=0) for i in range(50)], compression)
     path.write_bytes(path.read_bytes()[:-500])
-    records = read_all(sources.parse(f"tfrecord:{path}"))
+    records = read_all(opening.open_source(f"tfrecord:{path}"))
     problems = [record for record in records if record.problem]
     assert len(problems) == 1
     assert problems[0].problem.startswith("damaged TFRecord file")
@@ -115,19 +117,19 @@ def test_a_damaged_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compr
 
 
 def test_what_we_wrote_ourselves_comes_back_equal(tmp_path, image_folder):
-    folder = sources.parse(f"folder:{image_folder}")
-    tfrecords.export(folder, str(tmp_path))
-    source = sources.parse(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*.gz")
+    folder = opening.open_source(f"folder:{image_folder}")
+    examples.export(folder, str(tmp_path))
+    source = opening.open_source(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*.gz")
     assert source.class_names == folder.class_names
     for split, records in read(folder).items():
         assert sorted(map(repr, records)) == sorted(map(repr, read(source)[split]))
 
 
 def test_a_label_beyond_the_known_classes_is_a_problem(tmp_path, image_folder, png):
-    tfrecords.export(sources.parse(f"folder:{image_folder}"), str(tmp_path))
+    examples.export(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
     example = make_example(**{features.ENCODED: png(0), features.LABEL: 2})
     write(tmp_path / "train-more.tfrecord", [example])
-    reader = sources.parse(f"tfrecord:{tmp_path}/Split-*/*.gz").reader
+    reader = opening.open_source(f"tfrecord:{tmp_path}/Split-*/*.gz").reader
     (record,) = reader(tfrecord.Shard(str(tmp_path / "train-more.tfrecord"), "train"))
     assert record.problem == "label 2 is none of the 2 classes"
 
@@ -143,4 +145,4 @@ def test_no_files_and_no_classes_are_errors(tmp_path, examples, message):
     if examples:
         write(tmp_path / "a.tfrecord", examples)
     with pytest.raises(ValueError, match=message):
-        sources.parse(f"tfrecord:{tmp_path}/*.tfrecord")
+        opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")

@@ -22,7 +22,7 @@ def test_what_tensorflow_reads_stays_as_it_is(make_pixels, encode, image_format)
 def test_others_become_png_of_the_same_pixels(make_pixels, encode, image_format):
     encoded = encode(make_pixels(0), image_format)
     converted = images.make_decodable(encoded)
-    assert images.inspect(converted).format == "PNG"
+    assert images.read_header(converted).format == "PNG"
     np.testing.assert_array_equal(pixels_of(converted), pixels_of(encoded))
 
 
@@ -30,7 +30,7 @@ def test_an_animation_becomes_its_first_frame(make_pixels, encode):
     frames = [Image.fromarray(make_pixels(seed)).quantize(32) for seed in range(3)]
     encoded = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     converted = images.make_decodable(encoded)
-    assert images.inspect(converted).format == "PNG"
+    assert images.read_header(converted).format == "PNG"
     np.testing.assert_array_equal(pixels_of(converted), np.asarray(frames[0].convert("RGB")))
 
 
@@ -48,7 +48,7 @@ def test_converted_images_are_upright(make_pixels, encode, image_format):
     exif[0x0112] = 6
     encoded = encode(make_pixels(0, 20, 30), image_format, lossless=True, exif=exif)
     converted = images.make_decodable(encoded)
-    assert (images.inspect(converted).width, images.inspect(converted).height) == (20, 30)
+    assert (images.read_header(converted).width, images.read_header(converted).height) == (20, 30)
     np.testing.assert_array_equal(pixels_of(converted), np.rot90(make_pixels(0, 20, 30), -1))
 
 

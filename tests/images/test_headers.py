@@ -12,13 +12,13 @@ from mixer_tf import images
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF"])
 def test_header_tells_format_and_size(make_pixels, encode, image_format):
     encoded = encode(make_pixels(0, height=20, width=30), image_format)
-    assert images.inspect(encoded) == images.Header(image_format, width=30, height=20)
+    assert images.read_header(encoded) == images.Header(image_format, width=30, height=20)
 
 
 def test_a_photograph_with_a_second_picture_inside_is_a_jpeg(make_pixels, encode):
     second = Image.fromarray(make_pixels(1))
     encoded = encode(make_pixels(0), "MPO", save_all=True, append_images=[second])
-    assert images.inspect(encoded).format == "JPEG"
+    assert images.read_header(encoded).format == "JPEG"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_photograph_with_a_second_picture_inside_is_a_jpeg(make_pixels, encode
 )
 def test_what_is_no_image_is_named(encoded, reason):
     with pytest.raises(images.UnusableImageError, match=f"^{reason}"):
-        images.inspect(encoded)
+        images.read_header(encoded)
 
 
 def test_every_cut_of_an_image_is_a_header_or_a_reason(make_pixels, encode):
@@ -43,7 +43,7 @@ def test_every_cut_of_an_image_is_a_header_or_a_reason(make_pixels, encode):
         encoded = encode(make_pixels(0), image_format)
         for length in range(len(encoded)):
             try:
-                assert images.inspect(encoded[:length]).width == 16
+                assert images.read_header(encoded[:length]).width == 16
             except images.UnusableImageError as error:
                 assert str(error)
 
@@ -60,7 +60,7 @@ def test_every_cut_of_an_image_is_a_header_or_a_reason(make_pixels, encode):
 def test_absurd_sizes_are_refused(encode, width, height, reason):
     encoded = encode(Image.new("1", (width, height)), "PNG")
     with pytest.raises(images.UnusableImageError, match=reason):
-        images.inspect(encoded)
+        images.read_header(encoded)
 
 
 def test_a_decompression_bomb_costs_nothing(bad_folder):
@@ -68,7 +68,7 @@ def test_a_decompression_bomb_costs_nothing(bad_folder):
     assert len(encoded) < 100_000
     tracemalloc.start()
     with pytest.raises(images.UnusableImageError):
-        images.inspect(encoded)
+        images.read_header(encoded)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
@@ -77,7 +77,7 @@ def test_a_decompression_bomb_costs_nothing(bad_folder):
 def test_inspecting_needs_no_tensorflow():
     code = (
         "import sys; from mixer_tf import images; assert 'PIL' not in sys.modules\n"
-        "images.inspect, images.make_decodable; assert 'tensorflow' not in sys.modules"
+        "images.read_header, images.make_decodable; assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

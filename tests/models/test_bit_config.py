@@ -3,11 +3,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_resnet_bit import NumpyBiT
+from test_bit import NumpyBiT
 
 from mixer_tf.models import bit_config, costs
+from mixer_tf.models.bit import BiTResNet
 from mixer_tf.models.bit_config import BiTConfig
-from mixer_tf.models.resnet_bit import BiTResNet
 
 # With 1000 classes, in millions: "Params (M)" of the model cards of timm's copies of the authors'
 # weights (resnetv2_50x1_bit.goog_in21k_ft_in1k …); of R152x1, R50x2 and R200x3 there are none.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from mixer_tf.models import MixerConfig, MlpMixer, costs, create_model, describe, list_models
+from mixer_tf.factory import create_model
+from mixer_tf.models import MixerConfig, MlpMixer, costs, describe, list_models
 from mixer_tf.models.costs import count_multiply_adds, count_parameters
 
 # At 224 pixels: parameters without head, with a head of 1000 classes, 10⁹ multiply-adds.

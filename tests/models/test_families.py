@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from mixer_tf import recipes
-from mixer_tf.models import create_model, describe, list_models, presets
+from mixer_tf import factory, recipes
+from mixer_tf.factory import create_model
+from mixer_tf.models import describe, list_models, registry
+from mixer_tf.models.bit import BiTResNet
 from mixer_tf.models.bit_config import BiTConfig
-from mixer_tf.models.resnet_bit import BiTResNet
 from mixer_tf.models.vit import VisionTransformer
 from mixer_tf.models.vit_config import ViTConfig
-from mixer_tf.training import assembly
 
 VIT = dict(image_size=12, patch_size=4, num_blocks=1, hidden_dim=8, channels_mlp_dim=14)
 BIT = dict(image_size=12, num_units=(1,), width=8, num_groups=4)
@@ -46,9 +46,9 @@ def test_explicit_dimensions_build_a_model(name, fields):
 def test_lists_and_costs_need_no_tensorflow():
     code = (
         "import sys, mixer_tf\n"
-        "from mixer_tf.models import presets\n"
+        "from mixer_tf.models import registry\n"
         "names = [*mixer_tf.list_models('vit'), *mixer_tf.list_models('bit')]\n"
-        "print(*[presets.describe(name).parameters for name in names])\n"
+        "print(*[registry.describe(name).parameters for name in names])\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -71,19 +71,19 @@ def test_unknown_family_names_those_that_exist():
 
 def test_unknown_model_names_the_nearest_of_all_families():
     with pytest.raises(ValueError, match="unknown model 'bit_r51x1'. Did you mean bit_r50x1"):
-        presets.resolve("bit_r51x1", image_size=224)
+        registry.resolve("bit_r51x1", image_size=224)
 
 
 def test_unknown_field_is_told_from_the_fields_of_the_family():
     with pytest.raises(TypeError, match="a ViT has no field 'tokens_mlp_dim'. Did you mean chann"):
-        presets.resolve("vit_b16", image_size=224, tokens_mlp_dim=64)
+        registry.resolve("vit_b16", image_size=224, tokens_mlp_dim=64)
     with pytest.raises(TypeError, match="a BiT has no field 'patch_size'"):
-        presets.resolve("bit_r50x1", image_size=224, patch_size=16)
+        registry.resolve("bit_r50x1", image_size=224, patch_size=16)
 
 
 def test_missing_dimensions_are_named():
     with pytest.raises(ValueError, match="got no num_units, width. Give them, or use a name such"):
-        presets.resolve("bit", image_size=224)
+        registry.resolve("bit", image_size=224)
 
 
 def test_a_recipe_builds_a_vit():
@@ -91,7 +91,7 @@ def test_a_recipe_builds_a_vit():
         ["model.name=vit", "model.tokens_mlp_dim=none", "model.num_blocks=1"]
         + ["model.dropout=0.1", "model.stochastic_depth=0.2", "model.head_bias_init=-2"]
     )
-    model = assembly.build_model(recipe, num_classes=10)
+    model = factory.from_recipe(recipe, num_classes=10)
     assert type(model) is VisionTransformer
     assert model.output_shape == (None, 10)
     config = model.config
@@ -104,6 +104,6 @@ def test_a_recipe_builds_a_bit():
     recipe = recipes.get("digits").override(
         ["model.name=bit_r50x1", *(f"model.{name}=none" for name in dimensions)]
     )
-    model = assembly.build_model(recipe, num_classes=10)
+    model = factory.from_recipe(recipe, num_classes=10)
     assert type(model) is BiTResNet
     assert model.output_shape == (None, 10)

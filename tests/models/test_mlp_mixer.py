@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models import MlpMixer, create_model, list_models
+from mixer_tf.factory import create_model
+from mixer_tf.models import MlpMixer, list_models
 
 EVERY_OPTION = dict(dropout=0.2, stochastic_depth=0.4, stochastic_depth_rescaled=True)
 TOLERANCE = 2e-6  # relative to the largest logit; exact GELU costs 2e-5, an epsilon of 1e-3 too

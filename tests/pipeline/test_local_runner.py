@@ -14,7 +14,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from mixer_tf.datasets import sources
+from mixer_tf.datasets.sources import opening
 
 ROOT = pathlib.Path(__file__).parents[2]
 FAST = ["--set", "training.epochs=2"]
@@ -35,8 +35,8 @@ def _summary(root: pathlib.Path) -> dict:
 
 
 def _records(spec: str):
-    source = sources.parse(spec)
-    return itertools.chain.from_iterable(map(source.read, source.entries("train")))
+    source = opening.open_source(spec)
+    return itertools.chain.from_iterable(map(source.read, source.shards_of("train")))
 
 
 @pytest.fixture(scope="module")

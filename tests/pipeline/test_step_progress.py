@@ -10,7 +10,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
-from pipeline import progress
+from pipeline.local import progress
 
 
 @component

@@ -3,8 +3,8 @@
 
 import json
 
-from pipeline.progress import Step
-from pipeline.summary import Summary
+from pipeline.local.progress import Step
+from pipeline.local.summary import Summary
 
 
 def _summary(**changes) -> Summary:

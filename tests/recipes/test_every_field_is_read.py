@@ -8,12 +8,18 @@ import sys
 import pytest
 import tensorflow as tf
 
-from mixer_tf import recipes
+from mixer_tf import factory, recipes
+from mixer_tf.export import signatures
 from mixer_tf.recipes import overrides, schema
-from mixer_tf.training import assembly, duration, input_pipeline, signatures
-from mixer_tf.training.input_pipeline import Split
+from mixer_tf.training import compilation, length
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import Split
 
-TRAINING = os.path.dirname(assembly.__file__)
+READERS = (
+    os.path.dirname(compilation.__file__),
+    factory.__file__,
+    os.path.dirname(signatures.__file__),
+)
 
 
 @pytest.fixture
@@ -23,7 +29,7 @@ def reads(monkeypatch):
 
     def watching(section):
         def read(self, name):
-            if sys._getframe(1).f_code.co_filename.startswith(TRAINING):
+            if sys._getframe(1).f_code.co_filename.startswith(READERS):
                 found.add(f"{section}.{name}")
             return object.__getattribute__(self, name)
 
@@ -37,11 +43,11 @@ def reads(monkeypatch):
 def train_a_little(recipe, files):
     """Everything that a training does with its recipe, but for the training itself."""
     split = Split(tuple(files), 2, 2)
-    model = assembly.build_model(recipe, 2)
-    duration.plan(recipe.training, 2)
-    assembly.compile_model(model, recipe, 1, tf.distribute.get_strategy())
-    input_pipeline.training_batches(split, recipe)
-    input_pipeline.evaluation_batches(split, recipe)
+    model = factory.from_recipe(recipe, 2)
+    length.training_length(recipe.training, 2)
+    compilation.compile_model(model, recipe, 1, tf.distribute.get_strategy())
+    batches.training_batches(split, recipe)
+    batches.evaluation_batches(split, recipe)
     signatures.ServedModel(model, recipe, ["a", "b"])
 
 

@@ -18,19 +18,19 @@ def test_the_newest_version_is_the_highest_number(tmp_path):
     add_model(tmp_path / "old-11")
     (tmp_path / "12").mkdir()  # not complete
     assert locations.list_versions(str(tmp_path)) == [9, 10]
-    assert locations.find_model(str(tmp_path)) == newest
+    assert locations.resolve_saved_model(str(tmp_path)) == newest
 
 
 @pytest.mark.parametrize("below", ["", "17", "serving/17", "Format-Serving"])
 def test_a_model_is_found_in_each_of_the_usual_places(tmp_path, below):
     expected = add_model(tmp_path / "run" / below)
-    assert locations.find_model(str(tmp_path / "run")) == expected.rstrip("/")
+    assert locations.resolve_saved_model(str(tmp_path / "run")) == expected.rstrip("/")
 
 
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = add_model(tmp_path / "pets")
-    assert locations.find_model("~/pets") == expected
+    assert locations.resolve_saved_model("~/pets") == expected
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_a_home_folder_is_understood(tmp_path, monkeypatch):
 def test_a_folder_without_a_model_says_what_may_have_happened(tmp_path, name, hint):
     (tmp_path / name).touch()
     with pytest.raises(ValueError, match=hint):
-        locations.find_model(str(tmp_path))
+        locations.resolve_saved_model(str(tmp_path))
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(ValueError, match="MODEL must be a folder that exists; got .*/nowhere"):
-        locations.find_model(str(tmp_path / "nowhere"))
+        locations.resolve_saved_model(str(tmp_path / "nowhere"))

@@ -3,25 +3,25 @@
 
 import pytest
 
-from mixer_tf.models import bit_config, presets, vit_config
+from mixer_tf.models import bit_config, registry, vit_config
 from mixer_tf.studies import paper_results
 
 OTHERS = {"HaloNet", "NFNet-F4+", "MPL", "ALIGN"}
 
 
 def test_every_model_is_one_of_ours_or_only_cited():
-    ours = {*presets.list_models(), *vit_config.NAMES, *bit_config.NAMES}
+    ours = {*registry.list_models(), *vit_config.NAMES, *bit_config.NAMES}
     assert {result.model for result in paper_results.RESULTS} - ours == OTHERS
-    assert set(paper_results.MILLION_PARAMETERS) == set(presets.list_models())
+    assert set(paper_results.MILLION_PARAMETERS) == set(registry.list_models())
 
 
-@pytest.mark.parametrize("name", presets.list_models())
+@pytest.mark.parametrize("name", registry.list_models())
 def test_table_1_is_our_count_without_the_head(name):
-    parameters = presets.describe(name, num_classes=0).parameters
+    parameters = registry.describe(name, num_classes=0).parameters
     assert round(parameters / 1e6) == paper_results.MILLION_PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", presets.list_models())
+@pytest.mark.parametrize("name", registry.list_models())
 def test_every_mixer_has_results(name):
     assert paper_results.results_of(name)
 

@@ -6,17 +6,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mixer_tf import recipes
-from mixer_tf.datasets import tfrecords
+from mixer_tf import factory, recipes
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation.batches import image_batches
+from mixer_tf.export import saved_model
+from mixer_tf.export.loading import Export, open_export
 from mixer_tf.features import ImageRecord
 from mixer_tf.models import MlpMixer
 from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.studies import input_order, permutation, permutation_plot
-from mixer_tf.studies.image_batches import image_batches
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
-from mixer_tf.training import export
-from mixer_tf.training.exported import Export, open_export
 
 SIZE, PATCH = (8, 8), 4
 RECIPE = recipes.get("digits").override(
@@ -99,7 +99,7 @@ def splits(tmp_path_factory):
             )
             for i in range(first, first + count)
         ]
-        tfrecords.write(records, folder, split, 1)
+        examples.write(records, folder, split, 1)
         counts[split] = {"a": count // 2, "b": count // 2}
         first += count
     return permutation.open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
@@ -126,11 +126,10 @@ def test_examples_and_chart(splits, tmp_path):
 
 
 def test_an_export_is_the_model_that_it_was_made_of(tmp_path):
-    from mixer_tf.training import assembly
 
-    made = assembly.build_model(RECIPE, 2)
+    made = factory.from_recipe(RECIPE, 2)
     made.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))
-    export.export_saved_model(made, RECIPE, ["a", "b"], str(tmp_path / "model"))
+    saved_model.export_saved_model(made, RECIPE, ["a", "b"], str(tmp_path / "model"))
     opened = open_export(str(tmp_path / "model"))
     assert opened.recipe == RECIPE and opened.class_names == ("a", "b")
     image = make_image(0)[None]
@@ -138,9 +137,9 @@ def test_an_export_is_the_model_that_it_was_made_of(tmp_path):
 
 
 def test_images_of_a_source_as_the_model_sees_them(image_folder):
-    from mixer_tf.datasets import sources
+    from mixer_tf.datasets.sources import opening
 
-    source = sources.parse(f"folder:{image_folder}")
+    source = opening.open_source(f"folder:{image_folder}")
     opened = Export(None, RECIPE, ("dog", "elk", "cat"))
     batches = list(image_batches(opened, source, "test", 3))
     assert all(images.shape[1:] == (8, 8, 3) for images, _ in batches)

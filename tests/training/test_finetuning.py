@@ -8,8 +8,8 @@ import pytest
 from test_trainer import train
 
 import mixer_tf
-from mixer_tf.training import assembly
-from mixer_tf.training.exported import open_export
+from mixer_tf import factory
+from mixer_tf.export.loading import open_export
 
 STILL = ["training.steps=2", "optimizer.learning_rate=1e-8", "optimizer.weight_decay=0"]
 NO_MIXER = [f"model.{field}=none" for field in ("tokens_mlp_dim", "patch_size", "num_blocks")]
@@ -30,7 +30,7 @@ QUICK = ("pyramid", "vit")
 @pytest.fixture(scope="module")
 def published(tmp_path_factory, recipe):
     """(model, path) of weights for images of 16x16 pixels and seven classes."""
-    model = assembly.build_model(recipe, 7)
+    model = factory.from_recipe(recipe, 7)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
     path = str(tmp_path_factory.mktemp("published") / "model.npz")
@@ -74,14 +74,14 @@ def test_weights_for_smaller_images_are_upscaled(published, recipe, dataset, tmp
     assert facts["tokens_mlp_dim"] == 4 * width and facts["weights"] == path
 
     again = fine_tuning(recipe, str(exported), "model.image_size=32")
-    assert assembly.build_model(again, 3).config == result.model.config
+    assert factory.from_recipe(again, 3).config == result.model.config
 
 
 def test_other_sizes_need_the_word(published, recipe):
     changed = fine_tuning(recipe, published[1], "model.image_size=24")
     with pytest.raises(ValueError, match="whole multiple of the model's, 16x16 pixels; got 24x24"):
-        assembly.build_model(changed, 3)
-    model = assembly.build_model(changed.override(["model.interpolate=true"]), 3)
+        factory.from_recipe(changed, 3)
+    model = factory.from_recipe(changed.override(["model.interpolate=true"]), 3)
     assert model.config.grid == (6, 6)
 
 

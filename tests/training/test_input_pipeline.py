@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from mixer_tf import features, images
 from mixer_tf.features import ImageRecord
-from mixer_tf.training import input_pipeline
-from mixer_tf.training.input_pipeline import Split
+from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import Split, count_records
+from mixer_tf.training.input.transforms import deterministic_transform
 
 
 @pytest.fixture
@@ -36,12 +38,12 @@ def context(pipelines, pipeline, replicas):
 
 
 def test_count_records(dataset):
-    assert input_pipeline.count_records(dataset.files("eval")) == 13
-    assert input_pipeline.count_records([]) == 0
+    assert count_records(dataset.files("eval")) == 13
+    assert count_records([]) == 0
 
 
 def test_training_batches_are_uint8_and_static(train, recipe):
-    pixels, labels = input_pipeline.training_batches(train, recipe).element_spec
+    pixels, labels = batches.training_batches(train, recipe).element_spec
     assert pixels == tf.TensorSpec([8, 16, 16, 3], tf.uint8)
     assert labels == tf.TensorSpec([8, 3], tf.float32)
 
@@ -50,7 +52,7 @@ def test_without_augmentation_pixels_are_those_of_the_file(train, recipe):
     plain = recipe.override(["data.shift=0", "data.rotate=0", "data.flip=false"])
     seen = {
         pixels.tobytes(): label
-        for batch in take(input_pipeline.training_batches(train, plain), 4)
+        for batch in take(batches.training_batches(train, plain), 4)
         for pixels, label in zip(*batch, strict=True)
     }
     for serialized in tf.data.TFRecordDataset(train.files, "GZIP"):
@@ -63,7 +65,7 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
     plain = recipe.override(
         ["data.shift=0", "data.rotate=0", "data.flip=false", "training.batch_size=30"]
     )
-    epochs = take(input_pipeline.training_batches(train, plain), 3)
+    epochs = take(batches.training_batches(train, plain), 3)
     orders = [[image.tobytes() for image in pixels] for pixels, _ in epochs]
     assert all(len(set(order)) == 30 for order in orders)
     assert set(orders[0]) == set(orders[1]) == set(orders[2])
@@ -82,24 +84,24 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
 def test_a_restart_goes_on_with_the_same_batches(
     train, recipe, crop, side, mixup, memory, monkeypatch
 ):
-    monkeypatch.setattr(input_pipeline, "MEMORY_BYTES", memory)
+    monkeypatch.setattr(batches, "MEMORY_BYTES", memory)
     varied = recipe.override(
         [
             *(f"data.train_crop={crop}", f"data.train_shorter_side={side}"),
             *(f"data.mixup={mixup}", "data.flip=true", "data.shift=2"),
         ]
     )
-    whole = take(input_pipeline.training_batches(train, varied), 9)
+    whole = take(batches.training_batches(train, varied), 9)
     tf.random.set_seed(17)  # no global state may matter
-    rest = take(input_pipeline.training_batches(train, varied, first_step=5), 4)
+    rest = take(batches.training_batches(train, varied, first_step=5), 4)
     assert_same(rest, whole[5:])
 
 
 def test_what_is_kept_in_memory_changes_no_image(train, recipe, monkeypatch):
     plain = recipe.override(["data.shift=0", "data.rotate=0", "training.batch_size=30"])
-    ((kept, _),) = take(input_pipeline.training_batches(train, plain), 1)
-    monkeypatch.setattr(input_pipeline, "MEMORY_BYTES", 0)
-    ((read_again, _),) = take(input_pipeline.training_batches(train, plain), 1)
+    ((kept, _),) = take(batches.training_batches(train, plain), 1)
+    monkeypatch.setattr(batches, "MEMORY_BYTES", 0)
+    ((read_again, _),) = take(batches.training_batches(train, plain), 1)
     assert {image.tobytes() for image in kept} == {image.tobytes() for image in read_again}
 
 
@@ -109,19 +111,19 @@ def test_what_is_kept_in_memory_changes_no_image(train, recipe, monkeypatch):
 def test_only_larger_images_are_reduced_before_a_random_crop(recipe, side, shape):
     changed = recipe.override(["data.train_crop=inception", f"data.train_shorter_side={side}"])
     encoded = tf.io.encode_png(tf.zeros([20, 30, 3], tf.uint8))
-    assert input_pipeline._fixed_part(encoded, changed).shape == shape
+    assert deterministic_transform(encoded, changed).shape == shape
 
 
 def test_the_seed_changes_order_and_augmentation(train, recipe):
-    one = take(input_pipeline.training_batches(train, recipe), 1)
-    other = take(input_pipeline.training_batches(train, recipe.override(["training.seed=1"])), 1)
+    one = take(batches.training_batches(train, recipe), 1)
+    other = take(batches.training_batches(train, recipe.override(["training.seed=1"])), 1)
     assert not np.array_equal(one[0][0], other[0][0])
 
 
 def test_two_workers_share_out_the_batches_of_one_process(train, recipe):
-    whole = take(input_pipeline.training_batches(train, recipe), 5)
+    whole = take(batches.training_batches(train, recipe), 5)
     shares = [
-        take(input_pipeline.training_batches(train, recipe, 0, context(2, worker, 2)), 5)
+        take(batches.training_batches(train, recipe, 0, context(2, worker, 2)), 5)
         for worker in range(2)
     ]
     for (pixels, _), (first, _), (second, _) in zip(whole, *shares, strict=True):
@@ -134,7 +136,7 @@ def test_two_workers_share_out_the_batches_of_one_process(train, recipe):
 def test_two_workers_mix_with_the_same_weight(train, recipe):
     mixed = recipe.override(["data.mixup=0.5"])
     shares = [
-        take(input_pipeline.training_batches(train, mixed, 0, context(2, worker, 2)), 5)
+        take(batches.training_batches(train, mixed, 0, context(2, worker, 2)), 5)
         for worker in range(2)
     ]
     for (_, first), (_, second) in zip(*shares, strict=True):
@@ -144,8 +146,8 @@ def test_two_workers_mix_with_the_same_weight(train, recipe):
 
 
 def test_devices_of_one_process_get_the_batch_in_parts(train, recipe):
-    whole = take(input_pipeline.training_batches(train, recipe), 3)
-    parts = take(input_pipeline.training_batches(train, recipe, 0, context(1, 0, 2)), 6)
+    whole = take(batches.training_batches(train, recipe), 3)
+    parts = take(batches.training_batches(train, recipe, 0, context(1, 0, 2)), 6)
     joined = [
         tuple(np.concatenate(pair) for pair in zip(parts[i], parts[i + 1], strict=True))
         for i in range(0, 6, 2)
@@ -157,10 +159,10 @@ def test_devices_of_one_process_get_the_batch_in_parts(train, recipe):
 def test_evaluation_has_every_image_once(evaluation, recipe, pipelines):
     found, weights = [], []
     for pipeline in range(pipelines):
-        batches = input_pipeline.evaluation_batches(
+        padded = batches.evaluation_batches(
             evaluation, recipe, context(pipelines, pipeline, pipelines)
         )
-        for pixels, _, weight in batches:
+        for pixels, _, weight in padded:
             assert pixels.shape == (8 // pipelines, 16, 16, 3)
             found += [p.tobytes() for p, w in zip(pixels.numpy(), weight, strict=True) if w > 0]
             weights += list(weight.numpy())
@@ -176,7 +178,7 @@ def test_evaluation_by_keras_is_the_mean_over_the_images(evaluation, recipe):
     )
     loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss, weighted_metrics=["accuracy"])
-    found = model.evaluate(input_pipeline.evaluation_batches(evaluation, recipe), verbose=0)
+    found = model.evaluate(batches.evaluation_batches(evaluation, recipe), verbose=0)
 
     records = [
         ImageRecord.from_example(serialized.numpy())
@@ -196,7 +198,7 @@ def test_evaluation_by_keras_is_the_mean_over_the_images(evaluation, recipe):
 def test_a_label_without_a_class_name_is_an_error(dataset, recipe):
     split = Split(tuple(dataset.files("eval")), 13, 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="number of class names, 2"):
-        list(input_pipeline.evaluation_batches(split, recipe))
+        list(batches.evaluation_batches(split, recipe))
 
 
 def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
@@ -204,5 +206,5 @@ def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
     encoded = ImageRecord.from_example(serialized.numpy()).encoded
     assert features.ENCODED  # the key that the pipeline reads
     for crop in ("resize", "resize_crop", "resmall_crop"):
-        image = input_pipeline.decode_and_crop(tf.constant(encoded), crop, 12)
+        image = decode_and_crop(tf.constant(encoded), crop, 12)
         assert image.shape == (12, 12, 3) and image.dtype == tf.uint8

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.training import input_pipeline, resume, trainer
-from mixer_tf.training.input_pipeline import Split
-from mixer_tf.training.progress import TrainingDivergedError
+from mixer_tf.training import checkpointing, trainer
+from mixer_tf.training.callbacks import TrainingDivergedError
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import Split
 
 
 def train(recipe, dataset, folder, **changes):
@@ -63,8 +64,7 @@ def test_it_learns(trained):
 def test_the_result_has_the_weights_whose_accuracy_it_states(trained, long_recipe, dataset):
     result, _ = trained
     split = Split(tuple(dataset.files("eval")), 13, 3)
-    batches = input_pipeline.evaluation_batches(split, long_recipe)
-    _, accuracy = result.model.evaluate(batches, verbose=0)
+    _, accuracy = result.model.evaluate(batches.evaluation_batches(split, long_recipe), verbose=0)
     assert accuracy == pytest.approx(result.accuracy)
 
 
@@ -87,17 +87,17 @@ def test_nothing_but_the_model_and_the_logs_is_left(trained):
 
 _KILLED = """
 import os, pickle, signal, sys
-from mixer_tf.training import progress, resume, trainer
+from mixer_tf.training import callbacks, checkpointing, trainer
 
-resume.SAVE_SECONDS = 0
-check = progress.StopOnDivergence.on_train_batch_end
+checkpointing.SAVE_SECONDS = 0
+check = callbacks.TerminateOnDivergence.on_train_batch_end
 
 def die_in_epoch_4(self, batch, logs=None):
     check(self, batch, logs)
     if self.model.optimizer.iterations.numpy() == 3 * 4 + 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-progress.StopOnDivergence.on_train_batch_end = die_in_epoch_4
+callbacks.TerminateOnDivergence.on_train_batch_end = die_in_epoch_4
 recipe, arguments = pickle.load(sys.stdin.buffer)
 trainer.train(recipe, **arguments)
 """
@@ -142,8 +142,8 @@ def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(resume, "SAVE_SECONDS", 0)
-        patch.setattr(trainer.export, "export_saved_model", fail)
+        patch.setattr(checkpointing, "SAVE_SECONDS", 0)
+        patch.setattr(trainer.saved_model, "export_saved_model", fail)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, dataset, str(tmp_path), eval_files=[])
     result = train(recipe, dataset, str(tmp_path), eval_files=[])

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where images come from: one module for each kind of source, and `opening.py` above them."""
+
+from __future__ import annotations
+
+from mixer_tf import lazy_attributes
+
+__getattr__, __dir__, __all__ = lazy_attributes.attach(
+    __name__, {"Source": "source", "open_source": "opening"}
+)

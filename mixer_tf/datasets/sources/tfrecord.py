@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or usual others."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import itertools
+import os
+import re
+from collections.abc import Iterator
+
+from mixer_tf import features
+from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
+from mixer_tf.datasets.sources import tfrecord_features
+from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.tfrecord_features import ParsedExample, Value
+from mixer_tf.features import SPLITS, TRAIN, ImageRecord
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A work item: one file, or those of its images that are held out.
+
+    Attributes:
+        path: the file.
+        split: of its images, take those that belong to this split.
+    """
+
+    path: str
+    split: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """How the files tell the class of an image.
+
+    Attributes:
+        key: the feature that holds it.
+        values: what that feature says for each label.
+        names: one name for each label.
+    """
+
+    key: str
+    values: tuple[Value, ...]
+    names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReader:
+    """Reads files of tf.Examples.
+
+    Attributes:
+        classes: how the files tell the class of an image.
+        rule: what is held out of the training files.
+    """
+
+    classes: Classes
+    rule: splits.HoldOut
+
+    def __call__(self, shard: Shard) -> Iterator[ImageRecord]:
+        is_train = _split_of_file(shard.path) == TRAIN
+        labels = {value: label for label, value in enumerate(self.classes.values)}
+        for example in tfrecord_features.read_file(shard.path):
+            if not is_train or self.rule.split_for(example.image_id) == shard.split:
+                yield self._make_record(example, labels)
+
+    def _make_record(self, example: ParsedExample, labels: dict[Value, int]) -> ImageRecord:
+        value = example.classes.get(self.classes.key)
+        label = labels.get(value)
+        class_name = "" if label is None else self.classes.names[label]
+        record = files.make_record(example.encoded, label, class_name, example.image_id)
+        problem = example.problem
+        if label is None and value is not None:
+            problem = problem or f"label {value!r} is none of the {len(labels)} classes"
+        return dataclasses.replace(record, problem=problem) if problem else record
+
+
+def open_source(spec: str, location: str, data_dir: str | None) -> Source:
+    """Opens TFRecord files; without a `dataset.json` beside them, one pass finds the classes.
+
+    The split of a file is read off its name or its folder's ("train-00000-of-00010",
+    "Split-eval/…"); files whose name says nothing are training images. A label that is missing
+    stays missing, and the validation of the data shows it.
+
+    Raises:
+        ValueError: the pattern matches no file, or no label is in the files.
+    """
+    paths = _find_files(location)
+    by_split = {split: [p for p in paths if _split_of_file(p) == split] for split in SPLITS}
+    classes = _known_classes(paths[0]) or _find_classes(paths)
+    rule = _hold_out(by_split)
+    work = {split: [Shard(path, split) for path in found] for split, found in by_split.items()}
+    for split, _ in rule.bounds:
+        work[split] = [Shard(path, split) for path in by_split[TRAIN]]
+    return Source(
+        spec=spec,
+        class_names=classes.names,
+        shards=work,
+        reader=ShardReader(classes, rule),
+        file_signatures=lambda: map(files.file_signature, paths),
+        notes=_notes(classes.values),
+    )
+
+
+def _find_files(location: str) -> list[str]:
+    pattern = os.path.expanduser(location)
+    if files.is_remote(pattern):
+        from tensorflow.io import gfile
+
+        paths = sorted(gfile.glob(pattern))
+    else:
+        paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    if not paths:
+        raise ValueError(
+            "tfrecord: must be followed by a pattern that matches files, such as "
+            f"/data/train-*.tfrecord; got {location!r}, which matches none."
+        )
+    return paths
+
+
+def _split_of_file(path: str) -> str:
+    """The split that a word of the file's name tells, or its folder when that is all it says."""
+    folder, name = os.path.split(path)
+    words = re.split(r"[^a-z]+", name.lower())
+    words.append(os.path.basename(folder).lower().removeprefix("split-"))
+    return next((splits.ALIASES[word] for word in words if word in splits.ALIASES), TRAIN)
+
+
+def _hold_out(by_split: dict[str, list[str]]) -> splits.HoldOut:
+    if not by_split[TRAIN]:
+        return splits.HoldOut(())
+    present = {split for split, paths in by_split.items() if paths}
+    return splits.hold_out((example.image_id for example in _read(by_split[TRAIN])), present)
+
+
+def _known_classes(path: str) -> Classes | None:
+    """The classes of a `dataset.json`: in the file's folder, or above that of a split."""
+    folder = os.path.dirname(path)
+    is_split = os.path.basename(folder).startswith("Split-")
+    for place in (folder, *([os.path.dirname(folder)] if is_split else [])):
+        if files.exists(os.path.join(place, FILE_NAME)):
+            names = DatasetInfo.read(place).class_names
+            return Classes(features.LABEL, tuple(range(len(names))), names)
+    return None
+
+
+def _find_classes(paths: list[str]) -> Classes:
+    """Reads all files; the first of the usual features that any image has tells the class."""
+    names = {key: {} for key in tfrecord_features.CLASS_KEYS}
+    for example in _read(paths):
+        for key, value in example.classes.items():
+            names[key].setdefault(value, example.class_name)
+    for key, found in names.items():
+        if found:
+            values = tuple(sorted(found, key=lambda value: (isinstance(value, bytes), value)))
+            texts = (found[value] or tfrecord_features.to_text(value) for value in values)
+            return Classes(key, values, tuple(texts))
+    raise ValueError(
+        "tfrecord: the examples must hold a class in one of the features "
+        f"{', '.join(tfrecord_features.CLASS_KEYS)}; none of {len(paths)} files does, such as "
+        f"{paths[0]}."
+    )
+
+
+def _read(paths: list[str]) -> Iterator[ParsedExample]:
+    return itertools.chain.from_iterable(map(tfrecord_features.read_file, paths))
+
+
+def _notes(values: tuple[Value, ...]) -> tuple[str, ...]:
+    if isinstance(values[0], bytes) or values == tuple(range(len(values))):
+        return ()
+    return (f"labels {values[0]} to {values[-1]} are now 0 to {len(values) - 1}",)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tf.Examples that others wrote: which of their features hold the image, its class and its id."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+from mixer_tf import features
+
+Value = int | bytes
+
+_IMAGE_KEYS = (features.ENCODED, "image", "image_raw", "encoded", "img")
+_ID_KEYS = (features.SOURCE, "image/filename", "filename", "image/source_id", "image/id", "id")
+_NAME_KEYS = (features.CLASS_NAME, "class_name", "label_name", "label/text")
+# A name stands for the class only in files without labels.
+CLASS_KEYS = (features.LABEL, "label", "image/label", "class", "target", *_NAME_KEYS)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParsedExample:
+    """One record of a TFRecord file.
+
+    Attributes:
+        image_id: from the record, or the file's name and the record's number.
+        encoded: the image's bytes; empty where there are none.
+        classes: feature name → value, of those that may tell the class.
+        problem: why the image cannot be used, or "".
+    """
+
+    image_id: str
+    encoded: bytes = b""
+    classes: dict[str, Value] = dataclasses.field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def class_name(self) -> str:
+        """The class in words, where the record has them, or ""."""
+        return next((to_text(self.classes[key]) for key in _NAME_KEYS if key in self.classes), "")
+
+
+def read_file(path: str) -> Iterator[ParsedExample]:
+    """Reads a TFRecord file, gzip or not; where it is damaged, the last item says so."""
+    import tensorflow as tf
+
+    name = path.rsplit("/", 1)[-1]
+    try:
+        records = tf.data.TFRecordDataset(path, "GZIP" if _is_gzip(path) else None)
+        for number, serialized in enumerate(records.as_numpy_iterator()):
+            yield _parse(serialized, f"{name}/{number:07d}")
+    except tf.errors.OpError as error:
+        reason = str(error).splitlines()[0]
+        yield ParsedExample(path, problem=f"damaged TFRecord file: {reason}")
+
+
+def to_text(value: Value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _parse(serialized: bytes, default_id: str) -> ParsedExample:
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.example import example_pb2
+
+    try:
+        found = example_pb2.Example.FromString(serialized).features.feature
+    except DecodeError:
+        return ParsedExample(default_id, problem="not a tf.Example")
+    image_id, encoded = _first(found, _ID_KEYS), _first(found, _IMAGE_KEYS)
+    problem = to_text(_first(found, [features.PROBLEM]) or b"")
+    if not isinstance(encoded, bytes):
+        problem = problem or f"no encoded image; its features are {', '.join(sorted(found))}"
+        encoded = b""
+    values = {key: _first(found, [key]) for key in CLASS_KEYS}
+    return ParsedExample(
+        image_id=default_id if image_id is None else to_text(image_id),
+        encoded=encoded,
+        classes={key: value for key, value in values.items() if value not in (None, -1)},
+        problem=problem,
+    )
+
+
+def _first(found, keys: Iterable[str]) -> Value | None:
+    """The first value of the first of these features that has one."""
+    for key in keys:
+        if key in found:
+            values = found[key].int64_list.value or found[key].bytes_list.value
+            if values:
+                return values[0]
+    return None
+
+
+def _is_gzip(path: str) -> bool:
+    from tensorflow.io import gfile
+
+    with gfile.GFile(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trained model as a SavedModel that serves without mixer_tf.
+
+`signatures.py` has the signatures. Beside them, `assets.extra` holds `recipe.json`,
+`class_names.json`, the warm-up requests of TensorFlow Serving, and what the trained model answers
+to those (see mixer_tf/serving/warmup.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from mixer_tf import factory
+from mixer_tf.export import warmup
+from mixer_tf.export.signatures import ServedModel
+from mixer_tf.features import ImageRecord
+from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.recipes.schema import Recipe
+from mixer_tf.serving import contract
+from mixer_tf.serving.contract import (
+    CLASS_NAMES,
+    EXAMPLES_SIGNATURE,
+    FEATURES_SIGNATURE,
+    PRE_LOGITS,
+    PROBABILITIES,
+)
+
+
+def export_saved_model(
+    model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str], path: str
+) -> None:
+    """Writes `model` to the folder `path`, checks it there, and only then gives it its name.
+
+    Args:
+        model: as trained, under any strategy and precision; served in float32.
+        recipe: that it was trained with.
+        class_names: in label order.
+        path: of the SavedModel; what lies there is replaced.
+
+    Raises:
+        WarmupError: the export does not answer as `model` does.
+    """
+    recipe = _exported(recipe, model)
+    served = factory.for_export(recipe, len(class_names))
+    served.set_weights(model.get_weights())
+    module = ServedModel(served, recipe, class_names)
+
+    partial = path.rstrip("/") + ".partial"
+    if tf.io.gfile.exists(partial):
+        tf.io.gfile.rmtree(partial)
+    tf.saved_model.save(module, partial, signatures=module.functions)
+    _write_assets(partial, served, recipe, class_names)
+    warmup.replay(partial)
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.rmtree(path)
+    tf.io.gfile.rename(partial, path)
+
+
+def _exported(recipe: Recipe, model: ConfiguredModel) -> Recipe:
+    """Returns the recipe with the widths that the model has; upscaled weights are wider."""
+    width = getattr(model.config, "tokens_mlp_dim", None)
+    return dataclasses.replace(
+        recipe, model=dataclasses.replace(recipe.model, tokens_mlp_dim=width)
+    )
+
+
+def _write_assets(
+    folder: str, model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str]
+) -> None:
+    requests = warmup.make_requests(recipe.model.image_size)
+    expected = expected_outputs(model, recipe, class_names, requests)
+    warmup.write(folder, requests, expected)
+    texts = {
+        contract.RECIPE_FILE: recipe.to_json(),
+        contract.CLASS_NAMES_FILE: json.dumps(list(class_names), ensure_ascii=False),
+    }
+    for name, text in texts.items():
+        with tf.io.gfile.GFile(os.path.join(folder, contract.EXTRA_ASSETS, name), "w") as file:
+            file.write(text)
+
+
+def expected_outputs(
+    model: ConfiguredModel,
+    recipe: Recipe,
+    class_names: Sequence[str],
+    requests: Sequence[warmup.Request],
+) -> list[dict[str, np.ndarray]]:
+    """Returns what the signatures must answer, by Keras and numpy and by nothing of the export."""
+    network = model.intermediates("pre_logits", "logits")
+    answers = []
+    for request in requests:
+        outputs = network(_pixels(request, recipe), training=False)
+        probabilities = _activate(outputs["logits"].numpy(), recipe.training.loss)
+        if request.signature == FEATURES_SIGNATURE:
+            answers.append({PRE_LOGITS: outputs["pre_logits"].numpy()})
+        elif request.signature == EXAMPLES_SIGNATURE:
+            answers.append({PROBABILITIES: probabilities})
+        else:
+            answers.append(_top(probabilities, class_names))
+    return answers
+
+
+def _top(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, : contract.TOP_K]
+    return {
+        CLASS_NAMES: np.array(class_names)[order],
+        PROBABILITIES: np.take_along_axis(probabilities, order, axis=1),
+    }
+
+
+def _pixels(request: warmup.Request, recipe: Recipe) -> np.ndarray:
+    """uint8 [N, S, S, 3] of the images that a request holds, whatever its signature."""
+    ((name, values),) = request.inputs.items()
+    if name == contract.PIXELS:
+        return values
+    encoded = (
+        [ImageRecord.from_example(v).encoded for v in values]
+        if name == contract.EXAMPLES
+        else values
+    )
+    crop, side = recipe.data.crop, recipe.model.image_size
+    return np.stack([decode_and_crop(tf.constant(e), crop, side).numpy() for e in encoded])
+
+
+def _activate(logits: np.ndarray, loss: str) -> np.ndarray:
+    if loss == "sigmoid":
+        return 1 / (1 + np.exp(-logits))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graphs of an exported model, one for each signature of mixer_tf/serving/contract.py.
+
+They run in plain TensorFlow, and decode, crop and rescale as training and evaluation did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from mixer_tf import features
+from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.recipes.schema import Recipe
+from mixer_tf.serving import contract
+from mixer_tf.serving.contract import CLASS_NAMES, PRE_LOGITS, PROBABILITIES
+
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM")
+_STRINGS = tf.TensorSpec([None], tf.string)
+
+
+class ServedModel(tf.Module):
+    """Holds the weights and the graphs, and nothing of Keras: no layers, no optimiser.
+
+    Args:
+        model: in float32; the graphs use its variables.
+        recipe: how an image becomes the model's input.
+        class_names: in label order.
+    """
+
+    def __init__(self, model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str]):
+        super().__init__()
+        self.weights = model.variables
+        side = recipe.model.image_size
+        pixels_spec = tf.TensorSpec([None, side, side, 3], tf.uint8)
+        activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[recipe.training.loss]
+        network = model.intermediates("pre_logits", "logits")
+        names = tf.constant(list(class_names))
+
+        @_graph(_STRINGS)
+        def decode(image_bytes):
+            with tf.control_dependencies([_assert_images(image_bytes)]):
+                image_bytes = tf.identity(image_bytes)
+            return tf.map_fn(
+                lambda encoded: decode_and_crop(encoded, recipe.data.crop, side),
+                image_bytes,
+                fn_output_signature=tf.TensorSpec([side, side, 3], tf.uint8),
+            )
+
+        @_graph(pixels_spec)
+        def infer(pixels):
+            outputs = network(pixels, training=False)
+            return {
+                PRE_LOGITS: outputs["pre_logits"],  # [N, hidden_dim]
+                PROBABILITIES: activation(outputs["logits"]),  # [N, num_classes]
+            }
+
+        @_graph(pixels_spec)
+        def classify(pixels):
+            best = tf.math.top_k(
+                infer(pixels)[PROBABILITIES], min(contract.TOP_K, len(class_names))
+            )
+            return {CLASS_NAMES: tf.gather(names, best.indices), PROBABILITIES: best.values}
+
+        @_graph(_STRINGS)
+        def classify_encoded(image_bytes):
+            return classify(decode(image_bytes))
+
+        @_graph(_STRINGS)
+        def extract_features(image_bytes):
+            return {PRE_LOGITS: infer(decode(image_bytes))[PRE_LOGITS]}
+
+        @_graph(_STRINGS)
+        def classify_examples(examples):
+            spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
+            encoded = tf.io.parse_example(examples, spec)[features.ENCODED]
+            return {PROBABILITIES: infer(decode(encoded))[PROBABILITIES]}
+
+        self.functions = {
+            contract.SERVING_SIGNATURE: classify_encoded,
+            contract.PIXELS_SIGNATURE: classify,
+            contract.FEATURES_SIGNATURE: extract_features,
+            contract.EXAMPLES_SIGNATURE: classify_examples,
+        }
+
+
+def _graph(spec: tf.TensorSpec):
+    """tf.function for one input; what is called from several of them is traced only once."""
+    return tf.function(input_signature=[spec], autograph=False)
+
+
+def _assert_images(image_bytes: tf.Tensor) -> tf.Operation:
+    """Fails the request, by the position of the fault, where the bytes are no image at all."""
+    starts = [tf.strings.substr(image_bytes, 0, len(magic)) == magic for magic in _MAGIC]
+    is_image = tf.reduce_any(starts, axis=0)
+    return tf.debugging.Assert(
+        tf.reduce_all(is_image),
+        [
+            "image_bytes must be JPEG, PNG, GIF or BMP files; not so at these positions:",
+            tf.where(~is_image)[:, 0],
+        ],
+    )

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BiTResNet (Big Transfer, arXiv:1912.11370), from pixels to logits: the paper's CNN reference.
+
+ResNet-v2 with GroupNorm and weight standardisation. Layers bear the names of the authors' .npz
+files without their `resnet/`. Sources of the facts: google-research/big_transfer, bit_tf2/models.py
+and bit_jax/models.py; there the images come in as [-1, 1] too. N images, C channels.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow import keras
+
+from mixer_tf.models.base import ConfiguredModel, classification_head
+from mixer_tf.models.bit_config import EXPANSION, BiTConfig, Unit
+from mixer_tf.models.layers import Rescale, StochasticDepth, serializable
+
+_KERNEL_EPSILON = 1e-10
+_NORM_EPSILON = 1e-5
+
+
+@serializable
+class StandardizedConv2D(keras.layers.Conv2D):
+    """Convolution whose kernel, filter by filter, gets mean 0 and variance 1 (arXiv:1903.10520).
+
+    With as many zeros around the image as half the kernel, on all four sides alike; TensorFlow's
+    "same" would put them elsewhere at stride 2. No bias.
+
+    Shape: [N, H, W, C] -> [N, ⌈H/strides⌉, ⌈W/strides⌉, filters].
+    """
+
+    def __init__(self, filters: int, kernel_size, strides=1, **kwargs):
+        options = dict(padding="same", use_bias=False, kernel_initializer="lecun_normal")  # Flax's
+        super().__init__(filters, kernel_size, strides, **{**options, **kwargs})
+
+    def convolution_op(self, inputs, kernel):
+        exact = tf.cast(kernel, self.variable_dtype)
+        mean, variance = tf.nn.moments(exact, axes=(0, 1, 2), keepdims=True)
+        exact = (exact - mean) / tf.sqrt(variance + _KERNEL_EPSILON)
+        rows, columns = (side // 2 for side in self.kernel_size)
+        borders = [(0, 0), (rows, rows), (columns, columns), (0, 0)]
+        return tf.nn.conv2d(inputs, tf.cast(exact, inputs.dtype), self.strides, borders)
+
+
+@serializable
+class GroupNorm(keras.layers.Layer):
+    """Mean 0 and variance 1 in each group of channels (arXiv:1803.08494), then scale and shift.
+
+    Give it full precision: its means run over whole images.
+
+    Shape: [N, H, W, C] -> [N, H, W, C].
+
+    Args:
+        num_groups: a divisor of C.
+    """
+
+    def __init__(self, num_groups: int, **kwargs):
+        super().__init__(**kwargs)
+        self.num_groups = num_groups
+
+    def build(self, input_shape):
+        self.gamma = self.add_weight("gamma", input_shape[-1:], initializer="ones")
+        self.beta = self.add_weight("beta", input_shape[-1:], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x):
+        *places, channels = x.shape[1:]
+        groups = (self.num_groups, channels // self.num_groups)
+        y = tf.reshape(x, (-1, *places, *groups))  # [N, H, W, groups, C/groups]
+        y = y - _mean_over_places(y)
+        y = y / tf.sqrt(_mean_over_places(tf.square(y)) + _NORM_EPSILON)
+        return tf.reshape(y, (-1, *places, channels)) * self.gamma + self.beta
+
+    def get_config(self):
+        return {**super().get_config(), "num_groups": self.num_groups}
+
+
+def _mean_over_places(x):
+    """The mean over H, W and C/groups, one axis after the other.
+
+    In one sweep, as keras.layers.GroupNormalization takes it, float32 loses ten times as much.
+    """
+    for axis in (4, 2, 1):
+        x = tf.reduce_mean(x, axis, keepdims=True)
+    return x
+
+
+@serializable
+class RootBlock(keras.layers.Layer):
+    """A 7x7 convolution and max-pooling, each of stride 2.
+
+    The border of the pooling is zeros, and those win over negative values: there is no ReLU before.
+
+    Shape: [N, H, W, 3] -> [N, ⌈⌈H/2⌉/2⌉, ⌈⌈W/2⌉/2⌉, width].
+    """
+
+    def __init__(self, width: int, **kwargs):
+        super().__init__(**kwargs)
+        self.width = width
+        self.conv = StandardizedConv2D(
+            width, 7, 2, name="standardized_conv2d", dtype=self.dtype_policy
+        )
+
+    def call(self, x):
+        x = tf.pad(self.conv(x), [(0, 0), (1, 1), (1, 1), (0, 0)])
+        return tf.nn.max_pool2d(x, ksize=3, strides=2, padding="VALID")
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+@serializable
+class BottleneckUnit(keras.layers.Layer):
+    """Y = shortcut(X) + c(b(a(X))), where a, b and c begin with GroupNorm and ReLU.
+
+    a and c are 1x1 convolutions, b is 3x3 and has the stride. Where the shape changes, the shortcut
+    is a 1x1 convolution of what a's ReLU puts out.
+
+    Shape: [N, H, W, C] -> [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels].
+
+    Args:
+        channels: of a and b.
+        stride: of b and of the shortcut.
+        num_groups: see `GroupNorm`.
+        drop_rate, drop_rescaled: see `StochasticDepth`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        stride: int = 1,
+        num_groups: int = 32,
+        drop_rate: float = 0.0,
+        drop_rescaled: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.options = dict(
+            channels=channels,
+            stride=stride,
+            num_groups=num_groups,
+            drop_rate=drop_rate,
+            drop_rescaled=drop_rescaled,
+        )
+        self.outputs = EXPANSION * channels
+        self.stride = stride
+        self.norm_a, self.norm_b, self.norm_c = (
+            GroupNorm(num_groups, name=f"{part}/group_norm", dtype=self.variable_dtype)
+            for part in "abc"
+        )
+        self.conv_a = self._conv(channels, 1, 1, "a")
+        self.conv_b = self._conv(channels, 3, stride, "b")
+        self.conv_c = self._conv(self.outputs, 1, 1, "c")
+        self.conv_proj = None
+        self.maybe_drop = StochasticDepth(drop_rate, drop_rescaled, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        if self.stride > 1 or input_shape[-1] != self.outputs:
+            self.conv_proj = self._conv(self.outputs, 1, self.stride, "a/proj")
+        super().build(input_shape)
+
+    def _conv(self, filters, kernel_size, strides, part):
+        name, dtype = f"{part}/standardized_conv2d", self.dtype_policy
+        return StandardizedConv2D(filters, kernel_size, strides, name=name, dtype=dtype)
+
+    def call(self, x, training=None):
+        y = tf.nn.relu(self.norm_a(x))
+        shortcut = self.conv_proj(y) if self.conv_proj else x
+        y = self.conv_a(y)  # [N, H, W, channels]
+        y = self.conv_b(tf.nn.relu(self.norm_b(y)))  # [N, ⌈H/stride⌉, ⌈W/stride⌉, channels]
+        y = self.conv_c(tf.nn.relu(self.norm_c(y)))  # [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels]
+        return shortcut + self._drop(y, training)
+
+    def _drop(self, y, training):
+        tokens = tf.reshape(y, (tf.shape(y)[0], -1, self.outputs))  # [N, H·W, C]
+        return tf.reshape(self.maybe_drop(tokens, training=training), tf.shape(y))
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
+
+
+@serializable
+class ResidualBlock(keras.layers.Layer):
+    """Bottleneck units one after the other; the first may have a stride.
+
+    Shape: [N, H, W, C] -> [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels].
+
+    Args:
+        units: the options of each unit; see `BottleneckUnit`.
+    """
+
+    def __init__(self, units: list[dict], **kwargs):
+        super().__init__(**kwargs)
+        self.unit_options = units
+        self.units = [
+            BottleneckUnit(**options, name=f"unit{i:02d}", dtype=self.dtype_policy)
+            for i, options in enumerate(units, start=1)
+        ]
+
+    def call(self, x, training=None):
+        for unit in self.units:
+            x = unit(x, training=training)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "units": [dict(unit) for unit in self.unit_options]}
+
+
+@serializable
+class BiTResNet(ConfiguredModel):
+    """BiT ResNet-v2: pixel values 0 to 255 in, logits out.
+
+    Shape: uint8 or float [N, H, W, 3] -> [N, num_classes], or [N, features] with 0 classes.
+
+    Intermediates: "root_block", "block1" …, "group_norm", "pre_logits" and, where there are
+    classes, "logits".
+    """
+
+    config_class = BiTConfig
+
+    @staticmethod
+    def build_graph(pixels, config: BiTConfig, policy) -> dict[str, object]:
+        layers = keras.layers
+        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+        out = {}
+        x = Rescale(dtype=full_precision)(pixels)
+        x = out["root_block"] = RootBlock(config.width, name="root_block", dtype=policy)(x)
+        for b in range(1, len(config.num_units) + 1):
+            units = [_options(unit, config) for unit in config.units() if unit.block == b]
+            x = out[f"block{b}"] = ResidualBlock(units, name=f"block{b}", dtype=policy)(x)
+        x = out["group_norm"] = GroupNorm(
+            config.num_groups, name="group_norm", dtype=full_precision
+        )(x)
+        x = layers.ReLU(name="relu", dtype=full_precision)(x)  # [N, H, W, C]
+        x = out["pre_logits"] = layers.GlobalAveragePooling2D(
+            name="pre_logits", dtype=full_precision
+        )(x)  # [N, C]
+        x = layers.Dropout(config.dropout, name="dropout", dtype=full_precision)(x)
+        if config.num_classes:
+            out["logits"] = classification_head(config, full_precision)(x)  # [N, num_classes]
+        return out
+
+
+def _options(unit: Unit, config: BiTConfig) -> dict[str, object]:
+    return dict(
+        channels=unit.channels,
+        stride=unit.stride,
+        num_groups=config.num_groups,
+        drop_rate=unit.drop_rate,
+        drop_rescaled=config.stochastic_depth_rescaled,
+    )

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MixerConfig: every choice that makes one Mixer, and the names of Mixers. No TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from mixer_tf.models.validation import (
+    check_patches,
+    check_rate,
+    check_whole_number,
+    height_and_width,
+    nearest_divisors,
+)
+
+# Paper, Table 1.
+SIZES = {
+    "s": dict(num_blocks=8, hidden_dim=512, tokens_mlp_dim=256, channels_mlp_dim=2048),
+    "b": dict(num_blocks=12, hidden_dim=768, tokens_mlp_dim=384, channels_mlp_dim=3072),
+    "l": dict(num_blocks=24, hidden_dim=1024, tokens_mlp_dim=512, channels_mlp_dim=4096),
+    "h": dict(num_blocks=32, hidden_dim=1280, tokens_mlp_dim=640, channels_mlp_dim=5120),
+}
+NAMES = (
+    "mixer_s32",
+    "mixer_s16",
+    "mixer_b32",
+    "mixer_b16",
+    "mixer_l32",
+    "mixer_l16",
+    "mixer_h14",
+)
+EXPLICIT = "mixer"  # the name of a model whose dimensions are all given by hand
+# The fields that a name stands for, and without which there is no model at any image size.
+DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+
+_SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d*)", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixerConfig:
+    """The shape of one Mixer and how it is regularised (paper, Section 2, Table 1, Supplement B).
+
+    Attributes:
+        image_size: (height, width) in pixels; one number makes a square.
+        patch_size: P, the side of a square patch in pixels; it divides both sides of the image.
+        num_blocks: L, the number of Mixer blocks.
+        hidden_dim: C, the channels of a token.
+        tokens_mlp_dim: D_S, the hidden width of the MLP across tokens.
+        channels_mlp_dim: D_C, the hidden width of the MLP across channels.
+        num_classes: outputs of the head; 0 leaves the head away and gives the pooled features.
+        dropout: rate in [0, 1) after both Dense layers of every MLP.
+        stochastic_depth: s in [0, 1); block i of 0 … L-1 is dropped with probability i/(L-1)·s.
+        stochastic_depth_rescaled: divide a kept branch by its probability of being kept, as timm
+            does; the authors' code does not.
+        head_bias_init: value of every bias of a new head, such as -6.9 for a sigmoid loss over
+            1000 classes.
+        exact_gelu: compute GELU as timm does; the authors take its approximation by tanh.
+        untied: a token-mixing MLP of its own for every channel (this and the next three:
+            supplement A.1).
+        channel_groups: G; the token-mixing MLP sees G neighbouring channels at once.
+        channel_views: group G learned views of each token instead of neighbouring channels.
+        pyramid: how many tokens leave each block, one number per block, never growing; () keeps
+            them all.
+    """
+
+    image_size: int | tuple[int, int]
+    patch_size: int
+    num_blocks: int
+    hidden_dim: int
+    tokens_mlp_dim: int
+    channels_mlp_dim: int
+    num_classes: int = 1000
+    dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    stochastic_depth_rescaled: bool = False
+    head_bias_init: float = 0.0
+    exact_gelu: bool = False
+    untied: bool = False
+    channel_groups: int = 1
+    channel_views: bool = False
+    pyramid: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "image_size", height_and_width(self.image_size))
+        for field in DIMENSIONS:
+            check_whole_number(field, getattr(self, field), at_least=1)
+        check_whole_number("num_classes", self.num_classes, at_least=0)
+        for field in ("dropout", "stochastic_depth"):
+            check_rate(field, getattr(self, field))
+        check_patches(self.patch_size, self.image_size)
+        _check_groups(self)
+        object.__setattr__(self, "pyramid", tuple(self.pyramid))
+        _check_pyramid(self)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        height, width = self.image_size
+        return height // self.patch_size, width // self.patch_size
+
+    @property
+    def num_tokens(self) -> int:
+        """S, the number of patches of an image."""
+        rows, columns = self.grid
+        return rows * columns
+
+    def tokens(self, block: int) -> tuple[int, int]:
+        """How many tokens enter block number `block`, and how many leave it."""
+        counts = (self.num_tokens, *(self.pyramid or (self.num_tokens,) * self.num_blocks))
+        return counts[block], counts[block + 1]
+
+    def ablation(self, block: int) -> dict[str, object]:
+        """How block number `block` differs from the paper's; see `TokenMixing`. Often empty."""
+        before, after = self.tokens(block)
+        options = dict(
+            groups=self.channel_groups if self.channel_groups > 1 else None,
+            views=self.channel_views,
+            untied=self.untied,
+            tokens_out=after if after != before else None,
+        )
+        return {name: value for name, value in options.items() if value}
+
+    def drop_rate(self, block: int) -> float:
+        """How probably block number `block` is dropped: 0 for the first, s for the last."""
+        return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
+
+
+def parse(name: str) -> tuple[str, dict[str, object]] | None:
+    """Returns the canonical name and the dimensions of "mixer_b16" in any spelling ("B/16").
+
+    None where it is not the name of a Mixer. Every size takes any patch size.
+    """
+    if name == EXPLICIT:
+        return name, {}
+    match = _SIZE_AND_PATCH.fullmatch(name)
+    if not match:
+        return None
+    size, patch = match[1].lower(), int(match[2])
+    return f"mixer_{size}{patch}", {"patch_size": patch, **SIZES[size]}
+
+
+def _check_groups(config: MixerConfig) -> None:
+    groups, channels = config.channel_groups, config.hidden_dim
+    check_whole_number("channel_groups", groups, at_least=1)
+    if channels % groups:
+        raise ValueError(
+            f"channel_groups must divide hidden_dim; got channel_groups={groups}, "
+            f"hidden_dim={channels}. Use {nearest_divisors(channels, groups)}."
+        )
+    if config.channel_views and groups == 1:
+        raise ValueError("channel_views needs groups; got channel_groups=1. Use 2 or more.")
+
+
+def _check_pyramid(config: MixerConfig) -> None:
+    pyramid, tokens, blocks = config.pyramid, config.num_tokens, config.num_blocks
+    for count in pyramid:
+        check_whole_number("pyramid", count, at_least=1)
+    if pyramid and (len(pyramid) != blocks or list(pyramid) != sorted(pyramid, reverse=True)):
+        raise ValueError(
+            "pyramid must hold one number of tokens for each block and must not grow; "
+            f"got pyramid={pyramid}, num_blocks={blocks}."
+        )
+    if pyramid and pyramid[0] > tokens:
+        raise ValueError(
+            f"pyramid must not begin with more tokens than there are patches; got {pyramid[0]}, "
+            f"of {tokens} patches."
+        )

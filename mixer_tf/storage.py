@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files on this machine or in a bucket ("gs://…"), written completely or not at all.
+
+Local paths go through `os`, so that they need no TensorFlow; only its `gfile` reaches buckets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+from collections.abc import Iterator
+
+_PARTIAL = "partial-"
+
+
+def is_remote(path: str) -> bool:
+    """Whether only TensorFlow's file system can reach the path."""
+    return "://" in path
+
+
+def gfile():
+    """Returns TensorFlow's file system; imports TensorFlow."""
+    from tensorflow.io import gfile
+
+    return gfile
+
+
+def exists(path: str) -> bool:
+    return gfile().exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def is_folder(path: str) -> bool:
+    return gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+
+
+def find_files(pattern: str) -> list[str]:
+    """Returns the sorted paths that match a glob pattern; "**" also matches nested folders."""
+    if is_remote(pattern):
+        return sorted(gfile().glob(pattern))
+    return sorted(glob.glob(pattern, recursive=True))
+
+
+def file_size(path: str) -> int:
+    """Returns the size of a file in bytes."""
+    return gfile().stat(path).length if is_remote(path) else os.path.getsize(path)
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder and those above it, unless they exist."""
+    if is_remote(path):
+        gfile().makedirs(path)
+    else:
+        os.makedirs(path, exist_ok=True)
+
+
+def remove_folder(path: str) -> None:
+    """Removes a folder with all that it holds; does nothing where there is none."""
+    if not exists(path):
+        return
+    if is_remote(path):
+        gfile().rmtree(path)
+    else:
+        shutil.rmtree(path)
+
+
+def read_text(path: str) -> str:
+    """Returns the content of a UTF-8 file."""
+    if is_remote(path):
+        with gfile().GFile(path) as file:
+            return file.read()
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a UTF-8 file, which appears under its name only when it is complete."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes a file, which appears under its name only when it is complete."""
+    with replacing(path) as partial:
+        if is_remote(path):
+            with gfile().GFile(partial, "wb") as file:
+                file.write(content)
+        else:
+            with open(partial, "wb") as file:
+                file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Yields the path to write a file to; it is renamed to `path` when the block succeeds.
+
+    An existing file is replaced. Where the block fails, the partial file is removed, and what was
+    at `path` stays. The partial name begins with "partial-", which no pattern for shards matches.
+    """
+    partial = os.path.join(os.path.dirname(path), _PARTIAL + os.path.basename(path))
+    try:
+        yield partial
+        if is_remote(path):
+            gfile().rename(partial, path, overwrite=True)
+        else:
+            os.replace(partial, path)
+    finally:
+        _remove_file(partial)
+
+
+def _remove_file(path: str) -> None:
+    if is_remote(path):
+        if gfile().exists(path):
+            gfile().remove(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)

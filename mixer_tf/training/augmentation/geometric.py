@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mirrors, rotates and shifts a training image at random.
+
+Everything up to the batch is uint8 to uint8, and every draw depends only on a seed, so that a
+training that was stopped continues with the images it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from mixer_tf.recipes.schema import DataOptions
+
+
+def augment(image: tf.Tensor, options: DataOptions, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors, rotates and shifts one image at random, as far as `options` ask for it.
+
+    Args:
+        image: uint8 [S, S, 3].
+        options: of the recipe.
+        seed: int [2]; the same seed gives the same image.
+
+    Returns:
+        uint8 [S, S, 3].
+    """
+    flip_seed, rotate_seed, shift_seed = tf.unstack(tf.random.split(seed, 3))
+    if options.flip:
+        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    if options.rotate:
+        image = rotate(image, options.rotate, rotate_seed)
+    if options.shift:
+        image = shift(image, options.shift, shift_seed)
+    return image
+
+
+def rotate(image: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
+    """Turns a uint8 image by an angle between -`degrees` and `degrees`; what is bared is black."""
+    import tensorflow_addons as tfa  # its notice of end of life greets every import
+
+    limit = math.radians(degrees)
+    angle = tf.random.stateless_uniform([], seed, -limit, limit)
+    return tfa.image.rotate(image, angle, interpolation="bilinear")
+
+
+def shift(image: tf.Tensor, pixels: int, seed: tf.Tensor) -> tf.Tensor:
+    """Moves an image by up to `pixels` in both directions; what is bared is black."""
+    padded = tf.pad(image, [[pixels, pixels], [pixels, pixels], [0, 0]])
+    return tf.image.stateless_random_crop(padded, image.shape, seed)

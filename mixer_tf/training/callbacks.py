@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training says while it runs: a line on the terminal, and scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+
+import tensorflow as tf
+
+_LINES = 10  # at most, where the output is no terminal
+_REFRESH_SECONDS = 0.1
+_CHECK_STEPS = 100
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss became infinite or not a number."""
+
+
+class Throughput(tf.keras.callbacks.Callback):
+    """Adds `examples_per_second` and `learning_rate` to the logs; goes before all that read them.
+
+    The first step is left out: it compiles.
+    """
+
+    _supports_tf_logs = True  # or Keras fetches the loss of every single step, for all callbacks
+
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self._batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._steps, self._start = 0, None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._end = time.monotonic()
+        if self._start is None:
+            self._start, self._first = self._end, batch
+        self._steps = batch - self._first
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self._end - self._start
+        if self._steps and seconds > 0:
+            logs["examples_per_second"] = self._steps * self._batch_size / seconds
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+
+
+class TerminateOnDivergence(tf.keras.callbacks.Callback):
+    """Raises TrainingDivergedError for a loss that is not finite; looks every 100 steps or so."""
+
+    _supports_tf_logs = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._next_check = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch >= self._next_check:  # on a TPU, only every 50th step is reported
+            self._check(logs["loss"])
+            self._next_check = batch + _CHECK_STEPS
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs["loss"])
+
+    def _check(self, loss) -> None:
+        if math.isfinite(loss):
+            return
+        rate = float(self.model.optimizer.learning_rate.numpy())
+        raise TrainingDivergedError(
+            f"the loss must stay finite; got {float(loss)} by step "
+            f"{int(self.model.optimizer.iterations.numpy())} at a learning rate of {rate:.2g}. "
+            f"Lower it, for example with --set optimizer.learning_rate={rate / 3:.1g}."
+        )
+
+
+class ProgressBar(tf.keras.callbacks.Callback):
+    """One line that is written anew on a terminal; elsewhere a line for every few epochs.
+
+    Args:
+        epochs, steps_per_epoch: of the whole training.
+        stream: where to; None for standard output.
+    """
+
+    _supports_tf_logs = True
+
+    def __init__(self, epochs: int, steps_per_epoch: int, stream=None):
+        super().__init__()
+        self._epochs, self._steps = epochs, steps_per_epoch
+        self._stream = stream or sys.stdout
+        self._every = 1 if self._is_terminal() else math.ceil(epochs / _LINES)
+        self._evaluation = ""
+
+    def on_train_begin(self, logs=None):
+        self._begin, self._first_step, self._shown_at = time.monotonic(), None, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        if self._first_step is None:
+            self._first_step = epoch * self._steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self._is_terminal() and now - self._shown_at > _REFRESH_SECONDS:
+            self._shown_at = now
+            self._write(f"\r\x1b[K{self._line(self._epoch, batch + 1, float(logs['loss']))}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_accuracy" in logs:
+            self._evaluation = f"  eval accuracy {float(logs['val_accuracy']):.3f}"
+        if (epoch + 1) % self._every and epoch + 1 != self._epochs:
+            return
+        line = self._line(epoch, self._steps, float(logs["loss"]))
+        speed = logs.get("examples_per_second")
+        line += f"  {speed:,.0f} images/s" if speed else ""
+        self._write(f"\r\x1b[K{line}" if self._is_terminal() else f"{line}\n")
+
+    def on_train_end(self, logs=None):
+        if self._is_terminal():
+            self._write("\n")
+
+    def _line(self, epoch: int, steps: int, loss: float) -> str:
+        done = epoch * self._steps + steps - self._first_step
+        left = self._epochs * self._steps - self._first_step - done
+        seconds = (time.monotonic() - self._begin) / done * left
+        eta = f"  {_duration(seconds)} left" if left else ""
+        return f"epoch {epoch + 1}/{self._epochs}  loss {loss:.4f}{self._evaluation}{eta}"
+
+    def _is_terminal(self) -> bool:
+        return self._stream.isatty()
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The moving average of the weights stands in for them wherever a model is judged or kept."""
+
+from __future__ import annotations
+
+import contextlib
+
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def averaged_weights(model: tf.keras.Model):
+    """Within the block, `model` has its averaged weights; without `use_ema`, its own."""
+    swap_ema_weights(model)
+    try:
+        yield
+    finally:
+        swap_ema_weights(model)
+
+
+def swap_ema_weights(model: tf.keras.Model) -> None:
+    """Exchanges the weights and their moving average."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # float16 wraps it
+    if not optimizer.use_ema:
+        return
+    averages = optimizer._model_variables_moving_average  # Keras has no public name for them
+    for variable, average in zip(model.trainable_variables, averages, strict=True):
+        weight = variable.numpy()
+        variable.assign(average.numpy())
+        average.assign(weight)
+
+
+class SwapEMAWeights(tf.keras.callbacks.Callback):
+    """Evaluates the averaged weights during `fit`."""
+
+    def on_test_begin(self, logs=None):
+        swap_ema_weights(self.model)
+
+    def on_test_end(self, logs=None):
+        swap_ema_weights(self.model)

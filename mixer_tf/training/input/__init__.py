@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From TFRecord shards to batches of pixels and labels."""

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a configured pipeline in this process: LocalDagRunner and ML Metadata in SQLite."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+
+from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline, RunOptions
+
+from mixer_tf import console
+from mixer_tf.serving import locations
+from pipeline.configs import PipelineConfig
+from pipeline.definition import create_pipeline
+from pipeline.local import progress
+from pipeline.local.run_outputs import RunOutputs
+from pipeline.local.sample import write_sample
+from pipeline.local.summary import FILE_NAME, Summary, summarize
+
+METADATA_FILE = "metadata.sqlite"
+
+
+def run(
+    config: PipelineConfig, from_step: str | None = None, to_step: str | None = None
+) -> Summary:
+    """Runs the pipeline, prints a line for each step, and writes `summary.json`.
+
+    Args:
+        config: what to run.
+        from_step: the first step to run; the outputs of earlier ones come from the last run.
+        to_step: the last step to run.
+
+    Raises:
+        ValueError: a step of that name does not exist, or no earlier run can stand in for the
+            steps before `from_step`.
+        progress.StepError: a step failed.
+    """
+    metadata_path = os.path.join(config.root, METADATA_FILE)
+    connection = metadata.sqlite_metadata_connection_config(metadata_path)
+    pipeline = create_pipeline(config, connection)
+    selected = _select(pipeline, from_step, to_step)
+    _require_earlier_run(metadata_path, from_step)
+    os.makedirs(config.root, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):  # should this run fail, that one tells of another
+        os.remove(os.path.join(config.root, FILE_NAME))
+    if to_step and not from_step:
+        _leave_out_the_rest(pipeline, selected)
+    with progress.show_steps(len(selected)) as steps:
+        LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
+    outputs = RunOutputs(connection, ran=set(steps))
+    image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
+    summary = summarize(steps, outputs, _commands(config, outputs, image))
+    summary.write(config.root)
+    return summary
+
+
+def _select(pipeline: Pipeline, from_step: str | None, to_step: str | None) -> set[str]:
+    """The ids of the steps that will run: below `from_step` and above `to_step`, both included."""
+    nodes = {node.id: node for node in pipeline.components}
+    for step in filter(None, (from_step, to_step)):
+        if step not in nodes:
+            raise ValueError(_unknown_step(step, list(nodes)))
+    below = _reachable(nodes[from_step], "downstream_nodes") if from_step else set(nodes)
+    above = _reachable(nodes[to_step], "upstream_nodes") if to_step else set(nodes)
+    if not below & above:
+        raise ValueError(f"--to must lie behind --from; {to_step} does not follow {from_step}.")
+    return below & above
+
+
+def _leave_out_the_rest(pipeline: Pipeline, selected: set[str]) -> None:
+    """Cuts the graph; TFX's partial runs always ask for an earlier run, which there may not be."""
+    kept = [node for node in pipeline.components if node.id in selected]
+    for node in kept:
+        for other in set(node.downstream_nodes) - set(kept):
+            node.remove_downstream_node(other)
+    pipeline.components = kept
+
+
+def _reachable(node, direction: str) -> set[str]:
+    found = {node.id}
+    for neighbour in getattr(node, direction):
+        found |= _reachable(neighbour, direction)
+    return found
+
+
+def _unknown_step(step: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(step.lower(), [name.lower() for name in known], n=1)
+    hint = next(
+        (f" Did you mean {name}?" for name in known if near and name.lower() == near[0]), ""
+    )
+    return f"there is no step {step!r}.{hint} The steps are {', '.join(known)}."
+
+
+def _run_options(from_step: str | None, to_step: str | None) -> RunOptions | None:
+    if not from_step:
+        return None
+    return RunOptions(from_nodes=[from_step], to_nodes=[to_step] if to_step else None)
+
+
+def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
+    if from_step and not os.path.exists(metadata_path):
+        raise ValueError(
+            f"--from={from_step} needs the outputs of an earlier run; {metadata_path} does not "
+            "exist. Run once without --from."
+        )
+
+
+def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) -> dict[str, str]:
+    """What to type next."""
+    logs = console.short_path(os.path.join(config.root, "Trainer", "model_run"))
+    is_served = locations.list_versions(config.serving_path)
+    model = config.serving_path if is_served else outputs.saved_model() or config.serving_path
+    image = console.short_path(image) if image else "IMAGE"
+    return {
+        "tensorboard": console.command_line("tensorboard", "--logdir", logs),
+        "predict": console.command_line("mixer", "predict", console.short_path(model), image),
+    }

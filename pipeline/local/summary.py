@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run: what happened, where the model is, what to type next; also as summary.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+from mixer_tf import console
+from pipeline.local.progress import Step
+from pipeline.local.run_outputs import RunOutputs
+
+FILE_NAME = "summary.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        steps: node id → its seconds and whether the cache answered, in the order of execution.
+        examples: split → number of images that reached the trainer and the evaluator.
+        duplicates_removed: images taken out of the training split; None where that step never ran.
+        quarantined: images that could not be used; None where that step never ran.
+        metrics: overall metrics of the test split ("accuracy", "cross_entropy", "example_count",
+            and "top_5_accuracy" where there are more than five classes).
+        pushed_model: folder of the model version that this run pushed, or None.
+        reason: why nothing was pushed, or "".
+        notes: what the source had to say, such as an empty class folder.
+        saved_model: the trained model, pushed or not; None where no training ran.
+        quarantine_file: the list of quarantined images; None where that step never ran.
+        report_dir: where the Deduplicator's report lies; None where that step never ran.
+        tensorboard: the command that shows the training curves.
+        predict: the command that classifies an image with this model.
+    """
+
+    steps: dict[str, Step]
+    examples: dict[str, int]
+    duplicates_removed: int | None
+    quarantined: int | None
+    metrics: dict[str, float]
+    pushed_model: str | None
+    reason: str
+    notes: tuple[str, ...]
+    saved_model: str | None
+    quarantine_file: str | None
+    report_dir: str | None
+    tensorboard: str
+    predict: str
+
+    def write(self, root: str) -> str:
+        """Writes `summary.json` below `root` and returns its path."""
+        path = os.path.join(root, FILE_NAME)
+        with open(path + ".partial", "w", encoding="utf-8") as file:
+            json.dump(dataclasses.asdict(self), file, indent=2, ensure_ascii=False)
+        os.replace(path + ".partial", path)
+        return path
+
+    def lines(self) -> list[str]:
+        """The same for a person, one fact a line."""
+        seconds = sum(step.seconds for step in self.steps.values())
+        cached = sum(step.cached for step in self.steps.values())
+        rows = [
+            ("steps", f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache"),
+            ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
+            ("duplicates", _count(self.duplicates_removed, "image", " removed", self.report_dir)),
+            ("quarantined", _count(self.quarantined, "image", "", self.quarantine_file)),
+            ("test split", _metrics_line(self.metrics)),
+            ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
+            *(("note", note) for note in self.notes),
+            ("curves", self.tensorboard if self.saved_model else ""),
+            ("predict", self.predict if self.saved_model else ""),
+        ]
+        return [f"  {name:<12} {text}" for name, text in rows if text]
+
+
+def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, str]) -> Summary:
+    """Puts together what the steps left behind.
+
+    Args:
+        steps: the steps of this run, as `progress.show_steps` saw them.
+        outputs: what lies in ML Metadata and on disk for this run.
+        commands: the "tensorboard" and "predict" commands.
+    """
+    info = outputs.dataset_info()
+    return Summary(
+        steps=dict(steps),
+        examples=info.examples if info else {},
+        duplicates_removed=outputs.duplicates_removed(),
+        quarantined=outputs.quarantined(),
+        metrics=outputs.metrics(),
+        pushed_model=outputs.pushed_model(),
+        reason=outputs.reason_not_pushed(),
+        notes=info.notes if info else (),
+        saved_model=outputs.saved_model(),
+        quarantine_file=outputs.quarantine_file(),
+        report_dir=outputs.uri("Deduplicator", "report"),
+        **commands,
+    )
+
+
+def _count(number: int | None, noun: str, verb: str, where: str | None) -> str:
+    if number is None:
+        return ""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{verb}" + (
+        f", listed in {_short(where)}" if number else ""
+    )
+
+
+def _short(path: str | None) -> str:
+    return console.short_path(path) if path else ""
+
+
+def _metrics_line(metrics: dict[str, float]) -> str:
+    parts = [f"top-1 {metrics['accuracy']:.4f}"] if "accuracy" in metrics else []
+    if "top_5_accuracy" in metrics:
+        parts.append(f"top-5 {metrics['top_5_accuracy']:.4f}")
+    if "example_count" in metrics:
+        parts.append(f"{metrics['example_count']:.0f} images")
+    return ", ".join(parts)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+import glob
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf import features, images
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.sources import opening
+
+
+def read(folder: str, split: str) -> list[features.ImageRecord]:
+    paths = sorted(glob.glob(examples.file_pattern(folder, split)))
+    dataset = tf.data.TFRecordDataset(paths, "GZIP")
+    return [features.ImageRecord.from_example(item) for item in dataset.as_numpy_iterator()]
+
+
+def records(number: int) -> list[features.ImageRecord]:
+    return [features.ImageRecord(b"x", "PNG", 0, "cat", f"id {i}", 4, 4) for i in range(number)]
+
+
+def test_records_are_dealt_to_shards_in_turn(tmp_path):
+    assert examples.write(records(10), str(tmp_path), "train", num_shards=3) == 10
+    paths = sorted(glob.glob(examples.file_pattern(str(tmp_path), "train")))
+    assert [os.path.basename(path) for path in paths] == [
+        f"data_tfrecord-0000{index}-of-00003.gz" for index in range(3)
+    ]
+    sizes = [sum(1 for _ in tf.data.TFRecordDataset(path, "GZIP")) for path in paths]
+    assert sizes == [4, 3, 3]
+    assert {record.source for record in read(str(tmp_path), "train")} == {
+        f"id {i}" for i in range(10)
+    }
+
+
+def test_an_interrupted_write_leaves_no_shards(tmp_path):
+    def interrupted():
+        yield from records(3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        examples.write(interrupted(), str(tmp_path), "train", num_shards=2)
+    assert not glob.glob(examples.file_pattern(str(tmp_path), "train"))
+
+
+def test_export_keeps_the_good_and_lists_the_bad(bad_folder, tmp_path):
+    source = opening.open_source(f"folder:{bad_folder.path}")
+    seen = []
+    info = examples.export(source, str(tmp_path), progress=seen.append)
+    kept = {split: read(str(tmp_path), split) for split in source.splits}
+    paths = {record.source for found in kept.values() for record in found}
+    assert paths == {str(bad_folder.path / name) for name in bad_folder.good}
+    for found in kept.values():
+        for record in found:
+            shape = images.decode(tf.constant(record.encoded)).shape
+            assert shape[-1] == 3
+            assert {record.width, record.height} == set(shape[:2])
+    assert info == DatasetInfo.read(str(tmp_path))
+    assert info.examples == {split: len(found) for split, found in kept.items()}
+    assert info.class_names == ("cat", "dog", "été 夏")
+    assert info.notes == ("class folder 'empty class' is empty: left out",)
+    assert seen[-1] == len(bad_folder.good) + len(bad_folder.bad)
+
+    lines = (tmp_path / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
+    reasons = {line["source"]: line["reason"] for line in map(json.loads, lines)}
+    assert set(reasons) == {str(bad_folder.path / name) for name in bad_folder.bad}
+    for name, word in bad_folder.bad.items():
+        assert word in reasons[str(bad_folder.path / name)]
+
+
+def test_converted_images_have_the_pixels_of_the_original(bad_folder, tmp_path, make_pixels):
+    examples.export(opening.open_source(f"folder:{bad_folder.path}"), str(tmp_path))
+    found = {r.source: r for split in features.SPLITS for r in read(str(tmp_path), split)}
+    webp = found[str(bad_folder.path / "cat/modern.webp")]
+    assert webp.format == "PNG"
+    np.testing.assert_array_equal(images.decode(tf.constant(webp.encoded)), make_pixels(1))
+
+
+def test_a_list_with_a_missing_file_and_label_is_exported(bad_csv, tmp_path):
+    with bad_csv.open(encoding="utf-8") as file:
+        rows = file.read()
+    (tmp_path / "list.csv").write_text(rows + "cat/000.png,\n", encoding="utf-8")
+    examples.export(opening.open_source(f"csv:{tmp_path}/list.csv"), str(tmp_path / "out"))
+    quarantine = (tmp_path / "out/quarantine.jsonl").read_text(encoding="utf-8")
+    assert quarantine.count("file not found") == 2
+
+
+def test_where_nothing_is_usable_one_error_says_so(unusable_folder, tmp_path):
+    source = opening.open_source(f"folder:{unusable_folder}")
+    with pytest.raises(ValueError, match="none of the 12 images of folder:.* is.*quarantine.jsonl"):
+        examples.export(source, str(tmp_path))
+    assert len((tmp_path / "quarantine.jsonl").read_text().splitlines()) == 12

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import json
+
+import pytest
+
+from mixer_tf import images
+from mixer_tf.datasets import files, validation
+
+
+@pytest.fixture
+def record(make_pixels, encode):
+    return files.make_record(encode(make_pixels(0), "PNG"), 1, "cat", "a/b.png")
+
+
+def test_a_good_record_stays_as_it_is(record):
+    assert validation.check_record(record) is record
+
+
+def test_a_webp_becomes_a_png(make_pixels, encode):
+    webp = files.make_record(encode(make_pixels(0), "WEBP"), 1, "cat", "a/b.webp")
+    checked = validation.check_record(webp)
+    assert (checked.format, checked.width, checked.label) == ("PNG", 16, 1)
+    assert checked.encoded.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"problem": "file not found"}, "file not found"),
+        ({"label": None}, "no label"),
+        ({"encoded": b""}, "empty file"),
+        ({"encoded": b"\x89PNG\r\n\x1a\n"}, "damaged PNG"),
+    ],
+)
+def test_the_reason_is_told(record, change, reason):
+    with pytest.raises(images.UnusableImageError, match=reason):
+        validation.check_record(dataclasses.replace(record, **change))
+
+
+def test_a_line_is_json_that_a_person_can_read(record):
+    odd = dataclasses.replace(record, source="ünï/\udcff.jpg")
+    line = validation.to_line(odd, "train", "empty file")
+    assert "ünï" in line
+    assert json.loads(line) == {
+        "source": "ünï/\N{REPLACEMENT CHARACTER}.jpg",
+        "split": "train",
+        "class_name": "cat",
+        "reason": "empty file",
+    }

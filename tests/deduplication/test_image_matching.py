@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from PIL import ImageOps
+
+from mixer_tf.deduplication import candidates, thresholds
+from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, find_matches
+
+
+def scaled(image, factor):
+    return image.resize((round(image.width * factor), round(image.height * factor)))
+
+
+def cropped(image, border):
+    return image.crop((border, border, image.width - border, image.height - border))
+
+
+COPIES = {
+    "JPEG of low quality": (lambda image: image, {"image_format": "JPEG", "quality": 40}, COPY),
+    "another format": (lambda image: image, {"image_format": "WEBP", "quality": 80}, COPY),
+    "nine tenths of the size": (lambda image: scaled(image, 0.9), {}, COPY),
+    "a quarter of the size": (lambda image: scaled(image, 0.25), {}, COPY),
+    "enlarged": (lambda image: scaled(image, 1.3), {}, COPY),
+    "slightly cropped": (lambda image: cropped(image, 10), {}, COPY),
+    "brightened": (lambda image: image.point(lambda value: min(255, value + 40)), {}, COPY),
+    "greyscale": (lambda image: image.convert("L"), {}, COPY),
+    "mirrored": (ImageOps.mirror, {"image_format": "JPEG"}, MIRRORED),
+}
+
+
+@pytest.fixture(scope="module")
+def gallery(photo, other_photo, picture, save, take_fingerprints):
+    pictures = [picture(seed) for seed in range(10)]
+    return take_fingerprints("test", map(save, [photo, other_photo, *pictures]))
+
+
+@pytest.mark.parametrize("change", COPIES)
+def test_a_changed_copy_of_a_photograph_is_found(change, photo, gallery, save, take_fingerprints):
+    edit, options, reason = COPIES[change]
+    (match,) = find_matches(take_fingerprints("train", [save(edit(photo), **options)]), gallery)
+    assert (match.image.set_name, match.other.source, match.reason) == ("train", "00", reason)
+    assert 0 <= match.distance <= 1 - thresholds.DUPLICATE
+
+
+def test_equal_bytes_are_an_exact_copy(gallery, picture, save, take_fingerprints):
+    (match,) = find_matches(take_fingerprints("train", [save(picture(3))]), gallery)
+    assert (match.other.source, match.distance, match.reason) == ("05", 0.0, EXACT)
+
+
+def test_other_pictures_are_no_copies(gallery, picture, save, take_fingerprints):
+    others = take_fingerprints("train", [save(picture(seed)) for seed in range(100, 140)])
+    assert not list(find_matches(others, gallery))
+
+
+def test_of_one_colour_only_equal_bytes_count(save, picture, take_fingerprints):
+    white = picture(0).point(lambda value: 255)
+    gallery = take_fingerprints("test", [save(white)])
+    almost = white.point(lambda value: 254)
+    queries = take_fingerprints("train", [save(almost), save(white)])
+    assert [match.image.source for match in find_matches(queries, gallery)] == ["01"]
+
+
+def test_images_of_the_gallery_are_compared_with_those_before_them(
+    picture, save, take_fingerprints
+):
+    first, second = picture(0), picture(1)
+    encoded = [save(first), save(second), save(first, "JPEG"), save(first, "WEBP")]
+    gallery = take_fingerprints("train", encoded)
+    indices = np.array([1, 2, 3])
+    matches = find_matches(gallery.take(indices), gallery, indices)
+    pairs = {(match.image.source, match.other.source) for match in matches}
+    assert pairs == {("02", "00"), ("03", "00"), ("03", "02")}
+
+
+def test_proposals_do_not_depend_on_blocks_and_miss_nothing(
+    picture, save, take_fingerprints, monkeypatch
+):
+    gallery = take_fingerprints("test", [save(picture(seed)) for seed in range(30)])
+    queries = take_fingerprints("train", [save(picture(s), "JPEG") for s in range(20, 40)])
+    whole = candidates.find_candidates(queries, gallery)
+    monkeypatch.setattr(candidates, "_BLOCK", 7)
+    blocks = candidates.find_candidates(queries, gallery)
+    assert triples(whole) == triples(blocks)
+    assert {(index, 20 + index, False) for index in range(10)} <= triples(whole)
+
+
+def triples(pairs: candidates.Pairs) -> set[tuple[int, int, bool]]:
+    return set(zip(pairs.rows, pairs.columns, pairs.mirrored, strict=True))
+
+
+def test_of_very_many_proposals_the_best_are_kept(picture, save, take_fingerprints):
+    qualities = range(60, 95)
+    encoded = [save(picture(0), "JPEG", quality=quality) for quality in qualities]
+    gallery = take_fingerprints("test", encoded)
+    query = take_fingerprints("train", [save(picture(0))])
+    proposed = candidates.find_candidates(query, gallery)
+    upright = proposed.where(~proposed.mirrored)
+    assert len(upright) == candidates._MOST
+    chosen = set(upright.columns.tolist())
+    cosines = candidates.descriptor.cosine(query.descriptors, gallery.descriptors)[0]
+    assert cosines[list(chosen)].min() >= np.delete(cosines, list(chosen)).max()

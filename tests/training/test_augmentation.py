@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf.recipes.schema import DataOptions
+from mixer_tf.training.augmentation import geometric, mixup
+
+NONE = dict(flip=False, shift=0, rotate=0.0)
+
+
+@pytest.fixture
+def image():
+    return tf.constant(np.random.default_rng(0).integers(1, 256, (12, 12, 3)), tf.uint8)
+
+
+def variants(image, options, count=64):
+    return [geometric.augment(image, options, tf.constant([0, i])).numpy() for i in range(count)]
+
+
+def test_nothing_asked_for_changes_nothing(image):
+    for variant in variants(image, DataOptions(**NONE), 3):
+        np.testing.assert_array_equal(variant, image)
+
+
+def test_flip_mirrors_about_half(image):
+    flipped = [
+        np.array_equal(variant, image[:, ::-1])
+        for variant in variants(image, DataOptions(**{**NONE, "flip": True}))
+    ]
+    assert 16 < sum(flipped) < 48
+
+
+def test_shift_moves_by_up_to_its_pixels_and_bares_black(image):
+    padded = np.pad(image, [(2, 2), (2, 2), (0, 0)])
+    allowed = {padded[y : y + 12, x : x + 12].tobytes(): (y, x) for y in range(5) for x in range(5)}
+    found = {
+        allowed[variant.tobytes()]
+        for variant in variants(image, DataOptions(**{**NONE, "shift": 2}), 200)
+    }
+    assert len(found) > 20
+
+
+def test_rotate_stays_within_its_angle():
+    """A bright line through the centre; its angle is measured by its end."""
+    line = np.zeros((41, 41, 3), np.uint8)
+    line[20, :] = 255
+    rows = [
+        int(variant[:, 38, 0].argmax())
+        for variant in variants(tf.constant(line), DataOptions(**{**NONE, "rotate": 20.0}))
+    ]
+    limit = 18 * np.tan(np.radians(20))
+    assert min(rows) < 20 - limit / 2 and max(rows) > 20 + limit / 2
+    assert all(abs(row - 20) <= limit + 1 for row in rows)
+
+
+def test_the_same_seed_gives_the_same_image(image):
+    options = DataOptions(flip=True, shift=3, rotate=30.0)
+    one, other = (geometric.augment(image, options, tf.constant([5, 7])) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert one.dtype == tf.uint8
+
+
+def test_mixup_is_the_formula():
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (4, 2, 2, 3)).astype(np.uint8)
+    labels = np.eye(4, dtype=np.float32)
+    mixed, mixed_labels = mixup.mixup(pixels, labels, 0.5, tf.constant([1, 2]))
+    weight = mixed_labels.numpy()[0, 0]
+    assert 0.5 <= weight <= 1
+    np.testing.assert_allclose(
+        mixed, weight * pixels + (1 - weight) * np.roll(pixels, 1, axis=0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        mixed_labels, weight * labels + (1 - weight) * np.roll(labels, 1, axis=0), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.5, 2.0])
+def test_mixup_weights_are_from_the_beta_distribution(strength):
+    draws = [float(mixup._beta(strength, tf.constant([0, seed], tf.int64))) for seed in range(1500)]
+    variance = 1 / (4 * (2 * strength + 1))  # of Beta(p, p)
+    assert np.mean(draws) == pytest.approx(0.5, abs=0.05)
+    assert np.var(draws) == pytest.approx(variance, rel=0.15)

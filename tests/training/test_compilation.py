@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mixer_tf import factory, recipes
+from mixer_tf.training import compilation
+
+
+def test_the_model_is_that_of_the_recipe(recipe):
+    changed = recipe.override(
+        [
+            *("model.dropout=0.25", "model.stochastic_depth=0.5", "model.head_bias_init=-2"),
+            *("model.stochastic_depth_rescaled=true", "training.precision=mixed_bfloat16"),
+        ]
+    )
+    model = factory.from_recipe(changed, 5)
+    config = model.config
+    assert config.image_size == (16, 16) and config.patch_size == 4 and config.num_blocks == 2
+    assert config.hidden_dim == config.tokens_mlp_dim == config.channels_mlp_dim == 8
+    assert config.dropout == 0.25
+    assert config.stochastic_depth == 0.5 and config.stochastic_depth_rescaled
+    assert config.num_classes == 5
+    assert model.dtype_policy.name == "mixed_bfloat16"
+    np.testing.assert_array_equal(model.get_layer("head").bias, np.full(5, -2.0))
+
+
+@pytest.mark.parametrize(("bias", "loss"), [(-6.9, 7.91), (0.0, 693.1)])
+def test_initial_sigmoid_loss_is_that_of_the_authors(recipe, bias, loss):
+    """1,000 classes, summed over the classes: 7.91 with the head bias of -6.9, 693 without."""
+    changed = recipe.override([f"model.head_bias_init={bias}", "training.loss=sigmoid"])
+    model = factory.from_recipe(changed, 1000)
+    compilation.compile_model(model, changed, 1, tf.distribute.get_strategy())
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    labels = tf.one_hot([3, 1, 4, 1], 1000)
+    found = model.evaluate(pixels, labels, verbose=0, return_dict=True)["loss"]
+    assert found == pytest.approx(loss, abs=0.05)
+
+
+def test_softmax_loss_takes_mixed_labels(recipe):
+    model = factory.from_recipe(recipe, 4)
+    compilation.compile_model(model, recipe, 1, tf.distribute.get_strategy())
+    pixels = np.zeros((2, 16, 16, 3), np.uint8)
+    labels = np.array([[0.7, 0.3, 0, 0], [0, 0, 0, 1.0]], np.float32)
+    found = model.evaluate(pixels, labels, verbose=0, return_dict=True)["loss"]
+    assert found == pytest.approx(np.log(4), rel=1e-5)  # the head starts at zero
+
+
+def test_the_first_step_is_traced_once(recipe):
+    """Otherwise the variables of loss and metrics are no longer made beforehand."""
+    model = factory.from_recipe(recipe, 3)
+    compilation.compile_model(model, recipe, 1, tf.distribute.get_strategy())
+    model.optimizer.build(model.trainable_variables)
+    batch = (np.zeros((8, 16, 16, 3), np.uint8), np.eye(3, dtype=np.float32)[[0] * 8])
+    model.fit(tf.data.Dataset.from_tensors(batch), epochs=2, verbose=0)
+    assert model.train_function.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("name", recipes.list_names())
+def test_every_recipe_takes_a_step(name):
+    """Shrunken in depth, width and batch, but with all its other options."""
+    recipe = recipes.get(name)
+    size = recipe.model.image_size
+    small = recipe.override(
+        [
+            *("model.num_blocks=1", "model.hidden_dim=8", "training.batch_size=2"),
+            *("model.tokens_mlp_dim=8", "model.channels_mlp_dim=8", "training.jit_compile=false"),
+            "model.weights=none",  # nothing is downloaded here
+        ]
+    )
+    model = factory.from_recipe(small, 7)
+    compilation.compile_model(model, small, 3, tf.distribute.get_strategy())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    labels = np.eye(7, dtype=np.float32)[[0, 5]]
+    before = model.get_weights()
+    losses = [model.train_on_batch(pixels, labels) for _ in range(2)]  # the first rate may be 0
+    assert np.all(np.isfinite(losses))
+    assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of weights in the logs of a training."""
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mixer_tf.models import MlpMixer
+from mixer_tf.training.tensorboard import WeightImages
+from mixer_tf.visualization import filters
+from mixer_tf.visualization.filter_plots import plot_model_filters
+
+DIMENSIONS = dict(
+    image_size=(8, 12),
+    patch_size=4,
+    num_blocks=4,
+    hidden_dim=6,
+    tokens_mlp_dim=5,
+    channels_mlp_dim=4,
+    num_classes=2,
+)
+
+
+def logged_steps(model, folder, epochs: int) -> dict[str, list[int]]:
+    callback = WeightImages(str(folder), epochs)
+    callback.set_model(model)
+    for epoch in range(epochs):
+        callback.on_epoch_end(epoch, {})
+    found = {}
+    for file in sorted(folder.rglob("events*")):
+        events = EventAccumulator(str(file), size_guidance={"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            found.setdefault(tag, []).extend(event.step for event in events.Tensors(tag))
+    return {tag: sorted(steps) for tag, steps in found.items()}
+
+
+def test_at_the_first_and_last_epoch_and_a_few_between(tmp_path):
+    steps = logged_steps(MlpMixer(**DIMENSIONS), tmp_path, epochs=25)
+    assert set(steps) == {"stem", "token_mixing_0", "token_mixing_1", "token_mixing_2"}
+    assert steps["stem"] == steps["token_mixing_2"] == [1, 4, 7, 10, 13, 16, 19, 22, 25]
+
+
+def test_the_pictures_are_those_of_the_weights():
+    model = MlpMixer(**DIMENSIONS)
+    kernel = model.get_layer("MixerBlock_1").token_mixing.dense_0.kernel
+    expected = filters.plot_token_mixing(kernel.numpy(), (2, 3))
+    np.testing.assert_array_equal(plot_model_filters(model)["token_mixing_1"], expected)
+
+
+def test_tokens_of_a_pyramid_are_no_patches():
+    model = MlpMixer(**DIMENSIONS, pyramid=(6, 4, 4, 4))
+    assert set(plot_model_filters(model)) == {"stem", "token_mixing_0", "token_mixing_1"}
+
+
+def test_other_models_have_no_pictures(tmp_path):
+    assert logged_steps(tf.keras.Sequential(), tmp_path, epochs=2) == {}
