@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from mixer_tf import storage
 from mixer_tf.checkpoints import downloading, fetch
 from mixer_tf.checkpoints.downloading import DownloadError, cached_path, download
 
@@ -114,6 +115,17 @@ def test_after_an_interruption_the_next_attempt_starts_again(server):
     with pytest.raises(DownloadError, match="the connection ended after"):
         download(f"{server}flaky.npz")
     assert pathlib.Path(download(f"{server}flaky.npz")).read_bytes() == CONTENT
+
+
+def test_two_processes_can_download_the_same_file_at_the_same_time(server, cache, monkeypatch):
+    url = f"{server}plain.npz"
+    os.makedirs(os.path.dirname(cached_path(url)))
+    with storage.replacing(cached_path(url), concurrent=True) as partial:
+        pathlib.Path(partial).write_bytes(CONTENT)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert pathlib.Path(download(url)).read_bytes() == CONTENT
+        assert pathlib.Path(partial).read_bytes() == CONTENT
+    assert files(cache) == ["plain.npz"]
 
 
 def test_an_existing_file_is_used_without_a_connection(cache):
