@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PNG files with the filters of a checkpoint."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +35,17 @@ def test_files_contain_the_plots(checkpoint, tmp_path):
 def test_only_the_requested_blocks_are_plotted(checkpoint, tmp_path):
     files = filter_plots.write_filters(checkpoint[0], str(tmp_path / "out"), [1], (3, 2))
     assert [file.rsplit("/")[-1] for file in files] == ["stem.png", "token_mixing_1.png"]
+
+
+def test_an_npz_file_is_plotted_without_tensorflow(checkpoint, tmp_path):
+    code = (
+        "import sys\n"
+        "from mixer_tf.visualization.filter_plots import write_filters\n"
+        "write_filters(*sys.argv[1:], grid=(3, 2))\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, checkpoint[0], tmp_path / "out"], check=True)
+    assert (tmp_path / "out" / "stem.png").exists()
 
 
 def test_a_block_that_does_not_exist_is_refused(checkpoint, tmp_path):
