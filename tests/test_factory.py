@@ -101,7 +101,7 @@ def test_weights_of_another_family(published, tmp_path):
 
 
 def test_unknown_weights_name_the_published_ones():
-    with pytest.raises(ValueError, match="got imagenet. For mixer_b16 there are .*imagenet21k"):
+    with pytest.raises(ValueError, match="got imagenet. Published for mixer_b16: .*imagenet21k"):
         mixer_tf.create_model("mixer_b16", weights="imagenet")
     with pytest.raises(ValueError, match="must be one of .*; got 'imagenet21k'"):
         mixer_tf.MlpMixer.from_preset("imagenet21k")

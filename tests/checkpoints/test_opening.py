@@ -43,4 +43,6 @@ def test_a_folder_without_a_model(tmp_path):
 
 def test_truncated_npz(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 and no more")
-    assert "a.npz is corrupt or truncated: File is not a zip file" in message(tmp_path / "a.npz")
+    path = tmp_path / "a.npz"
+    expected = f"{path} is corrupt or truncated: File is not a zip file; download it again."
+    assert message(path) == expected

@@ -20,7 +20,7 @@ def test_convert_says_what_is_wrong(mixer, tmp_path):
     (tmp_path / "notes.txt").write_text("my notes")
     result = mixer("convert", tmp_path / "notes.txt", tmp_path / "model.npz")
     assert result.exit_code == 1
-    assert result.output.startswith("Error: a checkpoint must be an .npz file of the authors, a")
+    assert result.output.startswith("Error: a checkpoint must be an .npz file from the authors, a")
 
 
 def test_upscale(mixer, trained, bad_folder, tmp_path):
