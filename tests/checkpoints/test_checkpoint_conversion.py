@@ -10,15 +10,15 @@ from mixer_tf.checkpoints import convert
 
 
 def test_timm_to_npz_and_back(tmp_path, tiny_model, timm_arrays, flax_arrays):
-    theirs = timm_arrays(tiny_model)
-    save_file(theirs, tmp_path / "timm.safetensors")
+    state_dict = timm_arrays(tiny_model)
+    save_file(state_dict, tmp_path / "timm.safetensors")
     convert(tmp_path / "timm.safetensors", tmp_path / "model.npz")
     with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
         assert sorted(file.files) == sorted(flax_arrays(tiny_model))
     convert(tmp_path / "model.npz", tmp_path / "back.safetensors")
     back = load_file(tmp_path / "back.safetensors")
-    assert back.keys() == theirs.keys()
-    for name, array in theirs.items():
+    assert back.keys() == state_dict.keys()
+    for name, array in state_dict.items():
         np.testing.assert_array_equal(back[name], array)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resized position embeddings against scipy, and every way a class token is embeddings."""
+"""Resized position embeddings against scipy, and every way in which a class token is stored."""
 
 import numpy as np
 import pytest

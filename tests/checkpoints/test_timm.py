@@ -17,9 +17,9 @@ def assert_equal(found: LazyArrays, expected: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod.", "timm_model."])
 def test_from_timm(tiny_model, flax_arrays, timm_arrays, prefix):
-    theirs = {prefix + name: array for name, array in timm_arrays(tiny_model).items()}
-    assert timm.is_timm(theirs)
-    assert_equal(timm.from_timm(lazy_arrays(theirs)), flax_arrays(tiny_model))
+    state_dict = {prefix + name: array for name, array in timm_arrays(tiny_model).items()}
+    assert timm.is_timm(state_dict)
+    assert_equal(timm.from_timm(lazy_arrays(state_dict)), flax_arrays(tiny_model))
 
 
 def test_to_timm(tiny_model, flax_arrays, timm_arrays):

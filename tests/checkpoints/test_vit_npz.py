@@ -57,20 +57,20 @@ def published_arrays(model) -> dict[str, np.ndarray]:
         found["pre_logits/kernel"] = layer("pre_logits").kernel
         found["pre_logits/bias"] = layer("pre_logits").bias
     for i in range(model.config.num_blocks):
-        ours, theirs = layer(f"encoderblock_{i}"), f"Transformer/encoderblock_{i}"
-        attention = f"{theirs}/MultiHeadDotProductAttention_1"
+        block, prefix = layer(f"encoderblock_{i}"), f"Transformer/encoderblock_{i}"
+        attention = f"{prefix}/MultiHeadDotProductAttention_1"
         for part in ("query", "key", "value"):
-            dense = getattr(ours.attention, part)
+            dense = getattr(block.attention, part)
             found[f"{attention}/{part}/kernel"] = dense.kernel.numpy().reshape(8, heads, -1)
             found[f"{attention}/{part}/bias"] = dense.bias.numpy().reshape(heads, -1)
-        found[f"{attention}/out/kernel"] = ours.attention.out.kernel.numpy().reshape(heads, -1, 8)
-        found[f"{attention}/out/bias"] = ours.attention.out.bias
-        for number, norm in ((0, ours.norm_0), (2, ours.norm_2)):
-            found[f"{theirs}/LayerNorm_{number}/scale"] = norm.gamma
-            found[f"{theirs}/LayerNorm_{number}/bias"] = norm.beta
-        for number, dense in enumerate((ours.mlp.dense_0, ours.mlp.dense_1)):
-            found[f"{theirs}/MlpBlock_3/Dense_{number}/kernel"] = dense.kernel
-            found[f"{theirs}/MlpBlock_3/Dense_{number}/bias"] = dense.bias
+        found[f"{attention}/out/kernel"] = block.attention.out.kernel.numpy().reshape(heads, -1, 8)
+        found[f"{attention}/out/bias"] = block.attention.out.bias
+        for number, norm in ((0, block.norm_0), (2, block.norm_2)):
+            found[f"{prefix}/LayerNorm_{number}/scale"] = norm.gamma
+            found[f"{prefix}/LayerNorm_{number}/bias"] = norm.beta
+        for number, dense in enumerate((block.mlp.dense_0, block.mlp.dense_1)):
+            found[f"{prefix}/MlpBlock_3/Dense_{number}/kernel"] = dense.kernel
+            found[f"{prefix}/MlpBlock_3/Dense_{number}/bias"] = dense.bias
     return {name: np.asarray(array) for name, array in found.items()}
 
 

@@ -10,8 +10,8 @@ CITED_ONLY = {"HaloNet", "NFNet-F4+", "MPL", "ALIGN"}
 
 
 def test_every_model_exists_here_or_is_only_cited():
-    ours = {*registry.list_models(), *vit_config.NAMES, *bit_config.NAMES}
-    assert {result.model for result in paper_results.RESULTS} - ours == CITED_ONLY
+    models = {*registry.list_models(), *vit_config.NAMES, *bit_config.NAMES}
+    assert {result.model for result in paper_results.RESULTS} - models == CITED_ONLY
     assert set(paper_results.MILLION_PARAMETERS) == set(registry.list_models())
 
 
