@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at the machine and the environment for what this project needs, and says how to get it.
+"""Checks the machine and the Python environment for everything that this project needs.
 
-Each check is a function without arguments that yields findings. What is missing must not stop a
-check: it runs where half of the packages are not there.
+Each check is a function without arguments that yields findings. A check must also work where many
+of the packages are missing.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ from collections.abc import Callable, Iterator
 _LOCK = pathlib.Path(__file__).parents[1] / "requirements.lock"
 _IN_CHECKOUT = _LOCK.exists()
 _SETUP = "make setup"
-_GIBI = 1 << 30
-_SECONDS = 20
+_GIBIBYTE = 1 << 30
+_DOCKER_TIMEOUT_SECONDS = 20
+_MAX_PACKAGES = 5  # listed in one finding
 
 
 class Level(enum.Enum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     OK = "ok"
-    NOTE = "note"  # works, but something optional or faster is missing
+    NOTE = "note"  # the project works, but something optional is missing
     PROBLEM = "problem"
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One result of a check.
 
     Attributes:
-        level: how much it matters.
+        level: severity.
         text: what was found.
         fix: what to do about it, or "".
     """
@@ -53,7 +54,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Yields the findings of every check, as they come."""
+    """Runs all checks and yields their findings one by one."""
     for check in CHECKS:
         yield from check()
 
@@ -68,19 +69,21 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_packages() -> Iterator[Finding]:
-    """Compares the installed versions with the lock; outside a checkout with setup.py's ranges."""
-    wrong = list(_against_lock() if _IN_CHECKOUT else _against_requirements())
-    where = "requirements.lock" if _IN_CHECKOUT else "what mixer-tf requires"
+    """Compares installed versions with the lock file, or outside a checkout with setup.py."""
+    wrong = list(_differences_from_lock() if _IN_CHECKOUT else _differences_from_requirements())
+    expected = "requirements.lock" if _IN_CHECKOUT else "the requirements of mixer-tf"
     if not wrong:
-        yield Finding(Level.OK, f"packages as in {where}")
+        yield Finding(Level.OK, f"packages match {expected}")
         return
-    more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+    num_hidden = len(wrong) - _MAX_PACKAGES
+    more = f" and {num_hidden} more" if num_hidden > 0 else ""
     fix = _SETUP if _IN_CHECKOUT else "pip install --force-reinstall 'mixer-tf'"
-    yield Finding(Level.PROBLEM, f"not as in {where}: {', '.join(wrong[:5])}{more}", fix)
+    text = f"packages differ from {expected}: {', '.join(wrong[:_MAX_PACKAGES])}{more}"
+    yield Finding(Level.PROBLEM, text, fix)
 
 
 def check_extras() -> Iterator[Finding]:
-    """What only some uses need."""
+    """Checks the packages of each optional extra."""
     extras = {
         "pipeline": ("tfx", "apache-beam", "tensorflow-datasets", "tensorflow-serving-api"),
         "plots": ("matplotlib",),
@@ -97,20 +100,22 @@ def check_extras() -> Iterator[Finding]:
 
 
 def check_compiled() -> Iterator[Finding]:
-    """Without compiled modules every process of the pipeline starts 10 s later."""
+    """Without byte-compiled packages every process of the pipeline starts 10 s later."""
     spec = importlib.util.find_spec("tfx")
     if spec and spec.origin and not os.path.exists(importlib.util.cache_from_source(spec.origin)):
         fix = f"{sys.executable} -m compileall -q {sysconfig.get_path('purelib')}"
-        yield Finding(Level.NOTE, "packages are not byte-compiled, so that all starts slowly", fix)
+        yield Finding(
+            Level.NOTE, "packages are not byte-compiled, which makes every start slow", fix
+        )
 
 
 def check_tensorflow() -> Iterator[Finding]:
-    """Imports TensorFlow, and asks it for its devices."""
+    """Imports TensorFlow and lists its devices."""
     try:
         import tensorflow as tf
     except Exception as error:  # a broken installation may raise anything
         fix = _SETUP if _IN_CHECKOUT else "pip install 'tensorflow==2.15.1'"
-        yield Finding(Level.PROBLEM, f"TensorFlow does not import: {error}", fix)
+        yield Finding(Level.PROBLEM, f"TensorFlow cannot be imported: {error}", fix)
         return
     yield Finding(Level.OK, f"TensorFlow {tf.__version__}")
     gpus = tf.config.list_physical_devices("GPU")
@@ -118,9 +123,11 @@ def check_tensorflow() -> Iterator[Finding]:
         yield Finding(Level.OK, f"{len(gpus)} GPUs: {', '.join(map(_describe_gpu, gpus))}")
     elif os.path.exists("/dev/nvidia0"):
         fix = f"{sys.executable} -m pip install 'tensorflow[and-cuda]==2.15.1', and a driver >= 525"
-        yield Finding(Level.PROBLEM, "an NVIDIA GPU is here, but TensorFlow does not see it", fix)
+        yield Finding(
+            Level.PROBLEM, "there is an NVIDIA GPU, but TensorFlow does not detect it", fix
+        )
     else:
-        yield Finding(Level.OK, f"no GPU; trains on {os.cpu_count()} CPU cores")
+        yield Finding(Level.OK, f"no GPU; training uses {os.cpu_count()} CPU cores")
 
 
 def _describe_gpu(gpu) -> str:
@@ -133,8 +140,10 @@ def check_tpu() -> Iterator[Finding]:
     name = os.environ.get("TPU_NAME")
     device = next((path for path in ("/dev/accel0", "/dev/vfio/0") if os.path.exists(path)), None)
     if device and not importlib.util.find_spec("libtpu"):
-        fix = "take a TPU VM with the image tpu-vm-tf-2.15.1, or install its libtpu"
-        yield Finding(Level.NOTE, f"a TPU may be here ({device}), but libtpu is not", fix)
+        fix = "use a TPU VM with the image tpu-vm-tf-2.15.1, or install its libtpu"
+        yield Finding(
+            Level.NOTE, f"there may be a TPU ({device}), but libtpu is not installed", fix
+        )
     elif name or device:
         yield Finding(Level.OK, f"TPU {name or device}; train with --strategy=tpu")
 
@@ -142,13 +151,13 @@ def check_tpu() -> Iterator[Finding]:
 def check_cpu() -> Iterator[Finding]:
     """The TensorFlow wheel needs AVX, and is slow without AVX2 and FMA."""
     if platform.machine() not in ("x86_64", "AMD64"):
-        fix = "use an x86-64 machine or container; requirements.lock is made for Linux x86-64"
+        fix = "use an x86-64 machine or container; requirements.lock is for Linux x86-64"
         yield Finding(Level.NOTE, f"the processor is {platform.machine()}", fix)
         return
     with contextlib.suppress(OSError):
         flags = set(re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)[1].split())
         if "avx" not in flags:
-            fix = "use a newer machine, or let the virtual machine pass the host's CPU flags"
+            fix = "use a newer machine, or pass the host's CPU flags to the virtual machine"
             yield Finding(Level.PROBLEM, "the processor has no AVX, which TensorFlow needs", fix)
             return
         known = [flag for flag in ("avx", "avx2", "fma", "avx512f", "amx_bf16") if flag in flags]
@@ -158,8 +167,8 @@ def check_cpu() -> Iterator[Finding]:
 def check_memory() -> Iterator[Finding]:
     with contextlib.suppress(OSError):
         available = int(re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))[1]) << 10
-        text = f"{available / _GIBI:.1f} GB of memory free"
-        if available < 4 * _GIBI:
+        text = f"{available / _GIBIBYTE:.1f} GB of memory free"
+        if available < 4 * _GIBIBYTE:
             fix = "close other programs; the pipeline needs about 4 GB"
             yield Finding(Level.NOTE, text, fix)
         else:
@@ -168,8 +177,8 @@ def check_memory() -> Iterator[Finding]:
 
 def check_disk() -> Iterator[Finding]:
     free = shutil.disk_usage(os.getcwd()).free
-    text = f"{free / _GIBI:.1f} GB of disk free here"
-    if free < 5 * _GIBI:
+    text = f"{free / _GIBIBYTE:.1f} GB of disk free here"
+    if free < 5 * _GIBIBYTE:
         fix = "make room, or write elsewhere with --root (pipeline) or --output (mixer train)"
         yield Finding(Level.NOTE, text, fix)
     else:
@@ -177,26 +186,26 @@ def check_disk() -> Iterator[Finding]:
 
 
 def check_docker() -> Iterator[Finding]:
-    """Only TensorFlow Serving, images for a cluster, and TFX's InfraValidator need it."""
-    needed = "only needed for TensorFlow Serving and for clusters"
+    """Docker is needed by TensorFlow Serving, container images and TFX's InfraValidator only."""
+    purpose = "only needed for TensorFlow Serving and for clusters"
     if not shutil.which("docker"):
         fix = "https://docs.docker.com/engine/install"
-        yield Finding(Level.NOTE, f"no Docker; {needed}", fix)
+        yield Finding(Level.NOTE, f"no Docker; {purpose}", fix)
         return
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["docker", "version", "--format", "{{.Server.Version}}"],
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=_DOCKER_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        done = subprocess.CompletedProcess([], 1, "", str(error))
-    if done.returncode == 0:
-        yield Finding(Level.OK, f"Docker {done.stdout.strip()}")
+        process = subprocess.CompletedProcess([], 1, "", str(error))
+    if process.returncode == 0:
+        yield Finding(Level.OK, f"Docker {process.stdout.strip()}")
         return
-    fix = "start it (systemctl start docker), and add yourself to the group docker"
-    yield Finding(Level.NOTE, f"Docker is installed but does not answer; {needed}", fix)
+    fix = "start it (systemctl start docker), and add your user to the group docker"
+    yield Finding(Level.NOTE, f"Docker is installed but does not answer; {purpose}", fix)
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -213,16 +222,16 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 )
 
 
-def _against_lock() -> Iterator[str]:
-    """Yields "name 1.0 instead of 1.1" for each package that is not as in the lock."""
+def _differences_from_lock() -> Iterator[str]:
+    """Yields "name 1.0 instead of 1.1" for each package that differs from the lock file."""
     for name, version in re.findall(r"^([\w.-]+)==([^\s\\;]+)", _read(_LOCK), re.MULTILINE):
         installed = _installed_version(name)
         if installed != version:
             yield f"{name} {installed or 'missing'} instead of {version}"
 
 
-def _against_requirements() -> Iterator[str]:
-    """Yields the same for the ranges of `mixer-tf` itself, without its extras."""
+def _differences_from_requirements() -> Iterator[str]:
+    """Yields the same for the requirements of `mixer-tf`, without its extras."""
     from packaging.requirements import Requirement
 
     for text in importlib.metadata.requires("mixer-tf") or ():

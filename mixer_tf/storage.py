@@ -91,13 +91,19 @@ def write_bytes(path: str, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str) -> Iterator[str]:
+def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
     """Yields the path to write a file to; it is renamed to `path` when the block succeeds.
 
     An existing file is replaced. Where the block fails, the partial file is removed, and what was
     at `path` stays. The partial name begins with "partial-", which no pattern for shards matches.
+
+    Args:
+        path: path of the complete file.
+        concurrent: whether several processes may write the same file at the same time; each then
+            has a partial file of its own.
     """
-    partial = os.path.join(os.path.dirname(path), _PARTIAL + os.path.basename(path))
+    prefix = f"{_PARTIAL}{os.getpid()}-" if concurrent else _PARTIAL
+    partial = os.path.join(os.path.dirname(path), prefix + os.path.basename(path))
     try:
         yield partial
         if is_remote(path):

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mixer_tf import recipes
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import ImageRecord
@@ -72,6 +73,12 @@ def write_dataset(folder: str) -> Dataset:
 def tiny_recipe() -> recipes.Recipe:
     """A Mixer that learns the tiny dataset in seconds."""
     return recipes.get("digits").override(TINY)
+
+
+def lazy_arrays(arrays: dict[str, np.ndarray]) -> LazyArrays:
+    """Arrays in memory as an open checkpoint."""
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
+    return LazyArrays(shapes, arrays.__getitem__)
 
 
 def assert_same_weights(model, other) -> None:

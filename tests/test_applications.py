@@ -111,7 +111,7 @@ def test_weights_of_a_checkpoint_with_and_without_the_top(mixer, images, tmp_pat
     [
         (
             dict(weights="imagenet"),
-            "weights must be .*; got imagenet. For mixer_s32 there are mixer",
+            "weights must be .*; got imagenet. Published for mixer_s32: mixer",
         ),
         (dict(pooling="mean"), "pooling must be None, 'avg' or 'max'; got 'mean'"),
         (dict(classes=0), "classes must be at least 1 with the top; got 0"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of the doctor, each where what it looks for is missing."""
+"""Each check of the doctor on a machine that lacks what it checks for."""
 
 import importlib.metadata
 import stat
@@ -11,14 +11,14 @@ from mixer_tf import doctor
 from mixer_tf.doctor import Level
 
 
-def test_another_python_is_a_problem(monkeypatch):
+def test_another_python_version_is_a_problem(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
     (finding,) = doctor.check_python()
     assert finding.level is Level.PROBLEM
     assert "make setup" in finding.fix
 
 
-def test_versions_that_differ_from_the_lock_are_listed(monkeypatch, tmp_path):
+def test_packages_that_differ_from_the_lock_file_are_listed(monkeypatch, tmp_path):
     numpy = importlib.metadata.version("numpy")
     lock = tmp_path / "requirements.lock"
     lock.write_text(f"numpy==0.1 \\\n    --hash=sha256:00\nnot-there==2.0 \\\npytest=={numpy}x\n")
@@ -31,11 +31,11 @@ def test_versions_that_differ_from_the_lock_are_listed(monkeypatch, tmp_path):
     assert finding.level is Level.OK
 
 
-def test_a_tensorflow_that_does_not_import_is_a_problem(monkeypatch):
+def test_a_tensorflow_that_cannot_be_imported_is_a_problem(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     (finding,) = doctor.check_tensorflow()
     assert finding.level is Level.PROBLEM
-    assert finding.text.startswith("TensorFlow does not import: ")
+    assert finding.text.startswith("TensorFlow cannot be imported: ")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_processor_must_have_avx(monkeypatch, flags, level, text):
     assert (finding.level, finding.text) == (level, text)
 
 
-def test_little_memory_and_little_disk_are_noted(monkeypatch):
+def test_little_free_memory_and_disk_space_are_noted(monkeypatch):
     monkeypatch.setattr(doctor, "_read", lambda path: "MemAvailable:    1048576 kB\n")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: _Disk())
     (memory,), (disk,) = doctor.check_memory(), doctor.check_disk()
@@ -71,7 +71,7 @@ def put_docker_on_path(monkeypatch, folder, script: str) -> None:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def test_docker_is_noted_where_it_is_missing_or_silent(monkeypatch, tmp_path):
+def test_docker_is_noted_if_it_is_missing_or_does_not_answer(monkeypatch, tmp_path):
     put_docker_on_path(monkeypatch, tmp_path, "echo 24.0.7")
     (finding,) = doctor.check_docker()
     assert (finding.level, finding.text) == (Level.OK, "Docker 24.0.7")
@@ -83,7 +83,7 @@ def test_docker_is_noted_where_it_is_missing_or_silent(monkeypatch, tmp_path):
     assert finding.text.startswith("no Docker")
 
 
-def test_a_tpu_that_the_environment_names_is_found(monkeypatch):
+def test_a_tpu_named_by_the_environment_is_found(monkeypatch):
     monkeypatch.setenv("TPU_NAME", "my-tpu")
     assert "my-tpu" in next(doctor.check_tpu()).text
 

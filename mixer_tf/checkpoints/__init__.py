@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights from files and to files: the authors' .npz, timm's state dicts, our own exports.
+"""Reads and writes weights: the authors' .npz files, timm's state dicts, our own exports.
 
-A file is opened as `LazyArrays` (names, shapes, and a way to read one array), which functions
-rename and rearrange; arrays are read at the end, one at a time:
+A file is opened as `LazyArrays` (names, shapes, and a function that reads one array). Functions
+rename and rearrange these; the arrays themselves are read at the end, one at a time:
 
 file -> `formats/` (npz, safetensors, torch_pickle, saved_model)
-     -> `layouts/` (the authors' and timm's names; what each model family needs)
+     -> `layouts/` (names and shapes in the checkpoints of each project and model family)
      -> `matching.py`, `loading.py` -> model,  or `conversion.py` -> file
 
-`published.py` lists what is published, and `downloading.py` fetches it.
+`published.py` lists the published checkpoints, and `downloading.py` downloads them.
 """
 
 from __future__ import annotations

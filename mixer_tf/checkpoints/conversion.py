@@ -1,47 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""convert: from any known format of checkpoint to the authors' or to timm's."""
+"""convert: writes any readable Mixer checkpoint in the authors' or in timm's format."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from mixer_tf.checkpoints.formats.npz import write_npz
 from mixer_tf.checkpoints.layouts import timm
 from mixer_tf.checkpoints.layouts.flax_mixer import is_mixer_weight
 from mixer_tf.checkpoints.opening import open_checkpoint
 
-_WRITABLE = (".npz", ".safetensors")
+_WRITABLE_EXTENSIONS = (".npz", ".safetensors")
+_MAX_NAMES = 5  # in an error message
 
 
 def convert(source: str | os.PathLike, target: str | os.PathLike) -> None:
     """Writes the checkpoint `source` to `target`, one array at a time; no model is built.
 
     Args:
-        source: whatever `load_weights` reads.
-        target: with the authors' names for an .npz file, with timm's for a .safetensors file.
+        source: any checkpoint that `load_weights` can read.
+        target: path of an .npz file, which gets the authors' names, or of a .safetensors file,
+            which gets timm's names.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_weights`, or `target` has another extension, or
-            `source` is no Mixer's checkpoint.
+        FileNotFoundError, ValueError: as for `load_weights`, or `target` has another extension, or
+            `source` is not a Mixer checkpoint.
     """
     source, target = os.fspath(source), os.fspath(target)
     extension = os.path.splitext(target)[1]
-    if extension not in _WRITABLE:
-        raise ValueError(f"the target must end in {' or '.join(_WRITABLE)}; got {target}.")
-    with open_checkpoint(source) as stored:
-        _check_is_mixer(stored.shapes, source)
+    if extension not in _WRITABLE_EXTENSIONS:
+        raise ValueError(
+            f"the target must end in {' or '.join(_WRITABLE_EXTENSIONS)}; got {target}."
+        )
+    with open_checkpoint(source) as arrays:
+        _check_is_mixer(arrays.shapes, source)
         if extension == ".npz":
-            write_npz(stored, target)
+            write_npz(arrays, target)
         else:
             from mixer_tf.checkpoints.formats.safetensors import write_safetensors
 
-            write_safetensors(timm.to_timm(stored), target)
+            write_safetensors(timm.to_timm(arrays), target)
 
 
-def _check_is_mixer(names, source: str) -> None:
-    others = [name for name in names if not is_mixer_weight(name)]
-    if others or not names:
+def _check_is_mixer(names: Collection[str], source: str) -> None:
+    other_names = [name for name in names if not is_mixer_weight(name)]
+    if other_names or not names:
         raise ValueError(
-            f"{source} must be the checkpoint of a Mixer; "
-            f"it holds {', '.join(others[:5]) or 'nothing'}."
+            f"{source} must be a Mixer checkpoint; "
+            f"it holds {', '.join(other_names[:_MAX_NAMES]) or 'nothing'}."
         )

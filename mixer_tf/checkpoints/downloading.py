@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fetch: a published checkpoint on this machine, downloaded once.
+"""fetch: downloads a published checkpoint once, into a cache on this machine.
 
-The cache mirrors the addresses, for many published files share their last part. A file appears in
-it only when it is whole: as long as the server says, and with the MD5 that Google's storage sends.
+The cache mirrors the URLs, because many published files have the same base name. A file appears in
+it only when it is complete: its length and its MD5 must be those that the server announces.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import os
@@ -18,102 +17,101 @@ import urllib.request
 import zipfile
 from typing import BinaryIO
 
+from mixer_tf import storage
 from mixer_tf.checkpoints.published import KNOWN
 from mixer_tf.messages import did_you_mean
 
 CACHE_VARIABLE = "MIXER_TF_CACHE"
-_CHUNK = 1 << 20
-_TIMEOUT_SECONDS = 10  # of silence
+_CHUNK_BYTES = 1 << 20
+_TIMEOUT_SECONDS = 10  # without any data from the server
 
 
 class DownloadError(OSError):
-    """A file could not be downloaded; the message says where to put it by hand."""
+    """A download failed; the message says where to put the file by hand."""
 
 
 def fetch(name: str, *, cache_dir: str | None = None) -> str:
-    """Returns the path of a known checkpoint, which is downloaded where it is not there yet.
+    """Returns the path of a published checkpoint; downloads it unless it is in the cache.
 
     Args:
-        name: one of `KNOWN`, such as "mixer_b16_imagenet21k".
-        cache_dir: by default the environment's MIXER_TF_CACHE, else ~/.cache/mixer_tf.
+        name: a key of `KNOWN`, such as "mixer_b16_imagenet21k".
+        cache_dir: folder of the cache; by default the environment variable MIXER_TF_CACHE, or
+            ~/.cache/mixer_tf.
 
     Raises:
-        ValueError: the name is not known.
-        DownloadError: the file is not there, and could not be downloaded whole.
+        ValueError: the name is unknown.
+        DownloadError: the file is not in the cache, and the download failed.
     """
     if name not in KNOWN:
         raise ValueError(
-            f"unknown checkpoint {name!r}.{did_you_mean(name, KNOWN)} Known: {', '.join(KNOWN)}."
+            f"unknown checkpoint {name!r}.{did_you_mean(name, KNOWN)} "
+            f"Use one of {', '.join(KNOWN)}."
         )
-    return download(KNOWN[name].address, cache_dir=cache_dir)
+    return download(KNOWN[name].url, cache_dir=cache_dir)
 
 
 def find_weights(model: str, weights: str | os.PathLike, cache_dir: str | None = None) -> str:
     """Returns the path of a checkpoint; a published one is fetched.
 
     Args:
-        model: its canonical name, such as "mixer_b16".
-        weights: a path; or the name of a published checkpoint, whole ("mixer_b16_imagenet21k") or
-            what it was trained on ("imagenet21k").
+        model: canonical name of the model, such as "mixer_b16".
+        weights: a path, or the name of a published checkpoint, either in full
+            ("mixer_b16_imagenet21k") or only its training data ("imagenet21k").
         cache_dir: see `fetch`.
 
     Raises:
-        ValueError: it is neither.
-        DownloadError: it cannot be downloaded.
+        ValueError: `weights` is neither a path that exists nor such a name.
+        DownloadError: the download failed.
     """
-    for key in (weights, f"{model}_{weights}"):
-        if key in KNOWN:
-            return fetch(key, cache_dir=cache_dir)
+    for name in (weights, f"{model}_{weights}"):
+        if name in KNOWN:
+            return fetch(name, cache_dir=cache_dir)
     path = os.path.expanduser(os.fspath(weights))
     if os.path.exists(path):
         return path
-    fitting = [key for key, known in KNOWN.items() if known.model == model]
+    names = [name for name, checkpoint in KNOWN.items() if checkpoint.model == model]
     raise ValueError(
-        f"weights must be the path of a checkpoint or the name of a published one; got {weights}. "
-        f"For {model} there are {', '.join(fitting) or 'no published ones'}."
+        "weights must be the path of a checkpoint or the name of a published one; "
+        f"got {weights}. Published for {model}: {', '.join(names) or 'none'}."
     )
 
 
-def cached_path(address: str, cache_dir: str | None = None) -> str:
-    """Returns where the file of an address lies, or would lie."""
+def cached_path(url: str, cache_dir: str | None = None) -> str:
+    """Returns the path in the cache for the file at a URL, whether it exists or not."""
     if cache_dir is None:
         cache_dir = os.environ.get(CACHE_VARIABLE) or os.path.join("~", ".cache", "mixer_tf")
-    _, _, place = address.partition("://")
-    return os.path.join(os.path.expanduser(cache_dir), urllib.parse.quote(place, safe="/"))
+    _, _, host_and_path = url.partition("://")
+    return os.path.join(os.path.expanduser(cache_dir), urllib.parse.quote(host_and_path, safe="/"))
 
 
-def download(address: str, *, cache_dir: str | None = None) -> str:
-    """Returns the path of the file at any http address; as `fetch`, one attempt from the start."""
-    path = cached_path(address, cache_dir)
+def download(url: str, *, cache_dir: str | None = None) -> str:
+    """Returns the path of the file at any HTTP URL, downloaded in one attempt; see `fetch`."""
+    path = cached_path(url, cache_dir)
     if os.path.exists(path):
         return path
-    partial = f"{path}.{os.getpid()}.partial"
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(partial, "wb") as file:
-            _receive(address, file)
-        if path.endswith(".npz") and not zipfile.is_zipfile(partial):
-            raise OSError("what came is no .npz file")  # the log-in page of a network, perhaps
-        os.replace(partial, path)
+        storage.make_folder(os.path.dirname(path))
+        with storage.replacing(path, concurrent=True) as partial:
+            with open(partial, "wb") as file:
+                _receive(url, file)
+            if path.endswith(".npz") and not zipfile.is_zipfile(partial):
+                raise OSError("the response is not an .npz file")  # a login page, for example
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
-            f"{address} could not be downloaded: {getattr(error, 'reason', error)}. "
-            f"Download it where there is a connection and put it at {path}; "
+            f"{url} could not be downloaded: {getattr(error, 'reason', error)}. "
+            f"Download it on a machine with a connection and put it at {path}; "
             f"or set {CACHE_VARIABLE} to a cache that has it."
         ) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
     return path
 
 
-def _receive(address: str, file: BinaryIO) -> None:
-    """Writes the answer of the server, and compares it with what its headers announce."""
+def _receive(url: str, file: BinaryIO) -> None:
+    """Writes the server's response, and verifies it against the headers."""
     md5 = hashlib.md5(usedforsecurity=False)
-    with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as response:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
         size = int(response.headers.get("Content-Length", 0))
-        progress = _Progress(os.path.basename(address), size)
-        while chunk := response.read(_CHUNK):
+        progress = _Progress(os.path.basename(url), size)
+        while chunk := response.read(_CHUNK_BYTES):
             file.write(chunk)
             md5.update(chunk)
             progress.show(file.tell())
@@ -122,35 +120,35 @@ def _receive(address: str, file: BinaryIO) -> None:
             raise OSError(f"the connection ended after {file.tell()} of {size} bytes")
         announced = _announced_md5(response.headers)
     if announced and announced != md5.digest():
-        raise OSError("what came has not the MD5 that the server announces")
+        raise OSError("the MD5 of the response differs from the one that the server announces")
 
 
 def _announced_md5(headers) -> bytes | None:
-    """Returns the MD5 of Google's header `x-goog-hash: crc32c=…,md5=…`, which may come twice."""
+    """Returns the MD5 in Google's header `x-goog-hash: crc32c=…,md5=…`, which may be repeated."""
     for part in ",".join(headers.get_all("x-goog-hash", [])).split(","):
-        kind, _, value = part.strip().partition("=")
-        if kind == "md5":
+        algorithm, _, value = part.strip().partition("=")
+        if algorithm == "md5":
             return base64.b64decode(value)
     return None
 
 
 class _Progress:
-    """One line on a terminal; nothing where there is none."""
+    """A progress line on a terminal; no output elsewhere."""
 
     def __init__(self, name: str, size: int):
         self._name = name
         self._size = size
-        self._shown = sys.stderr.isatty()
+        self._is_shown = sys.stderr.isatty()
 
     def show(self, received: int) -> None:
-        if not self._shown:
+        if not self._is_shown:
             return
-        share = (
+        total = (
             f" of {self._size / 1e6:.0f} MB, {received / self._size:.0%}" if self._size else " MB"
         )
-        sys.stderr.write(f"\r{self._name}: {received / 1e6:.0f}{share} ")
+        sys.stderr.write(f"\r{self._name}: {received / 1e6:.0f}{total} ")
         sys.stderr.flush()
 
     def end(self) -> None:
-        if self._shown:
+        if self._is_shown:
             sys.stderr.write("\n")

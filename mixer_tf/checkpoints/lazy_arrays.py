@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LazyArrays: named arrays whose shapes are known before the first of them is read."""
+"""LazyArrays: named arrays whose shapes are known before any array is read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class LazyArrays:
-    """What every format of checkpoint is opened as, so that one array at a time is in memory.
+    """An open checkpoint of any format, of which one array at a time is in memory.
 
     Attributes:
-        shapes: the shape of each array by its name.
-        read: returns the array of a name; reads it anew at each call.
+        shapes: array name → shape.
+        read: returns the array with the given name; every call reads it again.
     """
 
     shapes: dict[str, Shape]
@@ -26,43 +26,43 @@ class LazyArrays:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where the array of a new name comes from.
+    """The array behind a new name.
 
     Attributes:
-        name: of the stored array.
-        change: what is done to it: a transposition, for example.
+        name: name of the original array.
+        change: function applied to the array after reading, such as a transposition.
     """
 
     name: str
     change: Callable[[np.ndarray], np.ndarray] = np.asarray
 
 
-def rearrange(stored: LazyArrays, sources: dict[str, Source]) -> LazyArrays:
-    """Returns `stored` under new names and with every array changed as it is read.
+def rearrange(arrays: LazyArrays, sources: dict[str, Source]) -> LazyArrays:
+    """Returns `arrays` under new names, where every array is changed as it is read.
 
     Args:
-        stored: the arrays.
-        sources: new name → where its array comes from. A change must depend on nothing but the
-            array's shape in the shape that it returns.
+        arrays: the original arrays.
+        sources: new name → the original array and its change. The shape that a change returns may
+            depend on the shape of its input only, not on the values.
     """
 
     def shape(source: Source) -> Shape:
-        weightless = np.broadcast_to(np.float32(0), stored.shapes[source.name])
-        return source.change(weightless).shape
+        placeholder = np.broadcast_to(np.float32(0), arrays.shapes[source.name])  # takes no memory
+        return source.change(placeholder).shape
 
     def read(name: str) -> np.ndarray:
-        return sources[name].change(stored.read(sources[name].name))
+        return sources[name].change(arrays.read(sources[name].name))
 
     return LazyArrays({name: shape(source) for name, source in sources.items()}, read)
 
 
-def without(stored: LazyArrays, names: Collection[str]) -> LazyArrays:
-    """Returns `stored` without the arrays of these names."""
-    shapes = {name: shape for name, shape in stored.shapes.items() if name not in names}
-    return LazyArrays(shapes, stored.read)
+def without(arrays: LazyArrays, names: Collection[str]) -> LazyArrays:
+    """Returns `arrays` without the arrays called `names`."""
+    shapes = {name: shape for name, shape in arrays.shapes.items() if name not in names}
+    return LazyArrays(shapes, arrays.read)
 
 
-def widen_bfloat16(array: np.ndarray) -> np.ndarray:
-    """Returns float32 for bfloat16, which numpy knows only as voids of two bytes."""
+def bfloat16_to_float32(array: np.ndarray) -> np.ndarray:
+    """Converts bfloat16, which numpy can only represent as 2-byte voids, to float32."""
     bits = array.view(np.uint16).astype(np.uint32)
     return (bits << 16).view(np.float32)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""load_weights and save_npz: from a file into a model, and back.
+"""load_weights and save_npz: from a checkpoint into a model, and from a model into a checkpoint.
 
-What the checkpoints of a family look like is in `mixer.py`, `vit.py` and `bit.py`.
+The checkpoints of each model family are described in `layouts/{mixer,vit,bit}.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import functools
 import os
 from types import ModuleType
 
-import numpy as np
 import tensorflow as tf
 
 from mixer_tf.checkpoints import model_weights
@@ -33,90 +32,92 @@ def load_weights(
     load_weights(model, "imagenet21k/Mixer-B_16.npz", head="new")
     ```
 
-    Any model of this package will do, those of `MixerB16(...)` too. A model without a head
-    (num_classes=0) leaves the checkpoint's aside.
+    Any model of this package can be loaded, including those of `MixerB16(...)`. If the model has no
+    head (num_classes=0), the checkpoint's head is ignored.
 
-    Where a Mixer has K times as many patches in both directions and a K² times as wide
-    `tokens_mlp_dim`, the weights are upscaled on the way (see `upscale`). The position embeddings
-    of a ViT are resized where the model is for another image size.
+    If a Mixer has K times as many patches in both directions and a K² times as large
+    `tokens_mlp_dim`, the weights are upscaled while loading (see `upscale`). The position
+    embeddings of a ViT are resized if the model is for another image size.
 
-    timm computes the exact GELU where the authors, and this package, use its tanh approximation:
-    give a Mixer whose weights timm has trained `exact_gelu=True`. Without it the logits differ
-    from timm's by some 3e-4 of the largest one.
+    timm computes the exact GELU; the authors and this package use its tanh approximation. Create a
+    Mixer for weights trained with timm with `exact_gelu=True`. Without it the logits differ from
+    timm's by about 3e-4 of the largest logit.
 
     Args:
-        model: takes the weights; unchanged where they do not fit.
-        path: of an .npz file of the authors, in any of their namings, wrapped up or not; for a
-            Mixer also of a .safetensors or .pth file of timm; or of the folder of a model that
-            mixer_tf has exported, such as the output of `mixer train`.
-        head: None where the checkpoint's head must fit; "new" for a new one (zeros, and the bias
-            that the model begins with), whatever the checkpoint has.
+        model: the model whose weights are replaced; unchanged if the checkpoint does not fit.
+        path: an .npz file from the authors, in any of their naming schemes, also inside a training
+            state; for a Mixer also a .safetensors or .pth file from timm; or the folder of a model
+            that mixer_tf exported, such as the output of `mixer train`.
+        head: None if the checkpoint's head must fit; "new" to initialize the head again (zero
+            kernel, the model's initial bias) and ignore the checkpoint's.
 
     Raises:
-        FileNotFoundError: there is nothing at `path`.
-        ValueError: the file is no checkpoint, is damaged, or does not fit: then the message lists
-            all missing, extra and misshapen names.
+        FileNotFoundError: `path` does not exist.
+        ValueError: the file is not a checkpoint, is corrupt, or does not fit; in the last case the
+            message lists all missing, extra and misshapen weights.
     """
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
-    form = layout_of(model)
+    layout = layout_of(model)
     variables = _published_variables(model)
-    headless = head == "new" or form.HEAD[0] not in variables
-    if headless:
-        variables = {name: v for name, v in variables.items() if name not in form.HEAD}
+    ignores_head = head == "new" or layout.HEAD[0] not in variables
+    if ignores_head:
+        variables = {name: v for name, v in variables.items() if name not in layout.HEAD}
     shapes = _published_shapes(model, variables)
-    with open_checkpoint(path) as stored:
-        stored = form.to_published(stored, model)
-        if headless:
-            stored = without(stored, [n for n in stored.shapes if form.belongs_to_head(n, model)])
+    with open_checkpoint(path) as arrays:
+        arrays = layout.to_published(arrays, model)
+        if ignores_head:
+            names = [name for name in arrays.shapes if layout.belongs_to_head(name, model)]
+            arrays = without(arrays, names)
         check_fit(
             shapes,
-            stored.shapes,
+            arrays.shapes,
             f"the checkpoint {os.fspath(path)} must fit the model {model.name}; it does not.",
-            head=form.HEAD,
-            repeated=form.REPEATED,
-            hint=functools.partial(form.hint, model=model),
+            head=layout.HEAD,
+            repeated=layout.REPEATED,
+            hint=functools.partial(layout.hint, model=model),
         )
-        for name, variable in variables.items():
-            array = np.asarray(stored.read(name), variable.dtype.as_numpy_dtype)
-            variable.assign(array.reshape(variable.shape))
+        model_weights.assign(variables, arrays)
     if head == "new":
         reinitialize_head(model)
 
 
 def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:
-    """Writes the weights of `model` as the authors' code reads them: their names, their shapes.
+    """Writes the weights of `model` with the names and shapes that the authors' code reads.
 
     Args:
         model: any model of this package.
-        path: of the .npz file, which appears there only once it is whole.
+        path: path of the .npz file, which appears there only when it is complete.
     """
     variables = _published_variables(model)
     shapes = _published_shapes(model, variables)
-    stored = LazyArrays(shapes, lambda name: variables[name].numpy().reshape(shapes[name]))
-    write_npz(stored, os.fspath(path))
+    arrays = LazyArrays(shapes, lambda name: variables[name].numpy().reshape(shapes[name]))
+    write_npz(arrays, os.fspath(path))
 
 
 def layout_of(model: tf.keras.Model) -> ModuleType:
-    """Returns the module that knows the checkpoints of such a model."""
+    """Returns the module in `layouts` that describes the checkpoints of such a model."""
     if isinstance(model, VisionTransformer):
         return vit
     return bit if isinstance(model, BiTResNet) else mixer
 
 
-def _published_variables(model: tf.keras.Model) -> dict[str, tf.Variable]:
-    name = layout_of(model).published_name
-    return {name(ours): v for ours, v in model_weights.named_variables(model).items()}
-
-
-def _published_shapes(model: tf.keras.Model, variables) -> dict[str, Shape]:
-    shape = layout_of(model).published_shape
-    return {name: shape(name, tuple(v.shape), model) for name, v in variables.items()}
-
-
 def reinitialize_head(model: tf.keras.Model) -> None:
+    """Gives the classification head, if there is one, the initial values of a new model."""
     if not any(layer.name == "head" for layer in model.layers):
         return
     head = model.get_layer("head")
     head.kernel.assign(head.kernel_initializer(head.kernel.shape, head.kernel.dtype))
     head.bias.assign(head.bias_initializer(head.bias.shape, head.bias.dtype))
+
+
+def _published_variables(model: tf.keras.Model) -> dict[str, tf.Variable]:
+    published_name = layout_of(model).published_name
+    variables = model_weights.named_variables(model)
+    return {published_name(name): variable for name, variable in variables.items()}
+
+
+def _published_shapes(model: tf.keras.Model, variables: dict[str, tf.Variable]) -> dict[str, Shape]:
+    published_shape = layout_of(model).published_shape
+    shapes = model_weights.shapes_of(variables)
+    return {name: published_shape(name, shape, model) for name, shape in shapes.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a checkpoint fit a model? If not, one error says everything that does not."""
+"""Checks that a checkpoint fits a model; a single error lists everything that does not."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ def check_fit(
     repeated: re.Pattern,
     hint: Callable[[Shapes, Shapes], str],
 ) -> None:
-    """Raises ValueError unless both have the same names and shapes.
+    """Raises ValueError unless model and checkpoint have the same names and shapes.
 
     Args:
-        expected: the shapes of the model's weights.
-        found: the shapes of the checkpoint's.
-        title: the first line of the message.
-        head: the names of the classifier's weights.
-        repeated: finds the number of a block in a name, its only group.
-        hint: (found, expected) -> the last line of the message.
+        expected: weight name → shape in the model.
+        found: weight name → shape in the checkpoint.
+        title: first line of the error message.
+        head: names of the classification head's weights.
+        repeated: pattern whose only group is the block number within a weight name.
+        hint: (found, expected) -> last line of the error message.
     """
     missing = {name: "" for name in expected if name not in found}
     extra = {name: "" for name in found if name not in expected}
-    misshapen = {
+    wrong_shape = {
         name: f" is {list(found[name])}, must be {list(shape)}"
         for name, shape in expected.items()
         if name in found and found[name] != shape
     }
-    if not (missing or extra or misshapen):
+    if not (missing or extra or wrong_shape):
         return
     lines = [title]
-    for words, entries in (
+    for heading, entries in (
         ("missing in the checkpoint", missing),
         ("extra in the checkpoint", extra),
-        ("of another shape", misshapen),
+        ("wrong shape", wrong_shape),
     ):
         if entries:
-            lines += [f"  {words}:", *(f"    {line}" for line in _join_blocks(entries, repeated))]
-    is_head = {*missing, *extra, *misshapen} <= set(head)
-    lines.append('Use head="new" for a new head.' if is_head else hint(found, expected))
+            lines += [f"  {heading}:", *(f"    {line}" for line in _join_blocks(entries, repeated))]
+    is_head_only = {*missing, *extra, *wrong_shape} <= set(head)
+    lines.append('Use head="new" for a new head.' if is_head_only else hint(found, expected))
     raise ValueError("\n".join(lines))
 
 
 def _join_blocks(entries: dict[str, str], repeated: re.Pattern) -> list[str]:
-    """One line for all blocks that have the same to say: "MixerBlock_{8-11}/… is …"."""
+    """Merges equal entries of several blocks into one line: "MixerBlock_{8-11}/… is …"."""
     blocks = defaultdict(list)
     for name, text in entries.items():
         match = repeated.search(name)
@@ -64,7 +64,7 @@ def _join_blocks(entries: dict[str, str], repeated: re.Pattern) -> list[str]:
 
 
 def _ranges(numbers: list[str]) -> str:
-    """["3"] -> "3"; ["0", "1", "2", "5"] -> "{0-2,5}"; in the spelling of the names ("unit01")."""
+    """["3"] -> "3"; ["0", "1", "2", "5"] -> "{0-2,5}"; leading zeros stay, as in "unit01"."""
     runs: list[list[str]] = []
     for number in sorted(numbers, key=lambda text: int(text or 0)):
         if runs and int(number) == int(runs[-1][-1]) + 1:

@@ -1,43 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights of a Keras model under the names of the authors' checkpoints."""
+"""The weights of a Keras model under the names of the authors' Flax checkpoints."""
 
 from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.checkpoints.lazy_arrays import LazyArrays
+from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape
 
-_AUTHORS = {"gamma": "scale", "beta": "bias"}  # of a LayerNorm: Keras' word → the authors'
+_FLAX_PARAMETERS = {"gamma": "scale", "beta": "bias"}  # normalization layers: Keras → Flax
 
 
 def named_variables(model: tf.keras.Model) -> dict[str, tf.Variable]:
-    """Returns the model's variables by the authors' names, in the order of the network."""
+    """Returns the model's variables by Flax name, in the order of the network."""
     return {
-        authors_name(weight.name[weight.name.rfind(f"{layer.name}/") :]): weight
+        flax_name(weight.name[weight.name.rfind(f"{layer.name}/") :]): weight
         for layer in model.layers
         for weight in layer.weights
     }
 
 
-def authors_name(name: str) -> str:
+def flax_name(name: str) -> str:
     """Returns "stem/bias" for "stem/bias:0", and "…/scale" for "…/gamma"."""
     module, _, parameter = name.removesuffix(":0").rpartition("/")
-    return f"{module}/{_AUTHORS.get(parameter, parameter)}"
+    return f"{module}/{_FLAX_PARAMETERS.get(parameter, parameter)}"
 
 
-def stored_in(model: tf.keras.Model) -> LazyArrays:
-    """Returns a model's own weights as if they lay in a file."""
+def arrays_of(model: tf.keras.Model) -> LazyArrays:
+    """Returns the weights of a model as if it were an open checkpoint."""
     variables = named_variables(model)
     return LazyArrays(shapes_of(variables), lambda name: variables[name].numpy())
 
 
-def shapes_of(variables: dict[str, tf.Variable]) -> dict[str, tuple[int, ...]]:
+def shapes_of(variables: dict[str, tf.Variable]) -> dict[str, Shape]:
     """Returns the shape of each variable."""
     return {name: tuple(variable.shape) for name, variable in variables.items()}
 
 
-def assign(variables: dict[str, tf.Variable], stored: LazyArrays) -> None:
-    """Copies arrays into variables of the same names and shapes, one at a time."""
+def assign(variables: dict[str, tf.Variable], arrays: LazyArrays) -> None:
+    """Copies arrays, one at a time, into the variables of the same names.
+
+    The shapes may differ as published shapes do: [1, 1, C, classes] for a kernel [C, classes].
+    """
     for name, variable in variables.items():
-        variable.assign(np.asarray(stored.read(name), variable.dtype.as_numpy_dtype))
+        array = np.asarray(arrays.read(name), variable.dtype.as_numpy_dtype)
+        variable.assign(array.reshape(variable.shape))

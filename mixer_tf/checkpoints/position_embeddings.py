@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The position embeddings of a ViT for another number of patches."""
+"""Resizes the position embeddings of a ViT to another number of patches."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ import numpy as np
 Grid = tuple[int, int]  # rows and columns of patches
 
 
-def fit_positions(positions: np.ndarray, grid: Grid, has_class_token: bool) -> np.ndarray:
-    """Returns the position embeddings for `grid`: resized where they are for another one.
+def fit_position_embeddings(
+    embeddings: np.ndarray, grid: Grid, has_class_token: bool
+) -> np.ndarray:
+    """Returns position embeddings for `grid`, resized if they are for another grid.
 
-    A stored number of positions tells its grid only if that is square, as all published ones are.
-    A class token without a position of its own (big_vision adds it afterwards) gets zeros.
+    A checkpoint's grid can be inferred from the number of positions only if it is square, as in all
+    published checkpoints. A class token without a position embedding (big_vision has already added
+    it to the token) gets zeros.
 
-    Shape: [1, S, D] -> [1, S', D]; unchanged where S says nothing about a square grid.
+    Shape: [1, S, D] -> [1, S', D]; unchanged if no square grid has S positions.
 
     Args:
-        positions: with that of the class token, where there is one, first.
-        grid: rows and columns that the model has.
-        has_class_token: whether the model has one.
+        embeddings: position embeddings; that of the class token, if there is one, comes first.
+        grid: rows and columns of patches of the model.
+        has_class_token: whether the model has a class token.
     """
     rows, columns = grid
-    num_positions, width = positions.shape[1:]
+    num_positions, width = embeddings.shape[1:]
     if num_positions == rows * columns + has_class_token:
-        return positions
-    tokens = np.zeros((1, int(has_class_token), width), positions.dtype)
+        return embeddings
+    token = np.zeros((1, int(has_class_token), width), embeddings.dtype)
     if has_class_token and not _is_square(num_positions):
-        tokens, positions = positions[:, :1], positions[:, 1:]
-    if not _is_square(positions.shape[1]):
-        return np.concatenate([tokens, positions], axis=1)
-    side = math.isqrt(positions.shape[1])
-    resized = resize_grid(positions.reshape(side, side, width), grid)
-    return np.concatenate([tokens, resized.reshape(1, rows * columns, width)], axis=1)
+        token, embeddings = embeddings[:, :1], embeddings[:, 1:]
+    if not _is_square(embeddings.shape[1]):
+        return np.concatenate([token, embeddings], axis=1)
+    side = math.isqrt(embeddings.shape[1])
+    resized = resize_grid(embeddings.reshape(side, side, width), grid)
+    return np.concatenate([token, resized.reshape(1, rows * columns, width)], axis=1)
 
 
 def resize_grid(values: np.ndarray, grid: Grid) -> np.ndarray:
-    """Bilinear interpolation whose corners stay in the corners, as the authors' code does it.
+    """Resizes bilinearly with aligned corners, as the authors' code does.
 
-    That is `scipy.ndimage.zoom(values, zoom, order=1)` (vit_jax/checkpoint.py).
+    Equals `scipy.ndimage.zoom(values, zoom, order=1)` (vit_jax/checkpoint.py).
 
     Shape: [rows, columns, D] -> [*grid, D].
     """
@@ -51,10 +54,10 @@ def resize_grid(values: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _interpolate(values: np.ndarray, axis: int, length: int) -> np.ndarray:
-    places = np.linspace(0, values.shape[axis] - 1, length)
-    below = np.floor(places).astype(int)
+    positions = np.linspace(0, values.shape[axis] - 1, length)
+    below = np.floor(positions).astype(int)
     above = np.minimum(below + 1, values.shape[axis] - 1)
-    weight = (places - below).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
+    weight = (positions - below).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
     return values.take(below, axis) * (1 - weight) + values.take(above, axis) * weight
 
 

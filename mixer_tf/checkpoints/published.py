@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Mixers whose weights their authors have published. Data only: nothing is downloaded here.
+"""The Mixer checkpoints that their authors published. Data only: nothing is downloaded here.
 
-Which files there are is stated by:
+Sources of the list:
 
 * imagenet1k, imagenet21k: google-research/big_vision, models/mlp_mixer.py, function `load`, and
   google-research/vision_transformer, README.md, "Available Mixer models".
 * sam, gsam: the same README.md names the folders; the files in them are those that public code
-  loads by their addresses. Both were trained on ImageNet, so have its 1000 classes.
+  loads by URL. Both were trained on ImageNet, so the models have its 1000 classes.
 
-No size and no hash is published; see `downloading.py` for what a download is checked against.
+No sizes or hashes are published; `downloading.py` describes how a download is verified.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _PAGE = "https://github.com/google-research/vision_transformer"
 
 @dataclasses.dataclass(frozen=True)
 class KnownCheckpoint:
-    """Where published weights lie, and what they are.
+    """A published checkpoint.
 
     Attributes:
-        name: the model, then what it was trained on: "mixer_b16_imagenet21k".
-        model: the architecture, a name for `create_model`.
-        address: of the file. Several files share their last part: the whole address is the key.
-        num_classes: outputs of the head.
-        trained_on: the images, and the method where it is not the paper's.
-        image_size: pixels.
-        licence: of the weights, by its SPDX name.
-        page: where the authors describe them.
+        name: model name and training data: "mixer_b16_imagenet21k".
+        model: architecture, a name for `create_model`.
+        url: URL of the file. Several files have the same base name, so the whole URL is the key.
+        num_classes: number of outputs of the classification head.
+        trained_on: training data, and the training method if it is not the paper's.
+        image_size: height and width of the input images in pixels.
+        license: SPDX name of the weights' license.
+        page: web page on which the authors describe the weights.
     """
 
     name: str
     model: str
-    address: str
+    url: str
     num_classes: int
     trained_on: str
     image_size: int = 224
-    licence: str = "Apache-2.0"
+    license: str = "Apache-2.0"
     page: str = _PAGE
 
 
@@ -50,7 +50,7 @@ def _published(folder: str, num_classes: int, trained_on: str, files: str):
         yield KnownCheckpoint(
             name=f"{model}_{folder}",
             model=model,
-            address=f"{_BUCKET}/{folder}/Mixer-{file}.npz",
+            url=f"{_BUCKET}/{folder}/Mixer-{file}.npz",
             num_classes=num_classes,
             trained_on=trained_on,
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""upscale: a trained model for larger images."""
+"""Larger images for trained Mixers: `upscale` a model, or find the model to load weights into."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.validation import height_and_width
 
+Size = tuple[int, int]  # height and width in pixels
+
 
 def upscale(
     model: MlpMixer, factor: int | None = None, *, image_size=None, interpolate: bool = False
@@ -26,125 +28,135 @@ def upscale(
     larger = upscale(model, image_size=448)  # the same
     ```
 
-    The token-mixing MLPs of the new model are `factor`² times as wide. Before any further
-    training it answers, for an image, the mean of what `model` answers for its parts.
+    The token-mixing MLPs of the new model are `factor`² times as wide. Before any further training,
+    its logits for an image are the mean of the logits of `model` for the image's tiles.
 
     Args:
-        model: for images of `model.config.image_size`; stays as it is.
-        factor: K, the whole number by which height and width grow.
-        image_size: instead of `factor`, the new size in pixels; one number, or (height, width).
-        interpolate: where `image_size` is no whole multiple, resize the token-mixing weights as
-            pictures. The paper does not do this, and the new model answers otherwise.
+        model: a Mixer for images of `model.config.image_size`; it is not changed.
+        factor: K, the integer by which height and width are multiplied.
+        image_size: new size in pixels, instead of `factor`: an integer or (height, width).
+        interpolate: if `image_size` is not an integer multiple, resize the token-mixing weights
+            bilinearly. The paper does not do this, and the new model gives other logits.
 
     Returns:
         A model of the same name, precision and number of classes, not compiled.
 
     Raises:
-        ValueError: neither or both of `factor` and `image_size` are given; the new size is no whole
-            multiple, and `interpolate` is false; or the model does not mix tokens plainly.
-        TypeError: `factor` is no whole number, or `model` is no MlpMixer.
+        ValueError: neither or both of `factor` and `image_size` are given; the new size is not an
+            integer multiple, and `interpolate` is false; or the model has other token mixing than
+            the paper's.
+        TypeError: `factor` is not an integer, or `model` is not an MlpMixer.
     """
     _check_model(model)
-    config = _larger(model.config, factor, image_size)
-    factor = _whole_factor(model.config, config)
-    stored = model_weights.stored_in(model)
+    config = _resize(model.config, factor, image_size)
+    factor = _integer_factor(model.config.image_size, config.image_size)
+    arrays = model_weights.arrays_of(model)
     if factor:
         config = dataclasses.replace(config, tokens_mlp_dim=config.tokens_mlp_dim * factor**2)
-        stored = block_diagonal.block_diagonal(stored, model.config.grid, factor)
+        arrays = block_diagonal.block_diagonal(arrays, model.config.grid, factor)
     elif interpolate:
-        stored = block_diagonal.interpolate(stored, model.config.grid, config.grid)
+        arrays = block_diagonal.interpolate(arrays, model.config.grid, config.grid)
     else:
-        raise ValueError(_not_a_multiple(model.config, config))
+        raise ValueError(_not_a_multiple_message(model.config.image_size, config.image_size))
     larger = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(config))
-    model_weights.assign(model_weights.named_variables(larger), stored)
+    model_weights.assign(model_weights.named_variables(larger), arrays)
     return larger
 
 
-def fitting_size(shapes: dict[str, Shape], image_size, width: int | None):
-    """Returns the image size and tokens_mlp_dim of the model that can take a Mixer's weights.
-
-    Where `image_size` is a whole multiple of the weights' own, it is that: `load_weights` upscales
-    on the way, so that there is never a second, smaller model. Otherwise it is their own size.
-    """
-    tokens, stored_width = mixer.tokens_and_width(shapes)
-    own_size = _own_size(tokens, shapes["stem/kernel"][0], image_size)
-    width = _upscaled_width(width, stored_width)
-    wanted = image_size or own_size or registry.IMAGE_SIZE
-    factor = _factor(own_size or wanted, wanted)
-    return (wanted, width * factor**2) if factor else (own_size, width)
+def _check_model(model) -> None:
+    if not isinstance(model, MlpMixer):
+        raise TypeError(f"upscale needs an MlpMixer, as create_model returns it; got {model!r}.")
+    ablations = mixer.ablations(model.config)
+    if ablations:
+        raise ValueError(
+            "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "
+            f"channels; got a model with other {', '.join(sorted(ablations))}. "
+            "Upscaling is not defined for it."
+        )
 
 
-def _larger(config: MixerConfig, factor: int | None, image_size) -> MixerConfig:
-    """Returns `config` with the image size that is asked for."""
+def _resize(config: MixerConfig, factor: int | None, image_size) -> MixerConfig:
+    """Returns `config` with the requested image size."""
     if (factor is None) == (image_size is None):
         raise ValueError(
             "upscale needs either the factor or the new image_size; "
             f"got factor={factor}, image_size={image_size}."
         )
     if factor is not None:
-        if not isinstance(factor, numbers.Integral) or isinstance(factor, bool):
-            raise TypeError(
-                f"factor must be a whole number; got {factor!r}. "
-                "For other sizes use image_size=…, interpolate=True."
-            )
-        if factor < 1:
-            raise ValueError(f"factor must be at least 1; got {factor}.")
+        _check_factor(factor)
         image_size = tuple(side * factor for side in config.image_size)
     return dataclasses.replace(config, image_size=image_size)
 
 
-def _whole_factor(config: MixerConfig, larger: MixerConfig) -> int | None:
-    """Returns K where the larger grid is K times the smaller in both directions."""
-    factor = larger.grid[0] // config.grid[0]
-    return factor if larger.grid == tuple(factor * n for n in config.grid) else None
+def _check_factor(factor) -> None:
+    if not isinstance(factor, numbers.Integral) or isinstance(factor, bool):
+        raise TypeError(
+            f"factor must be an integer; got {factor!r}. "
+            "For other sizes use image_size=…, interpolate=True."
+        )
+    if factor < 1:
+        raise ValueError(f"factor must be at least 1; got {factor}.")
 
 
-def _not_a_multiple(config: MixerConfig, larger: MixerConfig) -> str:
-    given = "x".join(map(str, config.image_size))
-    wanted = "x".join(map(str, larger.image_size))
-    multiples = " or ".join(
-        "x".join(str(side * factor) for side in config.image_size) for factor in (2, 3)
-    )
+def _integer_factor(size: Size, larger: Size) -> int:
+    """Returns K where `larger` is K times as high and as wide; 0 where no integer is."""
+    factor = larger[0] // size[0]
+    return factor if larger == tuple(factor * side for side in size) else 0
+
+
+def _not_a_multiple_message(size: Size, requested: Size) -> str:
+    multiples = " or ".join(_format(tuple(k * side for side in size)) for k in (2, 3))
     return (
-        f"image_size must be a whole multiple of the model's, {given} pixels; got {wanted}. "
+        f"image_size must be an integer multiple of the model's, {_format(size)} pixels; "
+        f"got {_format(requested)}. "
         f"Use {multiples}, or interpolate=True, which is not in the paper."
     )
 
 
-def _check_model(model) -> None:
-    if not isinstance(model, MlpMixer):
-        raise TypeError(f"upscale needs an MlpMixer, as create_model returns it; got {model!r}.")
-    config = model.config
-    varied = {name for i in range(config.num_blocks) for name in config.ablation(i)}
-    if varied:
-        raise ValueError(
-            "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "
-            f"channels; got a model with other {', '.join(sorted(varied))}. No other is defined."
-        )
+def _format(size: Size) -> str:
+    return "x".join(map(str, size))
 
 
-def _factor(own_size, size) -> int:
-    """Returns K where images of `size` are K times as high and wide; 0 where K is not whole."""
-    own, wanted = height_and_width(own_size), height_and_width(size)
-    factor = wanted[0] // own[0]
-    return factor if wanted == tuple(factor * side for side in own) else 0
+def fitting_size(
+    shapes: dict[str, Shape], image_size, tokens_mlp_dim: int | None
+) -> tuple[int | Size, int]:
+    """Returns (image_size, tokens_mlp_dim) of a model that can load a Mixer checkpoint.
 
+    `load_weights` upscales while loading. So if the requested size is an integer multiple of the
+    checkpoint's, the model has the requested size and the upscaled width, and no second, smaller
+    model is ever built. Otherwise the model has the checkpoint's own size.
 
-def _upscaled_width(wanted: int | None, stored: int) -> int:
-    """Returns the stored tokens_mlp_dim where it is K² times the one that is asked for.
-
-    Weights that were upscaled before are as much wider as they have more patches.
+    Args:
+        shapes: shapes of a checkpoint with the paper's token mixing.
+        image_size: requested size in pixels, an integer or (height, width); None for the
+            checkpoint's.
+        tokens_mlp_dim: requested width before upscaling; None for the checkpoint's.
     """
-    if wanted and math.isqrt(stored // wanted) ** 2 * wanted != stored:
-        return wanted
-    return stored
+    num_tokens, stored_width = mixer.tokens_and_width(shapes)
+    own_size = _checkpoint_size(num_tokens, shapes["stem/kernel"][0], image_size)
+    width = _checkpoint_width(stored_width, tokens_mlp_dim)
+    requested = image_size or own_size or registry.IMAGE_SIZE
+    factor = _integer_factor(height_and_width(own_size or requested), height_and_width(requested))
+    return (requested, width * factor**2) if factor else (own_size, width)
 
 
-def _own_size(tokens: int, patch_size: int, wanted):
-    """Returns the image size that a Mixer's weights are for; None where the shapes do not tell."""
-    if wanted is not None:
-        height, width = height_and_width(wanted)
-        if (height // patch_size) * (width // patch_size) == tokens:
+def _checkpoint_size(num_tokens: int, patch_size: int, requested) -> int | Size | None:
+    """Returns the image size of a checkpoint: the requested one or a square one, or else None."""
+    if requested is not None:
+        height, width = height_and_width(requested)
+        if (height // patch_size) * (width // patch_size) == num_tokens:
             return height, width
-    side = math.isqrt(tokens)
-    return side * patch_size if side**2 == tokens else None
+    side = math.isqrt(num_tokens)
+    return side * patch_size if side**2 == num_tokens else None
+
+
+def _checkpoint_width(stored: int, requested: int | None) -> int:
+    """Returns the tokens_mlp_dim for the checkpoint's own image size.
+
+    This is the requested one, except for K² times the requested one: then the checkpoint holds
+    weights that were upscaled before, and it is the stored one.
+    """
+    if not requested:
+        return stored
+    was_upscaled = math.isqrt(stored // requested) ** 2 * requested == stored
+    return stored if was_upscaled else requested

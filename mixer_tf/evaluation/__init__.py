@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a model is, by the images of a source."""
+"""Measures trained models on images with known classes."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of a source as an exported model sees them."""
+"""Batches of a source's images, preprocessed as an exported model requires."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.datasets import validation
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.export.loading import Export
+from mixer_tf.features import ImageRecord
 from mixer_tf.images import UnusableImageError
 from mixer_tf.images.preprocessing import decode_and_crop
 
@@ -19,13 +20,19 @@ from mixer_tf.images.preprocessing import decode_and_crop
 def image_batches(
     export: Export, source: Source, split: str, batch_size: int = 64
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the images of a split as the model sees them, without those that cannot be used.
+    """Yields the images and labels of a split in batches; unusable images are left out.
 
-    Returns:
-        (images uint8 [N, S, S, 3], labels int [N] by the model's class names).
+    Args:
+        export: the exported model, whose recipe sets image size and crop.
+        source: the images.
+        split: name of a split of the source.
+        batch_size: images per batch; the last batch may be smaller.
+
+    Yields:
+        (images uint8 [N, S, S, 3], labels int [N], indices into the model's class names).
 
     Raises:
-        ValueError: a class of the source is not one of the model's.
+        ValueError: the source has a class that the model does not have.
     """
     unknown = sorted(set(source.class_names) - set(export.class_names))
     if unknown:
@@ -38,7 +45,7 @@ def image_batches(
         yield np.stack(images), np.array(labels)
 
 
-def _usable_records(source: Source, split: str) -> Iterator:
+def _usable_records(source: Source, split: str) -> Iterator[ImageRecord]:
     for record in itertools.chain.from_iterable(map(source.read, source.shards_of(split))):
         try:
             yield validation.check_record(record)

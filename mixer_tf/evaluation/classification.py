@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Top-1, top-5 and per-class figures of an exported model on the images of a source.
+"""Top-1, top-k and per-class metrics of an exported model on labeled images.
 
-The images go through the model's served signature, as encoded bytes: what is measured is what a
-client gets. Classes are matched by name, so the source may list them in another order.
+The images go through the model's serving signature as encoded bytes, so the metrics are those of
+the predictions that a client receives. Classes are matched by name; a source may list them in
+another order than the model.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mixer_tf.features import ImageRecord
+from mixer_tf.serving import contract
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassFigures:
-    """What became of the images of one class.
+class ClassMetrics:
+    """The predictions for one class.
 
     Attributes:
-        images: how many there were.
-        correct: how many the model took for this class.
-        predicted: how many images of any class the model took for this one.
-        mistaken_for: the class that it took them for most often otherwise, or "".
+        images: number of images of this class.
+        correct: number of images of this class that the model predicted as this class.
+        predicted: number of images of any class that the model predicted as this class.
+        mistaken_for: the most frequent wrong prediction for images of this class, or "".
     """
 
     images: int
@@ -42,25 +44,25 @@ class ClassFigures:
 
 @dataclasses.dataclass
 class Scores:
-    """Counts right and wrong answers as they come.
+    """Counts correct and wrong predictions, one image at a time.
 
     Attributes:
-        images: how many answers were counted.
-        correct: with the right class in the first place.
-        correct_in_5: with the right class among the first five.
-        confusion: (right class, first answer) → how often.
+        images: number of images.
+        correct: number of images whose class is the most probable one.
+        correct_in_top_k: number of images whose class is among the `contract.TOP_K` most probable.
+        confusion: (class, most probable class) → number of images.
     """
 
     images: int = 0
     correct: int = 0
-    correct_in_5: int = 0
+    correct_in_top_k: int = 0
     confusion: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
     def add(self, class_name: str, ranking: Sequence[str]) -> None:
-        """Counts one image of `class_name`, for which the model gave `ranking`, best first."""
+        """Counts one image of `class_name`; `ranking` holds the predicted classes, best first."""
         self.images += 1
         self.correct += ranking[0] == class_name
-        self.correct_in_5 += class_name in ranking[:5]
+        self.correct_in_top_k += class_name in ranking[: contract.TOP_K]
         self.confusion[class_name, ranking[0]] += 1
 
     @property
@@ -68,29 +70,31 @@ class Scores:
         return self.correct / self.images
 
     @property
-    def top_5(self) -> float:
-        return self.correct_in_5 / self.images
+    def top_k(self) -> float:
+        return self.correct_in_top_k / self.images
 
-    def by_class(self, class_names: Iterable[str]) -> dict[str, ClassFigures]:
-        """Class name → its figures, for the names given and then for any other that came up."""
-        answers, predicted = collections.defaultdict(dict), collections.Counter()
-        for (right, answer), count in self.confusion.items():
-            answers[right][answer] = count
-            predicted[answer] += count
-        names = dict.fromkeys([*class_names, *sorted({*predicted, *answers})])
+    def by_class(self, class_names: Iterable[str]) -> dict[str, ClassMetrics]:
+        """Returns the metrics of the given classes, followed by any other classes that occurred."""
+        predictions, predicted = collections.defaultdict(dict), collections.Counter()
+        for (class_name, prediction), count in self.confusion.items():
+            predictions[class_name][prediction] = count
+            predicted[prediction] += count
+        names = dict.fromkeys([*class_names, *sorted({*predicted, *predictions})])
         return {
-            name: ClassFigures(
-                images=sum(answers[name].values()),
-                correct=answers[name].get(name, 0),
+            name: ClassMetrics(
+                images=sum(predictions[name].values()),
+                correct=predictions[name].get(name, 0),
                 predicted=predicted[name],
-                mistaken_for=_most_frequent_other(name, answers[name]),
+                mistaken_for=_most_frequent_mistake(name, predictions[name]),
             )
             for name in names
         }
 
 
-def _most_frequent_other(name: str, answers: dict[str, int]) -> str:
-    wrong = [(-count, answer) for answer, count in answers.items() if answer != name]
+def _most_frequent_mistake(name: str, predictions: dict[str, int]) -> str:
+    wrong = [
+        (-count, prediction) for prediction, count in predictions.items() if prediction != name
+    ]
     return min(wrong)[1] if wrong else ""
 
 
@@ -101,22 +105,37 @@ def evaluate(
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Scores:
-    """Scores a model on images with labels.
+    """Counts the correct predictions of a model on labeled images.
 
     Args:
         predictor: a `serving.predictor.Predictor`.
-        records: images that passed `datasets.quarantine.check_record`.
-        batch_size: images in one call of the model.
-        progress: called with the number of images so far, after each batch.
+        records: images that passed `datasets.validation.check_record`.
+        batch_size: number of images in one call of the model.
+        progress: called after each batch with the number of images so far.
+
+    Raises:
+        ValueError: the model returns fewer classes for an image than top-k accuracy requires.
     """
     scores = Scores()
     for batch in _batches(records, batch_size):
-        answers = predictor.classify([record.encoded for record in batch])
-        for record, answer in zip(batch, answers, strict=True):
-            scores.add(record.class_name, [prediction.class_name for prediction in answer])
+        predictions = predictor.classify([record.encoded for record in batch])
+        for record, ranking in zip(batch, predictions, strict=True):
+            _check_length(ranking, predictor)
+            scores.add(record.class_name, [prediction.class_name for prediction in ranking])
         if progress:
             progress(scores.images)
     return scores
+
+
+def _check_length(ranking: Sequence, predictor) -> None:
+    required = min(contract.TOP_K, len(predictor.class_names))
+    if len(ranking) < required:
+        raise ValueError(
+            f"a model must return the {required} most probable classes of an image for "
+            f"{contract.top_k_title()} accuracy; {predictor.model_dir}, which was exported with "
+            f"fewer top classes, returns {len(ranking)} of {len(predictor.class_names)}. "
+            f"Export the model again, or set TOP_K in {contract.__name__} to {len(ranking)}."
+        )
 
 
 def _batches(records: Iterable[ImageRecord], size: int) -> Iterator[list[ImageRecord]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mixer evaluate` shows: figures for a person, or all of them as JSON."""
+"""The output of `mixer evaluate`: a summary with tables, or all metrics as JSON."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
+from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.classification import ClassFigures, Scores
+    from mixer_tf.evaluation.classification import ClassMetrics, Scores
     from mixer_tf.serving.predictor import Predictor
 
-_MOST_CLASSES = 40
-_MOST_PROBLEMS = 10
+_MAX_CLASSES = 40
+_MAX_PROBLEMS = 10
+_LABEL_WIDTH = 8  # of the first column of the summary
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """One evaluation.
+    """The results of one evaluation.
 
     Attributes:
-        predictor: the model.
-        source: where the images come from.
-        splits: of the source.
-        scores: what was counted.
-        problems: (path, reason) of the images that could not be used.
-        seconds: that it took, without loading the model.
+        predictor: the evaluated model.
+        source: the source of the images, as the user gave it.
+        splits: the evaluated splits of the source.
+        scores: the counted predictions.
+        problems: (path, reason) of each image that could not be used.
+        seconds: duration in seconds, without loading the model.
     """
 
     predictor: Predictor
@@ -39,7 +41,7 @@ class Report:
     seconds: float
 
     def to_json(self) -> str:
-        classes = {name: dataclasses.asdict(figures) for name, figures in self._classes().items()}
+        classes = {name: dataclasses.asdict(metrics) for name, metrics in self._classes().items()}
         return json.dumps(
             {
                 "model": self.predictor.model_dir,
@@ -47,7 +49,7 @@ class Report:
                 "splits": list(self.splits),
                 "images": self.scores.images,
                 "top_1": self.scores.top_1,
-                "top_5": self.scores.top_5,
+                f"top_{contract.TOP_K}": self.scores.top_k,
                 "classes": classes,
                 "unusable": dict(self.problems),
             },
@@ -55,57 +57,54 @@ class Report:
         )
 
     def to_text(self) -> str:
-        return "\n".join([*self._figures(), "", *self._class_table(), *self._problem_lines()])
+        return "\n".join([*self._summary(), "", *self._class_table(), *self._problem_lines()])
 
-    def _figures(self) -> list[str]:
-        scores, classes = self.scores, self.predictor.class_names
-        speed = scores.images / self.seconds
-        lines = [
-            f"model    {self.predictor.model_dir}",
-            f"images   {scores.images:,}: {', '.join(self.splits)} of {self.source}",
-            f"top-1    {scores.top_1:.4f}  ({scores.correct:,} of {scores.images:,})",
-        ]
-        if len(classes) > 5:
-            lines.append(
-                f"top-5    {scores.top_5:.4f}  ({scores.correct_in_5:,} of {scores.images:,})"
-            )
-        return [*lines, f"time     {self.seconds:.1f} s, {speed:,.0f} images/s"]
+    def _summary(self) -> list[str]:
+        scores = self.scores
+        rows = {
+            "model": self.predictor.model_dir,
+            "images": f"{scores.images:,}: {', '.join(self.splits)} of {self.source}",
+            "top-1": self._accuracy(scores.top_1, scores.correct),
+        }
+        if len(self.predictor.class_names) > contract.TOP_K > 1:
+            rows[contract.top_k_title()] = self._accuracy(scores.top_k, scores.correct_in_top_k)
+        rows["time"] = f"{self.seconds:.1f} s, {scores.images / self.seconds:,.0f} images/s"
+        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in rows.items()]
+
+    def _accuracy(self, accuracy: float, correct: int) -> str:
+        return f"{accuracy:.4f}  ({correct:,} of {self.scores.images:,})"
 
     def _class_table(self) -> list[str]:
-        """The classes in label order; of very many only the worst."""
+        """The classes in label order; if there are very many, those with the lowest recall."""
         classes = list(self._classes().items())
         shown = [item for item in classes if item[1].images or item[1].predicted]
         note = []
-        if len(shown) > _MOST_CLASSES:
-            shown = sorted(shown, key=lambda item: _or_zero(item[1].recall))[:_MOST_CLASSES]
-            note = [f"(the {_MOST_CLASSES} worst of {len(classes)} classes; --json has all)"]
+        if len(shown) > _MAX_CLASSES:
+            shown = sorted(shown, key=lambda item: item[1].recall or 0.0)[:_MAX_CLASSES]
+            note = [f"(the {_MAX_CLASSES} worst of {len(classes)} classes; --json has all)"]
         rows = [
             [
-                *(name, figures.mistaken_for, f"{figures.images:,}"),
-                *(_share(figures.recall), _share(figures.precision)),
+                *(name, metrics.mistaken_for, f"{metrics.images:,}"),
+                *(_format_share(metrics.recall), _format_share(metrics.precision)),
             ]
-            for name, figures in shown
+            for name, metrics in shown
         ]
         header = ("class", "mistaken for", "images", "recall", "precision")
         return [format_table(header, rows, left=2), *note]
 
-    def _classes(self) -> dict[str, ClassFigures]:
+    def _classes(self) -> dict[str, ClassMetrics]:
         return self.scores.by_class(self.predictor.class_names)
 
     def _problem_lines(self) -> list[str]:
         if not self.problems:
             return []
-        lines = [f"  {path}: {reason}" for path, reason in self.problems[:_MOST_PROBLEMS]]
-        more = len(self.problems) - _MOST_PROBLEMS
+        lines = [f"  {path}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
+        num_hidden = len(self.problems) - _MAX_PROBLEMS
         return [
             *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),
-            *([f"  and {more:,} more; --json lists all"] if more > 0 else []),
+            *([f"  and {num_hidden:,} more; --json lists all"] if num_hidden > 0 else []),
         ]
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
-
-
-def _or_zero(value: float | None) -> float:
-    return value or 0.0

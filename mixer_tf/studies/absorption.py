@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Mixer's weights for shuffled images: the paper's invariance to input permutations, exact.
 
-Whatever fixed order the patches come in, and the pixels within the patches, there are weights with
-which a Mixer answers as before. So it learns as well from shuffled images as from others.
+For every fixed order of the patches, and of the pixels within the patches, there are weights with
+which a Mixer gives the same logits as before. So it learns from shuffled images equally well.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mixer_tf.models import MixerConfig, MlpMixer
 
 
 def absorb_patch_permutation(model: MlpMixer, permutation: np.ndarray) -> MlpMixer:
-    """Returns a Mixer that answers for images with shuffled patches as `model` for the originals.
+    """Returns a Mixer that gives the logits of `model` when the patches of its images are shuffled.
 
-    Tokens keep the new order through all blocks: the first layer of each token-mixing MLP gets its
-    rows, the second its columns and biases in the new order. Nothing else changes, for nothing else
-    knows one token from another.
+    Tokens stay in the new order through all blocks: in each token-mixing MLP, the rows of the first
+    layer and the columns and biases of the second layer are permuted. Nothing else changes, because
+    nothing else distinguishes the tokens.
 
     ```
     order = input_order.pixel_order("patches", (224, 224), 16, seed=0)
@@ -31,32 +31,35 @@ def absorb_patch_permutation(model: MlpMixer, permutation: np.ndarray) -> MlpMix
     ```
 
     Args:
-        model: stays as it is.
-        permutation: place `i` takes patch `permutation[i]`.
+        model: a Mixer; it is not changed.
+        permutation: position `i` of the shuffled image holds patch `permutation[i]`.
 
     Raises:
-        ValueError: `permutation` does not hold each patch once.
-        TypeError: `model` is no MlpMixer.
+        ValueError: `permutation` does not contain each patch exactly once.
+        TypeError: `model` is not an MlpMixer.
     """
-    _check(model, permutation, "num_tokens")
+    _check_model(model)
+    _check_permutation(permutation, model.config.num_tokens)
     changes = dict(_token_changes(model.config, np.asarray(permutation)))
     return _with_weights(model, changes)
 
 
 def absorb_pixel_permutation(model: MlpMixer, permutation: np.ndarray) -> MlpMixer:
-    """Returns a Mixer that answers for patches with shuffled pixels as `model` for the originals.
+    """Returns a Mixer that gives the logits of `model` when the pixels of each patch are shuffled.
 
-    Only the stem, which is a linear map of a patch, gets its weights in another order.
+    Only the weights of the stem, a linear map of a patch, are permuted.
 
     Args:
-        model: stays as it is.
-        permutation: of the pixels of a patch, row by row; place `i` takes pixel `permutation[i]`.
+        model: a Mixer; it is not changed.
+        permutation: position `i` of a shuffled patch holds pixel `permutation[i]`, both counted
+            row by row.
 
     Raises:
-        ValueError: `permutation` does not hold each pixel of a patch once.
-        TypeError: `model` is no MlpMixer.
+        ValueError: `permutation` does not contain each pixel of a patch exactly once.
+        TypeError: `model` is not an MlpMixer.
     """
-    _check(model, permutation, "patch_size")
+    _check_model(model)
+    _check_permutation(permutation, model.config.patch_size**2)
 
     def shuffle(kernel: np.ndarray) -> np.ndarray:
         pixels = kernel.reshape(-1, *kernel.shape[2:])  # [P², 3, C]
@@ -68,34 +71,36 @@ def absorb_pixel_permutation(model: MlpMixer, permutation: np.ndarray) -> MlpMix
 def _token_changes(
     config: MixerConfig, permutation: np.ndarray
 ) -> Iterator[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
-    """Yields the name of each weight that knows the tokens, and how it follows their order."""
+    """Yields the name of each weight that depends on the order of tokens, and its permutation."""
     groups = np.arange(config.channel_groups) * config.num_tokens
-    order = (groups[:, None] + permutation).ravel()  # of the G·S inputs of a token-mixing MLP
+    order = (groups[:, None] + permutation).ravel()  # the G·S inputs of a token-mixing MLP
     for block in range(config.num_blocks):
         tokens_in, tokens_out = config.tokens(block)
         mlp = f"MixerBlock_{block}/token_mixing"
         yield f"{mlp}/Dense_0/kernel", lambda kernel: kernel.take(order, axis=-2)
         if tokens_out != tokens_in:
-            return  # of a pyramid; the tokens that come out are no patches
+            return  # a pyramid, whose output tokens are not patches
         for weight in ("kernel", "bias"):
             yield f"{mlp}/Dense_1/{weight}", lambda array: array.take(order, axis=-1)
 
 
 def _with_weights(model: MlpMixer, changes: dict[str, Callable]) -> MlpMixer:
-    """Returns a new model like `model`, some of whose weights are changed."""
-    stored = model_weights.stored_in(model)
-    sources = {name: Source(name, changes.get(name, np.asarray)) for name in stored.shapes}
+    """Returns a copy of `model` with some weights changed."""
+    arrays = model_weights.arrays_of(model)
+    sources = {name: Source(name, changes.get(name, np.asarray)) for name in arrays.shapes}
     other = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(model.config))
-    model_weights.assign(model_weights.named_variables(other), rearrange(stored, sources))
+    model_weights.assign(model_weights.named_variables(other), rearrange(arrays, sources))
     return other
 
 
-def _check(model, permutation: np.ndarray, what: str) -> None:
+def _check_model(model) -> None:
     if not isinstance(model, MlpMixer):
-        raise TypeError(f"only a Mixer absorbs another order; got {model!r}.")
-    config = model.config
-    count = config.num_tokens if what == "num_tokens" else config.patch_size**2
+        raise TypeError(f"only an MlpMixer can absorb a permutation; got {model!r}.")
+
+
+def _check_permutation(permutation: np.ndarray, count: int) -> None:
     if sorted(np.asarray(permutation).tolist()) != list(range(count)):
         raise ValueError(
-            f"the permutation must hold each number from 0 to {count - 1} once; got {permutation}."
+            f"a permutation must contain each integer from 0 to {count - 1} once; "
+            f"got {permutation}."
         )

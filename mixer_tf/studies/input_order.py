@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed orders of pixels, the same for all images: the paper's study of input permutations."""
+"""Fixed permutations of the pixels of all images, for the paper's study of input permutations."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 GIVEN, PATCHES, PIXELS, BOTH, GLOBAL = "given", "patches", "pixels", "both", "global"
-ORDERS = {
-    GIVEN: "as they are",
-    PATCHES: "the patches among each other",
-    PIXELS: "the pixels of each patch, in each alike",
+ORDERS = {  # name → what is shuffled
+    GIVEN: "nothing",
+    PATCHES: "patches",
+    PIXELS: "pixels within patches, all patches alike",
     BOTH: "patches, and pixels within patches",
-    GLOBAL: "all pixels of the image among each other",
+    GLOBAL: "all pixels of the image",
 }
 
 
 def pixel_order(
     order: str, image_size: tuple[int, int], patch_size: int, seed: int = 0
 ) -> np.ndarray:
-    """Returns which pixel comes to each place: pixel i of the result is pixel order[i] as given.
+    """Returns a permutation of pixels: pixel i of the shuffled image is pixel order[i] as given.
 
     Pixels are counted row by row.
 
@@ -33,16 +33,19 @@ def pixel_order(
         order: one of ORDERS.
         image_size: (height, width) in pixels, multiples of `patch_size`.
         patch_size: P, the side of a patch in pixels.
-        seed: another number is another order.
+        seed: seed of the permutation.
 
     Raises:
-        ValueError: an unknown order, or patches that do not fit.
+        ValueError: the order is unknown, or `patch_size` does not divide the image size.
     """
     height, width = image_size
     if order not in ORDERS:
         raise ValueError(f"the order must be one of {', '.join(ORDERS)}; got {order!r}.")
     if height % patch_size or width % patch_size:
-        raise ValueError(f"{patch_size} pixels of a patch must divide {height}x{width} pixels.")
+        raise ValueError(
+            f"patch_size must divide image_size; got patch_size={patch_size}, "
+            f"image_size={height}x{width}."
+        )
     if order == GLOBAL:
         return np.random.default_rng([seed, 2]).permutation(height * width)
     rows, columns = height // patch_size, width // patch_size
@@ -57,23 +60,23 @@ def pixel_order(
 
 
 def patch_permutation(num_patches: int, seed: int = 0) -> np.ndarray:
-    """Returns which patch comes to each place."""
+    """Returns the index of the patch that moves to each position."""
     return np.random.default_rng([seed, 0]).permutation(num_patches)
 
 
 def pixel_permutation(patch_size: int, seed: int = 0) -> np.ndarray:
-    """Returns which pixel of a patch comes to each place in it, counted row by row."""
+    """Returns the index of the pixel that moves to each position in a patch, row by row."""
     return np.random.default_rng([seed, 1]).permutation(patch_size**2)
 
 
 def shuffle_pixels(images: tf.Tensor, order: np.ndarray) -> tf.Tensor:
-    """Puts the pixels of images into another order, as a graph of TensorFlow.
+    """Permutes the pixels of images with TensorFlow.
 
     Shape: [..., H, W, C] -> [..., H, W, C]; H, W and C must be known.
 
     Args:
-        images: of any type.
-        order: from `pixel_order`.
+        images: images of any dtype.
+        order: a permutation from `pixel_order`.
     """
     import tensorflow as tf
 

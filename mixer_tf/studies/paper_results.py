@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the paper reports of its models and of those that it compares them with. Data only.
+"""The paper's results for its models and for those that it compares them with. Data only.
 
-Accuracies are after fine-tuning, in percent. Throughput and cost are on TPUv3.
+Accuracies are in percent, after fine-tuning. Throughput and cost were measured on TPUv3.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-# Table 1 as it was corrected; the text of the first version has 10, 10, 46, 46, 188, 189 and 409.
+# Corrected Table 1; the first version of the paper has 10, 10, 46, 46, 188, 189 and 409.
 MILLION_PARAMETERS = {
     "mixer_s32": 19,
     "mixer_s16": 18,
@@ -24,19 +24,19 @@ I1K, I21K, JFT = "ImageNet", "ImageNet-21k", "JFT-300M"
 
 @dataclasses.dataclass(frozen=True)
 class PaperResult:
-    """One line of a table; None for what it does not report.
+    """One row of a table; None for values that the paper does not report.
 
     Attributes:
-        model: a name of `create_model` where there is one.
-        pretraining: the data of the pre-training.
-        epochs: of the pre-training.
-        image_size: in fine-tuning, in pixels.
-        imagenet: top-1 on ImageNet.
-        real: top-1 on ImageNet with ReaL labels.
-        five_tasks: mean top-1 on ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers.
-        images_per_second: at inference, per core.
-        kilo_core_days: of the pre-training, in thousands of core-days.
-        table: of the paper.
+        model: name for `create_model`, if this package has the model.
+        pretraining: pre-training dataset.
+        epochs: number of pre-training epochs.
+        image_size: image size in pixels during fine-tuning.
+        imagenet: top-1 accuracy on ImageNet, in percent.
+        real: top-1 accuracy on ImageNet with ReaL labels, in percent.
+        five_tasks: mean top-1 accuracy on ImageNet, CIFAR-10, CIFAR-100, Pets and Flowers.
+        images_per_second: inference throughput per core.
+        kilo_core_days: pre-training cost in thousands of core-days.
+        table: number of the paper's table.
     """
 
     model: str
@@ -81,7 +81,7 @@ RESULTS = (
     PaperResult("vit_l16", JFT, 14, 512, 87.76, 90.54, 95.63, 32, 0.65),
     PaperResult("bit_r152x4", JFT, 40, 480, 87.54, 90.54, 95.33, 26, 9.90),
     PaperResult("vit_h14", JFT, 14, 518, 88.55, 90.72, 95.97, 15, 2.30),
-    # Table 2, fine-tuned at 448 and evaluated with the other crop.
+    # Table 2: fine-tuned at 448 pixels and evaluated with another crop.
     PaperResult("mixer_l16", I21K, 300, 448, 84.15, 87.86, 93.91, 105, 0.41, table=2),
     PaperResult("mixer_h14", JFT, 14, 448, 87.94, 90.18, 95.71, 40, 1.01, table=2),
     PaperResult("HaloNet", I21K, None, None, 85.8, None, None, 120, 0.10, table=2),
@@ -92,5 +92,5 @@ RESULTS = (
 
 
 def results_of(model: str) -> list[PaperResult]:
-    """Returns what the paper reports of a model; often nothing."""
+    """Returns the paper's results for a model; an empty list if there are none."""
     return [result for result in RESULTS if result.model == model]

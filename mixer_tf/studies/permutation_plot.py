@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chart of the permutation study: an image in each order, and what the model made of it."""
+"""The chart of the permutation study: an example image and the accuracy for each order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def draw(scores: Sequence[Score], examples: dict[str, np.ndarray], path: str) -> None:
-    """Writes a PNG: examples above, and below a bar for each order, or its curve in training.
+    """Writes a PNG file: example images, and below them bars of accuracy or training curves.
 
     Args:
-        scores: one for each order.
+        scores: one score for each order.
         examples: order → the same image in that order, uint8 [H, W, 3].
-        path: of the file.
+        path: path of the PNG file.
     """
     figure = Figure(figsize=(max(6, 1 + 1.5 * len(scores)), 5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -46,13 +46,13 @@ def _draw_curves(axes, scores: Sequence[Score]) -> None:
         axes.plot(range(1, len(score.curve) + 1), score.curve, label=score.order)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("top-1 on the eval split")
+    axes.set_ylabel("top-1 accuracy on the eval split")
 
 
 def _draw_bars(axes, scores: Sequence[Score]) -> None:
-    places = np.arange(len(scores))
-    axes.bar(places - 0.2, [score.top_1 for score in scores], 0.4, label="the model")
+    positions = np.arange(len(scores))
+    axes.bar(positions - 0.2, [score.top_1 for score in scores], 0.4, label="the model")
     absorbed = [np.nan if score.absorbed is None else score.absorbed for score in scores]
-    axes.bar(places + 0.2, absorbed, 0.4, label="its weights in that order too")
-    axes.set_xticks(places, [score.order for score in scores])
-    axes.set_ylabel("top-1")
+    axes.bar(positions + 0.2, absorbed, 0.4, label="the model with permuted weights")
+    axes.set_xticks(positions, [score.order for score in scores])
+    axes.set_ylabel("top-1 accuracy")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plots of weights and data."""
+"""Plots of weights."""

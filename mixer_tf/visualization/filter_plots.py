@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weight pictures of a checkpoint as PNG files."""
+"""Plots of a Mixer's filters: of a checkpoint as PNG files, of a model as arrays."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 from mixer_tf.checkpoints.opening import open_checkpoint
-from mixer_tf.models.mlp_mixer import MlpMixer
+from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.visualization import filters
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 STEM_KERNEL = "stem/kernel"
-_FIRST_BLOCKS = 3  # as in the paper's Figure 5
+_NUM_BLOCKS = 3  # as in the paper's Figure 5
 _TOKEN_KERNEL = re.compile(r"MixerBlock_(\d+)/token_mixing/Dense_0/kernel")
 
 
 def token_kernel(block: int) -> str:
-    """Returns the authors' name of the weights that the hidden units of a block read tokens by."""
+    """Returns the name of the kernel of a block's first token-mixing layer in a checkpoint."""
     return f"MixerBlock_{block}/token_mixing/Dense_0/kernel"
 
 
@@ -34,65 +37,68 @@ def write_filters(
     """Writes `stem.png` (paper, Figure 6) and `token_mixing_<block>.png` (Figures 4 and 5).
 
     Args:
-        checkpoint: whatever `load_weights` reads.
-        folder: for the files; made where there is none.
-        blocks: which, counted from 0; None for all.
-        grid: rows and columns of patches; None where they are as many.
+        checkpoint: any Mixer checkpoint that `load_weights` can read.
+        folder: output folder; created if it does not exist.
+        blocks: indices of the blocks to plot; None for all.
+        grid: rows and columns of patches; None for a square grid.
 
     Returns:
         The paths of the files.
 
     Raises:
-        FileNotFoundError, ValueError: the checkpoint is none, or no Mixer's, or has no such block;
-            or the grid is another one.
+        FileNotFoundError: the checkpoint does not exist.
+        ValueError: it is not a Mixer checkpoint, it does not have such a block, or the grid does
+            not fit it.
     """
-    with open_checkpoint(checkpoint) as stored:
-        chosen = _check_blocks(stored, os.fspath(checkpoint), blocks)
+    with open_checkpoint(checkpoint) as arrays:
+        blocks = _check_blocks(arrays, os.fspath(checkpoint), blocks)
         os.makedirs(folder, exist_ok=True)
-        paths = [_write(filters.plot_stem(stored.read(STEM_KERNEL)), folder, "stem")]
-        for block in chosen:
-            kernel = stored.read(token_kernel(block))
-            picture = filters.plot_token_mixing(kernel, grid)
-            paths.append(_write(picture, folder, f"token_mixing_{block}"))
+        paths = [_write_png(filters.plot_stem(arrays.read(STEM_KERNEL)), folder, "stem")]
+        for block in blocks:
+            plot = filters.plot_token_mixing(arrays.read(token_kernel(block)), grid)
+            paths.append(_write_png(plot, folder, f"token_mixing_{block}"))
     return paths
 
 
-def _check_blocks(stored: LazyArrays, source: str, blocks: Sequence[int] | None) -> list[int]:
-    found = sorted(int(match[1]) for name in stored.shapes if (match := _TOKEN_KERNEL.match(name)))
-    if not found or STEM_KERNEL not in stored.shapes:
-        raise ValueError(f"{source} must be a Mixer; it has no token-mixing MLP.")
-    absent = [block for block in blocks or () if block not in found]
-    if absent:
+def plot_model_filters(
+    model: tf.keras.Model, num_blocks: int = _NUM_BLOCKS
+) -> dict[str, np.ndarray]:
+    """Returns the filter plots of a model by name, uint8 [height, width, 3] each.
+
+    Blocks whose input tokens are not patches (in a pyramid) are left out.
+
+    Args:
+        model: a Mixer; any other model has no filter plots.
+        num_blocks: how many blocks to plot, beginning with the first.
+    """
+    config = getattr(model, "config", None)
+    if not isinstance(config, MixerConfig):
+        return {}
+    plots = {"stem": filters.plot_stem(model.get_layer("stem").kernel.numpy())}
+    for block in range(min(num_blocks, config.num_blocks)):
+        tokens_in, _ = config.tokens(block)
+        if tokens_in == config.num_tokens:
+            kernel = model.get_layer(f"MixerBlock_{block}").token_mixing.dense_0.kernel.numpy()
+            plots[f"token_mixing_{block}"] = filters.plot_token_mixing(kernel, config.grid)
+    return plots
+
+
+def _check_blocks(arrays: LazyArrays, source: str, blocks: Sequence[int] | None) -> list[int]:
+    """Returns the blocks to plot: the requested ones, or all."""
+    found = sorted(int(match[1]) for name in arrays.shapes if (match := _TOKEN_KERNEL.match(name)))
+    if not found or STEM_KERNEL not in arrays.shapes:
+        raise ValueError(f"{source} must be a Mixer; it does not have a token-mixing MLP.")
+    missing = [block for block in blocks or () if block not in found]
+    if missing:
         raise ValueError(
-            f"a block must be one of 0 to {found[-1]}; got {', '.join(map(str, absent))}."
+            f"a block must be one of 0 to {found[-1]}; got {', '.join(map(str, missing))}."
         )
     return found if blocks is None else list(blocks)
 
 
-def _write(picture, folder: str, name: str) -> str:
+def _write_png(plot: np.ndarray, folder: str, name: str) -> str:
     from PIL import Image
 
     path = os.path.join(folder, f"{name}.png")
-    Image.fromarray(picture).save(path)
+    Image.fromarray(plot).save(path)
     return path
-
-
-def plot_model_filters(model: tf.keras.Model, blocks: int = _FIRST_BLOCKS) -> dict[str, np.ndarray]:
-    """Returns the pictures of a model's weights by name, uint8 [height, width, 3] each.
-
-    Blocks in which the tokens are no patches any more, those of a pyramid, are left out.
-
-    Args:
-        model: a Mixer; of any other model there are no pictures.
-        blocks: how many of the first ones to draw.
-    """
-    if not isinstance(model, MlpMixer):
-        return {}
-    config = model.config
-    pictures = {"stem": filters.plot_stem(model.get_layer("stem").kernel.numpy())}
-    for block in range(min(blocks, config.num_blocks)):
-        if config.tokens(block)[0] == config.num_tokens:
-            kernel = model.get_layer(f"MixerBlock_{block}").token_mixing.dense_0.kernel.numpy()
-            picture = filters.plot_token_mixing(kernel, config.grid)
-            pictures[f"token_mixing_{block}"] = picture
-    return pictures

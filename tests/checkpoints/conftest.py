@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny Mixer with weights like trained ones, and how far two answers are apart."""
+"""A tiny Mixer with weights as large as trained ones, and its arrays in each layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TINY = dict(
 
 @pytest.fixture
 def make_tiny():
-    """make_tiny(seed=0, **fields) -> MlpMixer with random weights; no two widths are alike."""
+    """make_tiny(seed=0, **fields) -> MlpMixer with random weights; all widths differ."""
     from mixer_tf.models import MlpMixer
 
     def make(seed=0, **fields):
@@ -43,10 +43,10 @@ def pixels():
 
 
 @pytest.fixture
-def authors_arrays():
-    """authors_arrays(model) -> the arrays of the published files: their names, their shapes.
+def flax_arrays():
+    """flax_arrays(model) -> the arrays of a published file, by published name.
 
-    Written down by hand, without the code under test.
+    Written by hand, without the code under test.
     """
 
     def arrays(model) -> dict[str, np.ndarray]:
@@ -76,31 +76,31 @@ def authors_arrays():
 
 
 @pytest.fixture
-def timm_arrays(authors_arrays):
-    """timm_arrays(model) -> the arrays of timm's state dict, written down by hand."""
+def timm_arrays(flax_arrays):
+    """timm_arrays(model) -> the arrays of timm's state dict, written by hand."""
 
     def arrays(model) -> dict[str, np.ndarray]:
-        ours = authors_arrays(model)
+        flax = flax_arrays(model)
         found = {
-            "stem.proj.weight": ours["stem/kernel"].transpose(3, 2, 0, 1),
-            "stem.proj.bias": ours["stem/bias"],
-            "norm.weight": ours["pre_head_layer_norm/scale"],
-            "norm.bias": ours["pre_head_layer_norm/bias"],
-            "head.weight": ours["head/kernel"].T,
-            "head.bias": ours["head/bias"],
+            "stem.proj.weight": flax["stem/kernel"].transpose(3, 2, 0, 1),
+            "stem.proj.bias": flax["stem/bias"],
+            "norm.weight": flax["pre_head_layer_norm/scale"],
+            "norm.bias": flax["pre_head_layer_norm/bias"],
+            "head.weight": flax["head/kernel"].T,
+            "head.bias": flax["head/bias"],
         }
         for i in range(model.config.num_blocks):
             block = f"MixerBlock_{i}"
             for n in (0, 1):
-                found[f"blocks.{i}.norm{n + 1}.weight"] = ours[f"{block}/LayerNorm_{n}/scale"]
-                found[f"blocks.{i}.norm{n + 1}.bias"] = ours[f"{block}/LayerNorm_{n}/bias"]
+                found[f"blocks.{i}.norm{n + 1}.weight"] = flax[f"{block}/LayerNorm_{n}/scale"]
+                found[f"blocks.{i}.norm{n + 1}.bias"] = flax[f"{block}/LayerNorm_{n}/bias"]
                 for mlp, mixing in (
                     ("mlp_tokens", "token_mixing"),
                     ("mlp_channels", "channel_mixing"),
                 ):
                     dense = f"{block}/{mixing}/Dense_{n}"
-                    found[f"blocks.{i}.{mlp}.fc{n + 1}.weight"] = ours[f"{dense}/kernel"].T
-                    found[f"blocks.{i}.{mlp}.fc{n + 1}.bias"] = ours[f"{dense}/bias"]
+                    found[f"blocks.{i}.{mlp}.fc{n + 1}.weight"] = flax[f"{dense}/kernel"].T
+                    found[f"blocks.{i}.{mlp}.fc{n + 1}.bias"] = flax[f"{dense}/bias"]
         return {name: np.ascontiguousarray(array) for name, array in found.items()}
 
     return arrays

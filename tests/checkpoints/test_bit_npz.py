@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BiT's .npz files, made here by hand: the published names, the published shapes."""
+"""BiT's .npz files, written by hand with the published names and shapes."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def units(model):
 
 
 def published_arrays(model) -> dict[str, np.ndarray]:
-    """What the authors' file of such a model holds; written down without the code under test."""
+    """The arrays of the authors' file for such a model, written without the code under test."""
     norm, head = model.get_layer("group_norm"), model.get_layer("head")
     found = {
         "resnet/root_block/standardized_conv2d/kernel": model.get_layer("root_block").conv.kernel,
@@ -53,7 +53,7 @@ def published_arrays(model) -> dict[str, np.ndarray]:
 
 
 def flax_arrays(model, head: str) -> dict[str, np.ndarray]:
-    """The same in the names and shapes of the authors' Flax code."""
+    """The same arrays with the names and shapes of the authors' Flax code."""
     norm, last = model.get_layer("group_norm"), model.get_layer("head")
     found = {
         "root_block/conv_root/kernel": model.get_layer("root_block").conv.kernel,
@@ -74,7 +74,7 @@ def flax_arrays(model, head: str) -> dict[str, np.ndarray]:
 
 
 def numbered(model):
-    """As in the files that big_vision's loader mends: numbers behind the convolutions."""
+    """With numbers after the convolutions, as in files that big_vision's loader converts."""
     return {
         name.replace("standardized_conv2d/", f"standardized_conv2d_{i}/"): array
         for i, (name, array) in enumerate(published_arrays(model).items(), start=1)
@@ -92,7 +92,7 @@ NAMINGS = {
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_every_naming_gives_the_same_weights(make_bit, tmp_path, naming):
+def test_every_naming_scheme_gives_the_same_weights(make_bit, tmp_path, naming):
     original, other = make_bit(), make_bit(seed=1)
     np.savez(tmp_path / "bit.npz", **NAMINGS[naming](original))
     load_weights(other, tmp_path / "bit.npz")
@@ -113,7 +113,7 @@ def test_saved_file_has_the_published_names_and_shapes(make_bit, tmp_path):
         np.testing.assert_array_equal(weight, same, err_msg=weight.name)
 
 
-def test_another_image_size_takes_the_same_weights(make_bit, tmp_path):
+def test_a_model_for_another_image_size_loads_the_same_weights(make_bit, tmp_path):
     original, larger = make_bit(), make_bit(seed=1, image_size=(21, 32))
     save_npz(original, tmp_path / "bit.npz")
     load_weights(larger, tmp_path / "bit.npz")
@@ -121,7 +121,7 @@ def test_another_image_size_takes_the_same_weights(make_bit, tmp_path):
         np.testing.assert_array_equal(weight, same, err_msg=weight.name)
 
 
-def test_new_head_takes_another_number_of_classes(make_bit, tmp_path):
+def test_a_new_head_can_have_another_number_of_classes(make_bit, tmp_path):
     save_npz(make_bit(num_classes=7), tmp_path / "bit.npz")
     model = make_bit(seed=1, head_bias_init=-6.9)
     load_weights(model, tmp_path / "bit.npz", head="new")
@@ -130,7 +130,7 @@ def test_new_head_takes_another_number_of_classes(make_bit, tmp_path):
     load_weights(make_bit(num_classes=0), tmp_path / "bit.npz")
 
 
-def test_what_does_not_fit_is_one_error(make_bit, tmp_path):
+def test_one_error_lists_everything_that_does_not_fit(make_bit, tmp_path):
     save_npz(make_bit(num_units=(1, 4), num_classes=7), tmp_path / "bit.npz")
     model = make_bit(num_units=(2, 2))
     before = model.get_weights()
@@ -141,11 +141,11 @@ def test_what_does_not_fit_is_one_error(make_bit, tmp_path):
     assert "    resnet/block1/unit02/a/group_norm/gamma" in lines
     assert "    resnet/block2/unit{03-04}/b/standardized_conv2d/kernel" in lines
     assert "    resnet/head/conv2d/kernel is [1, 1, 64, 7], must be [1, 1, 64, 5]" in lines
-    assert lines[-1] == "The checkpoint is of a BiT ResNet: num_units=(1, 4), width=8."
+    assert lines[-1] == "The checkpoint is for a BiT ResNet: num_units=(1, 4), width=8."
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_another_number_of_classes_asks_for_a_new_head(make_bit, tmp_path):
+def test_another_number_of_classes_suggests_a_new_head(make_bit, tmp_path):
     save_npz(make_bit(num_classes=7), tmp_path / "bit.npz")
     with pytest.raises(ValueError, match=r'bias is \[7\], must be \[5\]\nUse head="new"'):
         load_weights(make_bit(), tmp_path / "bit.npz")
@@ -157,11 +157,11 @@ def test_a_known_size_is_named(make_bit):
         for unit in range(1, count + 1):
             found[f"resnet/block{block}/unit{unit:02d}/a/group_norm/gamma"] = (64,)
     assert bit.hint(found, {}, make_bit()) == (
-        "The checkpoint is of bit_r50x3: num_units=(3, 4, 6, 3), width=192."
+        "The checkpoint is for bit_r50x3: num_units=(3, 4, 6, 3), width=192."
     )
 
 
-def test_the_checkpoint_of_something_else_is_an_error(make_bit, tmp_path):
+def test_a_checkpoint_that_is_not_a_bit_is_an_error(make_bit, tmp_path):
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
-    with pytest.raises(ValueError, match="It is not the checkpoint of a BiT ResNet"):
+    with pytest.raises(ValueError, match="This is not a BiT checkpoint"):
         load_weights(make_bit(), tmp_path / "other.npz")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Against the formula with Kronecker products, and the two exact oracles in test_upscaling.py."""
+"""Against Kronecker products; test_upscaling.py has two exact properties of the network."""
 
 import numpy as np
 import pytest
+from harness import lazy_arrays
 
 from mixer_tf.checkpoints.block_diagonal import block_diagonal, interpolate
-from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 ROWS, COLUMNS, WIDTH = 3, 4, 5
 TOKENS = ROWS * COLUMNS
@@ -26,17 +26,12 @@ def arrays():
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def stored(arrays) -> LazyArrays:
-    return LazyArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
-
-
 @pytest.mark.parametrize("factor", [1, 2, 3])
-def test_kronecker_products_in_the_order_of_the_tokens(arrays, factor):
-    # Token (r, c) of the larger grid belongs to part (r // h)·K + c // w, and stands there at
-    # place (r % h)·w + c % w.
+def test_weights_are_kronecker_products_in_token_order(arrays, factor):
+    # Token (r, c) of the larger grid is in tile (r // h)·K + c // w, at index (r % h)·w + c % w.
     r, c = np.divmod(np.arange(factor**2 * TOKENS), factor * COLUMNS)
-    part = r // ROWS * factor + c // COLUMNS
-    order = part * TOKENS + r % ROWS * COLUMNS + c % COLUMNS
+    tile = r // ROWS * factor + c // COLUMNS
+    order = tile * TOKENS + r % ROWS * COLUMNS + c % COLUMNS
     copies = np.eye(factor**2)
     expected = {
         **arrays,
@@ -45,25 +40,25 @@ def test_kronecker_products_in_the_order_of_the_tokens(arrays, factor):
         f"{MLP}/Dense_1/kernel": np.kron(copies, arrays[f"{MLP}/Dense_1/kernel"])[:, order],
         f"{MLP}/Dense_1/bias": np.tile(arrays[f"{MLP}/Dense_1/bias"], factor**2)[order],
     }
-    found = block_diagonal(stored(arrays), (ROWS, COLUMNS), factor)
+    found = block_diagonal(lazy_arrays(arrays), (ROWS, COLUMNS), factor)
     assert found.shapes == {name: array.shape for name, array in expected.items()}
     for name, array in expected.items():
         np.testing.assert_array_equal(found.read(name), array, err_msg=name)
 
 
 def test_interpolation_to_the_same_grid_changes_nothing(arrays):
-    found = interpolate(stored(arrays), (ROWS, COLUMNS), (ROWS, COLUMNS))
+    found = interpolate(lazy_arrays(arrays), (ROWS, COLUMNS), (ROWS, COLUMNS))
     for name, array in arrays.items():
         np.testing.assert_allclose(found.read(name), array, rtol=1e-6)
 
 
 @pytest.mark.parametrize("grid", [(5, 6), (2, 3)])
-def test_interpolation_resizes_pictures_and_keeps_their_sum(arrays, grid):
+def test_interpolation_resizes_kernels_and_keeps_the_sum_of_input_weights(arrays, grid):
     rows, columns = np.mgrid[:ROWS, :COLUMNS]
     ramp = (rows + 10 * columns).ravel().astype(np.float32)
     arrays[f"{MLP}/Dense_0/kernel"][:, 0] = ramp
     arrays[f"{MLP}/Dense_1/kernel"][0] = 3.0
-    found = interpolate(stored(arrays), (ROWS, COLUMNS), grid)
+    found = interpolate(lazy_arrays(arrays), (ROWS, COLUMNS), grid)
     assert found.read(f"{MLP}/Dense_0/kernel").shape == (np.prod(grid), WIDTH)
     assert found.read(f"{MLP}/Dense_1/kernel").shape == (WIDTH, np.prod(grid))
     assert found.read(f"{MLP}/Dense_1/bias").shape == (np.prod(grid),)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Against a real server on this machine, which can misbehave."""
+"""Against a real HTTP server on this machine, which can misbehave."""
 
 import base64
 import hashlib
@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from mixer_tf import storage
 from mixer_tf.checkpoints import downloading, fetch
 from mixer_tf.checkpoints.downloading import DownloadError, cached_path, download
 
@@ -28,7 +29,7 @@ CONTENT = make_npz()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Behaves as the last part of the address says; counts the requests."""
+    """Behaves as the base name of the URL says; counts the requests."""
 
     requests = 0
 
@@ -39,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(404)
         body = b"<html>Please log in</html>" if kind == "portal" else CONTENT
         body = bytes(200) + body[200:] if kind == "altered" else body
-        is_cut = kind in ("broken", "endless") or kind == "flaky" and self.requests == 1
+        is_truncated = kind in ("broken", "endless") or kind == "flaky" and self.requests == 1
         self.send_response(200)
         if kind != "endless":
             self.send_header("Content-Length", len(body) + (kind == "short"))
@@ -48,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("x-goog-hash", "crc32c=AAAAAA==")
             self.send_header("x-goog-hash", f"md5={md5}")
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if is_cut else body)
+        self.wfile.write(body[: len(body) // 2] if is_truncated else body)
 
     def log_message(self, *args):
         pass
@@ -56,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    """Address of the server, with a slash at its end."""
+    """URL of the server, ending in a slash."""
     Handler.requests = 0
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -66,7 +67,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """The cache's folder; no test may touch the user's."""
+    """The folder of the cache; no test may use the user's."""
     monkeypatch.setenv("MIXER_TF_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -84,7 +85,7 @@ def test_a_file_is_downloaded_once(server, cache, kind):
     assert files(cache) == [f"{kind}.npz"]
 
 
-def test_files_of_one_name_and_two_addresses_are_two(server):
+def test_two_urls_with_the_same_base_name_are_two_files(server):
     first, second = (download(f"{server}{folder}/Mixer-B_16.npz") for folder in ("sam", "gsam"))
     assert first != second
     assert Handler.requests == 2
@@ -95,13 +96,13 @@ def test_files_of_one_name_and_two_addresses_are_two(server):
     [
         ("broken", f"the connection ended after {len(CONTENT) // 2} of {len(CONTENT)} bytes"),
         ("short", f"the connection ended after {len(CONTENT)} of {len(CONTENT) + 1} bytes"),
-        ("endless", "what came is no .npz file"),
-        ("portal", "what came is no .npz file"),
-        ("altered", "what came has not the MD5 that the server announces"),
+        ("endless", "the response is not an .npz file"),
+        ("portal", "the response is not an .npz file"),
+        ("altered", "the MD5 of the response differs from the one that the server announces"),
         ("absent", "Not Found"),
     ],
 )
-def test_what_is_not_whole_never_enters_the_cache(server, cache, kind, reason):
+def test_an_incomplete_file_never_enters_the_cache(server, cache, kind, reason):
     with pytest.raises(DownloadError) as raised:
         download(f"{server}{kind}.npz")
     message = str(raised.value)
@@ -110,35 +111,46 @@ def test_what_is_not_whole_never_enters_the_cache(server, cache, kind, reason):
     assert files(cache) == []
 
 
-def test_after_an_interruption_the_next_attempt_starts_anew(server):
+def test_after_an_interruption_the_next_attempt_starts_again(server):
     with pytest.raises(DownloadError, match="the connection ended after"):
         download(f"{server}flaky.npz")
     assert pathlib.Path(download(f"{server}flaky.npz")).read_bytes() == CONTENT
 
 
+def test_two_processes_can_download_the_same_file_at_the_same_time(server, cache, monkeypatch):
+    url = f"{server}plain.npz"
+    os.makedirs(os.path.dirname(cached_path(url)))
+    with storage.replacing(cached_path(url), concurrent=True) as partial:
+        pathlib.Path(partial).write_bytes(CONTENT)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        assert pathlib.Path(download(url)).read_bytes() == CONTENT
+        assert pathlib.Path(partial).read_bytes() == CONTENT
+    assert files(cache) == ["plain.npz"]
+
+
 def test_an_existing_file_is_used_without_a_connection(cache):
-    address = "https://nowhere.invalid/a/Mixer-B_16.npz"
-    path = cached_path(address)
+    url = "https://nowhere.invalid/a/Mixer-B_16.npz"
+    path = cached_path(url)
     assert path == str(cache / "nowhere.invalid" / "a" / "Mixer-B_16.npz")
     os.makedirs(os.path.dirname(path))
     open(path, "wb").close()
-    assert download(address) == path
+    assert download(url) == path
 
 
-@pytest.mark.parametrize("address", ["http://nowhere.invalid/a.npz", "http://127.0.0.1:{}/a.npz"])
-def test_offline_is_one_quick_and_clear_error(address):
+@pytest.mark.parametrize("url", ["http://nowhere.invalid/a.npz", "http://127.0.0.1:{}/a.npz"])
+def test_offline_is_one_quick_and_clear_error(url):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = address.format(free.getsockname()[1])
+        url = url.format(free.getsockname()[1])
     start = time.monotonic()
     with pytest.raises(DownloadError) as raised:
-        download(address)
+        download(url)
     assert time.monotonic() - start < 15
-    assert "Download it where there is a connection and put it at" in str(raised.value)
+    assert "Download it on a machine with a connection and put it at" in str(raised.value)
     assert "MIXER_TF_CACHE" in str(raised.value)
 
 
-def test_a_silent_server_is_given_up(monkeypatch):
+def test_a_silent_server_times_out(monkeypatch):
     monkeypatch.setattr(downloading, "_TIMEOUT_SECONDS", 0.2)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
@@ -155,12 +167,12 @@ def test_progress_is_one_line_on_a_terminal(server, monkeypatch, capsys):
     assert lines.count("\n") == 1
 
 
-def test_where_there_is_no_terminal_nothing_is_said(server, capsys):
+def test_without_a_terminal_there_is_no_output(server, capsys):
     download(f"{server}plain.npz")
     assert capsys.readouterr().err == ""
 
 
-def test_an_unknown_name_gets_the_nearest_and_all():
+def test_an_unknown_name_lists_similar_names_and_all_names():
     with pytest.raises(ValueError) as raised:
         fetch("mixer_b16_imagenet22k")
     assert "Did you mean mixer_b16_imagenet21k or" in str(raised.value)

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Every naming scheme of the authors' Mixer checkpoints."""
+
 import re
 
 import numpy as np
 import pytest
+from harness import lazy_arrays
 
-from mixer_tf.checkpoints.layouts.flax_mixer import to_authors_names
-from mixer_tf.checkpoints.lazy_arrays import LazyArrays
-
-
-def stored(arrays) -> LazyArrays:
-    return LazyArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
+from mixer_tf.checkpoints.layouts.flax_mixer import to_flax_names
 
 
 def in_old_names(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The reverse of what big_vision's loader does: names of 2021, axes of length 1 added."""
+    """The inverse of big_vision's loader: names of 2021, with additional axes of length 1."""
     old = {}
     for name, array in arrays.items():
         name = name.replace("stem/", "embedding/")
@@ -26,11 +24,11 @@ def in_old_names(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return old
 
 
-def counted_on(arrays):
+def numbered_0_and_2(arrays):
     return {name.replace("LayerNorm_1/", "LayerNorm_2/"): a for name, a in arrays.items()}
 
 
-def wrapped_as(prefix):
+def wrapped_in(prefix):
     def wrap(arrays):
         others = {"opt/state/step": np.int64(3), "opt/state/0/m": np.zeros(7)}
         return {**{f"{prefix}{name}": array for name, array in arrays.items()}, **others}
@@ -39,30 +37,30 @@ def wrapped_as(prefix):
 
 
 @pytest.mark.parametrize(
-    "disguise",
+    "rename",
     [
         dict,
         in_old_names,
-        counted_on,
-        wrapped_as("params/"),
-        wrapped_as("opt/target/"),
-        lambda arrays: wrapped_as("opt/target/")(counted_on(in_old_names(arrays))),
+        numbered_0_and_2,
+        wrapped_in("params/"),
+        wrapped_in("opt/target/"),
+        lambda arrays: wrapped_in("opt/target/")(numbered_0_and_2(in_old_names(arrays))),
     ],
-    ids=["new", "old", "old_numbers", "params", "opt_target", "all"],
+    ids=["current", "old", "old_numbers", "params", "opt_target", "all"],
 )
-def test_names_and_arrays_of_every_naming(tiny_model, authors_arrays, disguise):
-    expected = authors_arrays(tiny_model)
-    found = to_authors_names(stored(disguise(expected)))
+def test_every_naming_scheme_gives_the_same_arrays(tiny_model, flax_arrays, rename):
+    expected = flax_arrays(tiny_model)
+    found = to_flax_names(lazy_arrays(rename(expected)))
     assert found.shapes == {name: array.shape for name, array in expected.items()}
     for name, array in expected.items():
         np.testing.assert_array_equal(found.read(name), array, err_msg=name)
 
 
-def test_names_that_are_no_mixers_stay_as_they_are():
-    found = to_authors_names(stored({"Transformer/encoder_norm/bias": np.zeros(3)}))
+def test_names_that_do_not_belong_to_a_mixer_are_unchanged():
+    found = to_flax_names(lazy_arrays({"Transformer/encoder_norm/bias": np.zeros(3)}))
     assert found.shapes == {"Transformer/encoder_norm/bias": (3,)}
 
 
-def test_norms_of_a_block_that_lacks_one_keep_their_numbers():
-    found = to_authors_names(stored({"MixerBlock_0/LayerNorm_1/scale": np.zeros(3)}))
+def test_the_only_norm_of_a_block_keeps_its_number():
+    found = to_flax_names(lazy_arrays({"MixerBlock_0/LayerNorm_1/scale": np.zeros(3)}))
     assert list(found.shapes) == ["MixerBlock_0/LayerNorm_1/scale"]

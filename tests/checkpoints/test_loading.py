@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""load_weights and save_npz: round trips, timm's and Flax's outputs, heads, resolutions."""
+
 import pathlib
 
 import ml_dtypes
@@ -28,7 +30,7 @@ def test_round_trip_is_exact(tmp_path, make_tiny, assert_same_weights):
     "options",
     [{"untied": True}, {"channel_groups": 2, "channel_views": True}, {"pyramid": (9, 6, 6)}],
 )
-def test_round_trip_of_the_variations_of_supplement_a(
+def test_round_trip_of_the_ablations_of_supplement_a(
     tmp_path, make_tiny, assert_same_weights, options
 ):
     model, other = make_tiny(seed=0, **options), make_tiny(seed=1, **options)
@@ -37,9 +39,9 @@ def test_round_trip_of_the_variations_of_supplement_a(
     assert_same_weights(model, other)
 
 
-def test_what_is_saved_has_the_authors_names_and_shapes(tmp_path, tiny_model, authors_arrays):
+def test_saved_file_has_the_authors_names_and_shapes(tmp_path, tiny_model, flax_arrays):
     mixer_tf.save_npz(tiny_model, tmp_path / "model.npz")
-    expected = authors_arrays(tiny_model)
+    expected = flax_arrays(tiny_model)
     with np.load(tmp_path / "model.npz", allow_pickle=False) as file:
         assert sorted(file.files) == sorted(expected)
         for name, array in expected.items():
@@ -62,7 +64,7 @@ def test_a_model_in_bfloat16_is_saved_in_bfloat16_as_the_authors_save_it(
 @pytest.mark.parametrize("gelu", ["exact", "tanh"])
 @pytest.mark.parametrize("file", ["mixer.safetensors", "mixer_zip.pth", "mixer_sequence.pth"])
 def test_a_timm_file_gives_timms_logits(file, gelu):
-    """By its own GELU, and by the authors'."""
+    """With timm's exact GELU, and with the authors' approximation."""
     model = MlpMixer(
         image_size=8,
         patch_size=4,
@@ -74,13 +76,13 @@ def test_a_timm_file_gives_timms_logits(file, gelu):
         exact_gelu=gelu == "exact",
     )
     mixer_tf.load_weights(model, GOLDEN / file)
-    answers = np.load(GOLDEN / "answers.npz")
-    logits = model(answers["pixels"])
-    assert difference(logits, answers[gelu]) < TOLERANCE
-    assert difference(answers["tanh"], answers["exact"]) > 10 * TOLERANCE
+    golden = np.load(GOLDEN / "logits.npz")
+    logits = model(golden["pixels"])
+    assert difference(logits, golden[gelu]) < TOLERANCE
+    assert difference(golden["tanh"], golden["exact"]) > 10 * TOLERANCE
 
 
-def test_models_with_the_signature_of_keras_applications(tmp_path):
+def test_models_with_the_api_of_keras_applications(tmp_path):
     model = mixer_tf.MixerS32(input_shape=(64, 64, 3), classes=3, weights=None)
     mixer_tf.save_npz(model, tmp_path / "model.npz")
     other = mixer_tf.create_model("mixer_s32", image_size=64, num_classes=3)
@@ -95,7 +97,7 @@ def test_models_with_the_signature_of_keras_applications(tmp_path):
 
 @pytest.fixture
 def five_classes(tmp_path, make_tiny):
-    """Path of the weights of a model of five classes."""
+    """Path of a checkpoint with five classes."""
     mixer_tf.save_npz(make_tiny(), tmp_path / "five.npz")
     return tmp_path / "five.npz"
 
@@ -105,7 +107,7 @@ def features(model, pixels):
 
 
 @pytest.mark.parametrize("num_classes", [5, 7])
-def test_a_new_head_begins_as_in_a_new_model(five_classes, make_tiny, pixels, num_classes):
+def test_a_new_head_is_initialized_as_in_a_new_model(five_classes, make_tiny, pixels, num_classes):
     model = make_tiny(seed=1, num_classes=num_classes, head_bias_init=-6.9)
     mixer_tf.load_weights(model, five_classes, head="new")
     np.testing.assert_array_equal(model.get_layer("head").kernel, 0)
@@ -113,13 +115,13 @@ def test_a_new_head_begins_as_in_a_new_model(five_classes, make_tiny, pixels, nu
     np.testing.assert_array_equal(features(model, pixels), features(make_tiny(), pixels))
 
 
-def test_a_model_without_a_head_leaves_the_checkpoints_aside(five_classes, make_tiny, pixels):
+def test_a_model_without_a_head_ignores_the_checkpoints_head(five_classes, make_tiny, pixels):
     model = make_tiny(seed=1, num_classes=0)
     mixer_tf.load_weights(model, five_classes)
     np.testing.assert_array_equal(np.asarray(model(pixels)), features(make_tiny(), pixels))
 
 
-def test_a_checkpoint_without_a_head_gives_features_and_needs_a_new_one(tmp_path, make_tiny):
+def test_a_checkpoint_without_a_head_requires_a_new_head(tmp_path, make_tiny):
     mixer_tf.save_npz(make_tiny(num_classes=0), tmp_path / "none.npz")
     with pytest.raises(ValueError, match='(?s)missing .*head/kernel.*Use head="new"'):
         mixer_tf.load_weights(make_tiny(), tmp_path / "none.npz")
@@ -133,7 +135,7 @@ def test_another_number_of_classes_is_an_error_that_changes_nothing(five_classes
         mixer_tf.load_weights(model, five_classes)
     assert str(raised.value) == (
         f"the checkpoint {five_classes} must fit the model mlp_mixer; it does not.\n"
-        "  of another shape:\n"
+        "  wrong shape:\n"
         "    head/kernel is [8, 5], must be [8, 7]\n"
         "    head/bias is [5], must be [7]\n"
         'Use head="new" for a new head.'
@@ -142,7 +144,7 @@ def test_another_number_of_classes_is_an_error_that_changes_nothing(five_classes
         np.testing.assert_array_equal(weight, old)
 
 
-def test_an_unknown_wish_for_the_head_is_an_error(five_classes, tiny_model):
+def test_an_unknown_value_for_head_is_an_error(five_classes, tiny_model):
     with pytest.raises(ValueError, match="head must be None or \"new\"; got 'zero'"):
         mixer_tf.load_weights(tiny_model, five_classes, head="zero")
 
@@ -150,7 +152,7 @@ def test_an_unknown_wish_for_the_head_is_an_error(five_classes, tiny_model):
 # Resolutions.
 
 
-def test_weights_are_upscaled_for_a_grid_of_a_whole_multiple(
+def test_weights_are_upscaled_for_an_integer_multiple_of_the_grid(
     five_classes, make_tiny, pixels, assert_same_weights
 ):
     model = make_tiny(seed=1, image_size=(24, 32), tokens_mlp_dim=4 * 10)
@@ -163,29 +165,29 @@ def test_a_larger_grid_with_the_old_width_says_how_to_upscale(five_classes, make
         mixer_tf.load_weights(make_tiny(image_size=(24, 32)), five_classes)
     assert "MixerBlock_{0-2}/token_mixing/Dense_0/kernel is [12, 10]" in str(raised.value)
     assert str(raised.value).endswith(
-        "The checkpoint is for 12 patches, the model for 48. Load it into a model for images of "
-        "its own size, and then use mixer_tf.upscale(model, factor=2); or give this model "
+        "The checkpoint is for 12 patches, the model for 48. Load it into a model for its own "
+        "image size, and then use mixer_tf.upscale(model, factor=2); or give this model "
         "tokens_mlp_dim=40."
     )
 
 
-def test_a_grid_that_is_no_whole_multiple_says_how_to_interpolate(five_classes, make_tiny):
+def test_a_grid_that_is_not_an_integer_multiple_says_how_to_interpolate(five_classes, make_tiny):
     with pytest.raises(ValueError, match=r"for 12 patches, the model for 15\..*interpolate=True"):
         mixer_tf.load_weights(make_tiny(image_size=(12, 20)), five_classes)
 
 
-def test_a_damaged_file_is_one_clear_error(five_classes, tiny_model):
+def test_a_corrupt_file_is_one_clear_error(five_classes, tiny_model):
     content = bytearray(five_classes.read_bytes())
     content[len(content) // 2] ^= 255
     five_classes.write_bytes(content)
-    with pytest.raises(ValueError, match="five.npz is damaged or cut short"):
+    with pytest.raises(ValueError, match="five.npz is corrupt or truncated"):
         mixer_tf.load_weights(tiny_model, five_classes)
 
 
-# Against the authors' framework.
+# Against Flax, the authors' framework.
 
 
-def test_flax_reads_what_we_save_and_we_read_what_flax_saves(tmp_path, make_tiny, pixels):
+def test_round_trip_through_flax(tmp_path, make_tiny, pixels):
     flax = pytest.importorskip("flax")
     network = listing_1(make_tiny().config)
     image = pixels / np.float32(127.5) - 1

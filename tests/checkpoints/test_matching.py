@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The error for a checkpoint that does not fit a model."""
+
 import functools
 
 import pytest
@@ -18,7 +20,7 @@ def shapes():
 
 
 def check(expected, found) -> None:
-    """What `load_weights` asks about a Mixer."""
+    """Calls `check_fit` as `load_weights` does for a Mixer."""
     hint = functools.partial(mixer.hint, model=None)
     title = "the checkpoint a.npz must fit the model mine; it does not."
     check_fit(expected, found, title, head=mixer.HEAD, repeated=mixer.REPEATED, hint=hint)
@@ -34,7 +36,7 @@ def test_equal_names_and_shapes_fit_in_any_order(shapes):
     check(shapes, dict(reversed(shapes.items())))
 
 
-def test_one_error_has_all_names(shapes):
+def test_one_error_lists_all_names(shapes):
     found = {**shapes, "step": (), "MixerBlock_3/more/bias": (2,), "stem/kernel": (8, 8, 3, 768)}
     for i in (0, 1, 2, 7):
         del found[f"MixerBlock_{i}/channel_mixing/Dense_0/kernel"]
@@ -46,28 +48,28 @@ def test_one_error_has_all_names(shapes):
         "  extra in the checkpoint:\n"
         "    step\n"
         "    MixerBlock_3/more/bias\n"
-        "  of another shape:\n"
+        "  wrong shape:\n"
         "    stem/kernel is [8, 8, 3, 768], must be [16, 16, 3, 768]\n"
         "    MixerBlock_11/channel_mixing/Dense_0/kernel is [768], must be [768, 3072]\n"
-        "The checkpoint is of a Mixer: patch_size=8, num_blocks=12, hidden_dim=768, "
+        "The checkpoint is for a Mixer: patch_size=8, num_blocks=12, hidden_dim=768, "
         "tokens_mlp_dim=384, channels_mlp_dim=None."
     )
 
 
-def test_a_checkpoint_of_another_model_of_the_paper_is_named(shapes):
+def test_a_checkpoint_for_another_model_of_the_paper_is_named(shapes):
     assert message({**shapes, "stem/kernel": (32, 32, 3, 512)}, shapes).endswith(
-        "The checkpoint is of mixer_b16: patch_size=16, num_blocks=12, hidden_dim=768, "
+        "The checkpoint is for mixer_b16: patch_size=16, num_blocks=12, hidden_dim=768, "
         "tokens_mlp_dim=384, channels_mlp_dim=3072."
     )
 
 
-def test_a_checkpoint_of_another_architecture_is_said_to_be_none(shapes):
+def test_a_checkpoint_of_another_architecture_is_not_a_mixer(shapes):
     assert message(shapes, {"Transformer/posembed_input/pos_embedding": (1, 197, 768)}).endswith(
-        "It is not the checkpoint of a Mixer."
+        "This is not a Mixer checkpoint."
     )
 
 
-def test_a_smaller_grid_is_not_upscaled(shapes):
+def test_another_grid_says_how_to_resize(shapes):
     smaller = {name: (49, 384) if "token" in name else shape for name, shape in shapes.items()}
     assert message(smaller, shapes).endswith("(model, image_size=…, interpolate=True).")
     assert message(shapes, smaller).endswith("or give this model tokens_mlp_dim=1536.")

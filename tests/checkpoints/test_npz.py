@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The .npz format against numpy."""
+
 import pickle
 
 import ml_dtypes
 import numpy as np
 import pytest
+from harness import lazy_arrays
 
 from mixer_tf.checkpoints.formats.npz import open_npz, write_npz
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays
@@ -19,12 +22,8 @@ def arrays():
     }
 
 
-def stored(arrays) -> LazyArrays:
-    return LazyArrays({name: np.shape(a) for name, a in arrays.items()}, arrays.__getitem__)
-
-
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_shapes_and_arrays_are_those_of_numpy(tmp_path, arrays, save):
+def test_shapes_and_arrays_equal_numpys(tmp_path, arrays, save):
     save(tmp_path / "a.npz", **arrays)
     with open_npz(str(tmp_path / "a.npz")) as opened:
         assert opened.shapes == {name: np.shape(array) for name, array in arrays.items()}
@@ -32,7 +31,7 @@ def test_shapes_and_arrays_are_those_of_numpy(tmp_path, arrays, save):
             np.testing.assert_array_equal(opened.read(name), array)
 
 
-def test_an_array_in_fortran_order_is_read_as_it_was(tmp_path):
+def test_an_array_in_fortran_order_is_read_correctly(tmp_path):
     kernel = np.asfortranarray(np.arange(6.0).reshape(2, 3))
     np.savez(tmp_path / "a.npz", kernel=kernel)
     with open_npz(str(tmp_path / "a.npz")) as opened:
@@ -40,16 +39,16 @@ def test_an_array_in_fortran_order_is_read_as_it_was(tmp_path):
         np.testing.assert_array_equal(opened.read("kernel"), kernel)
 
 
-def test_bfloat16_that_numpy_has_saved_as_voids_is_read_as_float32(tmp_path):
+def test_bfloat16_saved_as_voids_is_read_as_float32(tmp_path):
     exact = np.random.default_rng(0).normal(size=(3, 4)).astype(ml_dtypes.bfloat16)
     np.savez(tmp_path / "a.npz", kernel=exact)
-    assert np.load(tmp_path / "a.npz")["kernel"].dtype.str == "|V2"  # what numpy makes of it
+    assert np.load(tmp_path / "a.npz")["kernel"].dtype.str == "|V2"  # how numpy saves bfloat16
     with open_npz(str(tmp_path / "a.npz")) as opened:
         assert opened.read("kernel").dtype == np.float32
         np.testing.assert_array_equal(opened.read("kernel"), exact.astype(np.float32))
 
 
-def test_python_objects_are_refused_and_not_unpickled(tmp_path):
+def test_python_objects_are_refused_without_unpickling(tmp_path):
     class Bomb:
         def __reduce__(self):
             return (open, (str(tmp_path / "exploded"), "w"))
@@ -61,12 +60,12 @@ def test_python_objects_are_refused_and_not_unpickled(tmp_path):
     ):
         pass
     assert not (tmp_path / "exploded").exists()
-    pickle.loads(pickle.dumps(Bomb()))  # what it would have done
+    pickle.loads(pickle.dumps(Bomb()))  # shows that it works
     assert (tmp_path / "exploded").exists()
 
 
-def test_what_is_written_numpy_reads(tmp_path, arrays):
-    write_npz(stored(arrays), str(tmp_path / "a.npz"))
+def test_numpy_reads_what_is_written(tmp_path, arrays):
+    write_npz(lazy_arrays(arrays), str(tmp_path / "a.npz"))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
         assert file.files == list(arrays)
         for name, array in arrays.items():
@@ -74,7 +73,7 @@ def test_what_is_written_numpy_reads(tmp_path, arrays):
             np.testing.assert_array_equal(file[name], array)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, arrays):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path, arrays):
     (tmp_path / "a.npz").write_bytes(b"old")
 
     def read(name):
@@ -83,6 +82,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, arrays):
         return arrays[name]
 
     with pytest.raises(RuntimeError, match="no more"):
-        write_npz(LazyArrays(stored(arrays).shapes, read), str(tmp_path / "a.npz"))
+        write_npz(LazyArrays(lazy_arrays(arrays).shapes, read), str(tmp_path / "a.npz"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == b"old"

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Errors for paths that are not checkpoints."""
+
 import zipfile
 
 import pytest
@@ -12,25 +14,25 @@ def message(path, error=ValueError) -> str:
     return str(raised.value)
 
 
-def test_nothing_there(tmp_path):
+def test_missing_file(tmp_path):
     path = tmp_path / "no.npz"
     assert message(path, FileNotFoundError) == f"there is no checkpoint at {path}."
 
 
-def test_the_name_of_a_known_checkpoint_is_not_its_path():
+def test_the_name_of_a_published_checkpoint_is_not_a_path():
     assert message("mixer_b16_sam", FileNotFoundError) == (
-        "a checkpoint must be a path; mixer_b16_sam is the name of a known one. "
+        "a checkpoint must be a path; mixer_b16_sam is the name of a published one. "
         "mixer_tf.checkpoints.fetch('mixer_b16_sam') downloads it and returns its path."
     )
 
 
-def test_files_of_other_kinds(tmp_path):
+def test_files_in_other_formats(tmp_path):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     (tmp_path / "empty.npz").write_bytes(b"")
     for name in ("model.keras", "model.h5", "empty.npz"):
-        assert "a checkpoint must be an .npz file of the authors, a .safetensors or" in message(
+        assert "a checkpoint must be an .npz file from the authors, a .safetensors or" in message(
             tmp_path / name
         )
 
@@ -39,6 +41,8 @@ def test_a_folder_without_a_model(tmp_path):
     assert "must hold saved_model.pb" in message(tmp_path)
 
 
-def test_an_npz_cut_short(tmp_path):
+def test_truncated_npz(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 and no more")
-    assert "a.npz is damaged or cut short: File is not a zip file" in message(tmp_path / "a.npz")
+    path = tmp_path / "a.npz"
+    expected = f"{path} is corrupt or truncated: File is not a zip file; download it again."
+    assert message(path) == expected

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The list of published checkpoints."""
+
 from mixer_tf.checkpoints import KNOWN
 from mixer_tf.checkpoints.downloading import cached_path
 from mixer_tf.models import describe
@@ -10,18 +12,18 @@ gsam/Mixer-S_8 gsam/Mixer-S_16 gsam/Mixer-S_32 gsam/Mixer-B_16 gsam/Mixer-B_32
 """
 
 
-def test_all_that_is_published_is_known_under_its_address():
+def test_every_published_file_is_known_by_its_url():
     expected = {f"https://storage.googleapis.com/mixer_models/{f}.npz" for f in PUBLISHED.split()}
-    assert {known.address for known in KNOWN.values()} == expected
-    assert len({cached_path(address) for address in expected}) == len(expected)
+    assert {known.url for known in KNOWN.values()} == expected
+    assert len({cached_path(url) for url in expected}) == len(expected)
 
 
-def test_a_name_says_the_model_and_what_it_was_trained_on():
+def test_a_name_consists_of_model_and_training_data():
     known = KNOWN["mixer_b16_imagenet21k"]
     assert (known.model, known.num_classes, known.image_size) == ("mixer_b16", 21843, 224)
-    assert known.licence == "Apache-2.0"
-    assert "imagenet21k" in known.address
+    assert known.license == "Apache-2.0"
+    assert "imagenet21k" in known.url
     for name, known in KNOWN.items():
         assert name == known.name
         patch = describe(known.model).config.patch_size
-        assert known.address.endswith(f"_{patch}.npz")
+        assert known.url.endswith(f"_{patch}.npz")

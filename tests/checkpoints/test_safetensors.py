@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The .safetensors format against its own library."""
+
 import pathlib
 
 import ml_dtypes
 import numpy as np
 import pytest
+from harness import lazy_arrays
 from safetensors.numpy import load_file, save_file
 
 from mixer_tf.checkpoints.formats.safetensors import open_safetensors, write_safetensors
-from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
 
 
-def test_a_file_of_torch_is_read_as_its_library_reads_it():
+def test_a_file_from_torch_is_read_as_by_the_library():
     expected = load_file(GOLDEN / "mixer.safetensors")
     with open_safetensors(str(GOLDEN / "mixer.safetensors")) as opened:
         assert opened.shapes == {name: array.shape for name, array in expected.items()}
@@ -28,16 +30,15 @@ def test_bfloat16_is_read_as_float32(tmp_path):
         np.testing.assert_array_equal(opened.read("x"), exact.astype(np.float32))
 
 
-def test_what_is_written_the_library_reads(tmp_path):
+def test_the_library_reads_what_is_written(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
         "head.weight": rng.normal(size=(3, 5)).astype(np.float32).T,  # not contiguous
         "head.bias": np.float32(rng.normal(size=5)),
-        "none": np.zeros((0, 2), np.float32),
+        "empty": np.zeros((0, 2), np.float32),
         "step": np.array(7.0, np.float32),
     }
-    stored = LazyArrays({name: a.shape for name, a in arrays.items()}, arrays.__getitem__)
-    write_safetensors(stored, str(tmp_path / "a.safetensors"))
+    write_safetensors(lazy_arrays(arrays), str(tmp_path / "a.safetensors"))
     found = load_file(tmp_path / "a.safetensors")
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
@@ -47,12 +48,12 @@ def test_what_is_written_the_library_reads(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9])
-def test_a_file_cut_short_is_one_clear_error(tmp_path, share):
+def test_a_truncated_file_is_one_clear_error(tmp_path, share):
     content = (GOLDEN / "mixer.safetensors").read_bytes()
     path = tmp_path / "a.safetensors"
     path.write_bytes(content[: int(share * len(content))])
     with (
-        pytest.raises(ValueError, match=f"{path} is damaged or cut short"),
+        pytest.raises(ValueError, match=f"{path} is corrupt or truncated"),
         open_safetensors(str(path)),
     ):
         pass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Against files of torch itself (tests/golden/timm), and against what an attacker would write."""
+"""Against files written by torch (tests/golden/timm), and against malicious pickles."""
 
 import collections
 import os
@@ -19,7 +19,7 @@ GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
 
 
 @pytest.mark.parametrize("container", ["zip", "sequence"])
-def test_both_containers_of_torch_hold_what_safetensors_holds(container):
+def test_both_containers_hold_the_arrays_of_the_safetensors_file(container):
     expected = load_file(GOLDEN / "mixer.safetensors")
     with open_torch(str(GOLDEN / f"mixer_{container}.pth")) as opened:
         assert opened.shapes == {name: array.shape for name, array in expected.items()}
@@ -35,7 +35,7 @@ def test_bfloat16_in_a_training_state_is_read_as_float32():
             np.testing.assert_allclose(opened.read(name), array, rtol=2**-8)
 
 
-def test_a_whole_module_is_refused_by_the_name_of_its_class():
+def test_a_pickled_module_is_refused_by_its_class_name():
     with pytest.raises(ValueError) as raised, open_torch(str(GOLDEN / "mixer_whole_module.pth")):
         pass
     assert "names timm.models.mlp_mixer.MlpMixer" in str(raised.value)
@@ -43,7 +43,7 @@ def test_a_whole_module_is_refused_by_the_name_of_its_class():
 
 
 class Tensor:
-    """Pickles as torch's tensors do, whatever its numbers say."""
+    """Pickles as a torch tensor does, with any offset, shape and strides."""
 
     def __init__(self, numbers, offset, shape, strides):
         self.numbers, self.offset, self.shape, self.strides = numbers, offset, shape, strides
@@ -51,7 +51,7 @@ class Tensor:
 
 @pytest.fixture
 def write_torch(tmp_path, monkeypatch):
-    """write_torch(object, dtype="FloatStorage") -> path of a zip as torch.save writes it."""
+    """write_torch(object, dtype="FloatStorage") -> path of a zip file as torch.save writes it."""
     modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -111,7 +111,7 @@ NUMBERS = np.arange(12, dtype=np.float32)
         ((12, (0, 7), (7, 1)), np.zeros((0, 7))),
     ],
 )
-def test_a_tensor_may_be_any_view_within_its_storage(write_torch, view, expected):
+def test_a_tensor_can_be_any_view_within_its_storage(write_torch, view, expected):
     with open_torch(write_torch({"x": Tensor(NUMBERS, *view)})) as opened:
         assert opened.shapes == {"x": expected.shape}
         np.testing.assert_array_equal(opened.read("x"), expected)
@@ -130,10 +130,10 @@ def test_a_tensor_may_be_any_view_within_its_storage(write_torch, view, expected
         (0, (True,), (1,)),
     ],
 )
-def test_a_tensor_that_reaches_out_of_its_storage_is_refused(write_torch, view):
+def test_a_tensor_that_extends_beyond_its_storage_is_refused(write_torch, view):
     path = write_torch({"x": Tensor(NUMBERS, *view)})
     with (
-        pytest.raises(ValueError, match="must be a state dict of torch.save; a tensor"),
+        pytest.raises(ValueError, match="must be a state dict saved by torch.save; a tensor"),
         open_torch(path) as opened,
     ):
         opened.read("x")
@@ -143,7 +143,7 @@ def test_a_tensor_that_reaches_out_of_its_storage_is_refused(write_torch, view):
     "dtype, numbers",
     [("HalfStorage", NUMBERS.astype("f2")), ("LongStorage", NUMBERS.astype("i8"))],
 )
-def test_numbers_of_other_types(write_torch, dtype, numbers):
+def test_other_dtypes(write_torch, dtype, numbers):
     with open_torch(write_torch({"x": Tensor(numbers, 0, (12,), (1,))}, dtype)) as opened:
         assert opened.read("x").dtype == numbers.dtype
         np.testing.assert_array_equal(opened.read("x"), numbers)
@@ -167,22 +167,24 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("place", ["value", "key", "metadata", "alone"])
-def test_no_file_runs_anything(write_torch, tmp_path, attack, place):
+@pytest.mark.parametrize("position", ["value", "key", "metadata", "alone"])
+def test_nothing_in_a_file_is_executed(write_torch, tmp_path, attack, position):
     mark = str(tmp_path / "executed")
     bomb = ATTACKS[attack](mark)
     metadata = collections.OrderedDict(x=Tensor(NUMBERS, 0, (12,), (1,)))
     metadata._metadata = bomb
-    content = {"value": {"x": bomb}, "key": {bomb: 1}, "metadata": metadata, "alone": bomb}[place]
+    content = {"value": {"x": bomb}, "key": {bomb: 1}, "metadata": metadata, "alone": bomb}[
+        position
+    ]
     with (
-        pytest.raises(ValueError, match="Nothing of the file was run"),
+        pytest.raises(ValueError, match="Nothing in the file was executed"),
         open_torch(write_torch(content)),
     ):
         pass
     assert not os.path.exists(mark)
 
 
-def test_the_older_container_runs_nothing_either(tmp_path):
+def test_nothing_in_the_older_container_is_executed(tmp_path):
     mark = str(tmp_path / "executed")
     content = (GOLDEN / "mixer_sequence.pth").read_bytes()
     for position in (0, len(pickle.dumps(0x1950A86A20F9469CFC6C, 2))):
@@ -195,7 +197,7 @@ def test_the_older_container_runs_nothing_either(tmp_path):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"x": 3}, {"state_dict": {"x": "y"}}, "text"])
-def test_what_is_no_dictionary_of_tensors_is_refused(write_torch, content):
+def test_anything_but_a_dictionary_of_tensors_is_refused(write_torch, content):
     with (
         pytest.raises(ValueError, match="it is not a dictionary of tensors"),
         open_torch(write_torch(content)),
@@ -205,7 +207,7 @@ def test_what_is_no_dictionary_of_tensors_is_refused(write_torch, content):
 
 @pytest.mark.parametrize("container", ["zip", "sequence"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_a_file_cut_short_is_one_clear_error(tmp_path, container, share):
+def test_a_truncated_file_is_one_clear_error(tmp_path, container, share):
     content = (GOLDEN / f"mixer_{container}.pth").read_bytes()
     path = tmp_path / "file.pth"
     path.write_bytes(content[: int(share * len(content))])

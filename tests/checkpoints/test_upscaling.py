@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two exact oracles of supplement C, and the errors."""
+"""The two exact properties of supplement C, interpolation, and errors."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tensorflow import keras
 import mixer_tf
 from mixer_tf.checkpoints.upscaling import upscale
 
-TOLERANCE = 1e-6  # relative to the largest logit; without the order of the tokens it is about 0.3
+TOLERANCE = 1e-6  # relative to the largest logit; about 0.3 with the tokens in the wrong order
 
 
 def difference(actual, expected) -> float:
@@ -17,7 +17,7 @@ def difference(actual, expected) -> float:
 
 @pytest.fixture
 def trained(make_tiny, pixels):
-    """The tiny model after some steps, so that its weights are no draw from one distribution."""
+    """The tiny model after some training steps, so that its weights are not just random."""
     model = make_tiny()
     model.compile(
         keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -28,30 +28,30 @@ def trained(make_tiny, pixels):
 
 @pytest.fixture(params=["random", "trained"])
 def model(request):
-    """12x16 pixels in patches of 4: a grid of 3x4, in which rows and columns are not alike."""
+    """12x16 pixels in patches of 4: a grid of 3x4, which is not square."""
     return request.getfixturevalue("tiny_model" if request.param == "random" else "trained")
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_an_image_repeated_in_all_parts_gets_the_answer_for_the_one(model, pixels, factor):
+def test_equal_tiles_give_the_logits_of_one_tile(model, pixels, factor):
     larger = upscale(model, factor)
     repeated = np.tile(pixels, (1, factor, factor, 1))
     assert difference(larger(repeated), np.asarray(model(pixels))) < TOLERANCE
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_any_image_gets_the_mean_of_the_answers_for_its_parts(model, factor):
+def test_any_image_gives_the_mean_of_the_logits_of_its_tiles(model, factor):
     height, width = (factor * side for side in model.config.image_size)
     image = np.random.default_rng(4).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-    parts = [
+    tiles = [
         np.asarray(model(image[:, 12 * row : 12 * row + 12, 16 * column : 16 * column + 16]))
         for row in range(factor)
         for column in range(factor)
     ]
-    assert difference(upscale(model, factor)(image), np.mean(parts, axis=0)) < TOLERANCE
+    assert difference(upscale(model, factor)(image), np.mean(tiles, axis=0)) < TOLERANCE
 
 
-def test_the_new_model_is_like_the_old_one_but_for_its_size(make_tiny):
+def test_only_size_and_width_of_the_model_change(make_tiny):
     model = make_tiny(dropout=0.1, stochastic_depth=0.2, name="mine", dtype="mixed_bfloat16")
     before = model.get_weights()
     larger = upscale(model, image_size=(24, 32))
@@ -62,7 +62,7 @@ def test_the_new_model_is_like_the_old_one_but_for_its_size(make_tiny):
         np.testing.assert_array_equal(weight, old)
 
 
-def test_it_is_exported_and_works_without_a_head(make_tiny, pixels):
+def test_upscale_is_public_and_works_without_a_head(make_tiny, pixels):
     larger = mixer_tf.upscale(make_tiny(num_classes=0), factor=2)
     assert larger(np.tile(pixels, (1, 2, 2, 1))).shape == (3, 8)
 
@@ -71,17 +71,17 @@ def test_other_sizes_need_interpolation(tiny_model):
     with pytest.raises(ValueError) as raised:
         upscale(tiny_model, image_size=(16, 20))
     assert str(raised.value) == (
-        "image_size must be a whole multiple of the model's, 12x16 pixels; got 16x20. "
+        "image_size must be an integer multiple of the model's, 12x16 pixels; got 16x20. "
         "Use 24x32 or 36x48, or interpolate=True, which is not in the paper."
     )
     larger = upscale(tiny_model, image_size=(16, 20), interpolate=True)
     assert larger.config.tokens_mlp_dim == tiny_model.config.tokens_mlp_dim
-    plain = np.full((1, 16, 20, 3), 100, np.uint8)
-    assert np.isfinite(larger(plain)).all()
+    uniform = np.full((1, 16, 20, 3), 100, np.uint8)
+    assert np.isfinite(larger(uniform)).all()
 
 
-def test_interpolated_weights_answer_a_plain_image_as_before(make_tiny):
-    """Where the weights of every unit are the same for all tokens, a plain image stays plain."""
+def test_interpolated_weights_give_the_same_logits_for_a_uniform_image(make_tiny):
+    """If each hidden unit has equal weights for all tokens, all tokens of the image stay equal."""
     model = make_tiny()
     for i in range(3):
         dense_0, dense_1 = (
@@ -92,8 +92,8 @@ def test_interpolated_weights_answer_a_plain_image_as_before(make_tiny):
         dense_1.kernel.assign(np.tile(dense_1.kernel[:, :1], (1, 12)))
         dense_1.bias.assign(np.tile(dense_1.bias[:1], 12))
     larger = upscale(model, image_size=(16, 20), interpolate=True)
-    plain = np.full((1, 16, 20, 3), 100, np.uint8)
-    assert difference(larger(plain), np.asarray(model(plain[:, :12, :16]))) < TOLERANCE
+    uniform = np.full((1, 16, 20, 3), 100, np.uint8)
+    assert difference(larger(uniform), np.asarray(model(uniform[:, :12, :16]))) < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_interpolated_weights_answer_a_plain_image_as_before(make_tiny):
         ({}, ValueError, "either the factor or the new image_size; got factor=None, image_"),
         ({"factor": 2, "image_size": 24}, ValueError, "got factor=2, image_size=24"),
         ({"factor": 0}, ValueError, "factor must be at least 1; got 0"),
-        ({"factor": 1.5}, TypeError, "factor must be a whole number; got 1.5"),
+        ({"factor": 1.5}, TypeError, "factor must be an integer; got 1.5"),
         ({"image_size": 25}, ValueError, "patch_size must divide image_size"),
         ({"image_size": (24, 48)}, ValueError, "multiple of the model's, 12x16 pixels; got 24x48"),
         ({"image_size": (8, 8)}, ValueError, "multiple of the model's, 12x16 pixels; got 8x8"),
@@ -126,7 +126,7 @@ def test_other_token_mixing_than_the_papers_is_refused(make_tiny, options, named
         upscale(make_tiny(**options), 2)
 
 
-def test_only_a_model_that_knows_its_dimensions_can_be_upscaled():
+def test_a_model_without_a_config_is_refused():
     model = mixer_tf.MixerS32(weights=None, input_shape=(64, 64, 3), classes=2)
     with pytest.raises(TypeError, match="upscale needs an MlpMixer, as create_model returns it"):
         upscale(model, 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ViT's .npz files, made here by hand: the published names, the published shapes."""
+"""ViT's .npz files, written by hand with the published names and shapes."""
 
 import re
 
@@ -41,7 +41,7 @@ def pixels():
 
 
 def published_arrays(model) -> dict[str, np.ndarray]:
-    """What the authors' file of such a model holds; written down without the code under test."""
+    """The arrays of the authors' file for such a model, written without the code under test."""
     layer, heads = model.get_layer, model.config.num_heads
     found = {
         "cls": layer("class_token").token,
@@ -57,25 +57,25 @@ def published_arrays(model) -> dict[str, np.ndarray]:
         found["pre_logits/kernel"] = layer("pre_logits").kernel
         found["pre_logits/bias"] = layer("pre_logits").bias
     for i in range(model.config.num_blocks):
-        ours, theirs = layer(f"encoderblock_{i}"), f"Transformer/encoderblock_{i}"
-        attention = f"{theirs}/MultiHeadDotProductAttention_1"
+        block, prefix = layer(f"encoderblock_{i}"), f"Transformer/encoderblock_{i}"
+        attention = f"{prefix}/MultiHeadDotProductAttention_1"
         for part in ("query", "key", "value"):
-            dense = getattr(ours.attention, part)
+            dense = getattr(block.attention, part)
             found[f"{attention}/{part}/kernel"] = dense.kernel.numpy().reshape(8, heads, -1)
             found[f"{attention}/{part}/bias"] = dense.bias.numpy().reshape(heads, -1)
-        found[f"{attention}/out/kernel"] = ours.attention.out.kernel.numpy().reshape(heads, -1, 8)
-        found[f"{attention}/out/bias"] = ours.attention.out.bias
-        for number, norm in ((0, ours.norm_0), (2, ours.norm_2)):
-            found[f"{theirs}/LayerNorm_{number}/scale"] = norm.gamma
-            found[f"{theirs}/LayerNorm_{number}/bias"] = norm.beta
-        for number, dense in enumerate((ours.mlp.dense_0, ours.mlp.dense_1)):
-            found[f"{theirs}/MlpBlock_3/Dense_{number}/kernel"] = dense.kernel
-            found[f"{theirs}/MlpBlock_3/Dense_{number}/bias"] = dense.bias
+        found[f"{attention}/out/kernel"] = block.attention.out.kernel.numpy().reshape(heads, -1, 8)
+        found[f"{attention}/out/bias"] = block.attention.out.bias
+        for number, norm in ((0, block.norm_0), (2, block.norm_2)):
+            found[f"{prefix}/LayerNorm_{number}/scale"] = norm.gamma
+            found[f"{prefix}/LayerNorm_{number}/bias"] = norm.beta
+        for number, dense in enumerate((block.mlp.dense_0, block.mlp.dense_1)):
+            found[f"{prefix}/MlpBlock_3/Dense_{number}/kernel"] = dense.kernel
+            found[f"{prefix}/MlpBlock_3/Dense_{number}/bias"] = dense.bias
     return {name: np.asarray(array) for name, array in found.items()}
 
 
-def in_todays_flax(arrays):
-    """Each kind of module counted apart, as a new checkpoint of the authors' code has it."""
+def in_current_flax(arrays):
+    """Modules of each class numbered separately, as in a new checkpoint of the authors' code."""
     new = {"MultiHeadDotProductAttention_1": "MultiHeadDotProductAttention_0"}
     new |= {"LayerNorm_2": "LayerNorm_1", "MlpBlock_3": "MlpBlock_0"}
     return {
@@ -85,8 +85,8 @@ def in_todays_flax(arrays):
 
 
 def in_big_vision(arrays):
-    """Positions at the top, without one for the class token, which has it added already."""
-    arrays = in_todays_flax(arrays)
+    """Position embeddings at the top level; that of the class token is added to the token."""
+    arrays = in_current_flax(arrays)
     positions = arrays.pop("Transformer/posembed_input/pos_embedding")
     arrays["cls"] = arrays["cls"] + positions[:, :1]
     arrays["pos_embedding"] = positions[:, 1:]
@@ -104,25 +104,25 @@ def as_training_state(arrays):
 
 
 @pytest.mark.parametrize(
-    "disguise", [dict, in_todays_flax, positions_in_the_encoder, as_training_state]
+    "rename", [dict, in_current_flax, positions_in_the_encoder, as_training_state]
 )
 @pytest.mark.parametrize("fields", [{}, {"representation_size": 6}], ids=str)
-def test_every_naming_gives_the_same_weights(make_vit, tmp_path, disguise, fields):
+def test_every_naming_scheme_gives_the_same_weights(make_vit, tmp_path, rename, fields):
     original, other = make_vit(**fields), make_vit(seed=1, **fields)
-    np.savez(tmp_path / "vit.npz", **disguise(published_arrays(original)))
+    np.savez(tmp_path / "vit.npz", **rename(published_arrays(original)))
     load_weights(other, tmp_path / "vit.npz")
     for weight, expected in zip(other.weights, original.weights, strict=True):
         np.testing.assert_array_equal(weight, expected, err_msg=weight.name)
 
 
-def test_big_vision_adds_the_class_tokens_position_beforehand(make_vit, pixels, tmp_path):
+def test_big_vision_has_added_the_class_tokens_position_already(make_vit, pixels, tmp_path):
     original, other = make_vit(), make_vit(seed=1)
     np.savez(tmp_path / "vit.npz", **in_big_vision(published_arrays(original)))
     load_weights(other, tmp_path / "vit.npz")
     np.testing.assert_allclose(other(pixels), original(pixels), rtol=1e-5, atol=1e-5)
 
 
-def test_model_without_class_token(make_vit, tmp_path):
+def test_a_model_without_a_class_token(make_vit, tmp_path):
     original, other = make_vit(), make_vit(seed=1, classifier="gap")
     arrays = published_arrays(original)
     del arrays["cls"]
@@ -165,7 +165,7 @@ def test_saved_file_is_read_by_flax_as_the_authors_read_it(make_vit, pixels, tmp
 
 
 def _flax_vit(config):
-    """A ViT whose modules Flax itself names, in the order in which the authors apply them."""
+    """A ViT whose modules Flax names itself, in the order in which the authors apply them."""
     import flax.linen as nn
     import jax.numpy as jnp
 
@@ -209,7 +209,7 @@ def _flax_vit(config):
     return ViT()
 
 
-def test_larger_images_take_resized_positions(make_vit, tmp_path):
+def test_position_embeddings_are_resized_for_larger_images(make_vit, tmp_path):
     ndimage = pytest.importorskip("scipy.ndimage")
     small, large = make_vit(), make_vit(seed=1, image_size=(20, 24))
     save_npz(small, tmp_path / "vit.npz")
@@ -225,7 +225,7 @@ def test_larger_images_take_resized_positions(make_vit, tmp_path):
     assert all(np.array_equal(a, b) for a, b in others)
 
 
-def test_new_head_takes_another_number_of_classes(make_vit, tmp_path):
+def test_a_new_head_can_have_another_number_of_classes(make_vit, tmp_path):
     save_npz(make_vit(num_classes=7), tmp_path / "vit.npz")
     model = make_vit(seed=1, head_bias_init=-6.9)
     load_weights(model, tmp_path / "vit.npz", head="new")
@@ -233,7 +233,7 @@ def test_new_head_takes_another_number_of_classes(make_vit, tmp_path):
     np.testing.assert_allclose(model.get_layer("head").bias, np.full(5, -6.9), rtol=1e-6)
 
 
-def test_model_without_head_leaves_the_checkpoints_aside(make_vit, pixels, tmp_path):
+def test_a_model_without_a_head_ignores_the_checkpoints_head(make_vit, pixels, tmp_path):
     original, model = make_vit(), make_vit(seed=1, num_classes=0)
     save_npz(original, tmp_path / "vit.npz")
     load_weights(model, tmp_path / "vit.npz")
@@ -241,7 +241,7 @@ def test_model_without_head_leaves_the_checkpoints_aside(make_vit, pixels, tmp_p
     np.testing.assert_array_equal(model(pixels), features)
 
 
-def test_pre_logits_go_with_the_head_unless_the_model_has_them(make_vit, tmp_path):
+def test_pre_logits_are_dropped_with_the_head_unless_the_model_has_them(make_vit, tmp_path):
     original = make_vit(representation_size=6)
     save_npz(original, tmp_path / "vit.npz")
     load_weights(make_vit(seed=1), tmp_path / "vit.npz", head="new")
@@ -252,7 +252,7 @@ def test_pre_logits_go_with_the_head_unless_the_model_has_them(make_vit, tmp_pat
     )
 
 
-def test_what_does_not_fit_is_one_error(make_vit, tmp_path):
+def test_one_error_lists_everything_that_does_not_fit(make_vit, tmp_path):
     save_npz(make_vit(num_blocks=4, representation_size=6), tmp_path / "vit.npz")
     model = make_vit(channels_mlp_dim=10)
     before = model.get_weights()
@@ -265,14 +265,14 @@ def test_what_does_not_fit_is_one_error(make_vit, tmp_path):
     block = "    Transformer/encoderblock_{0-1}/MlpBlock_3"
     assert f"{block}/Dense_0/kernel is [8, 14], must be [8, 10]" in lines
     assert lines[-1] == (
-        "The checkpoint is of a ViT: patch_size=4, num_blocks=4, hidden_dim=8, "
+        "The checkpoint is for a ViT: patch_size=4, num_blocks=4, hidden_dim=8, "
         "channels_mlp_dim=14, num_heads=2, classifier='token'. "
-        'For its pre_logits give representation_size=6, or use head="new".'
+        'For its pre_logits layer give representation_size=6, or use head="new".'
     )
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_another_number_of_classes_asks_for_a_new_head(make_vit, tmp_path):
+def test_another_number_of_classes_suggests_a_new_head(make_vit, tmp_path):
     save_npz(make_vit(num_classes=7), tmp_path / "vit.npz")
     with pytest.raises(ValueError, match=r'head/bias is \[7\], must be \[5\]\nUse head="new"'):
         load_weights(make_vit(), tmp_path / "vit.npz")
@@ -284,12 +284,12 @@ def test_another_number_of_heads_does_not_fit(make_vit, tmp_path):
         load_weights(make_vit(num_heads=4), tmp_path / "vit.npz")
 
 
-def test_the_checkpoint_of_something_else_is_an_error(make_vit, tiny_model, tmp_path):
+def test_a_checkpoint_that_is_not_a_vit_is_an_error(make_vit, tiny_model, tmp_path):
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
-    with pytest.raises(ValueError, match="It is not the checkpoint of a ViT"):
+    with pytest.raises(ValueError, match="This is not a ViT checkpoint"):
         load_weights(make_vit(), tmp_path / "other.npz")
     save_npz(tiny_model, tmp_path / "mixer.npz")
-    with pytest.raises(ValueError, match="It is not the checkpoint of a ViT"):
+    with pytest.raises(ValueError, match="This is not a ViT checkpoint"):
         load_weights(make_vit(), tmp_path / "mixer.npz")
 
 
@@ -303,12 +303,12 @@ def test_a_known_size_is_named(make_vit):
         f"{block.format(0)}/MultiHeadDotProductAttention_1/query/kernel": (192, 3, 64),
     }
     assert vit.hint(found, {}, make_vit()) == (
-        "The checkpoint is of vit_ti16: patch_size=16, num_blocks=12, hidden_dim=192, "
+        "The checkpoint is for vit_ti16: patch_size=16, num_blocks=12, hidden_dim=192, "
         "channels_mlp_dim=768, num_heads=3, classifier='token'."
     )
 
 
-def test_mixed_precision_takes_the_same_weights(make_vit, tmp_path):
+def test_a_model_in_mixed_precision_loads_the_same_weights(make_vit, tmp_path):
     original = make_vit()
     save_npz(original, tmp_path / "vit.npz")
     mixed = VisionTransformer(**TINY, dtype=keras.mixed_precision.Policy("mixed_bfloat16"))

@@ -20,7 +20,7 @@ def test_convert_says_what_is_wrong(mixer, tmp_path):
     (tmp_path / "notes.txt").write_text("my notes")
     result = mixer("convert", tmp_path / "notes.txt", tmp_path / "model.npz")
     assert result.exit_code == 1
-    assert result.output.startswith("Error: a checkpoint must be an .npz file of the authors, a")
+    assert result.output.startswith("Error: a checkpoint must be an .npz file from the authors, a")
 
 
 def test_upscale(mixer, trained, bad_folder, tmp_path):
@@ -39,7 +39,7 @@ def test_upscale_to_a_size_that_is_no_multiple(mixer, trained, tmp_path):
     result = mixer(*arguments)
     assert result.exit_code == 1
     assert result.output == (
-        "Error: image_size must be a whole multiple of the model's, 16x16 pixels; got 24x24. "
+        "Error: image_size must be an integer multiple of the model's, 16x16 pixels; got 24x24. "
         "Use 32x32 or 48x48, or interpolate=True, which is not in the paper.\n"
     )
     result = mixer(*arguments, "--interpolate")

@@ -1,42 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores against scikit-learn's, on random answers."""
+"""Metrics against scikit-learn's on random predictions, and the number of top classes."""
+
+import json
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from mixer_tf.evaluation.classification import ClassFigures, Scores, evaluate
+from mixer_tf.evaluation.classification import ClassMetrics, Scores, evaluate
+from mixer_tf.evaluation.report import Report
 from mixer_tf.features import ImageRecord
+from mixer_tf.serving import contract
 from mixer_tf.serving.predictor import Prediction
 
 NAMES = [f"class {index}" for index in range(8)]
 
 
 @pytest.fixture(scope="module")
-def answers() -> tuple[np.ndarray, np.ndarray]:
-    """Labels [N] and scores [N, 8]."""
+def predictions() -> tuple[np.ndarray, np.ndarray]:
+    """Labels [N] and class scores [N, 8]."""
     random = np.random.default_rng(0)
     labels = random.integers(0, 7, 200)  # no image of the last class
     return labels, random.random((200, 8)) + 0.3 * np.eye(8)[labels]
 
 
 @pytest.fixture(scope="module")
-def scores(answers) -> Scores:
+def scores(predictions) -> Scores:
     found = Scores()
-    for label, values in zip(*answers, strict=True):
+    for label, values in zip(*predictions, strict=True):
         found.add(NAMES[label], [NAMES[index] for index in np.argsort(-values)])
     return found
 
 
-def test_top_1_and_top_5_equal_those_of_scikit_learn(scores, answers):
-    labels, values = answers
-    for k, found in ((1, scores.top_1), (5, scores.top_5)):
+def test_top_1_and_top_k_accuracy_equal_scikit_learns(scores, predictions):
+    labels, values = predictions
+    for k, found in ((1, scores.top_1), (contract.TOP_K, scores.top_k)):
         expected = metrics.top_k_accuracy_score(labels, values, k=k, labels=range(8))
         assert found == pytest.approx(expected)
 
 
-def test_recall_and_precision_equal_those_of_scikit_learn(scores, answers):
-    labels, values = answers
+def test_recall_and_precision_equal_scikit_learns(scores, predictions):
+    labels, values = predictions
     first = values.argmax(1)
     precision, recall, _, images = metrics.precision_recall_fscore_support(
         labels, first, labels=range(8), zero_division=0
@@ -53,35 +57,77 @@ def test_recall_and_precision_equal_those_of_scikit_learn(scores, answers):
             assert confusion[index, mistaken] == confusion[index].max()
 
 
-def test_a_class_without_images_or_answers_has_no_figures():
-    assert Scores().by_class(["cat"]) == {"cat": ClassFigures(0, 0, 0, "")}
+def test_a_class_without_images_or_predictions_has_no_recall():
+    assert Scores().by_class(["cat"]) == {"cat": ClassMetrics(0, 0, 0, "")}
     assert Scores().by_class(["cat"])["cat"].recall is None
 
 
-def test_classes_that_only_the_images_have_come_last():
+def test_classes_that_the_model_does_not_know_come_last():
     scores = Scores()
     scores.add("horse", ["dog", "cat"])
     assert list(scores.by_class(["dog", "cat"])) == ["dog", "cat", "horse"]
 
 
-class Echo:
-    """Answers with the class whose name is the image's bytes, and notes the size of each batch."""
+class FakePredictor:
+    """Ranks the class named by the image's bytes first, then the others in label order."""
 
-    def __init__(self):
-        self.sizes = []
+    model_dir = "runs/fake"
+
+    def __init__(self, class_names, num_returned: int):
+        self.class_names = class_names
+        self.num_returned = num_returned
+        self.batch_sizes = []
 
     def classify(self, encoded):
-        self.sizes.append(len(encoded))
-        return [[Prediction(image.decode(), 1.0)] for image in encoded]
+        self.batch_sizes.append(len(encoded))
+        return [self._rank(image.decode()) for image in encoded]
+
+    def _rank(self, first: str) -> list[Prediction]:
+        ranking = [first, *(name for name in self.class_names if name != first)]
+        return [Prediction(name, 1.0) for name in ranking[: self.num_returned]]
 
 
-def test_every_image_is_counted_once_whatever_the_batch_size():
-    records = [
-        ImageRecord(b"cat" if index % 3 else b"dog", "PNG", 0, "cat", str(index), 1, 1)
-        for index in range(10)
+def make_records(images) -> list[ImageRecord]:
+    """One record for each (class, class that the fake predictor ranks first)."""
+    return [
+        ImageRecord(first.encode(), "PNG", 0, class_name, str(index), 1, 1)
+        for index, (class_name, first) in enumerate(images)
     ]
-    predictor, seen = Echo(), []
-    scores = evaluate(predictor, iter(records), batch_size=4, progress=seen.append)
-    assert predictor.sizes == [4, 4, 2]
-    assert seen == [4, 8, 10]
+
+
+def test_every_image_is_counted_once_for_any_batch_size():
+    records = make_records(("cat", "cat" if index % 3 else "dog") for index in range(10))
+    predictor, progress = FakePredictor(("cat", "dog"), 2), []
+    scores = evaluate(predictor, iter(records), batch_size=4, progress=progress.append)
+    assert predictor.batch_sizes == [4, 4, 2]
+    assert progress == [4, 8, 10]
     assert (scores.images, scores.correct) == (10, 6)
+
+
+def test_the_number_of_top_classes_is_read_from_the_contract(monkeypatch):
+    monkeypatch.setattr(contract, "TOP_K", 3)
+    # The rankings are 0, 1, 2 …; 4, 0, 1 …; 7, 0, 1 …: class 2 is the third, then the fourth.
+    images = [("class 2", "class 0"), ("class 2", "class 4"), ("class 1", "class 7")]
+    predictor = FakePredictor(NAMES, 5)  # exported with more top classes
+    scores = evaluate(predictor, make_records(images))
+    assert (scores.correct, scores.correct_in_top_k) == (0, 2)
+    report = Report(predictor, "folder:pets", ["test"], scores, (), 1.0)
+    assert "\ntop-3    0.6667  (2 of 3)\n" in report.to_text()
+    assert "top-5" not in report.to_text()
+    figures = json.loads(report.to_json())
+    assert figures["top_3"] == pytest.approx(2 / 3)
+    assert "top_5" not in figures
+
+
+def test_a_model_with_too_few_top_classes_is_refused(monkeypatch):
+    records = make_records([("class 2", "class 0")])
+    with pytest.raises(ValueError) as raised:
+        evaluate(FakePredictor(NAMES, 3), records)
+    assert str(raised.value) == (
+        "a model must return the 5 most probable classes of an image for top-5 accuracy; "
+        "runs/fake, which was exported with fewer top classes, returns 3 of 8. "
+        "Export the model again, or set TOP_K in mixer_tf.serving.contract to 3."
+    )
+    monkeypatch.setattr(contract, "TOP_K", 3)
+    assert evaluate(FakePredictor(NAMES, 3), records).correct_in_top_k == 1
+    assert evaluate(FakePredictor(NAMES[:2], 2), records).correct_in_top_k == 0  # all its classes

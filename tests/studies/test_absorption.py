@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Mixer with other weights answers for shuffled images exactly as it did for the originals."""
+"""A Mixer with permuted weights gives the same logits for shuffled images as before."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ DIMENSIONS = dict(
     channels_mlp_dim=14,
     num_classes=5,
 )
-VARIANTS = {
+ABLATIONS = {
     "paper": {},
     "groups": dict(channel_groups=2),
     "views": dict(channel_groups=2, channel_views=True),
@@ -46,7 +46,7 @@ def assert_same_logits(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6 * largest)
 
 
-@pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("fields", ABLATIONS.values(), ids=ABLATIONS)
 def test_patches_in_any_order(fields):
     model = make_model(**fields)
     other = absorption.absorb_patch_permutation(model, input_order.patch_permutation(12, seed=7))
@@ -63,7 +63,7 @@ def test_patches_and_pixels_in_any_order():
     assert_same_logits(other(images(input_order.BOTH)), model(images()).numpy())
 
 
-def test_the_model_stays_as_it_is():
+def test_the_given_model_is_not_changed():
     model = make_model()
     before = model.get_weights()
     absorption.absorb_patch_permutation(model, input_order.patch_permutation(12))
@@ -73,11 +73,11 @@ def test_the_model_stays_as_it_is():
 
 
 @pytest.mark.parametrize("permutation", [[0, 1, 2], [0] * 12, range(1, 13)])
-def test_what_is_no_permutation(permutation):
-    with pytest.raises(ValueError, match="must hold each number from 0 to 11 once"):
+def test_anything_but_a_permutation_is_refused(permutation):
+    with pytest.raises(ValueError, match="must contain each integer from 0 to 11 once"):
         absorption.absorb_patch_permutation(make_model(), np.array(permutation))
 
 
-def test_another_model():
-    with pytest.raises(TypeError, match="only a Mixer absorbs another order"):
+def test_another_model_is_refused():
+    with pytest.raises(TypeError, match="only an MlpMixer can absorb a permutation"):
         absorption.absorb_patch_permutation(tf.keras.Sequential(), np.arange(4))

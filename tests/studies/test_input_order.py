@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders of pixels: what is shuffled, what is not, and the graph against numpy."""
+"""Orders of pixels: what each shuffles and what it does not, and TensorFlow against numpy."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def shuffled(order: str, seed: int = 0) -> np.ndarray:
 
 
 def reference(image: np.ndarray, order: str, seed: int = 0) -> list[np.ndarray]:
-    """The patches of the shuffled image, one pixel at a time."""
+    """The patches of the shuffled image, computed one pixel at a time."""
     patches = split(image)
     if order in (PATCHES, BOTH):
         patches = [patches[i] for i in input_order.patch_permutation(len(patches), seed)]
@@ -36,21 +36,21 @@ def reference(image: np.ndarray, order: str, seed: int = 0) -> list[np.ndarray]:
         inner = []
         for patch in patches:
             new = np.empty_like(patch)
-            for place, pixel in enumerate(permutation):
-                new[place // PATCH, place % PATCH] = patch[pixel // PATCH, pixel % PATCH]
+            for position, pixel in enumerate(permutation):
+                new[position // PATCH, position % PATCH] = patch[pixel // PATCH, pixel % PATCH]
             inner.append(new)
         patches = inner
     return patches
 
 
 @pytest.mark.parametrize("order", [GIVEN, PATCHES, PIXELS, BOTH])
-def test_the_graph_does_what_a_loop_does(order):
+def test_shuffled_images_equal_those_of_a_loop(order):
     for image, result in zip(IMAGES, shuffled(order, seed=3), strict=True):
         np.testing.assert_array_equal(split(result), reference(image, order, seed=3))
 
 
 @pytest.mark.parametrize("order", [PATCHES, PIXELS, BOTH, GLOBAL])
-def test_every_pixel_comes_once_and_somewhere_else(order):
+def test_every_order_is_a_permutation_that_depends_on_the_seed(order):
     indices = input_order.pixel_order(order, SIZE, PATCH)
     assert sorted(indices) == list(range(8 * 12))
     assert (indices != np.arange(8 * 12)).any()
@@ -58,11 +58,11 @@ def test_every_pixel_comes_once_and_somewhere_else(order):
     np.testing.assert_array_equal(indices, input_order.pixel_order(order, SIZE, PATCH))
 
 
-def test_as_given_changes_nothing():
+def test_the_given_order_changes_nothing():
     np.testing.assert_array_equal(shuffled(GIVEN), IMAGES)
 
 
-def test_in_a_graph_with_an_unknown_batch_and_for_one_image():
+def test_shuffling_in_a_graph_with_unknown_batch_size_and_of_one_image():
     indices = input_order.pixel_order(BOTH, SIZE, PATCH)
     spec = tf.TensorSpec([None, *SIZE, 3], tf.uint8)
     graph = tf.function(lambda images: input_order.shuffle_pixels(images, indices), [spec])
@@ -75,5 +75,7 @@ def test_in_a_graph_with_an_unknown_batch_and_for_one_image():
 def test_errors():
     with pytest.raises(ValueError, match=f"must be one of {', '.join(ORDERS)}; got 'random'"):
         input_order.pixel_order("random", SIZE, PATCH)
-    with pytest.raises(ValueError, match="5 pixels of a patch must divide 8x12 pixels"):
+    with pytest.raises(
+        ValueError, match="patch_size must divide image_size; got patch_size=5, image_size=8x12"
+    ):
         input_order.pixel_order(PATCHES, SIZE, 5)

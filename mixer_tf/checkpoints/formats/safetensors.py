@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The .safetensors container: read through its library, written one array at a time."""
+"""The .safetensors format: read with the safetensors library, written one array at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
-import os
 import struct
 from collections.abc import Iterator
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from mixer_tf import storage
+from mixer_tf.checkpoints.formats import corrupt_file_error
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays
 
 
 @contextlib.contextmanager
 def open_safetensors(path: str) -> Iterator[LazyArrays]:
-    """Opens a .safetensors file; bfloat16 arrays are read as float32."""
+    """Opens a .safetensors file; bfloat16 arrays are read as float32.
+
+    Raises:
+        ValueError: the file is corrupt or truncated.
+    """
     try:
         # "pread" copies one array; the default maps the file, whose pages then count as memory.
         with safe_open(path, framework="numpy", backend="pread") as file:
@@ -31,33 +36,27 @@ def open_safetensors(path: str) -> Iterator[LazyArrays]:
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
             yield LazyArrays(shapes, read)
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or cut short: {error}. Fetch it anew.") from error
+        raise corrupt_file_error(path, error) from error
 
 
-def write_safetensors(stored: LazyArrays, path: str) -> None:
-    """Writes float32 arrays; the file appears under its name only once it is whole.
+def write_safetensors(arrays: LazyArrays, path: str) -> None:
+    """Writes arrays as float32; the file appears at `path` only when it is complete.
 
-    By hand, for the library wants all arrays at once: the length of the header as uint64, the
-    header as JSON, then the arrays in the order of the header.
+    The library needs all arrays in memory at once, so the file is written here: the length of the
+    header as uint64, the header as JSON, then the arrays in the order of the header.
     """
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "wb") as file:
-            file.write(_header(stored))
-            for name in stored.shapes:
-                file.write(np.ascontiguousarray(stored.read(name), "<f4").data)
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
+    with storage.replacing(path) as partial, open(partial, "wb") as file:
+        file.write(_header(arrays))
+        for name in arrays.shapes:
+            file.write(np.ascontiguousarray(arrays.read(name), "<f4").data)
 
 
-def _header(stored: LazyArrays) -> bytes:
-    entries: dict[str, dict] = {"__metadata__": {"format": "pt"}}  # transformers wants to be told
+def _header(arrays: LazyArrays) -> bytes:
+    entries: dict[str, dict] = {"__metadata__": {"format": "pt"}}  # transformers requires it
     end = 0
-    for name, shape in stored.shapes.items():
+    for name, shape in arrays.shapes.items():
         start, end = end, end + 4 * math.prod(shape)
         entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)  # so that the arrays are aligned
+    text += b" " * (-len(text) % 8)  # aligns the arrays
     return struct.pack("<Q", len(text)) + text

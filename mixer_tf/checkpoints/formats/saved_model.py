@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights inside a SavedModel that this project has exported; its graphs are not loaded."""
+"""The weights in a SavedModel exported by this project; its graphs are not loaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays
-from mixer_tf.checkpoints.model_weights import authors_name
+from mixer_tf.checkpoints.model_weights import flax_name
 
-# The first part of the names of weights, in Mixer, ViT and BiT; what else there may be is the
-# state of an optimiser.
+# First component of the weight names in Mixer, ViT and BiT; any other variables are optimizer
+# state.
 _WEIGHT = re.compile(
     r"(stem|MixerBlock_\d+|pre_head_layer_norm|head"
     r"|embedding|class_token|posembed_input|encoderblock_\d+|encoder_norm|pre_logits"
@@ -25,11 +25,11 @@ _WEIGHT = re.compile(
 
 @contextlib.contextmanager
 def open_saved_model(path: str) -> Iterator[LazyArrays]:
-    """Opens the variables of a SavedModel by the names that they had in the model."""
+    """Opens the variables of a SavedModel under the names that they had in the model."""
     reader = tf.train.load_checkpoint(os.path.join(path, "variables", "variables"))
     graph = TrackableObjectGraph.FromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
     keys = {
-        authors_name(attribute.full_name): attribute.checkpoint_key
+        flax_name(attribute.full_name): attribute.checkpoint_key
         for node in graph.nodes
         for attribute in node.attributes
         if _WEIGHT.match(attribute.full_name)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Mixer's checkpoints: names and shapes are those of our layers, only the grid may be smaller.
+"""Mixer checkpoints: names and shapes are those of our layers, but the grid may be smaller.
 
-`authors.py` has brought every spelling of the names to the one of today.
+`flax_mixer.py` has converted all former names to the current ones before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape
 from mixer_tf.models.mixer_config import SIZES, MixerConfig
 
 HEAD = ("head/kernel", "head/bias")
-REPEATED = re.compile(r"MixerBlock_(\d+)")  # what error messages count through
+REPEATED = re.compile(r"MixerBlock_(\d+)")  # error messages join entries that differ in it only
 
 _TOKEN_KERNEL = "MixerBlock_0/token_mixing/Dense_0/kernel"  # [tokens, tokens_mlp_dim]
 _CHANNEL_KERNEL = "MixerBlock_0/channel_mixing/Dense_0/kernel"
@@ -29,86 +29,93 @@ def published_name(name: str) -> str:
 
 
 def published_shape(name: str, shape: Shape, model: tf.keras.Model) -> Shape:
-    """Returns the shape under which a weight is published, given its shape in our model."""
+    """Returns the published shape of a weight, given its published name and shape in our model."""
     return shape
 
 
-def to_published(stored: LazyArrays, model: tf.keras.Model) -> LazyArrays:
-    """Returns a checkpoint for the grid of `model`, where that is a whole multiple of its own."""
+def to_published(arrays: LazyArrays, model: tf.keras.Model) -> LazyArrays:
+    """Returns a checkpoint, upscaled if the grid of `model` is an integer multiple of its grid."""
     shapes = model_weights.shapes_of(model_weights.named_variables(model))
-    ours, theirs = shapes.get(_TOKEN_KERNEL, ()), stored.shapes.get(_TOKEN_KERNEL, ())
-    if not len(ours) == len(theirs) == 2 or not is_plain(getattr(model, "config", None)):
-        return stored
-    grid, factor = _grid(model), math.isqrt(ours[0] // theirs[0])
-    is_whole = ours == tuple(factor**2 * n for n in theirs) and not any(n % factor for n in grid)
-    if factor < 2 or not is_whole:
-        return stored
-    return block_diagonal(stored, (grid[0] // factor, grid[1] // factor), factor)
+    wanted, stored = shapes.get(_TOKEN_KERNEL, ()), arrays.shapes.get(_TOKEN_KERNEL, ())
+    config = getattr(model, "config", None)  # models of `mixer_tf.applications` have none
+    if not len(wanted) == len(stored) == 2 or (config and ablations(config)):
+        return arrays
+    grid, factor = _grid(model), math.isqrt(wanted[0] // stored[0])
+    fits = wanted == tuple(factor**2 * n for n in stored) and not any(n % factor for n in grid)
+    if factor < 2 or not fits:
+        return arrays
+    return block_diagonal(arrays, (grid[0] // factor, grid[1] // factor), factor)
 
 
 def belongs_to_head(name: str, model: tf.keras.Model) -> bool:
-    """Whether a weight goes where the head goes."""
+    """Whether a weight is dropped together with the classification head."""
     return name in HEAD
 
 
 def hint(found: dict[str, Shape], expected: dict[str, Shape], model: tf.keras.Model) -> str:
-    """Returns what to do about a checkpoint of these shapes that does not fit."""
+    """Returns what to do about a checkpoint with these shapes, which does not fit the model."""
     if not any(map(REPEATED.match, found)):
-        return "It is not the checkpoint of a Mixer."
+        return "This is not a Mixer checkpoint."
     wrong = [name for name in {*found, *expected} if found.get(name) != expected.get(name)]
-    theirs, ours = _axis(found, _TOKEN_KERNEL, 0), _axis(expected, _TOKEN_KERNEL, 0)
+    stored, wanted = _axis(found, _TOKEN_KERNEL, 0), _axis(expected, _TOKEN_KERNEL, 0)
     body = [name for name in wrong if name not in HEAD]
-    if theirs and ours and theirs != ours and all("/token_mixing/" in name for name in body):
-        return _resolution_hint(theirs, ours, _axis(found, _TOKEN_KERNEL, 1))
-    return f"The checkpoint is of {_describe(found)}."
+    if stored and wanted and stored != wanted and all("/token_mixing/" in name for name in body):
+        return _resolution_hint(stored, wanted, _axis(found, _TOKEN_KERNEL, 1))
+    return f"The checkpoint is for {_describe(found)}."
 
 
-def is_plain(config: MixerConfig | None) -> bool:
-    """Whether all tokens are mixed as in the paper; without a config, they are."""
-    return config is None or not any(config.ablation(i) for i in range(config.num_blocks))
+def ablations(config: MixerConfig) -> set[str]:
+    """Returns the ways in which token mixing differs from the paper's; see `config.ablation`."""
+    return {name for block in range(config.num_blocks) for name in config.ablation(block)}
 
 
 def tokens_and_width(shapes: dict[str, Shape]) -> tuple[int, int] | None:
-    """Returns (patches, tokens_mlp_dim) of a checkpoint with plain token mixing, or None."""
+    """Returns (tokens, tokens_mlp_dim) of a checkpoint; None if its token mixing is an ablation."""
     shape = shapes.get(_TOKEN_KERNEL, ())
     return shape if len(shape) == 2 else None
 
 
 def _grid(model: tf.keras.Model) -> Grid:
-    """Returns rows and columns of patches; also of a Mixer that knows no MixerConfig."""
+    """Returns rows and columns of patches, also of a Mixer without a MixerConfig."""
     _, height, width, _ = model.input_shape
-    rows, columns, *_ = model.get_layer("stem").kernel.shape
-    return height // rows, width // columns
+    patch_height, patch_width, *_ = model.get_layer("stem").kernel.shape
+    return height // patch_height, width // patch_width
 
 
-def _resolution_hint(theirs: int, ours: int, width: int) -> str:
-    """Everything fits but the token mixing: the images are of another size."""
-    factor = math.isqrt(ours // theirs)
+def _resolution_hint(stored: int, wanted: int, width: int) -> str:
+    """For a checkpoint in which everything but the number of patches fits.
+
+    Args:
+        stored: number of patches of the checkpoint.
+        wanted: number of patches of the model.
+        width: tokens_mlp_dim of the checkpoint.
+    """
+    factor = math.isqrt(wanted // stored)
     text = (
-        f"The checkpoint is for {theirs} patches, the model for {ours}. Load it into a model for "
-        "images of its own size, and then use mixer_tf.upscale"
+        f"The checkpoint is for {stored} patches, the model for {wanted}. Load it into a model for "
+        "its own image size, and then use mixer_tf.upscale"
     )
-    if factor > 1 and factor**2 * theirs == ours:
+    if factor > 1 and factor**2 * stored == wanted:
         wider = factor**2 * width
         return f"{text}(model, factor={factor}); or give this model tokens_mlp_dim={wider}."
     return f"{text}(model, image_size=…, interpolate=True)."
 
 
-def _describe(found: dict[str, Shape]) -> str:
-    """The dimensions of the Mixer of these shapes, and its name where the paper has one."""
-    patch = _axis(found, "stem/kernel", 0)
+def _describe(shapes: dict[str, Shape]) -> str:
+    """Returns the dimensions of a checkpoint, and its name if the paper has such a Mixer."""
+    patch_size = _axis(shapes, "stem/kernel", 0)
     dimensions = {
-        "num_blocks": len({match[1] for match in map(REPEATED.match, found) if match}),
-        "hidden_dim": _axis(found, "stem/kernel", 3),
-        "tokens_mlp_dim": _axis(found, _TOKEN_KERNEL, 1),
-        "channels_mlp_dim": _axis(found, _CHANNEL_KERNEL, 1),
+        "num_blocks": len({match[1] for match in map(REPEATED.match, shapes) if match}),
+        "hidden_dim": _axis(shapes, "stem/kernel", 3),
+        "tokens_mlp_dim": _axis(shapes, _TOKEN_KERNEL, 1),
+        "channels_mlp_dim": _axis(shapes, _CHANNEL_KERNEL, 1),
     }
-    names = [f"mixer_{size}{patch}" for size, known in SIZES.items() if known == dimensions]
+    names = [f"mixer_{size}{patch_size}" for size, known in SIZES.items() if known == dimensions]
     text = ", ".join(f"{field}={value}" for field, value in dimensions.items())
-    return f"{names[0] if names else 'a Mixer'}: patch_size={patch}, {text}"
+    return f"{names[0] if names else 'a Mixer'}: patch_size={patch_size}, {text}"
 
 
 def _axis(shapes: dict[str, Shape], name: str, axis: int) -> int | None:
-    """Returns the length of one axis, or None where there is none."""
+    """Returns the length of one axis of a weight; None if there is no such weight or axis."""
     shape = shapes.get(name, ())
     return shape[axis] if axis < len(shape) else None

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The names and layouts of timm (models/mlp_mixer.py), in both directions.
+"""Converts between the names and shapes of timm (models/mlp_mixer.py) and those of Flax.
 
-timm computes the exact GELU, this project its tanh approximation, as the authors do: with the
-same weights the logits differ a little. See `load_weights`.
+timm computes the exact GELU; this project and the authors use its tanh approximation. With the
+same weights the logits therefore differ slightly; see `load_weights`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape, Source, rearrange
 
-# Modules, ours → theirs; # is the number of a block.
+# Module names, Flax → timm; # stands for the number of a block.
 _MODULES = {
     "stem": "stem.proj",
     "MixerBlock_#/LayerNorm_0": "blocks.#.norm1",
@@ -25,13 +27,13 @@ _MODULES = {
     "head": "head",
 }
 _PARAMETERS = {"kernel": "weight", "scale": "weight", "bias": "bias"}
-_OURS = {theirs: ours for ours, theirs in _MODULES.items()}
+_FLAX_MODULES = {timm_module: flax_module for flax_module, timm_module in _MODULES.items()}
 
-# Axes by their number: [out, in] <-> [in, out], [out, in, row, column] <-> [row, column, in, out].
+# Permutations by rank: [out, in] <-> [in, out], [out, in, row, column] <-> [row, column, in, out].
 _FROM_TORCH = {2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {2: (1, 0), 4: (3, 2, 0, 1)}
 
-# What data-parallel training, torch.compile and transformers put before every name.
+# Prefixes added by data-parallel training, torch.compile and transformers.
 _WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.|timm_model\.)+")
 
 
@@ -40,28 +42,28 @@ def is_timm(names: Iterable[str]) -> bool:
     return any(_WRAPPERS.sub("", name).startswith(("stem.proj.", "blocks.0.")) for name in names)
 
 
-def from_timm(stored: LazyArrays) -> LazyArrays:
-    """Returns a timm state dict under the authors' names and in their layout.
+def from_timm(arrays: LazyArrays) -> LazyArrays:
+    """Returns a timm state dict under Flax names and in Flax layouts.
 
-    Names that are no Mixer's stay as they are.
+    Names that do not belong to a timm Mixer are not changed.
     """
-    sources = {_our_name(name): Source(name, _permute(_FROM_TORCH)) for name in stored.shapes}
-    return rearrange(stored, sources)
+    sources = {_flax_name(name): Source(name, _transpose(_FROM_TORCH)) for name in arrays.shapes}
+    return rearrange(arrays, sources)
 
 
-def to_timm(stored: LazyArrays) -> LazyArrays:
-    """Returns weights under the authors' names as a timm state dict.
+def to_timm(arrays: LazyArrays) -> LazyArrays:
+    """Returns weights under Flax names as a timm state dict.
 
     Raises:
-        ValueError: timm's Mixer has no such weight.
+        ValueError: timm's Mixer does not have such a weight.
     """
-    _check_is_plain(stored.shapes)
-    sources = {_their_name(name): Source(name, _permute(_TO_TORCH)) for name in stored.shapes}
-    return rearrange(stored, sources)
+    _check_is_plain(arrays.shapes)
+    sources = {_timm_name(name): Source(name, _transpose(_TO_TORCH)) for name in arrays.shapes}
+    return rearrange(arrays, sources)
 
 
 def _check_is_plain(shapes: dict[str, Shape]) -> None:
-    """timm mixes S tokens to S, by one MLP for all channels and in every block alike."""
+    """timm mixes S tokens to S, with one MLP for all channels and equal widths in all blocks."""
     first, last = (
         {shape for name, shape in shapes.items() if name.endswith(f"token_mixing/{dense}/kernel")}
         for dense in ("Dense_0", "Dense_1")
@@ -69,45 +71,40 @@ def _check_is_plain(shapes: dict[str, Shape]) -> None:
     is_plain = len(first) <= 1 and last == {shape[::-1] for shape in first}
     if not is_plain or any(len(shape) != 2 for shape in first):
         raise ValueError(
-            "timm's Mixer has plain token mixing only; got kernels of the shapes "
-            f"{sorted(first | last)}. An .npz file holds any."
+            "timm's Mixer has the paper's token mixing only; got kernels of the shapes "
+            f"{sorted(first | last)}. Write an .npz file instead."
         )
 
 
-def _our_name(name: str) -> str:
+def _flax_name(name: str) -> str:
     module, _, parameter = _WRAPPERS.sub("", name).rpartition(".")
-    pattern, numbers = _take_numbers(module, r"(?<=blocks\.)\d+")
-    if pattern not in _OURS or parameter not in ("weight", "bias"):
+    pattern, number = _split_number(module, r"(?<=blocks\.)\d+")
+    if pattern not in _FLAX_MODULES or parameter not in ("weight", "bias"):
         return name
-    ours = _OURS[pattern]
     weight = "scale" if "norm" in pattern else "kernel"
-    parameter = weight if parameter == "weight" else "bias"
-    return f"{_put_numbers(ours, numbers)}/{parameter}"
+    flax_module = _FLAX_MODULES[pattern].replace("#", number)
+    return f"{flax_module}/{weight if parameter == 'weight' else 'bias'}"
 
 
-def _their_name(name: str) -> str:
+def _timm_name(name: str) -> str:
     module, _, parameter = name.rpartition("/")
-    pattern, numbers = _take_numbers(module, r"(?<=MixerBlock_)\d+")
+    pattern, number = _split_number(module, r"(?<=MixerBlock_)\d+")
     if pattern not in _MODULES or parameter not in _PARAMETERS:
         raise ValueError(
-            f"timm's Mixer has no weight like {name}. Only a plain Mixer can be written for timm; "
-            "an .npz file holds any."
+            f"timm's Mixer does not have a weight like {name}. Only a Mixer without ablations can "
+            "be converted for timm; write an .npz file instead."
         )
-    return f"{_put_numbers(_MODULES[pattern], numbers)}.{_PARAMETERS[parameter]}"
+    return f"{_MODULES[pattern].replace('#', number)}.{_PARAMETERS[parameter]}"
 
 
-def _take_numbers(module: str, pattern: str) -> tuple[str, str]:
+def _split_number(module: str, pattern: str) -> tuple[str, str]:
     """("blocks.3.norm1", …) -> ("blocks.#.norm1", "3")."""
     match = re.search(pattern, module)
     return re.sub(pattern, "#", module, count=1), match[0] if match else ""
 
 
-def _put_numbers(module: str, number: str) -> str:
-    return module.replace("#", number)
-
-
-def _permute(axes_by_rank):
-    def permute(array):
+def _transpose(axes_by_rank: dict[int, tuple[int, ...]]) -> Callable[[np.ndarray], np.ndarray]:
+    def transpose(array: np.ndarray) -> np.ndarray:
         return array.transpose(axes_by_rank.get(array.ndim, range(array.ndim)))
 
-    return permute
+    return transpose

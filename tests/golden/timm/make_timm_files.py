@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the files beside it with torch and timm, which the project itself does not need.
+"""Writes the files in this folder with torch and timm, which the project does not require.
 
 python make_timm_files.py  # made with torch 1.12.1, timm 0.6.13, safetensors 0.8.0
 """
@@ -28,11 +28,11 @@ def main():
         FOLDER / "mixer_bfloat16.pth",
     )
     torch.save(model, FOLDER / "mixer_whole_module.pth")
-    np.savez(FOLDER / "answers.npz", **answers(model))
+    np.savez(FOLDER / "logits.npz", **compute_logits(model))
 
 
-def answers(model) -> dict[str, np.ndarray]:
-    """Logits with timm's exact GELU, and with the authors' tanh approximation of it."""
+def compute_logits(model) -> dict[str, np.ndarray]:
+    """Logits with timm's exact GELU, and with the authors' tanh approximation."""
     pixels = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     image = torch.tensor(pixels / np.float32(127.5) - 1).permute(0, 3, 1, 2)
     with torch.no_grad():
