@@ -51,7 +51,7 @@ class Options:
         """Returns the type of every field that can be set.
 
         Args:
-            values: the values of some fields, where they decide which other fields exist.
+            values: the values of some fields, if they decide which other fields exist.
         """
         return typing.get_type_hints(cls)
 
@@ -97,8 +97,9 @@ def type_name(hint) -> str:
 def attribute_docs(cls: type) -> dict[str, str]:
     """Returns the text of each attribute in a docstring with lines "name[, name]: text"."""
     _, _, text = inspect.getdoc(cls).partition("Attributes:\n")
+    section = re.split(r"\n(?=\S)", text)[0]
     found = {}
-    for entry in re.split(r"\n(?=    \w)", "\n" + text):
+    for entry in re.split(r"\n(?=    \w)", section):
         names, _, meaning = entry.strip().partition(": ")
         for name in names.split(", "):
             found[name] = " ".join(meaning.split())

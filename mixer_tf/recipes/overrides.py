@@ -43,8 +43,8 @@ def field_types(
 
     Args:
         sections: {name: options}.
-        texts: {"section.field": value} that will be set; a new name of the model decides which
-            fields it has.
+        texts: {"section.field": text} of a change; a new name of the model decides which fields
+            there are.
     """
     hints = {}
     for section, options in sections.items():

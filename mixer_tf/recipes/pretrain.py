@@ -6,8 +6,8 @@
 Cost: the paper's own, on JFT-300M and TPUv3: S/16 0.03k, B/16 0.08k, L/16 0.45k, H/14 1.01k
 core-days. Result: unmeasured here.
 
-Deviation: JFT-300M is not public. The numbers of epochs are those of Table 4 for 300 million images;
-use more on a smaller dataset. ImageNet takes 300 epochs and a head bias of -6.9
+Deviation: JFT-300M is not public. The numbers of epochs are those of Table 4 for 300 million
+images; use more on a smaller dataset. ImageNet takes 300 epochs and a head bias of -6.9
 (`--set training.epochs=300 --set model.head_bias_init=-6.9`).
 """
 
