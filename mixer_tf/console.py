@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the console shows: our own lines only, tables, counters, and commands to paste."""
+"""Console output: silent libraries, tables, progress counters, commands to paste."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "roo
 
 
 def command_line(program: str, *arguments: str) -> str:
-    """What to type for a program of this very Python environment, as the shell wants it."""
+    """Returns the shell command for a program of this Python environment, quoted."""
     path = short_path(os.path.join(os.path.dirname(sys.executable), program))
     return shlex.join([path, *arguments])
 
 
 def short_path(path: str) -> str:
-    """A path as a user would type it: relative where it lies below the current folder."""
+    """Returns a path as a user would type it: relative if it is inside the current folder."""
     relative = os.path.relpath(path)
     return path if relative.startswith(os.pardir) else relative
 
@@ -32,9 +32,9 @@ def short_path(path: str) -> str:
 def silence_libraries() -> None:
     """Silences TensorFlow, Beam and TFX; call it before any of them is imported.
 
-    What they report as an error is raised as well, and shown then.
+    No error is lost: what they log as an error, they also raise.
 
-    Environment variables are set as well, because worker processes inherit only those.
+    It also sets environment variables, because worker processes inherit only those.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["PYTHONWARNINGS"] = "ignore"
@@ -55,9 +55,9 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int
 
     Args:
         header: a title for each column.
-        rows: texts, as many in each row.
-        left: how many of the first columns hold words and are aligned to the left; the others hold
-            numbers. A last column with the title "" is aligned to the left as well.
+        rows: one text for each column.
+        left: the number of first columns with text, which is left-aligned; the other columns are
+            numbers, which are right-aligned.
     """
     table = [list(header), *map(list, rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
@@ -73,7 +73,7 @@ def _format_row(row: Sequence[str], widths: Sequence[int], left: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes on a terminal: Chinese characters take two, accents none."""
+    """Returns the width of a text on a terminal: 2 for a Chinese character, 0 for an accent."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     marks = sum(unicodedata.combining(character) > 0 for character in text)
     return len(text) + wide - marks
@@ -81,7 +81,7 @@ def _width(text: str) -> int:
 
 @contextlib.contextmanager
 def progress_counter(label: str) -> Iterator[Callable[[int], None]]:
-    """Yields a function that shows a growing number on a terminal; elsewhere it shows nothing."""
+    """Yields a function that shows the number done so far; it prints only to a terminal."""
     shown_at = 0.0
     is_terminal = sys.stderr.isatty()
 

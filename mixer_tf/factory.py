@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to a model: by name, with a checkpoint's weights, of a recipe, for an export."""
+"""Every way to build a model: by name, with the weights of a checkpoint, for a recipe or export."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mixer_tf.models import registry
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.validation import height_and_width
-from mixer_tf.recipes.schema import ABLATIONS, DIMENSIONS, ModelOptions, Recipe
+from mixer_tf.recipes.schema import Recipe
 
-# No layer of ours needs autograph, whose conversion takes seconds at every start.
+# Our layers do not need autograph, whose conversion takes seconds at every start.
 _AS_WRITTEN = tf.autograph.experimental.do_not_convert
 
 
@@ -34,7 +34,7 @@ def create_model(
     interpolate: bool = False,
     head: str | None = None,
     dtype=None,
-    **overrides,
+    **fields,
 ) -> ConfiguredModel:
     """Builds a model: pixel values 0 to 255 in, logits out.
 
@@ -47,38 +47,34 @@ def create_model(
 
     Args:
         name: a size of the paper (s, b, l, h) with any patch size: "mixer_b16", "mixer_s8", "S/8";
-            or "mixer" with every dimension in `overrides`. In the same way "vit_b16" (sizes ti to
-            h) or "vit", and "bit_r50x1" (50, 101, 152 or 200 layers, any width) or "bit".
+            or "mixer" with every dimension in `fields`. In the same way "vit_b16" (sizes ti to h)
+            or "vit", and "bit_r50x1" (50, 101, 152 or 200 layers, any width) or "bit".
         image_size: pixels; one number, or (height, width). None for that of a Mixer's `weights`,
             or 224. For larger images, `weights` are upscaled (`mixer_tf.upscale`).
-        num_classes: outputs of the head; 0 for the pooled features. None for as many as the
-            `weights` have, or 1000; another number than theirs gives a new head.
-        weights: None for new ones; the path of a checkpoint (see `mixer_tf.load_weights`); or the
-            name of a published one ("imagenet21k"), which is downloaded where it is not there.
-        interpolate: where `image_size` is no whole multiple of a Mixer's `weights`', resize these
-            as pictures, which is not in the paper.
-        head: "new" for a new one, although that of the `weights` would fit.
+        num_classes: outputs of the head; 0 for the pooled features. None for the number of classes
+            of the `weights`, or 1000. The head is new if this is not the number of the `weights`.
+        weights: None for random ones; the path of a checkpoint (see `mixer_tf.load_weights`); or
+            the name of a published one ("imagenet21k"), which is downloaded if it is not there.
+        interpolate: if `image_size` is not an integer multiple of that of a Mixer's `weights`,
+            resize these as images, which is not in the paper.
+        head: "new" for a new one even if that of the `weights` would fit.
         dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; None for the global one.
-        **overrides: fields of `MixerConfig`, `ViTConfig` or `BiTConfig` that replace those of the
+        **fields: fields of `MixerConfig`, `ViTConfig` or `BiTConfig` that replace those of the
             name.
 
     Raises:
         ValueError: the name is unknown, or a value is not possible.
-        TypeError: `overrides` names no field of the configuration.
+        TypeError: the configuration does not have one of the `fields`.
+        DownloadError: the weights cannot be downloaded; the message says where to put them.
     """
-    if weights is not None:
-        sizes = {"image_size": image_size, "num_classes": num_classes}
-        choices = {"interpolate": interpolate, "head": head, "dtype": dtype}
-        return _create_pretrained(name, weights, **sizes, **choices, **overrides)
-    image_size = registry.IMAGE_SIZE if image_size is None else image_size
-    num_classes = registry.NUM_CLASSES if num_classes is None else num_classes
-    config = registry.resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
-    family, canonical, _ = registry.find(name)
-    return family.model_class()(name=canonical, dtype=dtype, **dataclasses.asdict(config))
+    options = {"image_size": image_size, "num_classes": num_classes, "dtype": dtype, **fields}
+    if weights is None:
+        return _create_new(name, **options)
+    return _create_pretrained(name, weights, interpolate=interpolate, head=head, **options)
 
 
 def from_preset(name: str, **options) -> MlpMixer:
-    """Builds a model with published weights, which are downloaded where they are not there yet.
+    """Builds a model with published weights, which are downloaded if they are not there yet.
 
     ```
     model = from_preset("mixer_b16_imagenet21k", num_classes=10)
@@ -100,42 +96,43 @@ def from_preset(name: str, **options) -> MlpMixer:
 
 @_AS_WRITTEN
 def from_recipe(recipe: Recipe, num_classes: int) -> ConfiguredModel:
-    """Returns the recipe's model as it is before the training, in the recipe's precision.
+    """Builds a recipe's model with its initial weights, in the recipe's precision.
 
     Raises:
-        ValueError: the recipe's weights do not fit, or its values are not possible.
-        DownloadError: the weights are to be downloaded, and cannot be.
+        ValueError: the recipe's weights do not fit the model.
+        DownloadError: the weights cannot be downloaded; the message says where to put them.
     """
+    model = recipe.model
     return create_model(
-        **_architecture(recipe.model),
+        model.name,
+        image_size=model.image_size,
         num_classes=num_classes,
+        weights=model.weights,
+        interpolate=model.interpolate,
+        head=None if model.keep_head else "new",
         dtype=recipe.training.precision,
-        weights=recipe.model.weights,
-        interpolate=recipe.model.interpolate,
-        head=None if recipe.model.keep_head else "new",
+        **model.fields,
     )
 
 
 @_AS_WRITTEN
 def for_export(recipe: Recipe, num_classes: int) -> ConfiguredModel:
-    """Returns the model of an exported recipe, for the exported weights, in float32."""
-    return create_model(**_architecture(recipe.model), num_classes=num_classes, dtype="float32")
+    """Builds the model of an exported recipe in float32; the caller loads the exported weights."""
+    model = recipe.model
+    sizes = {"image_size": model.image_size, "num_classes": num_classes}
+    return create_model(model.name, dtype="float32", **sizes, **model.fields)
 
 
-def _architecture(options: ModelOptions) -> dict[str, object]:
-    """The arguments of `create_model` that make the network, however its weights begin."""
-    given = {name: getattr(options, name) for name in (*DIMENSIONS, *ABLATIONS)}
-    defaults = {field.name: field.default for field in dataclasses.fields(options)}
-    return {
-        "name": options.name,
-        "image_size": options.image_size,
-        "dropout": options.dropout,
-        "stochastic_depth": options.stochastic_depth,
-        "stochastic_depth_rescaled": options.stochastic_depth_rescaled,
-        "head_bias_init": options.head_bias_init,
-        # Not every family has these.
-        **{name: value for name, value in given.items() if value != defaults[name]},
-    }
+def _create_new(
+    name: str, *, image_size=None, num_classes: int | None = None, dtype=None, **fields
+) -> ConfiguredModel:
+    """Builds a model with random weights; see `create_model`."""
+    image_size = registry.IMAGE_SIZE if image_size is None else image_size
+    num_classes = registry.NUM_CLASSES if num_classes is None else num_classes
+    config = registry.resolve(name, image_size=image_size, num_classes=num_classes, **fields)
+    family, canonical, _ = registry.find(name)
+    model_class = family.model_class()
+    return model_class(name=canonical, dtype=dtype, **dataclasses.asdict(config))
 
 
 def _create_pretrained(
@@ -151,12 +148,12 @@ def _create_pretrained(
 ) -> ConfiguredModel:
     """Builds a model with the weights of a checkpoint; see `create_model`.
 
-    A head for another number of classes than the checkpoint's is a new one.
+    The head is new if the checkpoint's has another number of classes.
 
     Args:
         name, weights, image_size, num_classes, interpolate, head: as in `create_model`.
         cache_dir: see `fetch`.
-        **options: dtype and the further options of `create_model`.
+        **options: the dtype and the fields of `create_model`.
     """
     path = find_weights(registry.canonical_name(name), weights, cache_dir)
     with open_checkpoint(path) as stored:
@@ -170,7 +167,7 @@ def _create_pretrained(
     if _is_plain_mixer(name, options) and mixer.tokens_and_width(shapes):
         size, width = fitting_size(shapes, image_size, options.get("tokens_mlp_dim"))
         options["tokens_mlp_dim"] = width
-    model = create_model(name, image_size=size, num_classes=num_classes, **options)
+    model = _create_new(name, image_size=size, num_classes=num_classes, **options)
     loading.load_weights(model, path, head=head)
     if image_size is None or model.config.image_size == height_and_width(image_size):
         return model
@@ -178,10 +175,10 @@ def _create_pretrained(
 
 
 def _is_plain_mixer(name: str, options: dict) -> bool:
-    """Whether it is a Mixer that mixes tokens as in the paper; only those can be upscaled."""
-    others = [options.get(field) for field in ("untied", "channel_views", "pyramid")]
-    is_varied = any(others) or options.get("channel_groups", 1) > 1
-    return registry.family_of(name) is registry.MIXER and not is_varied
+    """Whether it is a Mixer with the paper's token mixing; only those can be upscaled."""
+    ablations = [options.get(field) for field in ("untied", "channel_views", "pyramid")]
+    is_ablation = any(ablations) or options.get("channel_groups", 1) > 1
+    return registry.family_of(name) is registry.MIXER and not is_ablation
 
 
 def _num_classes(shapes: dict[str, Shape]) -> int | None:
@@ -190,5 +187,5 @@ def _num_classes(shapes: dict[str, Shape]) -> int | None:
     return heads[0][0] if heads else None
 
 
-# As keras-hub spells it. A model itself knows no weights, so it gets the constructor here.
+# The name of keras-hub. The class itself must not import checkpoints, so it is set here.
 MlpMixer.from_preset = staticmethod(from_preset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What messages to users have in common."""
+"""Messages for users: suggestions for misspelled names, printable paths, one line per error."""
 
 from __future__ import annotations
 
@@ -10,33 +10,44 @@ from collections.abc import Iterable
 
 _PROJECT = pathlib.Path(__file__).parent
 
-# Raised with a message for the user; any other exception is a fault of ours.
+# Raised with a message for the user; any other exception is a bug of ours.
 _MEANT_FOR_USERS = (ValueError, ArithmeticError, OSError, RuntimeError)
 
 
-def did_you_mean(given: str, known: Iterable[str], most: int = 3) -> str:
-    """Returns " Did you mean mixer_b16?", or "" where no known name is near.
+def did_you_mean(given: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> str:
+    """Returns " Did you mean mixer_b16?", or "" if no known name is similar.
+
+    Args:
+        given, known, most, cutoff: see `nearest`.
+    """
+    names = nearest(given, known, most, cutoff)
+    return f" Did you mean {' or '.join(names)}?" if names else ""
+
+
+def nearest(given: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Returns the known names that are similar to what was given, the most similar first.
 
     Args:
         given: what was typed; upper and lower case do not matter.
         known: the names that exist.
-        most: how many to suggest at most.
+        most: the maximum number of names.
+        cutoff: the minimum similarity in [0, 1]; see `difflib.get_close_matches`.
     """
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(given.lower(), by_lower, most)
-    return f" Did you mean {' or '.join(by_lower[name] for name in near)}?" if near else ""
+    names = difflib.get_close_matches(given.lower(), by_lower, most, cutoff)
+    return [by_lower[name] for name in names]
 
 
 def printable(path: str) -> str:
-    """Returns a path as valid Unicode: bytes that are not become replacement characters."""
+    """Returns a path as valid Unicode, with a replacement character for each invalid byte."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def clear_message(error: Exception) -> str:
-    """Says what is wrong, and what to do where that is not obvious.
+    """Returns what is wrong, and what to do if that is not obvious.
 
-    Of what a library says the first line; our own messages are whole, such as the list of all
-    weights that do not fit.
+    A library's message is cut after its first line. Our own messages are complete, such as the list
+    of all weights that do not fit.
     """
     text = str(error).strip()
     if not _is_ours(error):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With a small file in the place of a published one, as somebody offline would put it there."""
+"""Models with published weights: a small file is stored where the download would be."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ SMALL = dict(num_blocks=2, hidden_dim=8, tokens_mlp_dim=4, channels_mlp_dim=12)
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A model of three classes whose weights lie where those of `NAME` are looked for."""
+    """A model of three classes whose weights are stored at the path for `NAME`."""
     monkeypatch.setenv("MIXER_TF_CACHE", str(tmp_path))
     monkeypatch.setitem(KNOWN, NAME, dataclasses.replace(KNOWN[NAME], num_classes=3, image_size=64))
     model = mixer_tf.create_model("mixer_b32", image_size=64, num_classes=3, **SMALL)
@@ -30,12 +30,12 @@ def published(tmp_path, monkeypatch):
     return model
 
 
-def test_as_it_was_published(published, assert_same_weights):
+def test_published_weights_are_loaded_unchanged(published, assert_same_weights):
     assert_same_weights(from_preset(NAME, **SMALL), published)
     assert_same_weights(from_preset(NAME, num_classes=3, **SMALL), published)
 
 
-def test_another_number_of_classes_is_a_new_head(published):
+def test_another_number_of_classes_makes_a_new_head(published):
     model = from_preset(NAME, num_classes=10, dropout=0.1, **SMALL)
     assert model.config.num_classes == 10 and model.config.dropout == 0.1
     np.testing.assert_array_equal(model.get_layer("head").kernel, 0)
@@ -44,7 +44,7 @@ def test_another_number_of_classes_is_a_new_head(published):
     )
 
 
-def test_no_classes_are_features(published):
+def test_zero_classes_return_features(published):
     assert from_preset(NAME, num_classes=0, **SMALL).output_shape == (None, 8)
 
 
@@ -81,7 +81,7 @@ def test_an_upscaled_checkpoint_keeps_its_width(published, tmp_path, assert_same
     assert_same_weights(mixer_tf.create_model("mixer_b32", weights=path, **fields), larger)
 
 
-def test_weights_for_images_that_are_no_square(tmp_path, assert_same_weights):
+def test_weights_for_images_that_are_not_square(tmp_path, assert_same_weights):
     wide = mixer_tf.create_model("mixer_b32", image_size=(64, 96), num_classes=3, **SMALL)
     mixer_tf.save_npz(wide, tmp_path / "wide.npz")
     options = dict(weights=tmp_path / "wide.npz", **SMALL)
@@ -100,7 +100,7 @@ def test_weights_of_another_family(published, tmp_path):
         mixer_tf.create_model("vit_b32", weights=tmp_path / "mixer.npz", image_size=64, **vit)
 
 
-def test_unknown_weights_name_the_published_ones():
+def test_an_error_for_unknown_weights_lists_the_published_ones():
     with pytest.raises(ValueError, match="got imagenet. Published for mixer_b16: .*imagenet21k"):
         mixer_tf.create_model("mixer_b16", weights="imagenet")
     with pytest.raises(ValueError, match="must be one of .*; got 'imagenet21k'"):

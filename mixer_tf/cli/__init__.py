@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `mixer`: one module for each sub-command; what is heavy is imported when it runs."""
+"""The command `mixer`: one module for each sub-command, with heavy imports inside functions."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def main() -> None:
     """MLP-Mixer, from a folder of images to a served model.
 
     \b
-    A first model of your own, from a folder with one sub-folder for each class:
+    Train your first model, from a folder with one sub-folder for each class:
       mixer train --source=folder:pets --output=pets-model
       mixer evaluate pets-model --source=folder:pets
       mixer predict pets-model photo.jpg
 
     `mixer COMMAND --help` has examples. The whole pipeline, which also removes duplicates,
-    validates the data and pushes only what passes, is `python -m pipeline.local_runner --help`.
+    validates the data and pushes only a model that passes, is `python -m pipeline.local_runner`.
     """
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m mixer_tf.cli`, for where the command `mixer` is not on PATH."""
+"""`python -m mixer_tf.cli`, for when the command `mixer` is not on PATH."""
 
 from mixer_tf.cli import main
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all sub-commands share: a quiet console, and a clear message for every error."""
+"""The base of all sub-commands: a quiet console, and a clear message for every error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ verbose_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=_set_verbose,
-    help="Show what the libraries say, and where an error came from.",
+    help="Show the log messages of libraries and the traceback of an error.",
 )
 
 

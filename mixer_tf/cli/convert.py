@@ -15,8 +15,8 @@ def convert(source: str, target: str) -> None:
     """Converts the weights of a Mixer.
 
     SOURCE is an .npz file of the authors, a .safetensors or .pth file of timm, or the folder of a
-    model that mixer_tf has exported. TARGET ends in .npz for the authors' names, or in
-    .safetensors for timm's. Nothing that a file holds is run.
+    model that mixer_tf has exported. TARGET ends in .npz for the authors' format, or in
+    .safetensors for timm's. Code inside these files is never run.
 
     \b
     Examples:

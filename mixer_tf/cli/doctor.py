@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer doctor`: what is missing on this machine, and the fix for each finding."""
+"""`mixer doctor`: problems of the installation, each with its fix."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mixer_tf.cli.command import Command
 
 @click.command(cls=Command)
 def doctor() -> None:
-    """Looks at Python, packages, devices, memory, disk and Docker.
+    """Checks Python, packages, devices, memory, disk and Docker.
 
-    Each finding comes with its fix. The exit code is 1 where something is a problem; a note means
-    that something optional is missing.
+    Each finding comes with its fix. The exit code is 1 if there is a problem; a note means that
+    something optional is missing.
 
     \b
     Example:
@@ -31,4 +31,4 @@ def doctor() -> None:
             click.echo(f"{'':<8}   fix: {finding.fix}")
     if problems:
         raise click.ClickException(f"{problems} problem{'s'[: problems > 1]} found.")
-    click.echo("\nAll that is needed is here.")
+    click.echo("\nEverything that is required is installed.")

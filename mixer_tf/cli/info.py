@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer info`: one model in numbers, without TensorFlow."""
+"""`mixer info`: the size and cost of one model. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import collections
 
 import click
 
+from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import format_table
 
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--image-size", default=224, show_default=True, help="Side of the input in pixels.")
-@click.option("--num-classes", default=1000, show_default=True, help="Outputs of the head.")
+@options.size_options
 def info(name: str, image_size: int, num_classes: int) -> None:
-    """Shows a model's layers, what they cost, and what the paper reports of the model.
+    """Shows a model's layers, their cost, and what the paper reports about the model.
 
-    NAME is one that `mixer models` lists, or a size with another patch, such as mixer_s8.
+    NAME is one that `mixer models` lists, or a size with another patch size, such as mixer_s8.
 
-    Multiply-adds are those of one image's forward pass. The memory for activations is estimated by
-    formula, for one image in float32; what a device needs depends on how it fuses operations.
+    Multiply-adds are for the forward pass of one image. The memory for activations is a formula's
+    estimate for one image in float32; the memory of a device depends on how it fuses operations.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def info(name: str, image_size: int, num_classes: int) -> None:
 
 
 def _layer_table(found) -> str:
-    """Equal layers of all blocks share a line, at the place of the first."""
+    """Equal layers of all blocks share a line, at the position of the first."""
     from mixer_tf.models import costs
 
     counts = collections.Counter(costs.layers(found.config))
@@ -91,7 +91,7 @@ def _paper(name: str) -> str:
         for result in paper_results.results_of(name)
     ]
     if not rows:
-        return "\n".join([*lines, "\nThe paper reports no results of this model."])
+        return "\n".join([*lines, "\nThe paper reports no results for this model."])
     header = ["pre-training", "table", "epochs", "pixels", "ImageNet", "ReaL", "5 tasks"]
     header += ["images/s/core", "core-days"]
     lines.append("\npaper: top-1 in percent after fine-tuning; speed and cost on TPUv3")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer models`: the table of models, without TensorFlow."""
+"""`mixer models`: the table of models. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ import itertools
 
 import click
 
+from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import format_table
 from mixer_tf.models import registry
-
-_FAMILIES = ("mixer", "vit", "bit")
 
 
 @click.command(cls=Command)
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option(
     "--family",
-    type=click.Choice([*_FAMILIES, "all"]),
+    type=click.Choice([*registry.FAMILIES, "all"]),
     default="mixer",
     show_default=True,
-    help="Which models, without NAME.",
+    help="Family to list if there is no NAME.",
 )
-@click.option("--image-size", default=224, show_default=True, help="Side of the input in pixels.")
-@click.option("--num-classes", default=1000, show_default=True, help="Outputs of the head.")
+@options.size_options
 def models(names: tuple[str, ...], family: str, image_size: int, num_classes: int) -> None:
-    """Shows models with their size and what they cost.
+    """Shows models with their dimensions, parameters and multiply-adds.
 
-    Without NAME: the paper's seven, or those that it compares them with. The sizes s, b, l and h
-    take any patch size that divides the image size.
+    Without NAME: the paper's seven models, or the models that it compares them with. The sizes s,
+    b, l and h take any patch size that divides the image size.
 
     \b
     Examples:
@@ -38,7 +36,7 @@ def models(names: tuple[str, ...], family: str, image_size: int, num_classes: in
       mixer models mixer_s8 mixer_s4 --image-size=32 --num-classes=10
     """
     if not names:
-        families = _FAMILIES if family == "all" else [family]
+        families = registry.FAMILIES if family == "all" else [family]
         names = [name for known in families for name in registry.list_models(known)]
     found = [registry.describe(name, image_size, num_classes) for name in names]
     tables = []

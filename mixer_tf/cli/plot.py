@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer plot`: pictures of a model."""
+"""`mixer plot`: plots of a model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 
 import click
 
+from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 
 
 @click.group()
 def plot() -> None:
-    """Draws pictures of a model.
+    """Plots a model.
 
     \b
     Example:
@@ -21,47 +22,45 @@ def plot() -> None:
 
 
 class Numbers(click.ParamType):
-    """Whole numbers from 0 with a separator between them, such as "0,1,2" or "14x14"."""
+    """Integers from 0 with a separator between them, such as "0,1,2" or "14x14"."""
 
     def __init__(self, separator: str, example: str, count: int | None = None):
         self.name, self._separator = example, separator
         self._example, self._count = example, count
 
     def convert(self, value, param, ctx) -> tuple[int, ...]:
-        words = value.split(self._separator)
-        if not all(word.strip().isdecimal() for word in words) or self._count not in (
-            None,
-            len(words),
-        ):
+        parts = value.split(self._separator)
+        is_complete = self._count in (None, len(parts))
+        if not is_complete or not all(part.strip().isdecimal() for part in parts):
             self.fail(f"must look like {self._example}; got {value}.", param, ctx)
-        return tuple(map(int, words))
+        return tuple(map(int, parts))
 
 
 @plot.command(cls=Command)
 @click.argument("model")
-@click.option("--output", metavar="PATH", help="Folder of the files. Default: filters-MODEL.")
+@options.output_option("Folder for the plots. Default: filters-MODEL.")
 @click.option(
     "--blocks",
     type=Numbers(",", "0,1,2"),
     metavar="NUMBERS",
-    help="Which blocks, counted from 0, such as 0,1,2. Default: all.",
+    help="Blocks to plot, counted from 0, such as 0,1,2. Default: all.",
 )
 @click.option(
     "--grid",
     type=Numbers("x", "7x14", count=2),
     metavar="ROWSxCOLUMNS",
-    help="Patches of an image that is no square.",
+    help="Grid of patches, for images that are not square.",
 )
 def filters(model, output, blocks, grid) -> None:
-    """Draws what the weights of a Mixer look for in an image.
+    """Plots the filters of a Mixer.
 
-    MODEL is what `mixer train` or the pipeline has written, or a checkpoint: .npz, .safetensors or
-    .pth. Nothing that a file holds is run.
+    MODEL is the output of `mixer train` or of the pipeline, or a checkpoint: .npz, .safetensors or
+    .pth. Code inside these files is never run.
 
-    stem.png shows the filters of the stem in colour. token_mixing_0.png shows the hidden units of
-    the first block's token-mixing MLP: one square for each unit, one pixel for each patch, grey
-    where the unit does not look. The smoothest units come first, and beside each the one that is
-    most nearly its inverse. The paper's models look at large areas, in pairs of opposite sign.
+    stem.png shows the filters of the stem in color. token_mixing_0.png shows the hidden units of
+    the first block's token-mixing MLP: one square for each unit, one pixel for each patch, gray
+    for a weight of zero. The smoothest units come first, each followed by the unit that is closest
+    to its inverse. The paper's models have filters of large areas, in pairs of opposite sign.
 
     \b
     Examples:
@@ -74,4 +73,4 @@ def filters(model, output, blocks, grid) -> None:
     name = os.path.splitext(os.path.basename(os.path.normpath(model)))[0]
     folder = os.path.expanduser(output or f"filters-{name}")
     for path in filter_plots.write_filters(model, folder, blocks, grid):
-        click.echo(f"picture  {path}")
+        click.echo(f"plot  {path}")

@@ -10,8 +10,17 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mixer_tf.cli.command import Command
+from mixer_tf.serving import contract
 
 _BATCH_SIZE = 32
+_DEFAULT_TOP = 3
+
+
+def _check_top(context: click.Context, parameter: click.Parameter, value: int | None) -> int:
+    """An exported model answers with `TOP_K` classes, so that no more can be shown."""
+    if value is None:
+        return min(_DEFAULT_TOP, contract.TOP_K)
+    return click.IntRange(1, contract.TOP_K).convert(value, parameter, context)
 
 
 @click.command(cls=Command)
@@ -19,17 +28,18 @@ _BATCH_SIZE = 32
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
 @click.option(
     "--top",
-    type=click.IntRange(1, 5),
-    default=3,
-    show_default=True,
-    help="How many classes to show.",
+    type=int,
+    callback=_check_top,
+    help=f"Number of classes to show. Default: {_DEFAULT_TOP}.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all classes.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with all classes."
+)
 def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> None:
     """Classifies image files with an exported model.
 
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
-    train`. Images that cannot be used are named with the reason; the exit code is then 1.
+    train`. Unusable images are listed with the reason; the exit code is then 1.
 
     \b
     Examples:
@@ -51,7 +61,7 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
-    """Yields each path with its predictions, or with the reason why there are none."""
+    """Yields each path with its predictions, or with the reason why it is unusable."""
     from mixer_tf.images import UnusableImageError
 
     paths = iter(paths)
@@ -71,7 +81,7 @@ def _read(path: str) -> bytes:
     """Returns the bytes of an image that the model can decode.
 
     Raises:
-        UnusableImageError: with the reason in a few words.
+        UnusableImageError: the file is not such an image; the message is the reason.
     """
     from mixer_tf import images
 

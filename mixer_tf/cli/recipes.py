@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer recipes`: what can be trained as it is, and every field that can be set."""
+"""`mixer recipes`: the table of recipes, and every field of one that can be set."""
 
 from __future__ import annotations
-
-import dataclasses
-import inspect
-import re
 
 import click
 
@@ -15,11 +11,12 @@ from mixer_tf.console import format_table
 
 @click.command(cls=Command)
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The recipe NAME as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the recipe NAME as JSON.")
 def recipes(name: str | None, as_json: bool) -> None:
     """Shows the recipes, or all fields of one.
 
-    Every field can be changed for one training with --set.
+    Every field can be changed with --set. The fields of the model are those of its family: another
+    --set model.name may have other fields.
 
     \b
     Examples:
@@ -31,7 +28,7 @@ def recipes(name: str | None, as_json: bool) -> None:
 
     if name is None:
         if as_json:
-            raise click.UsageError("--json needs the NAME of a recipe.")
+            raise click.UsageError("--json requires the NAME of a recipe.")
         click.echo(_table([library.get(known) for known in library.list_names()]))
         return
     recipe = library.get(name)
@@ -47,7 +44,7 @@ def _table(found) -> str:
         ]
         for recipe in found
     ]
-    header = ("name", "model", "what for", "image", "epochs", "batch")
+    header = ("name", "model", "purpose", "image", "epochs", "batch")
     return format_table(header, rows, left=3)
 
 
@@ -59,38 +56,21 @@ def _describe(recipe) -> str:
     """Every field with its value and its meaning, section by section."""
     formatter = click.HelpFormatter(width=100)
     formatter.write(f"{recipe.name}: {recipe.summary}\n")
-    for section in dataclasses.fields(recipe):
-        options = getattr(recipe, section.name)
-        if not dataclasses.is_dataclass(options):
-            continue
-        meanings = _meanings(type(options))
+    for section, options in recipe.sections().items():
+        meanings = options.field_docs()
         rows = [
-            (f"{section.name}.{field.name}={_show(options, field)}", meanings.get(field.name, ""))
-            for field in dataclasses.fields(options)
+            (f"{section}.{field}={_text(value)}", meanings.get(field, ""))
+            for field, value in options.to_dict().items()
         ]
         formatter.write("\n")
         formatter.write_dl(rows, col_max=40)
     return formatter.getvalue().rstrip()
 
 
-def _show(options, field: dataclasses.Field) -> str:
+def _text(value) -> str:
     """A value as --set takes it."""
-    value = getattr(options, field.name)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return {None: "none", True: "true", False: "false"}[value] if _is_word(value) else f"{value}"
-
-
-def _is_word(value) -> bool:
-    return value is None or isinstance(value, bool)
-
-
-def _meanings(options: type) -> dict[str, str]:
-    """Field → its text in the docstring, whose part `Attributes:` has "name[, name]: text"."""
-    _, _, text = inspect.getdoc(options).partition("Attributes:\n")
-    found = {}
-    for entry in re.split(r"\n(?=    \w)", "\n" + text):
-        names, _, meaning = entry.strip().partition(": ")
-        for name in names.split(", "):
-            found[name] = " ".join(meaning.split())
-    return found
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

@@ -8,48 +8,30 @@ import os
 import click
 
 from mixer_tf import console
+from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
 
-SOURCE_HELP = "digits, folder:PATH, csv:PATH, tfrecord:GLOB or tfds:NAME[:CONFIG]."
-
 
 @click.command(cls=Command)
-@click.option("--source", required=True, help=SOURCE_HELP)
-@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets lie.")
-@click.option(
-    "--recipe",
-    "recipe_name",
-    metavar="NAME",
-    help="Model and training; `mixer recipes` lists them. Default: digits for the digits, photos "
-    "for all else.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change one field of the recipe, such as training.epochs=30. May be repeated; `mixer "
-    "recipes NAME` lists the fields.",
-)
-@click.option(
-    "--output",
-    metavar="PATH",
-    help="A new folder for everything that is written. Default: runs/train-NAME.",
-)
+@options.source_options
+@options.recipe_options()
+@options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
+@click.option("--restart", is_flag=True, help="Discard the unfinished training in OUTPUT.")
 @click.option(
     "--strategy",
     default="auto",
     show_default=True,
     help="Where to train: auto, default, mirrored, multi_worker, tpu or tpu:NAME.",
 )
-def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
+def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -> None:
     """Trains a model on a source of images.
 
-    The best epoch by top-1 on the evaluation split becomes the model, in OUTPUT/serving/1. A
-    training that was stopped goes on when the same command is given again.
+    The epoch with the best top-1 on the evaluation split becomes the model, in OUTPUT/serving/1.
+    The same command resumes a training that was stopped.
 
-    Near-duplicates are not looked for, and nothing is pushed: that is what the pipeline is for.
+    This command does not search for near-duplicates and does not push the model to a server; the
+    pipeline does both.
 
     \b
     Examples:
@@ -57,29 +39,27 @@ def train(source, data_dir, recipe_name, overrides, output, strategy) -> None:
       mixer train --source=folder:pets --output=pets-model
       mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
     """
-    from mixer_tf import recipes
+    recipe = options.choose_recipe(recipe_name, source, overrides)  # before anything is read
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
 
     if strategy == "multi_worker" or (strategy == "auto" and os.environ.get("TF_CONFIG")):
-        # Several machines: before TensorFlow computes anything, reading images included.
+        # Must be created before TensorFlow computes anything, which includes reading images.
         from mixer_tf.training import distribution as strategies
 
         strategy = strategies.create_strategy(strategy)
     opened = opening.open_source(source, data_dir)
-    recipe = recipes.get(recipe_name) if recipe_name else recipes.default_for(opened.spec)
-    recipe = recipe.override(overrides)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {note}")
     try:
         with progress_counter("reading images") as progress:
-            info = from_source.prepare(opened, recipe, folder, progress)
+            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
         _show_data(info, folder)
         result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command goes on from there.") from None
+        raise click.ClickException("stopped; the same command resumes the training.") from None
     _show_result(result, folder, source)
 
 

@@ -13,17 +13,17 @@ from mixer_tf.cli.command import Command
 @click.command(cls=Command)
 @click.argument("model")
 @click.argument("output")
-@click.option("--factor", type=click.IntRange(min=1), help="How many times as high and wide.")
+@click.option("--factor", type=click.IntRange(min=1), help="Integer factor for height and width.")
 @click.option("--image-size", type=click.IntRange(min=1), help="Or the new side in pixels.")
-@click.option("--interpolate", is_flag=True, help="Allow sizes that are no whole multiple.")
+@click.option("--interpolate", is_flag=True, help="Allow sizes that are not an integer multiple.")
 def upscale(model, output, factor, image_size, interpolate) -> None:
-    """Turns a trained model into one for larger images, by the paper's supplement C.
+    """Converts a trained model to larger images, as in the paper's supplement C.
 
-    MODEL is what `mixer train` or the pipeline has written. The new model, in OUTPUT/serving/1,
-    answers for an image the mean of what MODEL answers for its parts; fine-tune it.
+    MODEL is the output of `mixer train` or of the pipeline. For an image, the new model, in
+    OUTPUT/serving/1, returns the mean of what MODEL returns for its parts; fine-tune it.
 
-    With --interpolate the weights are resized as pictures where the new size is no whole multiple;
-    this is not in the paper, and the new model answers otherwise.
+    With --interpolate the weights are resized as images if the new size is not an integer multiple;
+    this is not in the paper, and the predictions of the new model differ.
 
     \b
     Examples:

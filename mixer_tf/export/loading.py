@@ -70,11 +70,9 @@ def upscale_export(
     """
     opened = open_export(source)
     larger = upscale(opened.model, factor, image_size=image_size, interpolate=interpolate)
-    options = dataclasses.replace(
-        opened.recipe.model,
-        image_size=larger.config.image_size[0],
-        tokens_mlp_dim=larger.config.tokens_mlp_dim,
+    options = opened.recipe.model.replace(
+        image_size=larger.config.image_size[0], tokens_mlp_dim=larger.config.tokens_mlp_dim
     )
-    recipe = dataclasses.replace(opened.recipe, model=options)
+    recipe = opened.recipe.replace(model=options)
     saved_model.export_saved_model(larger, recipe, opened.class_names, target)
     return recipe

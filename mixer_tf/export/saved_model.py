@@ -8,7 +8,6 @@ to those (see mixer_tf/serving/warmup.py).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -66,9 +65,9 @@ def export_saved_model(
 def _exported(recipe: Recipe, model: ConfiguredModel) -> Recipe:
     """Returns the recipe with the widths that the model has; upscaled weights are wider."""
     width = getattr(model.config, "tokens_mlp_dim", None)
-    return dataclasses.replace(
-        recipe, model=dataclasses.replace(recipe.model, tokens_mlp_dim=width)
-    )
+    if width is None:  # only a Mixer has one
+        return recipe
+    return recipe.replace(model=recipe.model.replace(tokens_mlp_dim=width))
 
 
 def _write_assets(

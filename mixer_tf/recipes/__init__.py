@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes: everything that a training needs to know besides the data, one file each.
+"""Recipes: everything that defines a training except the dataset; one module per recipe or table.
+
+A module of this package that defines RECIPES, a tuple of `Recipe`, is found by itself.
 
 recipe = recipes.get("photos").override(["training.epochs=20"])
 """
 
 from __future__ import annotations
 
-import difflib
+import functools
 import importlib
+import pkgutil
 
+from mixer_tf.messages import did_you_mean
+from mixer_tf.models import costs
 from mixer_tf.recipes.schema import (
     DataOptions,
     ModelOptions,
@@ -28,20 +33,18 @@ __all__ = [
     "list_names",
 ]
 
-_MODULES = ("digits", "photos", "cifar10", "finetune", "pretrain")
-
 
 def get(name: str) -> Recipe:
-    """Returns the recipe of that name.
+    """Returns the recipe with that name.
 
     Raises:
         ValueError: there is none; the message names the nearest ones.
     """
     known = _recipes()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"recipe must be one of {', '.join(known)}; got {name!r}.{hint}")
+        raise ValueError(
+            f"recipe must be one of {', '.join(known)}; got {name!r}.{did_you_mean(name, known)}"
+        )
     return known[name]
 
 
@@ -51,10 +54,17 @@ def default_for(spec: str) -> Recipe:
 
 
 def list_names() -> list[str]:
-    """Returns the names of all recipes, the small ones first."""
+    """Returns the names of all recipes: first the one with the cheapest model per image."""
     return list(_recipes())
 
 
+@functools.cache
 def _recipes() -> dict[str, Recipe]:
-    modules = [importlib.import_module(f"{__name__}.{module}") for module in _MODULES]
-    return {recipe.name: recipe for module in modules for recipe in module.RECIPES}
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    found = [recipe for module in modules for recipe in getattr(module, "RECIPES", ())]
+    return {recipe.name: recipe for recipe in sorted(found, key=_cost_and_name)}
+
+
+def _cost_and_name(recipe: Recipe) -> tuple[int, str]:
+    return costs.count_multiply_adds(recipe.model.config(num_classes=1)), recipe.name

@@ -6,11 +6,12 @@
 
 Cost: unmeasured. Result: unmeasured here; the paper's is in `mixer info mixer_b16`.
 
-The numbers of steps and the warm-ups: google-research/vision_transformer, vit_jax/configs. The
-paper searches learning rates of 0.003, 0.01, 0.03 and 0.06; the second is the default here.
+The numbers of training and warmup steps are from google-research/vision_transformer,
+vit_jax/configs. The paper searches the learning rates 0.003, 0.01, 0.03 and 0.06; the default here
+is 0.01.
 
-Deviation: the paper does not say how training images are cropped. Here it is by "inception", as in
-the authors' vit_jax/input_pipeline.py.
+Deviation: the paper does not say how training images are cropped. Here the crop is "inception", as
+in the authors' vit_jax/input_pipeline.py.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def _recipe(name: str, datasets: str, steps: int, warmup_steps: int) -> Recipe:
 
 
 RECIPES = (
-    _recipe("pets", "Pets, Flowers and other small sets", steps=500, warmup_steps=100),
+    _recipe("pets", "Pets, Flowers and other small datasets", steps=500, warmup_steps=100),
     _recipe("cifar", "CIFAR-10 and CIFAR-100", steps=10_000, warmup_steps=500),
     _recipe("imagenet", "ImageNet", steps=20_000, warmup_steps=500),
 )

@@ -3,83 +3,110 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mixer_tf.recipes.schema import SECTIONS, Recipe, type_name
-
-
-def field_types() -> dict[str, typing.Any]:
-    """Returns "section.field" → type, for every field that can be set."""
-    return {
-        f"{section}.{field.name}": typing.get_type_hints(options)[field.name]
-        for section, options in SECTIONS.items()
-        for field in dataclasses.fields(options)
-    }
+from mixer_tf.messages import did_you_mean, nearest
+from mixer_tf.recipes.options import Options, type_name
 
 
-def apply(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """Returns `recipe` with each "section.field=value" applied; see `Recipe.override`.
+def apply(sections: Mapping[str, Options], assignments: Sequence[str]) -> dict[str, Options]:
+    """Returns the sections of a recipe with each "section.field=value" applied.
 
-    The rules of a section are checked once all its fields are set, so that two fields that
-    depend on each other may come in any order.
+    All fields of a section are replaced at once, and checked then: the order of the assignments
+    does not matter, except that the last one of a field wins.
+
+    Args:
+        sections: {name: options}.
+        assignments: texts as they follow `--set`.
+
+    Raises:
+        ValueError: an unknown field, or a value that its rule or type forbids.
     """
-    changes: dict[str, dict[str, typing.Any]] = {}
+    texts = _split(assignments)
+    known = field_types(sections, texts)
+    changes: dict[str, dict[str, object]] = {}
+    for path, text in texts.items():
+        if path not in known:
+            raise ValueError(_unknown_field(path, list(known), sections, texts))
+        section, _, field = path.partition(".")
+        changes.setdefault(section, {})[field] = _parse_value(text, known[path], path)
+    changed = {name: _replace(name, sections[name], values) for name, values in changes.items()}
+    return {**sections, **changed}
+
+
+def field_types(
+    sections: Mapping[str, Options], texts: Mapping[str, str] | None = None
+) -> dict[str, typing.Any]:
+    """Returns {"section.field": type} of every field that can be set.
+
+    Args:
+        sections: {name: options}.
+        texts: {"section.field": text} of a change; a new name of the model decides which fields
+            there are.
+    """
+    hints = {}
+    for section, options in sections.items():
+        types_of = options.field_types(_new_values(section, options, texts or {}))
+        hints |= {f"{section}.{field}": hint for field, hint in types_of.items()}
+    return hints
+
+
+def _new_values(section: str, options: Options, texts: Mapping[str, str]) -> dict[str, object]:
+    start = f"{section}."
+    new = {path.removeprefix(start): text for path, text in texts.items() if path.startswith(start)}
+    return {**options.to_dict(), **new}
+
+
+def _split(assignments: Sequence[str]) -> dict[str, str]:
+    """Returns {path: text}."""
+    texts = {}
     for assignment in assignments:
-        section, field, value = _parse(assignment)
-        changes.setdefault(section, {})[field] = value
-    sections = {
-        section: _replace(getattr(recipe, section), values, section)
-        for section, values in changes.items()
-    }
-    return dataclasses.replace(recipe, **sections)
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(
+                f"an override must be section.field=value; got {assignment!r}. "
+                "Write for example optimizer.learning_rate=3e-4."
+            )
+        texts[path.strip()] = text.strip()
+    return texts
 
 
-def _parse(assignment: str) -> tuple[str, str, typing.Any]:
-    path, equals, text = assignment.partition("=")
-    path, text = path.strip(), text.strip()
-    if not equals:
-        raise ValueError(
-            f"an override must be section.field=value; got {assignment!r}. "
-            "Write for example optimizer.learning_rate=3e-4."
-        )
-    known = field_types()
-    if path not in known:
-        raise ValueError(_unknown_field(path, list(known)))
-    section, field = path.split(".")
-    return section, field, _parse_value(text, known[path], path)
-
-
-def _replace(options, values: dict, section: str):
+def _replace(section: str, options: Options, values: dict[str, object]) -> Options:
     try:
-        return dataclasses.replace(options, **values)
+        return options.replace(**values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{section}.{error}") from None
+        first_word = str(error).partition(" ")[0]
+        is_field = first_word in options.field_types({**options.to_dict(), **values})
+        raise ValueError(f"{section}.{error}" if is_field else str(error)) from None
 
 
-def _unknown_field(path: str, known: list[str]) -> str:
-    section, _, field = path.rpartition(".")
-    same_name = [name for name in known if name.split(".")[1] == field]
-    leaves = difflib.get_close_matches(field, [name.split(".")[1] for name in known], 1)
-    near = same_name or difflib.get_close_matches(path, known, 1, cutoff=0.7)
-    near = near or [name for name in known if name.split(".")[1] in leaves]
-    hint = f" Did you mean {near[0]}?" if near else ""
-    fields = [name for name in known if name.startswith(f"{section}.")] or known
+def _unknown_field(path: str, known: Sequence[str], sections, texts) -> str:
+    section = path.partition(".")[0]
+    owner, fields = "a recipe", known
+    if section in sections:
+        owner = sections[section].owner(_new_values(section, sections[section], texts))
+        fields = [name for name in known if name.startswith(f"{section}.")]
     return (
-        f"an override must name a field of the recipe; got {path!r}.{hint} "
+        f"an override must name a field of {owner}; got {path!r}.{_suggestion(path, known)} "
         f"Fields: {', '.join(fields)}."
     )
 
 
+def _suggestion(path: str, known: Sequence[str]) -> str:
+    """Returns " Did you mean training.epochs?": the nearest field counts more than its section."""
+    leaves = {name: name.partition(".")[2] for name in known}
+    field = path.rpartition(".")[2]
+    near = [field] if field in leaves.values() else nearest(field, leaves.values(), 1)
+    same_field = [name for name in known if leaves[name] in near]
+    return did_you_mean(path, same_field, most=1, cutoff=0.0)
+
+
 def _parse_value(text: str, hint, path: str):
-    kinds = [hint]
-    if isinstance(hint, types.UnionType):
-        kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType]
-        if text.lower() in ("none", "null"):
-            return None
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if types.NoneType in kinds and text.lower() in ("none", "null"):
+        return None
     try:
         return _READERS[kinds[0]](text)
     except (KeyError, ValueError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The default for a folder of one's own: photographs in a few classes, on a laptop.
+"""The default for your own images: photographs in a few classes, on a laptop.
 
     mixer train --source folder:/path/to/photos --recipe photos
 
@@ -19,7 +19,7 @@ from mixer_tf.recipes.schema import (
 RECIPES = (
     Recipe(
         name="photos",
-        summary="A small Mixer from scratch for some hundred photographs, in minutes on a laptop.",
+        summary="A small Mixer from scratch for a few hundred photographs, in minutes on a laptop.",
         model=ModelOptions(
             name="mixer",
             image_size=64,

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pre-training as in the paper's Table 4, the rows without RandAugment: those of JFT-300M.
+"""Pre-training on JFT-300M as in the paper's Table 4: the rows without RandAugment.
 
     mixer train --recipe pretrain_b16 --source tfds:imagenet2012 --strategy tpu
 
 Cost: the paper's own, on JFT-300M and TPUv3: S/16 0.03k, B/16 0.08k, L/16 0.45k, H/14 1.01k
 core-days. Result: unmeasured here.
 
-Deviation: JFT-300M is not public. The epochs are those of Table 4 for 300 million images; on a
-smaller dataset, raise them; ImageNet takes 300 epochs, and -6.9 for the bias of the head
+Deviation: JFT-300M is not public. The numbers of epochs are those of Table 4 for 300 million
+images; use more on a smaller dataset. ImageNet takes 300 epochs and a head bias of -6.9
 (`--set training.epochs=300 --set model.head_bias_init=-6.9`).
 """
 
@@ -21,9 +21,10 @@ from mixer_tf.recipes.schema import (
     TrainingOptions,
 )
 
-HEAD_BIAS = -10.0  # about the log of 1 / 18,000 classes; the authors' value for 21k classes
+# About log(1 / 18,000), for the 18,000 classes of JFT-300M; the authors' value for 21k classes.
+HEAD_BIAS = -10.0
 
-# Table 4: model, epochs, lr, wd. "7/14" epochs of L are 7 for L/32 and 14 for L/16.
+# Table 4: model, epochs, lr, wd. "7/14" epochs of L means 7 for L/32 and 14 for L/16.
 _TABLE_4 = (
     ("s16", 5, 3e-3, 0.03),
     ("b16", 7, 3e-3, 0.03),
@@ -32,7 +33,7 @@ _TABLE_4 = (
 )
 
 
-def _row(variant: str, epochs: int, rate: float, decay: float) -> Recipe:
+def _row(variant: str, epochs: int, learning_rate: float, decay: float) -> Recipe:
     return Recipe(
         name=f"pretrain_{variant}",
         summary=f"The paper's pre-training of mixer_{variant} on JFT-300M (Table 4).",
@@ -40,8 +41,8 @@ def _row(variant: str, epochs: int, rate: float, decay: float) -> Recipe:
         data=DataOptions(crop="resmall_crop", train_crop="inception", flip=True),
         optimizer=OptimizerOptions(
             name="adam",
-            learning_rate=rate,
-            weight_decay=decay * rate,
+            learning_rate=learning_rate,
+            weight_decay=decay * learning_rate,
             schedule="linear",
             warmup_steps=10_000,
             final_fraction=1e-5,

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training is made of: the fields of a recipe, their rules, and their way through JSON.
+"""The fields of a recipe, their rules, and a recipe as JSON.
 
-Every field is read by mixer_tf/training; tests/recipes/test_every_field_is_read.py fails on one
-that is not. `overrides.py` changes single fields from the command line.
+Every field is read by the code of the training; tests/recipes/test_every_field_is_read.py fails on
+one that is not.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import types
 import typing
+
+from mixer_tf.recipes import overrides
+from mixer_tf.recipes.model_options import ModelOptions
+from mixer_tf.recipes.options import Options, one_of
 
 CROPS = ("resize", "resize_crop", "resmall_crop")
 TRAIN_CROPS = ("same", "inception")
@@ -21,105 +23,23 @@ LOSSES = ("softmax", "sigmoid")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-class Options:
-    """A frozen dataclass that checks the type of each field, then its own rules (`_rules`)."""
-
-    def __post_init__(self):
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value, hint = getattr(self, field.name), hints[field.name]
-            if type(value) is int and not _has_type(value, hint) and _has_type(1.0, hint):
-                value = float(value)
-            if isinstance(value, list):  # JSON knows no tuples
-                value = tuple(value)
-            object.__setattr__(self, field.name, value)
-            if not _has_type(value, hint):
-                raise TypeError(f"{field.name} must be {type_name(hint)}; got {value!r}.")
-        for name, holds, rule in self._rules():
-            if not holds:
-                raise ValueError(f"{name} must be {rule}; got {name}={getattr(self, name)!r}.")
-
-    def _rules(self):
-        """Yields (field, whether its value is allowed, what it must be)."""
-        return ()
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelOptions(Options):
-    """The architecture; `mixer models` lists the names.
-
-    Attributes:
-        name: of any model, such as "mixer_s16", "mixer_b8", "vit_b16" or "bit_r50x1".
-        image_size: side of the square input, in pixels.
-        patch_size, num_blocks, hidden_dim, tokens_mlp_dim, channels_mlp_dim: where given, they
-            replace what the name stands for.
-        dropout: rate behind both Dense layers of every MLP (paper: 0).
-        stochastic_depth: drop probability of the last block; it rises linearly from 0.
-        stochastic_depth_rescaled: divide a kept branch by its probability, as timm does.
-        head_bias_init: initial bias of the head; -6.9 for 1,000 classes with the sigmoid loss.
-        exact_gelu: for weights that timm has trained.
-        untied: a token-mixing MLP of its own for every channel (ablation, supplement A.1).
-        channel_groups: the token-mixing MLP sees so many neighbouring channels at once (ablation).
-        channel_views: group learned views of each token instead of channels (ablation).
-        pyramid: how many tokens leave each block, such as 196,98,49 for three (ablation).
-        weights: begin with a checkpoint: a path, or a published one such as "imagenet21k". The
-            head is new; for a larger image_size the weights are upscaled.
-        keep_head: take the head of the weights too, where it has as many classes.
-        interpolate: where image_size is no whole multiple of that of the weights, resize these as
-            pictures (not in the paper).
-    """
-
-    name: str = "mixer_s16"
-    image_size: int = 224
-    patch_size: int | None = None
-    num_blocks: int | None = None
-    hidden_dim: int | None = None
-    tokens_mlp_dim: int | None = None
-    channels_mlp_dim: int | None = None
-    dropout: float = 0.0
-    stochastic_depth: float = 0.0
-    stochastic_depth_rescaled: bool = False
-    head_bias_init: float = 0.0
-    exact_gelu: bool = False
-    untied: bool = False
-    channel_groups: int = 1
-    channel_views: bool = False
-    pyramid: tuple[int, ...] = ()
-    weights: str | None = None
-    keep_head: bool = False
-    interpolate: bool = False
-
-    def _rules(self):
-        yield "image_size", self.image_size >= 4, "4 or more"
-        for name in DIMENSIONS:
-            value = getattr(self, name)
-            yield name, value is None or value > 0, "1 or more, or none"
-        yield "dropout", 0 <= self.dropout < 1, "in [0, 1)"
-        yield "stochastic_depth", 0 <= self.stochastic_depth < 1, "in [0, 1)"
-        yield "channel_groups", self.channel_groups > 0, "1 or more"
-        yield "pyramid", all(count > 0 for count in self.pyramid), "numbers of 1 or more"
-
-
-DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
-ABLATIONS = ("exact_gelu", "untied", "channel_groups", "channel_views", "pyramid")
-
-
 @dataclasses.dataclass(frozen=True)
 class DataOptions(Options):
-    """How an image reaches the model's input size, and what training does to it on the way.
+    """How an image reaches the model's input size, and how training augments it.
 
     Attributes:
-        crop: evaluation and serving. "resize": the whole image, its sides scaled apart;
-            "resize_crop": the same to 8/7 of the size, then the centre; "resmall_crop": the
-            shorter side to 8/7 of the size, then the centre (paper, supplement B).
+        crop: for evaluation and serving. "resize": the whole image, without keeping its aspect
+            ratio; "resize_crop": the same to 8/7 of the size, then a center crop; "resmall_crop":
+            the shorter side to 8/7 of the size, then a center crop (paper, supplement B).
         train_crop: "same" as `crop`, or "inception": a random 5 to 100 % of the image.
-        train_shorter_side: before "inception", the shorter side of a larger image is reduced to
-            this many pixels, so that it is decoded only once; none keeps the image (paper).
+        train_shorter_side: before the "inception" crop, the shorter side of a larger image is
+            reduced to this many pixels, so that it is decoded only once; none keeps the image
+            (paper).
         flip: mirror half of the images.
         shift: largest shift in pixels of the input size, in both directions; the border is black.
         rotate: largest angle in degrees, in both directions; the border is black.
         mixup: p of Beta(p, p); 0 for none.
-        shuffle_buffer: how many encoded images are kept in memory to draw from.
+        shuffle_buffer: number of encoded images in the shuffle buffer.
     """
 
     crop: str = "resmall_crop"
@@ -136,6 +56,8 @@ class DataOptions(Options):
         yield "train_crop", self.train_crop in TRAIN_CROPS, one_of(TRAIN_CROPS)
         side = self.train_shorter_side
         yield "train_shorter_side", side is None or side > 0, "1 or more, or none"
+        is_used = side is None or self.train_crop == "inception"
+        yield "train_shorter_side", is_used, 'none unless train_crop is "inception"'
         yield "shift", self.shift >= 0, "0 or more"
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
         yield "mixup", self.mixup >= 0, "0 or more"
@@ -144,19 +66,22 @@ class DataOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerOptions(Options):
-    """The optimiser and its schedule (paper, section 3 and Table 4).
+    """The optimizer and its schedule (paper, section 3 and Table 4).
 
     Attributes:
         name: "adam" (pre-training) or "momentum" (fine-tuning).
-        learning_rate: the peak.
-        schedule: "linear" or "cosine" decay after the warm-up, or "constant".
-        warmup_steps: linear rise from 0; at most a quarter of the training.
-        final_fraction: where the linear schedule ends, as a fraction of the peak.
-        weight_decay: decay of the kernels in one step at the peak; Table 4's wd times its lr.
-        clip_norm: largest norm of all gradients together, or none.
-        beta_1, beta_2, epsilon: of Adam.
-        momentum: of momentum.
-        ema: momentum of the moving average of the weights, which is what is evaluated and
+        learning_rate: peak learning rate.
+        schedule: "linear" or "cosine" decay after the warmup, or "constant".
+        warmup_steps: steps of linear warmup from 0; at most a quarter of the training.
+        final_fraction: final learning rate of the linear schedule, as a fraction of the peak.
+        weight_decay: decay of the kernels in one step at the peak learning rate; Table 4's wd times
+            its lr.
+        clip_norm: maximum global norm of the gradients, or none.
+        beta_1: Adam's decay rate of the first moment, in [0, 1).
+        beta_2: Adam's decay rate of the second moment, in [0, 1).
+        epsilon: Adam's constant for numerical stability.
+        momentum: momentum coefficient of the "momentum" optimizer, in [0, 1).
+        ema: decay of the exponential moving average of the weights, which is evaluated and
             exported; 0 for none.
     """
 
@@ -189,17 +114,18 @@ class OptimizerOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions(Options):
-    """How long, with what loss, and in which arithmetic.
+    """The length of the training, its loss and its precision.
 
     Attributes:
         epochs: passes over the training split.
-        steps: instead of epochs, the number of updates; they are cut into equal parts, about as
-            long as a pass over the training split, that are then called epochs.
-        batch_size: images per step, over all devices together.
+        steps: number of training steps, instead of epochs; they are divided into equal parts,
+            about as long as a pass over the training split, that are then called epochs.
+        batch_size: global batch size: images per step on all devices together.
         loss: "softmax" cross-entropy, or "sigmoid" cross-entropy summed over the classes.
-        seed: of the initial weights, the order of the images and their augmentation.
-        precision: "float32", or a Keras policy for devices that compute faster in 16 bits.
-        jit_compile: compile the step with XLA where the devices allow it.
+        seed: random seed for the initial weights, the order of the images and their augmentation.
+        precision: Keras dtype policy: "float32", or "mixed_bfloat16" or "mixed_float16" for devices
+            that compute faster in 16 bits.
+        jit_compile: compile the training step with XLA if the devices support it.
     """
 
     epochs: int = 300
@@ -221,11 +147,12 @@ class TrainingOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Options):
-    """A training, complete but for the data. Travels as JSON and lies beside the model.
+    """Everything that defines a training except the dataset; it is saved beside the model as JSON.
 
     Attributes:
-        name: under which `recipes.get` knows it.
+        name: the argument of `recipes.get`.
         summary: one line for `mixer recipes`.
+        model, data, optimizer, training: the sections, whose fields can be overridden.
     """
 
     name: str
@@ -241,19 +168,25 @@ class Recipe(Options):
         Raises:
             ValueError: an unknown field, or a value that its rule or type forbids.
         """
-        from mixer_tf.recipes import overrides
+        return self.replace(**overrides.apply(self.sections(), assignments))
 
-        return overrides.apply(self, assignments)
+    def sections(self) -> dict[str, Options]:
+        """Returns the sections by name."""
+        return {section: getattr(self, section) for section in SECTIONS}
+
+    def to_dict(self) -> dict[str, object]:
+        sections = {name: options.to_dict() for name, options in self.sections().items()}
+        return {"name": self.name, "summary": self.summary, **sections}
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return json.dumps(self.to_dict(), indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """Reads what `to_json` wrote; a missing field takes its default.
 
         Raises:
-            ValueError: a field that no recipe has.
+            ValueError: a field that no recipe has, or a value that its rule or type forbids.
         """
         values = json.loads(text)
         for section, options in SECTIONS.items():
@@ -269,8 +202,8 @@ SECTIONS: dict[str, type[Options]] = {
 }
 
 
-def _from_dict(options: type, values: dict, where: str):
-    known = [field.name for field in dataclasses.fields(options)]
+def _from_dict(options: type[Options], values: dict, where: str):
+    known = options.field_types(values)
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(
@@ -278,32 +211,3 @@ def _from_dict(options: type, values: dict, where: str):
             "Was the file written by another version of mixer_tf?"
         )
     return options(**values)
-
-
-def one_of(choices: typing.Sequence[str]) -> str:
-    return "one of " + ", ".join(choices)
-
-
-def type_name(hint) -> str:
-    """Returns a type as a user would say it: "a whole number, or none"."""
-    if isinstance(hint, types.UnionType):
-        inner = [type_name(part) for part in typing.get_args(hint) if part is not types.NoneType]
-        return ", ".join([*inner, "or none"])
-    words = {
-        tuple[int, ...]: "whole numbers with commas between them",
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-    }
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def _has_type(value, hint) -> bool:
-    if isinstance(value, bool):  # a bool is an int to isinstance
-        return hint is bool
-    if isinstance(value, tuple):
-        return hint == tuple[int, ...] and all(_has_type(item, int) for item in value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
-    return not isinstance(hint, types.GenericAlias) and isinstance(value, hint)

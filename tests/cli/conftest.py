@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model that the real `mixer train` made, for the tests of the commands that use one."""
+"""A model trained by the real `mixer train`, for the tests of the commands that use one."""
 
 import dataclasses
 import pathlib
@@ -18,6 +18,7 @@ TINY = {
     "model.tokens_mlp_dim": 8,
     "model.channels_mlp_dim": 32,
     "data.train_crop": "same",
+    "data.train_shorter_side": "none",
     "training.epochs": 2,
     "training.batch_size": 8,
 }
@@ -31,17 +32,17 @@ def invoke(*arguments) -> Result:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What `mixer train` left behind.
+    """The result of `mixer train`.
 
     Attributes:
         output: the folder.
-        arguments: of the command.
-        said: what it printed.
+        arguments: the arguments of the command.
+        printed: its output on the console.
     """
 
     output: pathlib.Path
     arguments: tuple[str, ...]
-    said: str
+    printed: str
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command as a whole: fast, with help that teaches, and one line for an error."""
+"""The command `mixer`: quick help with examples, and one line for each error."""
 
 import resource
 import subprocess
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import mixer_tf
-from mixer_tf.checkpoints.layouts import mixer as mixer_form
+from mixer_tf.checkpoints.layouts import mixer as mixer_layout
 from mixer_tf.checkpoints.matching import check_fit
 from mixer_tf.messages import clear_message
 
@@ -29,7 +29,7 @@ def processor_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_help_answers_in_half_a_second_and_names_every_command():
+def test_help_takes_half_a_second_and_lists_every_command():
     before = processor_seconds()
     result = run("--help")
     assert processor_seconds() - before < 0.5
@@ -49,7 +49,8 @@ def test_help_of_a_command_has_an_example(mixer, command):
 def test_tables_and_help_import_no_tensorflow():
     code = (
         "import sys; from click.testing import CliRunner; from mixer_tf.cli import main\n"
-        "for words in (['--help'], ['models'], ['recipes', 'photos'], ['train', '--help']):\n"
+        "for words in (['--help'], ['models'], ['recipes', 'photos'], ['train', '--help'],\n"
+        "              ['predict', '--help'], ['study', 'permutation', '--help']):\n"
         "    result = CliRunner().invoke(main, words)\n"
         "    assert result.exit_code == 0, result.output\n"
         "print([name for name in ('tensorflow', 'numpy', 'tfx') if name in sys.modules])"
@@ -70,12 +71,12 @@ def test_an_error_is_one_line_and_exit_code_1(mixer):
 
 
 @pytest.mark.parametrize("arguments", [("--verbose", "models", "x"), ("models", "x", "--verbose")])
-def test_verbose_shows_where_an_error_came_from(mixer, arguments):
+def test_verbose_shows_the_traceback_of_an_error(mixer, arguments):
     assert isinstance(mixer(*arguments).exception, ValueError)
 
 
-def test_a_list_of_our_own_is_shown_whole():
-    form = dict(head=mixer_form.HEAD, repeated=mixer_form.REPEATED, hint=lambda *_: "Do this.")
+def test_a_list_in_our_own_message_is_complete():
+    form = dict(head=mixer_layout.HEAD, repeated=mixer_layout.REPEATED, hint=lambda *_: "Do this.")
     with pytest.raises(ValueError) as raised:
         check_fit({"a": (1,), "b": (2,)}, {}, "It must fit.", **form)
     lines = "It must fit.\n  missing in the checkpoint:\n    a\n    b\nDo this."
@@ -89,7 +90,7 @@ def test_a_list_of_our_own_is_shown_whole():
         (ImportError("No module named 'x'"), "No module named 'x'. `mixer doctor` says how to"),
         (ValueError("must be 1\nsecond line"), "must be 1\n"),
     ],
-    ids=["fault of ours", "missing package", "two lines"],
+    ids=["bug of ours", "missing package", "two lines"],
 )
 def test_any_error_is_one_line(mixer, monkeypatch, error, line):
     def fail(family):
@@ -108,7 +109,7 @@ def test_nothing_but_the_table_reaches_the_console():
     assert result.stdout.startswith("name ")
 
 
-def test_a_reader_that_has_enough_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     command = f"{sys.executable} -m mixer_tf.cli recipes photos | head -1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert "Error" not in done.stderr

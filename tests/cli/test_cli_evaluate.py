@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer evaluate` against a count that is made by hand, image by image."""
+"""`mixer evaluate` against an independent count, image by image."""
 
 import json
 
 import pytest
 
 
-def test_figures_equal_a_count_by_hand(mixer, trained, bad_folder):
+def test_metrics_equal_an_independent_count(mixer, trained, bad_folder):
     source = f"--source=folder:{bad_folder.path}"
     report = json.loads(mixer("evaluate", trained.output, source, "--split=all", "--json").output)
 
@@ -19,14 +19,14 @@ def test_figures_equal_a_count_by_hand(mixer, trained, bad_folder):
     assert report["images"] == len(pairs)
     assert report["top_1"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs))
     assert report["top_5"] == 1.0
-    for name, figures in report["classes"].items():
-        assert figures["images"] == right.count(name)
-        assert figures["predicted"] == first.count(name)
-        assert figures["correct"] == pairs.count((name, name))
+    for name, counts in report["classes"].items():
+        assert counts["images"] == right.count(name)
+        assert counts["predicted"] == first.count(name)
+        assert counts["correct"] == pairs.count((name, name))
     assert len(report["unusable"]) == len(bad_folder.bad)
 
 
-def test_a_person_sees_figures_a_table_and_what_was_left_out(mixer, trained, bad_folder):
+def test_the_text_has_metrics_a_table_and_the_unusable_images(mixer, trained, bad_folder):
     source = f"--source=folder:{bad_folder.path}"
     result = mixer("evaluate", trained.output, source, "--split=all")
     assert result.exit_code == 0, result.output
@@ -38,7 +38,7 @@ def test_a_person_sees_figures_a_table_and_what_was_left_out(mixer, trained, bad
     assert "nothing.jpg: empty file" in result.output
 
 
-def test_the_test_split_is_what_the_training_held_out(mixer, trained, bad_folder):
+def test_the_test_split_is_the_one_of_the_training(mixer, trained, bad_folder):
     source = f"--source=folder:{bad_folder.path}"
     report = json.loads(mixer("evaluate", trained.output, source, "--json").output)
     dataset = json.loads((trained.output / "data" / "dataset.json").read_text())
@@ -46,13 +46,13 @@ def test_the_test_split_is_what_the_training_held_out(mixer, trained, bad_folder
     assert report["images"] == sum(dataset["counts"]["test"].values())
 
 
-def test_classes_that_the_model_does_not_know_are_named(mixer, trained, image_folder, tmp_path):
+def test_classes_that_the_model_does_not_know_are_listed(mixer, trained, image_folder, tmp_path):
     (tmp_path / "cat").symlink_to(image_folder / "cat")
     (tmp_path / "horse").symlink_to(image_folder / "dog")
     arguments = (trained.output, f"--source=folder:{tmp_path}", "--split=all")
     result = mixer("evaluate", *arguments)
     assert result.exit_code == 0, result.output
-    assert "note: the model does not know horse: all wrong" in result.stderr
+    assert "note: the model does not know horse: all their images count as wrong" in result.stderr
     assert "\nhorse " in result.stdout
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer info`: a model in numbers."""
+"""`mixer info`: the size and cost of a model."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def test_a_model_of_the_paper(mixer):
 def test_a_model_that_the_paper_does_not_have(mixer):
     result = mixer("info", "mixer_s4", "--image-size=32", "--num-classes=10")
     assert result.exit_code == 0, result.output
-    assert result.output.endswith("\nThe paper reports no results of this model.\n")
+    assert result.output.endswith("\nThe paper reports no results for this model.\n")
     assert "Table 1" not in result.output
 
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer plot` on what `mixer train` made."""
+"""`mixer plot` on a model of `mixer train`."""
 
 import pytest
 from PIL import Image
 
 
 def test_filters_of_a_trained_model(mixer, trained, tmp_path):
-    output = tmp_path / "pictures"
+    output = tmp_path / "plots"
     result = mixer("plot", "filters", trained.output, f"--output={output}", "--blocks=1")
     assert result.exit_code == 0, result.output
     names = ["stem.png", "token_mixing_1.png"]
-    assert result.output == "".join(f"picture  {output}/{name}\n" for name in names)
+    assert result.output == "".join(f"plot  {output}/{name}\n" for name in names)
     for name in names:
         assert Image.open(output / name).mode == "RGB"
 
@@ -29,7 +29,7 @@ def test_help_has_an_example(mixer, words):
         ("--grid=14", "must look like 7x14; got 14."),
     ],
 )
-def test_options_that_are_no_numbers(mixer, option, message):
+def test_options_that_are_not_numbers(mixer, option, message):
     result = mixer("plot", "filters", "model.npz", option)
     assert result.exit_code == 2
     assert message in result.output

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer predict` on good and bad files, and every way to name a model."""
+"""`mixer predict` on good and bad files, with every kind of path to a model."""
 
 import json
 import shutil
 
 import pytest
+
+from mixer_tf.serving import contract
 
 CLASSES = {"cat", "dog", "été 夏"}
 
@@ -27,7 +29,17 @@ def test_top_limits_the_classes(mixer, trained, bad_folder):
     assert "," not in result.output.partition("  ")[2]
 
 
-def test_bad_images_are_named_with_the_reason_and_good_ones_still_answered(
+def test_top_is_limited_by_the_number_of_classes_that_a_model_returns(mixer, monkeypatch):
+    result = mixer("predict", "model", "photo.jpg", "--top=6")
+    assert result.exit_code == 2 and "6 is not in the range 1<=x<=5" in result.output
+    monkeypatch.setattr(contract, "TOP_K", 2)
+    result = mixer("predict", "model", "photo.jpg", "--top=3")
+    assert result.exit_code == 2 and "3 is not in the range 1<=x<=2" in result.output
+    result = mixer("predict", "model", "photo.jpg")  # the default fits any limit
+    assert result.exit_code == 1
+
+
+def test_bad_images_are_listed_with_the_reason_and_good_ones_are_classified(
     mixer, trained, bad_folder
 ):
     names = [*bad_folder.good, *bad_folder.bad]
@@ -50,7 +62,7 @@ def test_a_folder_and_a_missing_file_are_bad_images(mixer, trained, bad_folder, 
     assert f"{tmp_path / 'none.jpg'}: no such file or directory\n" in result.stderr
 
 
-def test_json_has_one_object_a_line(mixer, trained, bad_folder):
+def test_json_has_one_object_per_line(mixer, trained, bad_folder):
     good, bad = bad_folder.path / "cat" / "modern.webp", bad_folder.path / "cat" / "nothing.jpg"
     result = mixer("predict", trained.output, good, bad, "--json")
     first, second = map(json.loads, result.stdout.splitlines())
@@ -66,8 +78,8 @@ def test_a_model_is_found_by_its_version_its_versions_and_what_holds_them(
     image = bad_folder.path / "dog" / "001.png"
     expected = mixer("predict", trained.output, image).output
     shutil.copytree(serving / "1", tmp_path / "artifact" / "Format-Serving")
-    for place in (serving, serving / "1", tmp_path / "artifact"):
-        assert mixer("predict", place, image).output == expected
+    for folder in (serving, serving / "1", tmp_path / "artifact"):
+        assert mixer("predict", folder, image).output == expected
 
 
 def test_a_folder_without_a_model_is_one_clear_line(mixer, tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer study permutation`, of a trained model and by training."""
+"""`mixer study permutation`, with a trained model and by training."""
 
 import json
 
@@ -19,9 +19,9 @@ def test_of_a_trained_model(mixer, trained, bad_folder, tmp_path):
     source = f"--source=folder:{bad_folder.path}"
     result = mixer("study", "permutation", trained.output, source, f"--output={output}")
     assert result.exit_code == 0, result.output
-    figures = read(output)
-    scores = {score["order"]: score for score in figures["scores"]}
-    assert list(scores) == list(ORDERS) and figures["model"] == str(trained.output)
+    results = read(output)
+    scores = {score["order"]: score for score in results["scores"]}
+    assert list(scores) == list(ORDERS) and results["model"] == str(trained.output)
     for order in ("patches", "pixels", "both"):
         assert scores[order]["absorbed"] == scores["given"]["top_1"]
     assert result.output.splitlines()[0].endswith("top-1  with weights in that order")
@@ -35,9 +35,10 @@ def test_by_training(mixer, bad_folder, tiny_options, tmp_path):
     arguments = (f"--source=folder:{bad_folder.path}", f"--output={output}", "--orders=global")
     result = mixer("study", "permutation", *arguments, *tiny_options)
     assert result.exit_code == 0, result.output
-    figures = read(output)
-    assert [(score["order"], len(score["curve"])) for score in figures["scores"]] == [("global", 2)]
-    assert figures["recipe"]["model"]["image_size"] == 16
+    results = read(output)
+    assert [(score["order"], len(score["curve"])) for score in results["scores"]] == [("global", 2)]
+    assert results["recipe"]["model"]["image_size"] == 16
+    assert results["recipe"]["model"]["patch_size"] == 4
     assert "weights" not in result.output.splitlines()[0]
 
 
@@ -48,13 +49,13 @@ def test_help_has_an_example(mixer, words):
     assert "\n    mixer study permutation pets-model --source=folder:pets" in result.output
 
 
-def test_a_recipe_for_a_model_that_is_trained_already(mixer):
+def test_a_recipe_is_refused_for_a_trained_model(mixer):
     result = mixer("study", "permutation", "model", "--source=digits", "--recipe=digits")
     assert result.exit_code == 2
-    assert "--recipe and --set are for a training, without MODEL." in result.output
+    assert "--recipe and --set are only for training, without MODEL." in result.output
 
 
 def test_an_unknown_order(mixer):
     result = mixer("study", "permutation", "--source=digits", "--orders=given,random")
     assert result.exit_code == 2
-    assert "must be of given, patches, pixels, both, global; got 'random'." in result.output
+    assert "must be some of given, patches, pixels, both, global; got 'random'." in result.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of `mixer models` and `mixer recipes`, and how they are aligned."""
+"""The tables of `mixer models` and `mixer recipes`, and their alignment."""
 
 import json
 
@@ -35,11 +35,21 @@ def test_a_recipe_shows_every_field_as_set_takes_it_and_what_it_means(mixer):
     recipe = recipes.get("photos")
     output = mixer("recipes", "photos").output
     shown = [line.split()[0] for line in output.splitlines() if "=" in line.split(" ")[0]]
-    assert {field.partition("=")[0] for field in shown} == set(overrides.field_types())
+    types = overrides.field_types(recipe.sections())
+    assert [field.partition("=")[0] for field in shown] == list(types)
     assert recipe.override(shown) == recipe
     for field in shown:
         line = next(line for line in output.splitlines() if line.startswith(field))
         assert len(line.split()) > 1, f"{field} has no meaning in the docstring"
+
+
+def test_the_fields_of_a_recipe_are_those_of_its_family(mixer, monkeypatch):
+    vit = recipes.get("photos").override(["model.name=vit_s16"])
+    monkeypatch.setattr(recipes, "get", lambda name: vit)
+    output = mixer("recipes", "photos").output
+    assert "\nmodel.num_heads=none " in output and "\nmodel.classifier=token " in output
+    assert "attention heads, a divisor of hidden_dim" in " ".join(output.split())
+    assert "model.tokens_mlp_dim" not in output and "model.num_classes" not in output
 
 
 def test_a_recipe_as_json_is_the_recipe(mixer):
@@ -53,7 +63,7 @@ def test_an_unknown_recipe_names_those_that_exist(mixer):
     assert "Did you mean photos?" in output
 
 
-def test_columns_are_aligned_where_characters_are_wide():
+def test_columns_with_wide_characters_are_aligned():
     table = format_table(("class", "images"), [["猫", "1"], ["été", "12"], ["e\u0301", "3"]])
     expected = ["class  images", "猫          1", "été        12", "e\u0301           3"]
     assert table.splitlines() == expected

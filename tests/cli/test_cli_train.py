@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer train` on a real folder, good and bad images, and what it refuses."""
+"""`mixer train` on a real folder with good and bad images, and the errors it raises."""
 
 import json
 import os
@@ -12,13 +12,13 @@ import time
 import pytest
 
 
-def test_a_training_says_what_it_did_and_what_comes_next(trained):
-    assert "3 classes" in trained.said
-    assert "note: " in trained.said and "empty class" in trained.said
-    assert "unusable 5, listed with the reason in " in trained.said
-    assert f"model    {trained.output}/serving/1" in trained.said
-    assert f"mixer evaluate '{trained.output}' --source=folder:" in trained.said
-    assert f"tensorboard --logdir '{trained.output}/logs'" in trained.said
+def test_a_training_prints_what_it_did_and_the_next_commands(trained):
+    assert "3 classes" in trained.printed
+    assert "note: " in trained.printed and "empty class" in trained.printed
+    assert "unusable 5, listed with the reason in " in trained.printed
+    assert f"model    {trained.output}/serving/1" in trained.printed
+    assert f"mixer evaluate '{trained.output}' --source=folder:" in trained.printed
+    assert f"tensorboard --logdir '{trained.output}/logs'" in trained.printed
 
 
 def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
@@ -53,6 +53,39 @@ def test_an_unfinished_training_is_not_continued_with_another_recipe(mixer, trai
     assert "holds an unfinished training with another recipe." in result.output
 
 
+@pytest.mark.parametrize("options", [[], ["--restart"]])
+def test_restart_discards_an_unfinished_training(mixer, tmp_path, monkeypatch, options):
+    def prepare(*_, restart):
+        raise ValueError(f"restart is {restart}")
+
+    monkeypatch.setattr("mixer_tf.training.from_source.prepare", prepare)
+    result = mixer("train", "--source=digits", f"--output={tmp_path / 'output'}", *options)
+    assert result.output == f"Error: restart is {bool(options)}\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["model.patch_size=5"], "model.patch_size must divide image_size; got patch_size=5"),
+        (["model.name=mixer_x9"], "unknown model 'mixer_x9'"),
+        (["model.num_heads=4"], "a field of Mixer models; got 'model.num_heads'"),
+        (["model.name=vit", "model.patch_size=8"], "got no num_blocks, hidden_dim, channels_mlp"),
+    ],
+)
+def test_an_impossible_model_fails_before_the_source_is_opened(
+    mixer, tmp_path, monkeypatch, changes, message
+):
+    def fail(*_):
+        raise AssertionError("the source was opened")
+
+    monkeypatch.setattr("mixer_tf.datasets.sources.opening.open_source", fail)
+    words = [word for change in changes for word in ("--set", change)]
+    result = mixer("train", "--source=digits", f"--output={tmp_path / 'output'}", *words)
+    assert result.exit_code == 1
+    assert message in result.output and result.output.count("\n") == 1
+    assert not (tmp_path / "output").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,7 +103,7 @@ def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):
     assert not (tmp_path / "output").exists()
 
 
-def test_where_no_image_can_be_used_one_line_says_so(mixer, unusable_folder, tmp_path):
+def test_no_usable_image_is_one_clear_line(mixer, unusable_folder, tmp_path):
     result = mixer("train", f"--source=folder:{unusable_folder}", f"--output={tmp_path / 'new'}")
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("Error: at least one training image must be")
@@ -91,7 +124,7 @@ def test_two_machines_share_one_output(image_folder, tmp_path, tiny_options, two
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_with_the_same_command(image_folder, tmp_path, tiny_options):
+def test_the_same_command_resumes_a_killed_training(image_folder, tmp_path, tiny_options):
     output = tmp_path / "output"
     epochs = "training.epochs=200"
     command = [sys.executable, "-m", "mixer_tf.cli", "train", f"--source=folder:{image_folder}"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer convert` and `mixer upscale` on what `mixer train` made."""
+"""`mixer convert` and `mixer upscale` on a model of `mixer train`."""
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -16,7 +16,7 @@ def test_convert(mixer, trained, tmp_path):
         np.testing.assert_array_equal(ours["head/kernel"].T, theirs["head.weight"])
 
 
-def test_convert_says_what_is_wrong(mixer, tmp_path):
+def test_convert_explains_an_error(mixer, tmp_path):
     (tmp_path / "notes.txt").write_text("my notes")
     result = mixer("convert", tmp_path / "notes.txt", tmp_path / "model.npz")
     assert result.exit_code == 1
@@ -34,7 +34,7 @@ def test_upscale(mixer, trained, bad_folder, tmp_path):
     assert result.exit_code == 1 and "OUTPUT must be new" in result.output
 
 
-def test_upscale_to_a_size_that_is_no_multiple(mixer, trained, tmp_path):
+def test_upscale_to_a_size_that_is_not_a_multiple(mixer, trained, tmp_path):
     arguments = ("upscale", trained.output, tmp_path / "larger", "--image-size=24")
     result = mixer(*arguments)
     assert result.exit_code == 1

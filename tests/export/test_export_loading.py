@@ -51,7 +51,7 @@ def test_an_exported_model_is_a_checkpoint(exported, tmp_path):
 def test_the_larger_export_answers_for_a_repeated_image_as_the_smaller(exported, tmp_path):
     path, _, recipe = exported
     larger = upscale_export(str(path), str(tmp_path / "1"), factor=2)
-    assert larger.model.image_size == 32 and larger.model.tokens_mlp_dim == 24
+    assert larger.model.image_size == 32 and larger.model.fields["tokens_mlp_dim"] == 24
     assert larger.training == recipe.training
     assert factory.from_recipe(larger, 3).config.grid == (8, 8)
 

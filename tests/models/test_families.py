@@ -88,7 +88,10 @@ def test_missing_dimensions_are_named():
 
 def test_a_recipe_builds_a_vit():
     recipe = recipes.get("digits").override(
-        ["model.name=vit", "model.tokens_mlp_dim=none", "model.num_blocks=1"]
+        [
+            *("model.name=vit", "model.patch_size=4", "model.num_blocks=1"),
+            *("model.hidden_dim=64", "model.channels_mlp_dim=256"),
+        ]
         + ["model.dropout=0.1", "model.stochastic_depth=0.2", "model.head_bias_init=-2"]
     )
     model = factory.from_recipe(recipe, num_classes=10)
@@ -100,10 +103,7 @@ def test_a_recipe_builds_a_vit():
 
 @pytest.mark.slow
 def test_a_recipe_builds_a_bit():
-    dimensions = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
-    recipe = recipes.get("digits").override(
-        ["model.name=bit_r50x1", *(f"model.{name}=none" for name in dimensions)]
-    )
+    recipe = recipes.get("digits").override(["model.name=bit_r50x1"])
     model = factory.from_recipe(recipe, num_classes=10)
     assert type(model) is BiTResNet
     assert model.output_shape == (None, 10)

@@ -20,19 +20,23 @@ def recipe():
         ("optimizer.clip_norm=none", "optimizer", "clip_norm", None),
         ("optimizer.clip_norm=2", "optimizer", "clip_norm", 2.0),
         ("model.patch_size=2", "model", "patch_size", 2),
-        ("model.pyramid=196,98,49", "model", "pyramid", (196, 98, 49)),
-        ("model.pyramid=", "model", "pyramid", ()),
+        ("model.pyramid=16,9,4,1", "model", "pyramid", (16, 9, 4, 1)),
         ("model.weights=a=b.npz", "model", "weights", "a=b.npz"),
         ("training.steps=500", "training", "steps", 500),
         (" model.name = mixer_s8 ", "model", "name", "mixer_s8"),
     ],
 )
 def test_a_field_is_replaced_with_its_own_type(recipe, assignment, section, field, value):
-    changed = getattr(getattr(recipe.override([assignment]), section), field)
+    changed = getattr(recipe.override([assignment]), section).to_dict()[field]
     assert changed == value and type(changed) is type(value)
 
 
-def test_all_else_stays(recipe):
+def test_an_empty_text_is_an_empty_tuple(recipe):
+    changed = recipe.override(["model.pyramid=9,9,9,9"])
+    assert changed.override(["model.pyramid="]) == recipe
+
+
+def test_the_other_fields_stay(recipe):
     changed = recipe.override(["training.epochs=5"])
     assert changed.model == recipe.model and changed.optimizer == recipe.optimizer
     assert recipe.training.epochs != 5
@@ -52,6 +56,8 @@ def test_no_override_changes_nothing(recipe):
     [
         ("optimizer.learning_rat=1", "optimizer.learning_rate"),
         ("optimzer.learning_rate=1", "optimizer.learning_rate"),
+        ("optimzer.name=adam", "optimizer.name"),
+        ("modle.patchsize=4", "model.patch_size"),
         ("learning_rate=1", "optimizer.learning_rate"),
         ("epoch=1", "training.epochs"),
         ("training.learning_rate=1", "optimizer.learning_rate"),
@@ -72,15 +78,17 @@ def test_an_unknown_field_lists_those_of_its_section(recipe):
     ("assignment", "message"),
     [
         ("training.epochs", "must be section.field=value; got 'training.epochs'"),
-        ("training.epochs=many", "training.epochs must be a whole number; got 'many'"),
-        ("training.epochs=1.5", "training.epochs must be a whole number; got '1.5'"),
-        ("data.flip=perhaps", "data.flip must be true or false; got 'perhaps'"),
-        ("model.patch_size=x", "model.patch_size must be a whole number, or none; got 'x'"),
+        ("training.epochs=many", "training.epochs must be an integer; got 'many'"),
+        ("training.epochs=1.5", "training.epochs must be an integer; got '1.5'"),
+        ("data.flip=perhaps", "data.flip must be a boolean; got 'perhaps'"),
+        ("model.patch_size=x", "model.patch_size must be an integer, or none; got 'x'"),
         (
             "model.pyramid=a,b",
-            "model.pyramid must be whole numbers with commas between them; got 'a",
+            "model.pyramid must be integers separated by commas; got 'a",
         ),
         ("training.epochs=-1", "training.epochs must be 1 or more; got epochs=-1"),
+        ("model.patch_size=5", "^model.patch_size must divide image_size; got patch_size=5"),
+        ("data.train_shorter_side=64", 'must be none unless train_crop is "inception"; got'),
         ("training.loss=mse", "training.loss must be one of softmax, sigmoid"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate must be a number; got nan"),
     ],

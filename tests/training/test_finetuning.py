@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training that begins with the weights of another, and recipes of other networks: to the end."""
+"""Training from the weights of another model, and training of every kind of network."""
 
 import json
 
@@ -12,17 +12,16 @@ from mixer_tf import factory
 from mixer_tf.export.loading import open_export
 
 STILL = ["training.steps=2", "optimizer.learning_rate=1e-8", "optimizer.weight_decay=0"]
-NO_MIXER = [f"model.{field}=none" for field in ("tokens_mlp_dim", "patch_size", "num_blocks")]
 NETWORKS = {
     "mixer": [],
     "untied": ["model.untied=true"],
     "groups": ["model.channel_groups=2", "model.channel_views=true"],
     "pyramid": ["model.pyramid=8,5", "model.exact_gelu=true"],
-    "vit": ["model.name=vit", "model.tokens_mlp_dim=none"],
-    "bit": [
-        *("model.name=bit_r50x1", "model.image_size=16", *NO_MIXER),
-        *("model.hidden_dim=none", "model.channels_mlp_dim=none"),
+    "vit": [
+        *("model.name=vit", "model.patch_size=4", "model.num_blocks=2", "model.hidden_dim=8"),
+        *("model.channels_mlp_dim=8", "model.num_heads=2", "model.classifier=gap"),
     ],
+    "bit": ["model.name=bit_r50x1"],
 }
 QUICK = ("pyramid", "vit")
 
@@ -42,7 +41,7 @@ def fine_tuning(recipe, path, *changes):
     return recipe.override([f"model.weights={path}", *STILL, *changes])
 
 
-def test_it_begins_with_the_weights_and_a_new_head(published, recipe, dataset, tmp_path):
+def test_training_starts_with_the_weights_and_a_new_head(published, recipe, dataset, tmp_path):
     model, path = published
     result = train(fine_tuning(recipe, path), dataset, str(tmp_path))
     for name in ("stem", "pre_head_layer_norm"):
@@ -77,7 +76,7 @@ def test_weights_for_smaller_images_are_upscaled(published, recipe, dataset, tmp
     assert factory.from_recipe(again, 3).config == result.model.config
 
 
-def test_other_sizes_need_the_word(published, recipe):
+def test_other_sizes_require_interpolate(published, recipe):
     changed = fine_tuning(recipe, published[1], "model.image_size=24")
     with pytest.raises(ValueError, match="multiple of the model's, 16x16 pixels; got 24x24"):
         factory.from_recipe(changed, 3)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several sub-commands share, as decorators. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+SOURCE_HELP = "digits, folder:PATH, csv:PATH, tfrecord:GLOB or tfds:NAME[:CONFIG]."
+
+_DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
+
+
+def source_options(command: Callable) -> Callable:
+    """Adds --source and --data-dir."""
+    data_dir = click.option(
+        "--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored."
+    )
+    return click.option("--source", required=True, help=SOURCE_HELP)(data_dir(command))
+
+
+def recipe_options(only: str = "") -> Callable:
+    """Adds --recipe and --set; `choose_recipe` takes their values.
+
+    Args:
+        only: when the options apply, such as "Without MODEL: "; empty for always.
+    """
+    recipe = click.option(
+        "--recipe",
+        "recipe_name",
+        metavar="NAME",
+        help=f"{only}{'the' if only else 'The'} model and its training; `mixer recipes` lists "
+        f"them. {_DEFAULT_RECIPE}",
+    )
+    overrides = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help=f"{only}{'change' if only else 'Change'} one field of the recipe, such as "
+        "training.epochs=30. May be repeated; `mixer recipes NAME` lists the fields.",
+    )
+    return lambda command: recipe(overrides(command))
+
+
+def output_option(text: str) -> Callable:
+    """Adds --output.
+
+    Args:
+        text: what is written there, and the default.
+    """
+    return click.option("--output", metavar="PATH", help=text)
+
+
+def size_options(command: Callable) -> Callable:
+    """Adds --image-size and --num-classes of a model that is only described."""
+    image_size = click.option(
+        "--image-size", default=224, show_default=True, help="Side of the input in pixels."
+    )
+    num_classes = click.option(
+        "--num-classes", default=1000, show_default=True, help="Number of outputs of the head."
+    )
+    return image_size(num_classes(command))
+
+
+def choose_recipe(name: str | None, source: str, overrides: Sequence[str]):
+    """Returns the recipe that the options ask for.
+
+    Args:
+        name: of --recipe; None for the default of the source.
+        source: of --source.
+        overrides: of --set.
+
+    Raises:
+        ValueError: the recipe is unknown, or an override is not possible.
+    """
+    from mixer_tf import recipes
+
+    recipe = recipes.get(name) if name else recipes.default_for(source)
+    return recipe.override(overrides)
