@@ -79,7 +79,7 @@ def _assert_equal(value, expected):
 def test_the_bad_folder_loses_nothing(bad_folder, tmp_path):
     execute(f"folder:{bad_folder.path}", str(tmp_path / "1"))
     info = DatasetInfo.read(str(tmp_path / "1"))
-    assert info.notes == ("class folder 'empty class' is empty: left out",)
+    assert info.notes == ("class folder 'empty class' is empty: ignored",)
     assert sum(info.examples.values()) == len(bad_folder.good) + len(bad_folder.bad)
     records = [record for split in info.examples for record in read(str(tmp_path / "1"), split)]
     problems = {record.source for record in records if record.problem}
@@ -108,8 +108,8 @@ def test_a_split_of_any_source_can_be_read(image_folder):
     spec = f"folder:{image_folder}"
     expected = [
         r
-        for entry in opening.open_source(spec).shards_of("test")
-        for r in opening.open_source(spec).read(entry)
+        for shard in opening.open_source(spec).shards_of("test")
+        for r in opening.open_source(spec).read(shard)
     ]
     with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner"])) as p:
         records = p | transforms.ReadSplit(opening.open_source(spec), "test")

@@ -21,7 +21,7 @@ def digits() -> list[Image.Image]:
 def test_no_two_of_the_1797_digits_are_copies_and_every_planted_one_is_found():
     source = opening.open_source("digits")
     records = [
-        r for s in source.splits for entry in source.shards_of(s) for r in source.read(entry)
+        r for s in source.splits for shard in source.shards_of(s) for r in source.read(shard)
     ]
     gallery = concatenate(fingerprint(records, "test"))
     assert len(gallery) == 1797
