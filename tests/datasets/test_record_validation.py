@@ -30,7 +30,7 @@ def test_a_webp_becomes_a_png(make_pixels, encode):
         ({"problem": "file not found"}, "file not found"),
         ({"label": None}, "no label"),
         ({"encoded": b""}, "empty file"),
-        ({"encoded": b"\x89PNG\r\n\x1a\n"}, "damaged PNG"),
+        ({"encoded": b"\x89PNG\r\n\x1a\n"}, "corrupt PNG"),
     ],
 )
 def test_the_error_is_the_reason(record, change, reason):
