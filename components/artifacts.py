@@ -8,7 +8,7 @@ from tfx.types.artifact import Artifact
 
 
 class DeduplicationReport(Artifact):
-    """`report.json` (counts per test set), `pairs.jsonl` (one duplicate per line), `pairs.html`."""
+    """`report.json` (counts for each test set) and `pairs.jsonl` (one removal a line)."""
 
     TYPE_NAME = "mixer_tf.DeduplicationReport"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of several test packages: folders of tiny images, usable and unusable."""
+"""Fixtures that several tests share: folders of tiny images, good and bad, made in code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from PIL import Image
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
-    """A folder of class subfolders.
+    """A folder of class sub-folders.
 
     Attributes:
         path: the folder.
-        good: relative paths of the usable images.
-        bad: relative path of each unusable image → a word of the reason.
+        good: relative paths of the images that can be used.
+        bad: relative path → a word of the reason why that one cannot be used.
     """
 
     path: pathlib.Path
@@ -33,13 +33,13 @@ class ImageFolder:
 
 
 def make_pixels(seed: int, height: int = 16, width: int = 16) -> np.ndarray:
-    """Returns a smooth random color image, uint8 [height, width, 3], that depends on the seed."""
+    """A smooth random colour image, uint8 [height, width, 3]; another seed, another image."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def encode(image: Image.Image | np.ndarray, image_format: str, **options) -> bytes:
-    """Returns an image encoded by PIL."""
+    """The bytes of an image file, written by PIL."""
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     file = io.BytesIO()
     image.save(file, image_format, **options)
@@ -47,7 +47,7 @@ def encode(image: Image.Image | np.ndarray, image_format: str, **options) -> byt
 
 
 def make_bomb(side: int = 20_000) -> bytes:
-    """Returns a valid one-bit PNG of `side` x `side` pixels in a few kilobytes."""
+    """A valid one-bit PNG of `side` x `side` pixels in a few kilobytes."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
@@ -73,7 +73,7 @@ def two_workers() -> list[str]:
 
 
 def write_image_folder(path: pathlib.Path, classes=("cat", "dog"), per_class: int = 20) -> None:
-    """Writes `per_class` small PNG files into one subfolder per class."""
+    """Writes `per_class` small PNG files into one sub-folder for each class."""
     for label, name in enumerate(classes):
         (path / name).mkdir(parents=True)
         for index in range(per_class):
@@ -91,7 +91,7 @@ def image_folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def bad_folder(tmp_path_factory) -> ImageFolder:
-    """40 plain images, and unusual and unusable ones; shared by tests, so do not change it."""
+    """Everything that people's folders hold, beside 40 plain images; read it, do not change it."""
     path = tmp_path_factory.mktemp("bad")
     write_image_folder(path)
     (path / "empty class").mkdir()
@@ -107,7 +107,7 @@ def bad_folder(tmp_path_factory) -> ImageFolder:
 
 
 def _odd_images() -> dict[str, bytes]:
-    """Relative path → an unusual but usable image."""
+    """Relative path → an unusual image that can be used all the same."""
     rotated = Image.Exif()
     rotated[0x0112] = 6
     deep = np.random.default_rng(2).integers(0, 2**16, (20, 30), dtype=np.uint16)
@@ -125,7 +125,7 @@ def _odd_images() -> dict[str, bytes]:
 
 
 def _bad_images() -> dict[str, tuple[bytes, str]]:
-    """Relative path → the content of an unusable file, and a word of the reason."""
+    """Relative path → the content of a file that cannot be used, and a word of the reason."""
     photo = encode(make_pixels(8, 64, 64), "JPEG", quality=95)
     return {
         "cat/cut off.jpg": (photo[: len(photo) // 2], "truncated"),
@@ -138,7 +138,7 @@ def _bad_images() -> dict[str, tuple[bytes, str]]:
 
 @pytest.fixture(scope="session")
 def bad_csv(bad_folder, tmp_path_factory) -> pathlib.Path:
-    """A CSV file with a header that lists the files of `bad_folder` and one missing file."""
+    """A CSV with header over the files of `bad_folder`, and one file that does not exist."""
     names = [*bad_folder.good, *bad_folder.bad, "cat/not there.jpg"]
     rows = [f'"{bad_folder.path / name}",{name.split("/")[0]}' for name in names]
     path = tmp_path_factory.mktemp("csv") / "images.csv"
@@ -156,12 +156,12 @@ def one_class_folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def unusable_folder(tmp_path_factory) -> pathlib.Path:
-    """Unusable files with names of images, in two classes."""
+    """Files that are images by name in two classes, and none of them can be used."""
     path = tmp_path_factory.mktemp("unusable")
     for index in range(12):
         file = path / ("cat", "dog")[index % 2] / f"{index}.jpg"
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(b"" if index % 3 else b"not an image")
+        file.write_bytes(b"" if index % 3 else b"no image")
     return path
 
 

@@ -88,7 +88,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 downstream_test_sets=json.dumps(list(downstream_test_sets)),
                 data_dir=data_dir,
                 within_train=int(options.within_train),
-                threshold=options.threshold,
+                threshold=float(options.threshold),
                 mode=options.mode,
                 fingerprint=fingerprint,
                 deduplicated_examples=channel_utils.as_channel([standard_artifacts.Examples()]),

@@ -7,7 +7,7 @@ import apache_beam as beam
 
 from components.records import CountClasses, WriteInfo, WriteRecords
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources.source import Source
+from mixer_tf.datasets.sources.opening import Source
 from mixer_tf.features import ImageRecord
 
 

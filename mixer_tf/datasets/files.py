@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files with labels, on this machine or in a bucket: listed and read in chunks, with
-signatures that tell whether they changed."""
+"""Image files with labels, local or in a bucket: listing, signatures, and reading in chunks."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from mixer_tf import images, storage
 from mixer_tf.features import ImageRecord
 
-# Larger than any photograph, smaller than the 2 GB that a tf.Example can hold.
+# Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
 _CHUNK = 64
 _EXTENSIONS = frozenset(

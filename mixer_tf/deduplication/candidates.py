@@ -14,7 +14,7 @@ from mixer_tf.deduplication.thresholds import GRAYSCALE_DUPLICATE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
 _BLOCK_SIZE = 8192
-# Number of candidates, the most similar ones, per image, orientation and kind of comparison.
+# Maximum number of candidates per query, orientation and block; the most similar are kept.
 _MAX_CANDIDATES = 16
 
 
@@ -74,8 +74,8 @@ def find_candidates(
     """Returns the pairs that may be duplicates, with their cosine as similarity.
 
     The final similarity is the mean of cosine and correlation, and a correlation is at most 1, so
-    every duplicate is among the candidates. If one image is gray, only luma is compared. A pair may
-    occur several times.
+    pairs with a lower cosine than these are not duplicates. If one image is gray, only luma is
+    compared. A pair may occur several times.
 
     Args:
         queries: the images whose duplicates are searched.

@@ -25,7 +25,7 @@ def select_removed(removals: Sequence[Removal], options: DeduplicationOptions) -
 def copy_training_shard(
     numbered_path: tuple[int, str], num_shards: int, folder: str, removals: Sequence[Removal]
 ) -> None:
-    """Copies one training shard without the removed images.
+    """Copies one training shard without its removed images.
 
     Args:
         numbered_path: index and path of the shard.

@@ -108,8 +108,8 @@ def test_a_split_of_any_source_can_be_read(image_folder):
     spec = f"folder:{image_folder}"
     expected = [
         r
-        for shard in opening.open_source(spec).shards_of("test")
-        for r in opening.open_source(spec).read(shard)
+        for entry in opening.open_source(spec).shards_of("test")
+        for r in opening.open_source(spec).read(entry)
     ]
     with beam.Pipeline(options=PipelineOptions(["--runner=DirectRunner"])) as p:
         records = p | transforms.ReadSplit(opening.open_source(spec), "test")

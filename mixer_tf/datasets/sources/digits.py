@@ -24,7 +24,7 @@ FORM = "digits"
 HELP = "1,797 handwritten digits that come with scikit-learn"
 
 CLASS_NAMES = tuple("0123456789")
-# With 1,797 images, a tenth would be too few to tell 0.96 from 0.97.
+# With 1,797 images, a tenth would be too few to distinguish 0.96 from 0.97.
 TEST_SHARE = 0.2
 _MAX_VALUE = 16
 _CHUNK_SIZE = 100

@@ -214,7 +214,7 @@ def _find_prepared(location: str, data_dir: str) -> str:
 def _how_to_prepare(name: str, data_dir: str) -> str:
     return (
         f"tfds:{name} must be prepared before it is used; it is not in {data_dir}. "
-        "Prepare it once, while online: python -c 'import tensorflow_datasets as tfds; "
+        "Prepare it once, with network access: python -c 'import tensorflow_datasets as tfds; "
         f'tfds.builder("{name}", data_dir="{data_dir}").download_and_prepare()\''
     )
 
