@@ -85,7 +85,7 @@ def _figure(removal: Removal, previews: dict[ImageId, bytes]) -> str:
         reason=match.reason,
         distance=match.distance,
         image=html.escape(printable(match.image.source)),
-        set_name=html.escape(match.other.set_name),
+        set_name=html.escape(printable(match.other.set_name)),
         other=html.escape(printable(match.other.source)),
     )
 

@@ -70,10 +70,10 @@ def summarize(
         "mode": options.mode,
         "duplicates": len(removals),
         "removed": len(select_removed(removals, options)),
-        "duplicates_by_set": {name: by_set[name] for name in sets},
-        "compared": {name: counts.get(("compared", name), 0) for name in sets},
-        "unreadable": {name: counts.get(("unreadable", name), 0) for name in sets},
-        "uniform_sets": sorted(set(uniform_sets)),
+        "duplicates_by_set": {printable(name): by_set[name] for name in sets},
+        "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
+        "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
+        "uniform_sets": sorted(set(map(printable, uniform_sets))),
         "thresholds": {
             "photographs": options.threshold,
             "grayscale and color": max(options.threshold, thresholds.GRAYSCALE_DUPLICATE),
@@ -97,10 +97,10 @@ def to_line(removal: Removal) -> str:
     match = removal.match
     line = {
         "image": _describe(match.image),
-        "duplicate_of": {"set": match.other.set_name, **_describe(match.other)},
+        "duplicate_of": {"set": printable(match.other.set_name), **_describe(match.other)},
         "distance": match.distance,
         "reason": match.reason,
-        "test_sets": removal.test_sets,
+        "test_sets": [*map(printable, removal.test_sets)],
     }
     return json.dumps(line, ensure_ascii=False)
 

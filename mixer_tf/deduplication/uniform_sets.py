@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datasets whose images all look alike, such as handwritten digits, have a stricter threshold.
 
-A set is uniform if more than a fifth of its images have a duplicate in it by the threshold for
-photographs. A fifth is far from both kinds of sets: in samples of 500 images, 0.6 % of CIFAR-10's
+A set is uniform if more than a fifth of its images have a duplicate in it by their own
+thresholds. A fifth is far from both kinds of sets: in samples of 500 images, 0.6 % of CIFAR-10's
 test images and 82 % of the digits have one; of 20 digits, 40 %.
 """
 

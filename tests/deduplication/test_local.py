@@ -2,6 +2,7 @@
 """The library on folders; tests/components/test_deduplicator.py compares it with the component."""
 
 import json
+import os
 import pathlib
 
 import pytest
@@ -123,3 +124,24 @@ def test_a_source_without_training_images_is_an_error(tmp_path, write_image_fold
     write_image_folder(tmp_path / "test")
     with pytest.raises(ValueError, match=r"must have training images; .* has only \('test',\)"):
         find_duplicates(open_source(f"folder:{tmp_path}"))
+
+
+def test_names_that_are_not_valid_unicode_are_reported_readably(tmp_path, random_image, save):
+    folders = [
+        os.path.join(os.fsencode(tmp_path), name) for name in (b"own/train/cat", b"f\xff/test/cat")
+    ]
+    for folder in folders:
+        os.makedirs(folder)
+        with open(os.path.join(folder, b"i\xff.png"), "wb") as file:
+            file.write(save(random_image(0)))
+    (tmp_path / "own/test/cat").mkdir(parents=True)
+    (tmp_path / "own/val/cat").mkdir(parents=True)
+    for split in ("test", "val"):
+        (tmp_path / "own" / split / "cat/1.png").write_bytes(save(random_image(1)))
+    train = open_source(f"folder:{tmp_path / 'own'}")
+    other = open_source(f"folder:{os.fsdecode(folders[1]).removesuffix('/test/cat')}")
+    find_duplicates(train, [other]).write(str(tmp_path / "report"))
+    summary = json.loads((tmp_path / "report/report.json").read_text("utf-8"))
+    assert summary["duplicates_by_set"][f"folder:{tmp_path}/f\N{REPLACEMENT CHARACTER}"] == 1
+    for name in ("pairs.jsonl", "pairs.html"):
+        assert "i\N{REPLACEMENT CHARACTER}.png" in (tmp_path / "report" / name).read_text("utf-8")

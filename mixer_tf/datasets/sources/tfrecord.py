@@ -84,8 +84,8 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Opens TFRecord files; without a `dataset.json`, they are read once to find the classes.
 
     The split of a file is derived from its name or its folder's ("train-00000-of-00010",
-    "Split-eval/…"); other files are training images. Examples without a label
-    are kept for the validation to report.
+    "Split-eval/…"); other files are training images. Examples without a label are kept for the
+    validation to report.
 
     Raises:
         ValueError: the pattern matches no file, or the files have no labels.
