@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Beam transforms that every component needs: read, write and count ImageRecords."""
+"""Beam transforms of several components: read, write and count ImageRecords."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReadRecords(beam.PTransform):
 
 
 class WriteRecords(beam.PTransform):
-    """Writes ImageRecords as gzip TFRecord shards where TFX looks for the split."""
+    """Writes ImageRecords as gzip TFRecord shards in the layout of TFX."""
 
     def __init__(self, folder: str, split: str):
         super().__init__()
@@ -63,9 +63,9 @@ class WriteInfo(beam.PTransform):
     """Writes `dataset.json` from ((split, class name), count) pairs.
 
     Args:
-        info: all but the counts.
-        splits: those that the dataset has, counted or not.
-        folder: of the Examples.
+        info: the description without the counts.
+        splits: all splits of the dataset, including empty ones.
+        folder: the Examples folder.
     """
 
     def __init__(self, info: DatasetInfo, splits: Iterable[str], folder: str):

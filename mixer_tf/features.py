@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record that travels through the whole project: one image with its label, as a tf.Example.
+"""The record of one image with its label, stored as a tf.Example.
 
 Every step from ImageExampleGen to the `examples` signature of the served model reads and writes
-the feature keys that are named here, and nowhere else.
+these feature keys, which are defined only here.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ SPLITS = (TRAIN, EVAL, TEST)
 
 @dataclasses.dataclass(frozen=True)
 class ImageRecord:
-    """One image as it was found, before anything was decoded.
+    """One image as the source stores it, not decoded.
 
     Attributes:
-        encoded: the file's bytes; empty where there was nothing to read.
-        format: "JPEG", "PNG", "GIF", "BMP", "WEBP", … as PIL names it; "" where it is unknown.
-        label: index into the dataset's class names, or None where the source has no label.
+        encoded: the bytes of the file; empty if it could not be read.
+        format: the format as PIL names it: "JPEG", "PNG", "GIF", "BMP", "WEBP", …; "" if unknown.
+        label: index into the class names of the dataset; None if the source has no label.
         class_name: the name of that class, or "".
-        source: where the image comes from: a path, or an id such as "digits/0042".
-        width: pixels, 0 where the header could not be read.
-        height: pixels, 0 where the header could not be read.
-        problem: why the image cannot be used ("file not found"), or "".
+        source: the path of the image, or an id such as "digits/0042".
+        width: width in pixels; 0 if the header could not be read.
+        height: height in pixels; 0 if the header could not be read.
+        problem: why the image cannot be used, such as "file not found", or "".
     """
 
     encoded: bytes
@@ -47,7 +47,7 @@ class ImageRecord:
     problem: str = ""
 
     def to_example(self) -> bytes:
-        """Returns the record as a serialized tf.Example; absent values are absent features."""
+        """Returns the record as a serialized tf.Example; empty values become missing features."""
         values = {
             ENCODED: self.encoded,
             FORMAT: self.format.encode(),
@@ -71,7 +71,7 @@ class ImageRecord:
 
     @classmethod
     def from_example(cls, serialized: bytes) -> ImageRecord:
-        """Reads what `to_example` wrote; a missing feature becomes its empty value."""
+        """Parses the output of `to_example`; a missing feature becomes an empty value."""
         from tensorflow.core.example import example_pb2
 
         features = example_pb2.Example.FromString(serialized).features.feature

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on this machine or in a bucket ("gs://…"), written completely or not at all.
 
-Local paths go through `os`, so that they need no TensorFlow; only its `gfile` reaches buckets.
+Local paths are handled by `os` and need no TensorFlow; remote ones are handled by its `gfile`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import shutil
@@ -16,7 +17,7 @@ _PARTIAL = "partial-"
 
 
 def is_remote(path: str) -> bool:
-    """Whether only TensorFlow's file system can reach the path."""
+    """Whether only TensorFlow's file system can reach the path, such as "gs://bucket/a.png"."""
     return "://" in path
 
 
@@ -43,12 +44,19 @@ def find_files(pattern: str) -> list[str]:
 
 
 def file_size(path: str) -> int:
-    """Returns the size of a file in bytes."""
-    return gfile().stat(path).length if is_remote(path) else os.path.getsize(path)
+    """Returns the size of a file in bytes.
+
+    Raises:
+        OSError: the file does not exist or cannot be read.
+    """
+    if not is_remote(path):
+        return os.path.getsize(path)
+    with _remote_errors(path):
+        return gfile().stat(path).length
 
 
 def make_folder(path: str) -> None:
-    """Makes a folder and those above it, unless they exist."""
+    """Creates a folder and its parents; does nothing where they exist."""
     if is_remote(path):
         gfile().makedirs(path)
     else:
@@ -56,7 +64,7 @@ def make_folder(path: str) -> None:
 
 
 def remove_folder(path: str) -> None:
-    """Removes a folder with all that it holds; does nothing where there is none."""
+    """Removes a folder and its content; does nothing where it does not exist."""
     if not exists(path):
         return
     if is_remote(path):
@@ -65,13 +73,31 @@ def remove_folder(path: str) -> None:
         shutil.rmtree(path)
 
 
-def read_text(path: str) -> str:
-    """Returns the content of a UTF-8 file."""
+def read_bytes(path: str, size: int = -1) -> bytes:
+    """Returns the first `size` bytes of a file; all of them where `size` is -1.
+
+    Raises:
+        OSError: the file does not exist or cannot be read.
+    """
     if is_remote(path):
-        with gfile().GFile(path) as file:
-            return file.read()
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
+        with _remote_errors(path), gfile().GFile(path, "rb") as file:
+            return file.read(size)
+    with open(path, "rb", buffering=0) as file:
+        return file.read(size)
+
+
+def read_text(path: str) -> str:
+    """Returns the content of a UTF-8 file; other bytes become surrogate escapes."""
+    return read_bytes(path).decode("utf-8", "surrogateescape")
+
+
+def copy_file(path: str, target: str) -> None:
+    """Copies a file; the copy appears under its name only when it is complete."""
+    with replacing(target) as partial:
+        if is_remote(path) or is_remote(target):
+            gfile().copy(path, partial, overwrite=True)
+        else:
+            shutil.copyfile(path, partial)
 
 
 def write_text(path: str, text: str) -> None:
@@ -94,8 +120,8 @@ def write_bytes(path: str, content: bytes) -> None:
 def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
     """Yields the path to write a file to; it is renamed to `path` when the block succeeds.
 
-    An existing file is replaced. Where the block fails, the partial file is removed, and what was
-    at `path` stays. The partial name begins with "partial-", which no pattern for shards matches.
+    An existing file is replaced. If the block fails, the partial file is removed, and an existing
+    file stays. Partial names start with "partial-", which no pattern for shards matches.
 
     Args:
         path: path of the complete file.
@@ -112,6 +138,19 @@ def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
             os.replace(partial, path)
     finally:
         _remove_file(partial)
+
+
+@contextlib.contextmanager
+def _remote_errors(path: str) -> Iterator[None]:
+    """Raises TensorFlow's file errors as the OSError that a local file would give."""
+    from tensorflow import errors
+
+    try:
+        yield
+    except errors.NotFoundError:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+    except errors.OpError as error:
+        raise OSError(error.message) from error
 
 
 def _remove_file(path: str) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deduplicator: no training image is a copy of an image that the model is tested with.
+"""Deduplicator: removes training images that are duplicates of evaluation or test images.
 
-The component is imported on first use, so that Beam's workers, which need the modules of this
-package only, do not wait for TFX.
+The component is imported on first use, so that Beam's workers, which need only `transforms`, do not
+import TFX.
 """
 
 __all__ = ["Deduplicator"]

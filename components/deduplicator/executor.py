@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executor of Deduplicator: artifacts to paths, one PTransform, and a look at what is left."""
+"""The executor of Deduplicator: artifacts to paths, one PTransform, a check of the result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from tfx.types import Artifact, artifact_utils
 from components.deduplicator.transforms import Deduplicate
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.features import TRAIN
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Copies Examples without the training images that are copies of others."""
+    """Copies Examples without the training images that are duplicates."""
 
     def Do(
         self,
@@ -29,7 +30,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """See the component.
 
         Raises:
-            ValueError: a downstream test set cannot be opened, or no training image is left.
+            ValueError: a downstream test set cannot be opened, or no training images are left.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         output = artifact_utils.get_single_instance(output_dict["deduplicated_examples"])
@@ -45,16 +46,25 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 opening.open_source(spec, exec_properties.get("data_dir"))
                 for spec in sorted(set(json.loads(exec_properties["downstream_test_sets"])))
             ],
-            within_train=bool(exec_properties["within_train"]),
+            options=_options(exec_properties),
         )
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | "Deduplicate" >> deduplicate
         _require_training_images(DatasetInfo.read(output.uri), report.uri)
 
 
+def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
+    """The options; parameters that are not set have their default."""
+    given = {name: exec_properties.get(name) for name in ("threshold", "mode")}
+    return DeduplicationOptions(
+        within_train=bool(exec_properties["within_train"]),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
 def _require_training_images(info: DatasetInfo, report_dir: str) -> None:
     if not info.examples.get(TRAIN):
         raise ValueError(
-            f"at least one training image of {info.source} must not be a copy of a test image; "
-            f"all are. The pairs are listed in {report_dir}/pairs.jsonl."
+            f"at least one training image of {info.source} must not be a duplicate of a test "
+            f"image; all are. The pairs are listed in {report_dir}/pairs.jsonl."
         )

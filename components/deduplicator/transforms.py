@@ -1,59 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of Deduplicator in Beam: fingerprint, compare, decide, copy what stays, report.
+"""Deduplication in Beam: fingerprint, compare, decide, copy the shards, report.
 
-Images stream past; only their fingerprints are held. Those of the test sets go to every worker,
-those of the training images only where training is compared with itself.
+All work is done by functions of `mixer_tf.deduplication`. Images are streamed; only fingerprints
+are held in memory. Those of the test sets are sent to every worker, those of the training images
+only when they are compared with one another.
 """
 
 from __future__ import annotations
 
 import collections
-import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.pvalue import AsList, AsSingleton
 
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources.opening import Source
-from mixer_tf.deduplication import contact_sheet, report
-from mixer_tf.deduplication.contact_sheet import Reader
-from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, fingerprint
-from mixer_tf.deduplication.matching import Match, find_matches
-from mixer_tf.deduplication.removals import Removal, decide, update_info
-from mixer_tf.deduplication.uniform_sets import raise_thresholds
+from mixer_tf.datasets.sources.source import Source
+from mixer_tf.deduplication import filtering, gallery, image_sets, report
+from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
+from mixer_tf.deduplication.image_sets import ImageSet, Reader
+from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.removals import Removal, decide
+from mixer_tf.deduplication.result import DeduplicationResult
 from mixer_tf.features import TRAIN
-
-# Training images that are compared with all others at a time, where training is compared with
-# itself.
-_BLOCK = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class Gallery:
-    """The images that others are compared with.
-
-    Attributes:
-        images: their fingerprints.
-        uniform: names of the sets whose images are too alike to tell copies from look-alikes.
-    """
-
-    images: Fingerprints
-    uniform: tuple[str, ...]
 
 
 class Deduplicate(beam.PTransform):
-    """Copies an Examples folder without the training images that are copies of others.
+    """Copies an Examples folder without the training images that are duplicates.
 
     Args:
-        folder: of the Examples to read, with their `dataset.json`.
-        splits: their splits; all but "train" are copied as they are.
-        output_folder: where to write shards and `dataset.json`.
-        report_folder: where to write the report.
-        downstream: open sources whose images, of all splits, must not be in training.
-        within_train: whether only one of several copies within training stays.
+        folder: the Examples folder to read, with its `dataset.json`.
+        splits: its splits; all but "train" are copied unchanged.
+        output_folder: the folder to write shards and `dataset.json` to.
+        report_folder: the folder to write the report to.
+        downstream: open sources; none of their images, whatever the split, should be trained on.
+        options: what counts as a duplicate, and what is done about it.
     """
 
     def __init__(
@@ -63,22 +45,28 @@ class Deduplicate(beam.PTransform):
         output_folder: str,
         report_folder: str,
         downstream: Sequence[Source] = (),
-        within_train: bool = False,
+        options: DeduplicationOptions | None = None,
     ):
         super().__init__()
         self._folder = folder
         self._test_splits = tuple(split for split in splits if split != TRAIN)
         self._output_folder = output_folder
         self._report_folder = report_folder
-        self._downstream = tuple(downstream)
-        self._within_train = within_train
+        self._options = options or DeduplicationOptions()
+        self._train_set = image_sets.from_examples(folder, TRAIN)
+        self._test_sets = (
+            *(image_sets.from_examples(folder, split) for split in self._test_splits),
+            *map(image_sets.from_source, downstream),
+        )
 
     def expand(self, pbegin):
-        train = pbegin | "Train" >> FingerprintSplit(self._folder, TRAIN)
+        train = pbegin | "Train" >> FingerprintSet(self._train_set, self._options.threshold)
         tests = self._fingerprint_tests(pbegin)
         galleries = [tests | "Gallery" >> MakeGallery()]
-        matches = [train | "Compare" >> beam.FlatMap(find, AsSingleton(galleries[0]))]
-        if self._within_train:
+        matches = [
+            train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
+        ]
+        if self._options.within_train:
             galleries.append(train | "Gallery[train]" >> MakeGallery())
             matches.append(galleries[1] | FindWithin())
         removals = (
@@ -87,105 +75,81 @@ class Deduplicate(beam.PTransform):
             | "List" >> beam.combiners.ToList()
             | "Decide" >> beam.Map(decide)
         )
-        _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removals)
-        counts = (
-            (train | "Count[train]" >> beam.Map(count), tests | "Count[tests]" >> beam.Map(count))
-            | "All counts" >> beam.Flatten()
-            | "Add up" >> beam.CombineGlobally(add_up)
-        )
-        uniform = galleries | "All galleries" >> beam.Flatten() | beam.FlatMap(list_uniform)
+        removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
+        _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
         return removals | "Report" >> beam.Map(
             write_outputs,
-            counts=AsSingleton(counts),
-            uniform=AsList(uniform),
+            counts=AsSingleton(_count_images(train, tests)),
+            uniform_sets=AsList(_uniform_sets(galleries)),
+            options=self._options,
             info=DatasetInfo.read(self._folder),
-            readers=self._readers(),
+            readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
             output_folder=self._output_folder,
             report_folder=self._report_folder,
         )
 
-    def _readers(self) -> dict[str, Reader]:
-        """Set name → what reads its work items again; training, then all test sets."""
-        own = dict.fromkeys((TRAIN, *self._test_splits), examples.read_records)
-        return {**own, **{source.spec: source.reader for source in self._downstream}}
-
     def _fingerprint_tests(self, pbegin) -> beam.PCollection[Fingerprints]:
-        own = [
-            pbegin | f"Test[{split}]" >> FingerprintSplit(self._folder, split)
-            for split in self._test_splits
+        parts = [
+            pbegin | f"Test[{item.name}]" >> FingerprintSet(item, self._options.threshold)
+            for item in self._test_sets
         ]
-        others = [
-            pbegin | f"Downstream[{source.spec}]" >> FingerprintSource(source)
-            for source in self._downstream
-        ]
-        return (*own, *others) | "All tests" >> beam.Flatten(pipeline=pbegin.pipeline)
+        return parts | "All tests" >> beam.Flatten(pipeline=pbegin.pipeline)
 
 
-class FingerprintSplit(beam.PTransform):
-    """Fingerprints one split of an Examples folder: PBegin → Fingerprints of some images each."""
+class FingerprintSet(beam.PTransform):
+    """Fingerprints a set of images: PBegin → Fingerprints of some images each."""
 
-    def __init__(self, folder: str, split: str):
+    def __init__(self, image_set: ImageSet, threshold: float):
         super().__init__()
-        self._paths = examples.list_shards(folder, split)
-        self._split = split
+        self._image_set, self._threshold = image_set, threshold
 
     def expand(self, pbegin):
-        return (
-            pbegin | beam.Create(self._paths) | beam.FlatMap(fingerprint_shard, split=self._split)
-        )
-
-
-class FingerprintSource(beam.PTransform):
-    """Fingerprints all images of an open source: PBegin → Fingerprints of some images each."""
-
-    def __init__(self, source: Source):
-        super().__init__()
-        self._source = source
-
-    def expand(self, pbegin):
-        source = self._source
-        entries = [entry for split in source.splits for entry in source.shards_of(split)]
         return (
             pbegin
-            | beam.Create(entries)
-            | beam.FlatMap(fingerprint_entry, reader=source.reader, set_name=source.spec)
+            | beam.Create(self._image_set.shards)
+            | beam.FlatMap(
+                fingerprint_shard,
+                reader=self._image_set.reader,
+                set_name=self._image_set.name,
+                threshold=self._threshold,
+            )
         )
 
 
 class MakeGallery(beam.PTransform):
-    """Puts Fingerprints together: → one Gallery."""
+    """Concatenates Fingerprints: Fingerprints → one Gallery."""
 
     def expand(self, parts):
-        return parts | beam.combiners.ToList() | beam.Map(make_gallery)
+        return parts | beam.combiners.ToList() | beam.Map(gallery.make_gallery)
 
 
 class FindWithin(beam.PTransform):
     """Compares the images of a gallery with one another: one Gallery → Matches."""
 
-    def expand(self, gallery):
+    def expand(self, galleries):
         return (
-            gallery
-            | "Blocks" >> beam.FlatMap(list_blocks)
-            | "Spread" >> beam.Reshuffle()
-            | "Compare" >> beam.FlatMap(find_within, AsSingleton(gallery))
+            galleries
+            | "Blocks" >> beam.FlatMap(gallery.list_blocks)
+            | "Reshuffle" >> beam.Reshuffle()
+            | "Compare" >> beam.FlatMap(gallery.find_within, AsSingleton(galleries))
         )
 
 
 class CopyShards(beam.PTransform):
-    """Copies all shards of an Examples folder without the images that go: PBegin → nothing.
+    """Copies all shards of an Examples folder without the removed images: PBegin → nothing.
 
     Args:
-        folder: to copy from.
-        output_folder: to copy to.
-        test_splits: the splits that are copied as they are.
-        removals: PCollection of one list of Removals.
+        folder: the Examples folder to copy from.
+        output_folder: the Examples folder to copy to.
+        test_splits: the splits that are copied unchanged.
+        removed: PCollection of one list of Removals.
     """
 
-    def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], removals):
+    def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], removed):
         super().__init__()
         self._folder, self._output_folder = folder, output_folder
         self._test_splits = test_splits
-        self._removals = removals
+        self._removed = removed
 
     def expand(self, pbegin):
         train = examples.list_shards(self._folder, TRAIN)
@@ -198,81 +162,54 @@ class CopyShards(beam.PTransform):
             pbegin
             | "Training shards" >> beam.Create(list(enumerate(train)))
             | "Filter"
-            >> beam.Map(copy_train, len(train), self._output_folder, AsSingleton(self._removals))
+            >> beam.Map(
+                filtering.copy_training_shard,
+                len(train),
+                self._output_folder,
+                AsSingleton(self._removed),
+            )
         )
         return (
             pbegin
             | "Other shards" >> beam.Create(others)
-            | "Copy" >> beam.Map(copy_test, self._output_folder)
+            | "Copy" >> beam.Map(copy_test_shard, self._output_folder)
         )
 
 
-def fingerprint_shard(path: str, split: str) -> Iterator[Fingerprints]:
-    return fingerprint(examples.read_records(path), split, path)
-
-
-def fingerprint_entry(entry, reader, set_name: str) -> Iterator[Fingerprints]:
-    return fingerprint(reader(entry), set_name, entry)
-
-
-def make_gallery(parts: list[Fingerprints]) -> Gallery:
-    return Gallery(*raise_thresholds(concatenate(parts)))
-
-
-def list_uniform(gallery: Gallery) -> tuple[str, ...]:
-    return gallery.uniform
-
-
-def find(images: Fingerprints, gallery: Gallery) -> Iterator[Match]:
-    return find_matches(images, gallery.images)
-
-
-def list_blocks(gallery: Gallery) -> Iterable[int]:
-    return range(0, len(gallery.images), _BLOCK)
-
-
-def find_within(start: int, gallery: Gallery) -> Iterator[Match]:
-    """Yields the copies of a block of the gallery among the images that come before each."""
-    indices = np.arange(start, min(start + _BLOCK, len(gallery.images)))
-    return find_matches(gallery.images.take(indices), gallery.images, indices)
-
-
-def count(images: Fingerprints) -> collections.Counter:
-    compared = collections.Counter(("compared", image.set_name) for image in images.ids)
-    unreadable = {("unreadable", name): number for name, number in images.unreadable.items()}
-    return compared + collections.Counter(unreadable)
-
-
-def add_up(counters: Iterable[collections.Counter]) -> collections.Counter:
-    return sum(counters, collections.Counter())
-
-
-def copy_train(
-    numbered_path: tuple[int, str], num_shards: int, folder: str, removals: list[Removal]
-) -> None:
-    """Copies one shard of the training split without the images that go."""
-    index, path = numbered_path
-    left_out = {r.match.image.index for r in removals if r.match.image.work_item == path}
-    examples.copy_without(path, left_out, folder, TRAIN, index, num_shards)
-
-
-def copy_test(path_and_split: tuple[str, str], folder: str) -> None:
-    """Copies one shard of another split as it is."""
+def copy_test_shard(path_and_split: tuple[str, str], folder: str) -> None:
+    """Copies one shard of another split unchanged."""
     path, split = path_and_split
-    examples.copy(path, folder, split)
+    examples.copy_shard(path, folder, split)
 
 
 def write_outputs(
     removals: list[Removal],
     counts: collections.Counter,
-    uniform: list[str],
+    uniform_sets: list[str],
+    options: DeduplicationOptions,
     info: DatasetInfo,
     readers: dict[str, Reader],
     output_folder: str,
     report_folder: str,
 ) -> None:
-    """Writes `dataset.json` and the report; `readers` names all sets that were compared."""
-    update_info(info, removals, uniform).write(output_folder)
-    summary = report.summarize(removals, counts, list(readers), uniform)
-    report.write(report_folder, summary, removals)
-    contact_sheet.write(report_folder, removals, readers)
+    """Writes `dataset.json` and the report."""
+    result = DeduplicationResult(options, tuple(removals), counts, tuple(uniform_sets), readers)
+    filtering.update_info(info, result.removed, uniform_sets).write(output_folder)
+    result.write(report_folder)
+
+
+def _count_images(*parts: beam.PCollection[Fingerprints]) -> beam.PCollection[collections.Counter]:
+    return (
+        parts
+        | "All fingerprints" >> beam.Flatten()
+        | "Count" >> beam.Map(report.count_images)
+        | "Add counts" >> beam.CombineGlobally(report.add_counts)
+    )
+
+
+def _uniform_sets(galleries: list) -> beam.PCollection[str]:
+    return (
+        galleries
+        | "All galleries" >> beam.Flatten()
+        | "Uniform sets" >> beam.FlatMap(gallery.uniform_sets_of)
+    )

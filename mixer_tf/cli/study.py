@@ -123,7 +123,7 @@ def _train(source, recipe, orders, settings: dict):
 
     with tempfile.TemporaryDirectory() as data:
         with progress_counter("reading images") as progress:
-            info = examples.export(source, data, progress)
+            info = examples.write_source(source, data, progress)
         splits = library.open_splits(data, info)
         if "test" not in splits:
             raise click.ClickException(

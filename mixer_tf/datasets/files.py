@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image files with labels, on this machine or in a bucket: listed, stamped, read in chunks."""
+"""Image files with labels, local or in a bucket: listing, signatures, and reading in chunks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 
-from mixer_tf import images
+from mixer_tf import images, storage
 from mixer_tf.features import ImageRecord
 
-# Larger than any photograph, smaller than the 2 GB that a tf.Example can hold.
+# Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
 _CHUNK = 64
 _EXTENSIONS = frozenset(
@@ -23,7 +23,7 @@ _EXTENSIONS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class FileChunk:
-    """A few dozen image files, the unit of work of a reader.
+    """A few dozen image files: a work item of `FileReader`.
 
     Attributes:
         paths: relative to the reader's root, or absolute.
@@ -53,12 +53,12 @@ class FileReader:
 
 
 def resolve(root: str, path: str) -> str:
-    """Returns where a listed path lies: below `root`, unless it is absolute or in a bucket."""
-    return path if is_remote(path) else os.path.join(root, path)
+    """Returns the full path of a listed file: below `root`, unless it is absolute or remote."""
+    return path if storage.is_remote(path) else os.path.join(root, path)
 
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
-    """Reads one file; whatever is wrong with it becomes the record's `problem`."""
+    """Reads one file; an error becomes the record's `problem`."""
     try:
         encoded = _read_bytes(path)
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
 
 
 def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
-    """Makes the record of one image from its bytes; only the header is looked at."""
+    """Makes the record of one image from its bytes; only the header is read."""
     try:
         header = images.read_header(encoded)
     except images.UnusableImageError as error:
@@ -81,31 +81,31 @@ def make_record(encoded: bytes, label: int | None, class_name: str, source: str)
 
 
 def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
-    """Puts (path, label) pairs into chunks: a million files are a short list of small items."""
+    """Groups (path, label) pairs into chunks, so that a million files make a short list."""
     starts = range(0, len(files), _CHUNK)
     return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
 
 
 def file_signature(path: str) -> str:
-    """Path, size and time of the last change as a line of text; size -1 where it is missing."""
+    """Returns path, size and modification time as a line of text; size -1 for a missing file."""
     try:
-        if is_remote(path):
-            found = _gfile().stat(path)
+        if storage.is_remote(path):
+            found = storage.gfile().stat(path)
             return f"{path}\t{found.length}\t{found.mtime_nsec}"
         found = os.stat(path)
-    except Exception:  # gfile raises its own kinds.
+    except Exception:  # gfile raises exceptions of its own.
         return f"{path}\t-1"
     return f"{path}\t{found.st_size}\t{found.st_mtime_ns}"
 
 
 def list_folder(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the sorted names of the sub-folders and of the files; hidden ones are left out.
+    """Returns the sorted names of subfolders and files; hidden ones are ignored.
 
     Raises:
         OSError: the folder cannot be listed.
     """
-    if is_remote(folder):
-        _, folders, files = next(iter(_gfile().walk(folder)), ("", [], []))
+    if storage.is_remote(folder):
+        _, folders, files = next(iter(storage.gfile().walk(folder)), ("", [], []))
         found = [(name.rstrip("/"), True) for name in folders] + [(name, False) for name in files]
     else:
         with os.scandir(folder) as entries:
@@ -115,50 +115,13 @@ def list_folder(folder: str) -> tuple[list[str], list[str]]:
     return folders, [name for name, is_directory in found if not is_directory]
 
 
-def is_folder(path: str) -> bool:
-    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
-
-
-def exists(path: str) -> bool:
-    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
-
-
 def is_image_name(name: str) -> bool:
+    """Whether the extension of a file name is that of an image format."""
     return os.path.splitext(name)[1].lower() in _EXTENSIONS
 
 
-def is_remote(path: str) -> bool:
-    """Whether the path names a bucket ("gs://…") that only TensorFlow's file system can reach."""
-    return "://" in path
-
-
 def _read_bytes(path: str) -> bytes:
-    if is_remote(path):
-        return _read_remote_bytes(path)
-    with open(path, "rb", buffering=0) as file:
-        _require_size(os.fstat(file.fileno()).st_size)
-        return file.read()
-
-
-def _read_remote_bytes(path: str) -> bytes:
-    from tensorflow import errors
-
-    try:
-        _require_size(_gfile().stat(path).length)
-        with _gfile().GFile(path, "rb") as file:
-            return file.read()
-    except errors.NotFoundError:
-        raise FileNotFoundError(path) from None
-    except errors.OpError as error:
-        raise OSError(error.message) from error
-
-
-def _require_size(size: int) -> None:
+    size = storage.file_size(path)
     if size > MAX_BYTES:
         raise OSError(f"{size / 2**20:,.0f} MB; at most {MAX_BYTES // 2**20} MB")
-
-
-def _gfile():
-    from tensorflow.io import gfile
-
-    return gfile
+    return storage.read_bytes(path)

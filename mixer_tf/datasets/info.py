@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a dataset says of itself: `dataset.json`, which travels in the folder of every Examples."""
+"""The description of a dataset: `dataset.json`, which is stored in every folder of Examples."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import dataclasses
 import json
 import os
 
+from mixer_tf import storage
+
 FILE_NAME = "dataset.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """Class names in label order, and how many images each split holds of each class.
+    """Class names in label order, and the number of images per split and class.
 
     Attributes:
-        source: the specification that it was read from, such as "folder:/data/pets".
-        class_names: one name for each label; index = label.
+        source: the specification of the source, such as "folder:/data/pets".
+        class_names: one name per label; index = label.
         counts: split → class name → number of images.
-        notes: one line for each thing that a user should know, such as an empty class folder.
+        notes: one line per thing that a user should know, such as an empty class folder.
     """
 
     source: str
@@ -36,31 +38,24 @@ class DatasetInfo:
         return {split: sum(by_class.values()) for split, by_class in self.counts.items()}
 
     def write(self, folder: str) -> None:
-        """Writes `dataset.json` into `folder` (any file system that TensorFlow knows)."""
-        from tensorflow.io import gfile
-
-        path = os.path.join(folder, FILE_NAME)
-        with gfile.GFile(path + ".partial", "w") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False))
-        gfile.rename(path + ".partial", path, overwrite=True)
+        """Writes `dataset.json` into an existing folder, local or remote."""
+        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+        storage.write_text(os.path.join(folder, FILE_NAME), text)
 
     @classmethod
     def read(cls, folder: str) -> DatasetInfo:
         """Reads the `dataset.json` of `folder`.
 
         Raises:
-            FileNotFoundError: the folder holds none, so no step of this project wrote it.
+            FileNotFoundError: the folder has no such file, so no step of the pipeline wrote it.
         """
-        from tensorflow.io import gfile
-
         path = os.path.join(folder, FILE_NAME)
-        if not gfile.exists(path):
+        if not storage.exists(path):
             raise FileNotFoundError(
-                f"a dataset folder must hold {FILE_NAME}; got {folder}. "
+                f"a dataset folder must contain {FILE_NAME}; got {folder}. "
                 "Use the output of ImageExampleGen, Deduplicator or Preprocessor."
             )
-        with gfile.GFile(path) as file:
-            data = json.load(file)
+        data = json.loads(storage.read_text(path))
         data["class_names"] = tuple(data["class_names"])
         data["notes"] = tuple(data["notes"])
         return cls(**data)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train, eval and test: what datasets call them, and how a missing one is held out of train.
+"""Train, eval and test: their names in datasets, and how a missing one is held out of train.
 
-Which split an image goes to depends on its id alone, so it stays there when others are added.
+The split of an image depends on its id alone, so it does not change when others are added.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ Item = TypeVar("Item")
 
 @dataclasses.dataclass(frozen=True)
 class HoldOut:
-    """A rule that parts the training images by a hash of their ids.
+    """A rule that assigns training images to splits by a hash of their ids.
 
     Attributes:
-        bounds: (split, upper bound of the hash as a fraction of 1), ascending; the rest is train.
+        bounds: (split, upper bound of the hash in [0, 1]), ascending; the rest is train.
     """
 
     bounds: tuple[tuple[str, float], ...]
 
     def split_for(self, image_id: str) -> str:
+        """Returns the split of an image."""
         position = hash_fraction(image_id)
         return next((split for split, bound in self.bounds if position < bound), TRAIN)
 
@@ -42,14 +43,14 @@ class HoldOut:
 def assign_splits(
     items: Sequence[tuple[str, str, Item]], test_share: float = SHARE
 ) -> dict[str, list[Item]]:
-    """Parts the images of a dataset among train, eval and test.
+    """Assigns the images of a dataset to train, eval and test.
 
-    What the dataset does not bring is held out of train, or out of everything where it has no
-    splits at all. Each split is ordered by the hash, which mixes the classes.
+    A split that the dataset does not have is held out of train, or of all images if it has no
+    splits at all. Each split is sorted by the hash, which mixes the classes.
 
     Args:
         items: (split or "", id, item) of each image.
-        test_share: the fraction of the training images that a missing test split gets.
+        test_share: fraction of the training images for a missing test split.
 
     Returns:
         Split → its items.
@@ -57,35 +58,35 @@ def assign_splits(
     present = {split for split, _, _ in items}
     train_ids = [image_id for split, image_id, _ in items if split in ("", TRAIN)]
     rule = hold_out(train_ids, present, test_share) if train_ids else HoldOut(())
-    parted = {split: [] for split in SPLITS}
+    by_split = {split: [] for split in SPLITS}
     for split, image_id, item in items:
         split = rule.split_for(image_id) if split in ("", TRAIN) else split
-        parted[split].append((hash_fraction(image_id), item))
+        by_split[split].append((hash_fraction(image_id), item))
     return {
         split: [item for _, item in sorted(found, key=operator.itemgetter(0))]
-        for split, found in parted.items()
+        for split, found in by_split.items()
     }
 
 
 def hold_out(
     image_ids: Iterable[str], present: Collection[str], test_share: float = SHARE
 ) -> HoldOut:
-    """Makes the rule that holds the splits that are not `present` out of the training images.
+    """Returns the rule that holds missing splits out of the training images.
 
-    Test takes the lowest hashes, eval the next. A share that would leave a split empty, as with
-    a dozen images, is moved so that the image with the nearest hash falls into it.
+    Test has the lowest hashes, eval the next. A bound that would leave a split empty, as with a
+    dozen images, is moved so that the image with the nearest hash belongs to it.
 
     Args:
-        image_ids: of the training images; read only as far as it takes to fill every split.
-        present: the splits that the dataset brings itself.
-        test_share: the fraction of the training images that a missing test split gets.
+        image_ids: ids of the training images; read only until every split has an image.
+        present: the splits that the dataset has.
+        test_share: fraction of the training images for a missing test split.
 
     Raises:
         ValueError: there are fewer images than splits to fill.
     """
     shares = {TEST: test_share, EVAL: SHARE}
     shares = {split: share for split, share in shares.items() if split not in present}
-    rule = HoldOut(_cumulate(shares))
+    rule = HoldOut(_cumulative(shares))
     seen, filled = [], set()
     for image_id in image_ids:
         seen.append(image_id)
@@ -96,12 +97,12 @@ def hold_out(
 
 
 def hash_fraction(image_id: str) -> float:
-    """A number in [0, 1) that depends on the id alone."""
+    """Returns a number in [0, 1) that depends on the id alone."""
     digest = hashlib.sha256(image_id.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _cumulate(shares: dict[str, float]) -> tuple[tuple[str, float], ...]:
+def _cumulative(shares: dict[str, float]) -> tuple[tuple[str, float], ...]:
     bounds, total = [], 0.0
     for split, share in shares.items():
         total += share
@@ -110,7 +111,7 @@ def _cumulate(shares: dict[str, float]) -> tuple[tuple[str, float], ...]:
 
 
 def _move_bounds(bounds: tuple[tuple[str, float], ...], positions: list[float]) -> tuple:
-    """Bounds for few images: each split gets one at least, and so does train."""
+    """Bounds for few images: each split has at least one, and so has train."""
     if len(positions) <= len(bounds):
         raise ValueError(
             f"at least {len(bounds) + 1} training images are needed to hold out "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which images can be used, and the list of those that cannot: `quarantine.jsonl`."""
+"""Validates images before training; unusable ones are listed in `quarantine.jsonl`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ FILE_NAME = "quarantine.jsonl"
 
 
 def check_record(record: ImageRecord) -> ImageRecord:
-    """Returns the record with bytes that the model's decoder reads; one decode as a trial.
+    """Returns the record with bytes that the model's decoder has read once.
 
     Raises:
-        images.UnusableImageError: with the reason in a few words.
+        images.UnusableImageError: the image cannot be used; the message is the reason.
     """
     if record.problem:
         raise images.UnusableImageError(record.problem)
@@ -37,7 +37,7 @@ def check_record(record: ImageRecord) -> ImageRecord:
 
 
 def to_line(record: ImageRecord, split: str, reason: str) -> str:
-    """One line of `quarantine.jsonl`, without line end."""
+    """Returns one line of `quarantine.jsonl`, without a line break."""
     line = {
         "source": printable(record.source),
         "split": split,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds near-duplicate images, by numpy alone; the Deduplicator component runs it in Beam."""
+"""Finds near-duplicate images without TensorFlow; `local` runs it here, Deduplicator in Beam."""

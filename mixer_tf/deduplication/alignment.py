@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How well two thumbnails agree in their details, after the best small shift and zoom.
+"""The correlation of the details of two thumbnails after the best small shift and zoom.
 
-Two skies have the same colours and the same horizon, and no detail in common. This is what tells
-a copy from a look-alike.
+It distinguishes duplicates from similar images: two skies have the same colors and the same
+horizon, but different details.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from mixer_tf.deduplication.descriptor import THUMBNAIL_SIZE
 
 _MAX_SHIFT = 3
 _ZOOMS = (1 / 1.25, 1 / 1.15, 1 / 1.07, 1.0, 1.07, 1.15, 1.25)
-# Standard deviations in pixels of the two Gaussians whose difference is kept.
+# Standard deviations in pixels of the two Gaussians of the band-pass filter.
 _FINE_BLUR, _COARSE_BLUR = 1.0, 3.0
 _SHIFTS = 2 * _MAX_SHIFT + 1
 _WINDOW = THUMBNAIL_SIZE - 2 * _MAX_SHIFT
 
 
 def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The best normalised cross-correlation of each pair; pairs do not influence each other.
+    """Returns the highest normalized cross-correlation of each pair, independent of other pairs.
 
-    The centre of `first` is laid over `second` at every shift and zoom.
+    The center of `first` is compared with `second` at every shift and zoom.
 
     Args:
         first: luma, uint8 or float [N, 32, 32].
         second: luma, uint8 or float [N, 32, 32].
 
     Returns:
-        float32 [N] in [-1, 1]; 0 where there is no detail.
+        float32 [N] in [-1, 1]; 0 for images without details.
     """
     template = _center(details(first))  # [N, 26, 26]
     views = _band_pass(second[:, None], _zooms())  # [N, zooms, 32, 32]
@@ -42,25 +42,25 @@ def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def details(luma: np.ndarray) -> np.ndarray:
-    """Band-passes images [..., 32, 32], so that neither light nor noise counts; float32."""
+    """Band-pass filters images [..., 32, 32] against differences of light and noise; float32."""
     return _band_pass(luma, np.eye(THUMBNAIL_SIZE, dtype=np.float32))
 
 
 def _band_pass(luma: np.ndarray, zoom: np.ndarray) -> np.ndarray:
-    """The details of images after a zoom, which is one matrix [32, 32] or several."""
+    """The details of images after a zoom, given as one matrix [32, 32] or several."""
     luma = luma.astype(np.float32)
     fine, coarse = _blur(_FINE_BLUR) @ zoom, _blur(_COARSE_BLUR) @ zoom
     return fine @ luma @ fine.swapaxes(-1, -2) - coarse @ luma @ coarse.swapaxes(-1, -2)
 
 
 def _center(images: np.ndarray) -> np.ndarray:
-    """The inner [N, 26, 26], with mean zero: so the mean of what lies below does not matter."""
+    """The center [N, 26, 26] with mean zero, so that the mean of the other image cancels."""
     inner = images[:, _MAX_SHIFT:-_MAX_SHIFT, _MAX_SHIFT:-_MAX_SHIFT]
     return inner - inner.mean((1, 2), keepdims=True)
 
 
 def _shifted(template: np.ndarray) -> np.ndarray:
-    """The template at every index within zeros: [N, 26, 26] → [N, 49, 1024]."""
+    """The template at every shift, padded with zeros: [N, 26, 26] → [N, 49, 1024]."""
     margin = 2 * _MAX_SHIFT
     padded = np.pad(template, ((0, 0), (margin, margin), (margin, margin)))
     windows = sliding_window_view(padded, (THUMBNAIL_SIZE, THUMBNAIL_SIZE), axis=(1, 2))
@@ -68,7 +68,7 @@ def _shifted(template: np.ndarray) -> np.ndarray:
 
 
 def _window_norms(views: np.ndarray) -> np.ndarray:
-    """Norm around the mean of every window: [N, zooms, 32, 32] → [N, 49, zooms]."""
+    """The norm of every window minus its mean: [N, zooms, 32, 32] → [N, 49, zooms]."""
     sums = _box_matrix()
     total = sums @ views @ sums.T
     squares = sums @ (views * views) @ sums.T - total * total / _WINDOW**2
@@ -81,7 +81,7 @@ def _flatten(images: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _blur(deviation: float) -> np.ndarray:
-    """A Gaussian as a matrix [32, 32] whose rows add up to one, also at the border."""
+    """A Gaussian filter as a matrix [32, 32] whose rows sum to one, also at the border."""
     index = np.arange(THUMBNAIL_SIZE)
     weight = np.exp(-0.5 * ((index[:, None] - index) / deviation) ** 2)
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
@@ -89,7 +89,7 @@ def _blur(deviation: float) -> np.ndarray:
 
 @functools.cache
 def _zooms() -> np.ndarray:
-    """Linear interpolation around the centre as matrices [zooms, 32, 32]; borders are repeated."""
+    """Linear interpolation around the center as matrices [zooms, 32, 32]; borders are repeated."""
     center = (THUMBNAIL_SIZE - 1) / 2
     index = (np.arange(THUMBNAIL_SIZE) - center) / np.array(_ZOOMS)[:, None] + center
     index = np.clip(index, 0, THUMBNAIL_SIZE - 1)
@@ -99,6 +99,6 @@ def _zooms() -> np.ndarray:
 
 @functools.cache
 def _box_matrix() -> np.ndarray:
-    """Sums over the window at every shift, [7, 32]."""
+    """The matrix that sums over the window at every shift, [7, 32]."""
     offset = np.arange(THUMBNAIL_SIZE) - np.arange(_SHIFTS)[:, None]
     return ((offset >= 0) & (offset < _WINDOW)).astype(np.float32)

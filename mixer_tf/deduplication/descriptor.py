@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A descriptor of 119 bytes that stays close when an image is re-encoded, resized or brightened.
+"""A descriptor of 119 bytes that hardly changes when an image is re-encoded, resized or brightened.
 
-The low frequencies of a thumbnail's cosine transform, without the constant one. No training, no
-weights. The mirror image has the same numbers with other signs, so it needs no second thumbnail.
+It consists of the low frequencies of the discrete cosine transform of a thumbnail, without the
+constant one. It needs no training and no weights. The descriptor of the mirror image has the same
+values with other signs, so it is computed without a second thumbnail.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ import functools
 import numpy as np
 
 THUMBNAIL_SIZE = 32
-# Frequencies below these radii are kept: luma, then the two chroma channels. Chosen, like the
-# weights, on CIFAR-10's human-labelled duplicates.
+# Frequencies below these radii are kept: luma, then the two chroma channels. They were chosen, like
+# the weights, on the human-labeled duplicates of CIFAR-10.
 _RADII = (8, 6, 6)
 _CHROMA_WEIGHT = 4.0
 _FREQUENCY_POWER = 0.5
-# Below this, in grey levels, the chroma of an image is noise of its encoding.
-_GREY_CHROMA = 2.0
+# Below this, in gray levels, the chroma of an image is noise of its encoding.
+_GRAY_CHROMA = 2.0
 
 
 def describe(thumbnails: np.ndarray) -> np.ndarray:
-    """Describes thumbnails, each by itself: the others in the batch change nothing.
+    """Describes thumbnails; the descriptor of each does not depend on the others in the batch.
 
     Args:
         thumbnails: uint8 [N, 32, 32, 3] in YCbCr.
 
     Returns:
-        int8 [N, 119], luma first; all zero for an image of one colour.
+        int8 [N, 119], luma first; all zero for an image of one color.
     """
     channels = np.moveaxis(thumbnails, -1, 1).astype(np.float32)  # [N, 3, 32, 32]
     basis = _cosine_basis()
@@ -39,7 +40,7 @@ def describe(thumbnails: np.ndarray) -> np.ndarray:
     ]
     values = np.concatenate(weighted, axis=1)
     largest = np.abs(values).max(axis=1, keepdims=True)
-    # A constant channel leaves rounding errors, which must not be blown up.
+    # A constant channel has rounding errors, which must not be scaled up.
     scale = np.where(largest > 1, 127 / np.maximum(largest, 1), 0)
     return np.round(values * scale).astype(np.int8)
 
@@ -50,15 +51,15 @@ def mirror(descriptors: np.ndarray) -> np.ndarray:
 
 
 def luma(descriptors: np.ndarray) -> np.ndarray:
-    """Returns the part that greyscale copies share, int8 [N, 55]."""
+    """Returns the luma part, which is equal in grayscale copies, int8 [N, 55]."""
     return descriptors[:, : len(_frequencies(0)[0])]
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosines between all pairs, float32 [N, M] from int8 [N, D] and [M, D]; 0 for zero vectors.
+    """Returns the cosines of all pairs, float32 [N, M] from int8 [N, D] and [M, D].
 
-    The products are whole numbers below 2**24, so that the result does not depend on the order
-    in which a machine adds them up.
+    They are 0 for zero vectors. The products are integers below 2**24, so that the result does not
+    depend on the order in which a machine adds them.
     """
     first, second = first.astype(np.float32), second.astype(np.float32)
     products = first @ second.T
@@ -68,9 +69,9 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def is_gray(thumbnails: np.ndarray) -> np.ndarray:
-    """Which thumbnails, uint8 [N, 32, 32, 3] in YCbCr, have no colour: bool [N]."""
+    """Returns which thumbnails, uint8 [N, 32, 32, 3] in YCbCr, have no color: bool [N]."""
     chroma = thumbnails[..., 1:].astype(np.float32) - 128
-    return np.sqrt((chroma * chroma).mean((1, 2, 3))) < _GREY_CHROMA
+    return np.sqrt((chroma * chroma).mean((1, 2, 3))) < _GRAY_CHROMA
 
 
 @functools.cache
@@ -85,7 +86,7 @@ def _cosine_basis() -> np.ndarray:
 
 @functools.cache
 def _frequencies(channel: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows v, columns u and weights of the frequencies that a channel contributes."""
+    """Rows v, columns u and weights of the frequencies of a channel that are kept."""
     v, u = np.mgrid[: max(_RADII), : max(_RADII)]
     radius = np.hypot(u, v)
     chosen = (radius > 0) & (radius < _RADII[channel])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is kept of an image in order to compare it: about three kilobytes, whatever its size."""
+"""Fingerprints, by which images are compared: about three kilobytes per image of any size."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import collections
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mixer_tf import images
 from mixer_tf.deduplication.descriptor import THUMBNAIL_SIZE, describe, is_gray
-from mixer_tf.deduplication.thresholds import image_thresholds
+from mixer_tf.deduplication.thresholds import DUPLICATE, image_thresholds
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import thumbnails
 
-_BATCH = 256
+_BATCH_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageId:
-    """Which image it is, for the reader of the report and for finding it again.
+    """Identifies an image in the report and in its source.
 
     Attributes:
         set_name: "train", "eval", "test", or the specification of another source.
-        source: path or id within it.
+        source: path or id of the image.
         class_name: name of its class, or "".
-        entry: the work item that it was read from, such as the path of a shard.
-        index: its index among the images of that item.
+        work_item: the work item that contains it, such as the path of a shard.
+        index: its index among the images of the work item.
     """
 
     set_name: str
@@ -42,16 +42,16 @@ class ImageId:
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
-    """The fingerprints of N images, and how many more could not be read.
+    """The fingerprints of N images, and the number of images that cannot be decoded.
 
     Attributes:
-        ids: one for each image.
-        digests: of the encoded bytes, one for each image.
+        ids: N ids.
+        digests: N digests of the encoded bytes.
         thumbnails: uint8 [N, 32, 32, 3] in YCbCr.
         descriptors: int8 [N, 119].
-        thresholds: float32 [N], how alike a copy of each must be; see `rules`.
-        grey: bool [N], whether the image has no colour.
-        unreadable: set name → images that are not among the N, because they cannot be decoded.
+        thresholds: float32 [N], the threshold for duplicates of each image; see `thresholds`.
+        gray: bool [N], whether the image has no color.
+        unreadable: set name → number of other images, which cannot be decoded.
     """
 
     ids: tuple[ImageId, ...]
@@ -59,26 +59,26 @@ class Fingerprints:
     thumbnails: np.ndarray
     descriptors: np.ndarray
     thresholds: np.ndarray
-    grey: np.ndarray
+    gray: np.ndarray
     unreadable: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, indices: Sequence[int]) -> Fingerprints:
-        """The images at these indices, in this order."""
+        """Returns the images at these indices, in this order."""
         return Fingerprints(
             tuple(self.ids[index] for index in indices),
             tuple(self.digests[index] for index in indices),
             self.thumbnails[indices],
             self.descriptors[indices],
             self.thresholds[indices],
-            self.grey[indices],
+            self.gray[indices],
         )
 
 
 class _Reading(NamedTuple):
-    """One image, just read; no thumbnail where it cannot be decoded."""
+    """One image that was read; the thumbnail is None if it cannot be decoded."""
 
     image_id: ImageId
     digest: bytes
@@ -87,40 +87,54 @@ class _Reading(NamedTuple):
 
 
 def sort_key(image: ImageId) -> tuple[str, str, int]:
-    """The order of images: by set and source, and where those are equal by index."""
+    """Returns the sort key of images: set, source, and index if those are equal."""
     return image.set_name, image.source, image.index
 
 
-def fingerprint(
-    records: Iterable[ImageRecord], set_name: str, work_item: Any = None
+def fingerprint_shard(
+    shard: Any,
+    reader: Callable[[Any], Iterable[ImageRecord]],
+    set_name: str,
+    threshold: float = DUPLICATE,
 ) -> Iterator[Fingerprints]:
-    """Fingerprints the images of one work item, a few hundred at a time.
+    """Reads and fingerprints the images of one work item, a few hundred at a time.
 
     Args:
-        records: the images of the item, in the order in which it gives them every time.
-        set_name: the split or the specification that the report shall name.
-        entry: the work item.
+        shard: the work item.
+        reader: work item → its images, in the same order every time.
+        set_name: the split or the specification that the report names.
+        threshold: the threshold for photographs.
     """
+    return fingerprint(reader(shard), set_name, shard, threshold)
+
+
+def fingerprint(
+    records: Iterable[ImageRecord],
+    set_name: str,
+    work_item: Any = None,
+    threshold: float = DUPLICATE,
+) -> Iterator[Fingerprints]:
+    """Fingerprints images in batches; arguments as in `fingerprint_shard`."""
     readings = (
         _read(record, ImageId(set_name, record.source, record.class_name, work_item, index))
         for index, record in enumerate(records)
     )
-    while batch := list(itertools.islice(readings, _BATCH)):
+    while batch := list(itertools.islice(readings, _BATCH_SIZE)):
         readable = [reading for reading in batch if reading.thumbnail is not None]
         unreadable = collections.Counter({set_name: len(batch) - len(readable)})
-        yield dataclasses.replace(_describe(readable), unreadable=unreadable)
+        yield dataclasses.replace(_describe(readable, threshold), unreadable=unreadable)
 
 
 def concatenate(parts: Iterable[Fingerprints]) -> Fingerprints:
-    """Puts fingerprints together in the order of `sort_key`, whatever the order of the parts."""
-    parts = [_describe([]), *parts]
+    """Concatenates fingerprints in the order of `sort_key`, whatever the order of the parts."""
+    parts = [_describe([], DUPLICATE), *parts]
     together = Fingerprints(
         tuple(itertools.chain.from_iterable(part.ids for part in parts)),
         tuple(itertools.chain.from_iterable(part.digests for part in parts)),
         np.concatenate([part.thumbnails for part in parts]),
         np.concatenate([part.descriptors for part in parts]),
         np.concatenate([part.thresholds for part in parts]),
-        np.concatenate([part.grey for part in parts]),
+        np.concatenate([part.gray for part in parts]),
     )
     order = sorted(range(len(together)), key=lambda index: sort_key(together.ids[index]))
     unreadable = sum((part.unreadable for part in parts), collections.Counter())
@@ -141,7 +155,7 @@ def _thumbnail(record: ImageRecord) -> np.ndarray | None:
         return None
 
 
-def _describe(readings: list[_Reading]) -> Fingerprints:
+def _describe(readings: list[_Reading], threshold: float) -> Fingerprints:
     shape = (-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3)
     pixels = np.array([reading.thumbnail for reading in readings], np.uint8).reshape(shape)
     sides = np.array([reading.shorter_side for reading in readings])
@@ -150,6 +164,6 @@ def _describe(readings: list[_Reading]) -> Fingerprints:
         digests=tuple(reading.digest for reading in readings),
         thumbnails=pixels,
         descriptors=describe(pixels),
-        thresholds=image_thresholds(pixels[..., 0], sides),
-        grey=is_gray(pixels),
+        thresholds=image_thresholds(pixels[..., 0], sides, threshold),
+        gray=is_gray(pixels),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the copies of images in a gallery: descriptors propose, an alignment decides."""
+"""Finds duplicates of images in a gallery: candidates by descriptors, decided by alignment."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixer_tf.deduplication.alignment import correlate
-from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, thresholds
+from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, pair_thresholds
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
 
 EXACT, COPY, MIRRORED = "exact copy", "near-duplicate", "mirrored near-duplicate"
 
-# An alignment takes 300 kB while it lasts.
-_ALIGNED_AT_ONCE = 64
+# Aligning one pair takes 300 kB of memory.
+_ALIGNMENT_BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An image and a copy of it in a gallery.
+    """An image and a duplicate of it in a gallery.
 
     Attributes:
-        image: the image that was looked for.
+        image: the query.
         other: the image of the gallery.
-        distance: 1 - similarity: 0 for equal bytes, at most 1 - `thresholds.DUPLICATE`.
+        distance: 1 - similarity: 0 for equal bytes, at most 1 - threshold.
         reason: `EXACT`, `COPY` or `MIRRORED`.
     """
 
@@ -38,18 +38,18 @@ class Match:
 def find_matches(
     queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None = None
 ) -> Iterator[Match]:
-    """Yields every copy of the queries that the gallery holds; each pair of images once.
+    """Yields all duplicates of the queries in the gallery, each pair of images once.
 
     Args:
-        queries: the images to look for.
-        gallery: the images to look among.
-        indices: where the queries themselves lie in the gallery, int [N]; then each is compared
-            with the images before it only. None where they are no part of it.
+        queries: the images whose duplicates are searched.
+        gallery: the images that may be their duplicates.
+        indices: int [N], indices of the queries in the gallery if it contains them; then each is
+            compared only with earlier images. None if it does not contain them.
     """
     exact = _exact(queries, gallery)
     if indices is not None:
-        exact = exact.where(exact.columns < indices[exact.rows])
-    pairs = _best_of_each(concatenate([exact, _alike(queries, gallery, indices)]))
+        exact = exact.select(exact.columns < indices[exact.rows])
+    pairs = _best_of_each(concatenate([exact, _near(queries, gallery, indices)]))
     columns = (pairs.rows, pairs.columns, pairs.mirrored, pairs.similarity)
     for row, column, mirrored, similarity in zip(*map(np.ndarray.tolist, columns), strict=True):
         is_exact = queries.digests[row] == gallery.digests[column]
@@ -74,30 +74,30 @@ def _exact(queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     return Pairs(rows, columns, np.zeros(len(rows), bool), np.ones(len(rows), np.float32))
 
 
-def _alike(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None) -> Pairs:
-    """The pairs whose mean of cosine and correlation is as high as their images require."""
+def _near(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None) -> Pairs:
+    """The pairs whose mean of cosine and correlation reaches their threshold."""
     pairs = find_candidates(queries, gallery, indices)
     similarity = (pairs.similarity + _correlate(pairs, queries, gallery)) / 2
     pairs = dataclasses.replace(pairs, similarity=similarity)
-    return pairs.where(similarity >= thresholds(queries, pairs.rows, gallery, pairs.columns))
+    return pairs.select(similarity >= pair_thresholds(queries, pairs.rows, gallery, pairs.columns))
 
 
 def _correlate(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> np.ndarray:
-    """How well the details of each pair agree, float32 [N]."""
+    """The correlation of the details of each pair, float32 [N]."""
     correlations = np.zeros(len(pairs), np.float32)
-    for start in range(0, len(pairs), _ALIGNED_AT_ONCE):
-        some = pairs.where(slice(start, start + _ALIGNED_AT_ONCE))
-        first = gallery.thumbnails[some.columns, :, :, 0]
-        second = queries.thumbnails[some.rows, :, :, 0]
-        second = np.where(some.mirrored[:, None, None], second[:, :, ::-1], second)
-        correlations[start : start + len(some)] = correlate(first, second)
+    for start in range(0, len(pairs), _ALIGNMENT_BATCH):
+        batch = pairs.select(slice(start, start + _ALIGNMENT_BATCH))
+        first = gallery.thumbnails[batch.columns, :, :, 0]
+        second = queries.thumbnails[batch.rows, :, :, 0]
+        second = np.where(batch.mirrored[:, None, None], second[:, :, ::-1], second)
+        correlations[start : start + len(batch)] = correlate(first, second)
     return correlations
 
 
 def _best_of_each(pairs: Pairs) -> Pairs:
-    """Each pair of images once, as alike as it can be, by row and column."""
+    """Each pair of images once, with its highest similarity, sorted by row and column."""
     order = np.lexsort((pairs.mirrored, -pairs.similarity, pairs.columns, pairs.rows))
-    pairs = pairs.where(order)
+    pairs = pairs.select(order)
     is_first = np.ones(len(pairs), bool)
     is_first[1:] = (np.diff(pairs.rows) != 0) | (np.diff(pairs.columns) != 0)
-    return pairs.where(is_first)
+    return pairs.select(is_first)

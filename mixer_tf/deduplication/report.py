@@ -1,95 +1,109 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person reads afterwards: report.json with the counts, pairs.jsonl with every removal."""
+"""The report of a deduplication: report.json with the counts, pairs.jsonl with every duplicate."""
 
 from __future__ import annotations
 
 import collections
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mixer_tf import storage
 from mixer_tf.deduplication import thresholds
-from mixer_tf.deduplication.fingerprints import ImageId
+from mixer_tf.deduplication.filtering import select_removed
+from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal
 from mixer_tf.features import TRAIN
 from mixer_tf.messages import printable
 
 REPORT, PAIRS = "report.json", "pairs.jsonl"
 _METHOD = (
-    "mean of two numbers, in the better of both orientations: the cosine of colour descriptors "
+    "mean of two numbers, in the better of both orientations: the cosine of color descriptors "
     "(low frequencies of a 32x32 thumbnail) and the correlation of details after alignment"
 )
 
 
+def count_images(images: Fingerprints) -> collections.Counter:
+    """Returns ("compared" or "unreadable", set name) → number of images."""
+    compared = collections.Counter(("compared", image.set_name) for image in images.ids)
+    unreadable = {("unreadable", name): number for name, number in images.unreadable.items()}
+    return compared + collections.Counter(unreadable)
+
+
+def add_counts(counters: Iterable[collections.Counter]) -> collections.Counter:
+    """Returns the sum of results of `count_images`."""
+    return sum(counters, collections.Counter())
+
+
 def summarize(
     removals: Sequence[Removal],
-    counts: collections.Counter,
+    options: DeduplicationOptions,
+    counts: Mapping[tuple[str, str], int],
     sets: Sequence[str],
-    uniform: Iterable[str],
+    uniform_sets: Iterable[str],
 ) -> dict[str, Any]:
-    """Returns what `report.json` holds.
+    """Returns the content of `report.json`.
 
     Args:
-        removals: all of them.
-        counts: ("compared" or "unreadable", set name) → images.
-        sets: the names of all sets, training among them.
-        uniform: the names of the sets whose images are too alike to tell copies from look-alikes.
+        removals: all of them, carried out or not.
+        options: the options of the deduplication.
+        counts: as of `count_images`, for all images.
+        sets: names of all sets, including training.
+        uniform_sets: names of the sets whose images all look alike.
 
     Returns:
-        "removed": training images removed;
-        "removed_by_set": test set → how many of these it holds a copy of, an image may count in
-        several; "train" → those that went because training held them twice;
-        "compared": set → images; "unreadable": set → images passed on untouched;
-        "uniform": sets in which only (almost) equal images count as copies;
-        "similarity_required" and "method": how it was decided.
+        "mode": "remove" or "report";
+        "duplicates": number of training images that are duplicates;
+        "removed": number of training images that were removed;
+        "duplicates_by_set": test set → number of training images that it contains a duplicate of,
+        where one image may count in several; "train" → number of duplicates within training;
+        "compared": set → number of images;
+        "unreadable": set → number of images that cannot be decoded and were kept;
+        "uniform_sets": sets in which only nearly identical images are duplicates;
+        "thresholds" and "method": how it was decided.
     """
     by_set = collections.Counter(name for removal in removals for name in removal.test_sets)
     by_set[TRAIN] = sum(not removal.test_sets for removal in removals)
     return {
-        "removed": len(removals),
-        "removed_by_set": {name: by_set[name] for name in sets},
-        "compared": {name: counts["compared", name] for name in sets},
-        "unreadable": {name: counts["unreadable", name] for name in sets},
-        "uniform": sorted(set(uniform)),
-        "similarity_required": {
-            "usually": thresholds.DUPLICATE,
-            "greyscale against colour": thresholds.GRAYSCALE_DUPLICATE,
-            "small or uniform": thresholds.NEAR_IDENTICAL,
+        "mode": options.mode,
+        "duplicates": len(removals),
+        "removed": len(select_removed(removals, options)),
+        "duplicates_by_set": {printable(name): by_set[name] for name in sets},
+        "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
+        "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
+        "uniform_sets": sorted(set(map(printable, uniform_sets))),
+        "thresholds": {
+            "photographs": options.threshold,
+            "grayscale and color": max(options.threshold, thresholds.GRAYSCALE_DUPLICATE),
+            "small images and uniform sets": max(options.threshold, thresholds.NEAR_IDENTICAL),
         },
         "method": _METHOD,
     }
 
 
-def write(folder: str, summary: dict[str, Any], removals: Sequence[Removal]) -> None:
+def write(folder: str, summary: Mapping[str, Any], removals: Sequence[Removal]) -> None:
     """Writes `report.json` and `pairs.jsonl`."""
-    from tensorflow.io import gfile
-
-    gfile.makedirs(folder)
-    _write(os.path.join(folder, REPORT), [json.dumps(summary, indent=2, ensure_ascii=False)])
-    _write(os.path.join(folder, PAIRS), map(to_line, removals))
+    storage.make_folder(folder)
+    text = json.dumps(summary, indent=2, ensure_ascii=False)
+    storage.write_text(os.path.join(folder, REPORT), text + "\n")
+    lines = [to_line(removal) + "\n" for removal in removals]
+    storage.write_text(os.path.join(folder, PAIRS), "".join(lines))
 
 
 def to_line(removal: Removal) -> str:
-    """One removal as a line of `pairs.jsonl`: both images, distance, reason, and test sets."""
+    """Returns one line of `pairs.jsonl`: both images, distance, reason, and test sets."""
     match = removal.match
     line = {
-        "removed": _describe(match.image),
-        "copy_of": {"set": match.other.set_name, **_describe(match.other)},
+        "image": _describe(match.image),
+        "duplicate_of": {"set": printable(match.other.set_name), **_describe(match.other)},
         "distance": match.distance,
         "reason": match.reason,
-        "test_sets": removal.test_sets,
+        "test_sets": [*map(printable, removal.test_sets)],
     }
     return json.dumps(line, ensure_ascii=False)
 
 
 def _describe(image: ImageId) -> dict[str, str]:
     return {"source": printable(image.source), "class_name": image.class_name}
-
-
-def _write(path: str, lines: Iterable[str]) -> None:
-    from tensorflow.io import gfile
-
-    with gfile.GFile(path + ".partial", "w") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-    gfile.rename(path + ".partial", path, overwrite=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only place where the project opens, decodes, resizes or crops an image.
+"""The only package that opens, decodes, resizes or crops an image.
 
-An image stays the encoded bytes it came as until `decode`, a graph of TensorFlow ops that training,
-evaluation and every exported model share. What comes before it (`read_header`,
-`make_decodable`) needs only PIL, and importing this package imports neither.
+Images are stored as encoded bytes until `decode`, a graph of TensorFlow ops that training,
+evaluation and every exported model share. `read_header` and `make_decodable` need only PIL.
+Importing this package imports neither TensorFlow nor PIL.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads numbers and words in the header of a file with TensorFlow ops that no input can break."""
+"""Reads integers and strings in a file header with TensorFlow ops that do not fail on any input."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import tensorflow as tf
 
 
 def slice_at(data: tf.Tensor, at, size) -> tf.Tensor:
-    """At most `size` elements of uint8 [n] from `at`; like a Python slice, never out of range."""
+    """Returns at most `size` elements of uint8 [n] from index `at`, like a Python slice."""
     at = tf.cast(at, tf.int64)
     return data[at : at + tf.cast(size, tf.int64)]
 
 
 def integer_at(data: tf.Tensor, at, size: int, is_little=False) -> tf.Tensor:
-    """The unsigned integer of `size` bytes at `at`; bytes beyond the end count as zero."""
+    """Returns the unsigned integer of `size` bytes at `at`; bytes beyond the end are zero."""
     piece = slice_at(data, at, size)
     return unsigned(tf.pad(piece, [[0, size - tf.size(piece)]]), size, is_little)
 
 
 def unsigned(pieces: tf.Tensor, size: int, is_little=False) -> tf.Tensor:
-    """Bytes [..., size] to unsigned integers [...], as int64."""
+    """Converts bytes [..., size] to unsigned integers, int64 [...]."""
     weights = tf.constant([256**power for power in range(size)], tf.int64)
     weights = tf.where(is_little, weights, weights[::-1])
     return tf.reduce_sum(tf.cast(pieces, tf.int64) * weights, axis=-1)
 
 
 def matches_at(data: tf.Tensor, at, expected: bytes) -> tf.Tensor:
-    """Whether these bytes lie at `at`; zeros beyond the end."""
+    """Whether the bytes at `at` equal `expected`; bytes beyond the end are zero."""
     piece = slice_at(data, at, len(expected))
     piece = tf.pad(piece, [[0, len(expected) - tf.size(piece)]])
     return tf.reduce_all(piece == tf.constant(list(expected), tf.uint8))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encoded bytes to pixels: the one decoder, part of the graph of every exported model."""
+"""The only decoder of encoded images; it is part of the graph of every exported model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mixer_tf.images.orientation import apply_orientation, read_orientation
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one JPEG, PNG, GIF (first frame) or 24-bit BMP, and turns it upright.
+    """Decodes a JPEG, PNG, GIF (first frame) or 24-bit BMP, upright.
 
-    JPEG equals libjpeg's accurate integer transform, which PIL uses, bit for bit. Grey becomes
-    RGB, CMYK is converted without colour profile, transparency is dropped, and 16-bit channels
+    JPEG pixels equal libjpeg's accurate integer transform, which PIL uses, bit for bit. Gray is
+    converted to RGB, CMYK without a color profile; transparency is dropped, and 16-bit channels
     keep their high byte.
     # Deviation: the authors train on JPEGs decoded with the fast transform, which differs by up to
-    4/255, and leave photographs as stored.
+    4/255, and ignore the EXIF orientation.
 
     Args:
         encoded: scalar string tensor.
@@ -25,8 +25,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         uint8 [H, W, 3].
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are none of these, damaged, or a picture of
-            more than `MAX_PIXELS`.
+        tf.errors.InvalidArgumentError: another format, a corrupt file, or an image of more than
+            `MAX_PIXELS`.
     """
     is_jpeg = tf.io.is_jpeg(encoded)
     encoded = require_valid_size(encoded, is_jpeg)
@@ -36,7 +36,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_as_stored(encoded: tf.Tensor, is_jpeg) -> tf.Tensor:
-    """Does the same, but leaves a photograph on its side that was stored so."""
+    """Decodes like `decode`, but does not apply the EXIF orientation."""
     return tf.cond(
         is_jpeg,
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the first bytes of an image say of it: format and size, without decoding a pixel."""
+"""Reads format and size from the header of an image, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from PIL import Image
 
 MIN_SIDE = 4
 MAX_PIXELS = 100_000_000
-# Resized to a common shorter side, a strip of a few bytes would fill the memory.
+# When its shorter side is enlarged to a common length, a narrow strip of a few bytes would fill the
+# memory.
 MAX_ASPECT = 100
 
-# Named, so that no bytes reach a plug-in that nobody expects (EPS, for one, calls Ghostscript).
+# An explicit list, so that no unexpected plug-in runs; EPS, for example, calls Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
 _SIGNATURES = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WEBP"}
-# What phones write unless they are told to be compatible.
+# The default format of many phones.
 _HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
 
 
 class UnusableImageError(ValueError):
-    """An image cannot be used; the message is the reason, in words that a user understands."""
+    """An image cannot be used; the message is the reason for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What the header says.
+    """Format and size of an image.
 
     Attributes:
         format: "JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", …
-        width: pixels as stored, before any EXIF orientation.
-        height: likewise.
+        width: width in pixels as stored, before the EXIF orientation is applied.
+        height: height in pixels as stored.
     """
 
     format: str
@@ -41,13 +42,13 @@ class Header:
 
 
 def read_header(encoded: bytes) -> Header:
-    """Reads the header of an image; its pixels are not decoded, so any file is safe.
+    """Reads the header of an image; no pixels are decoded, so this is safe for any file.
 
     Raises:
-        UnusableImageError: the bytes are no image, or its size is absurd.
+        UnusableImageError: the bytes are not an image, or its size is out of range.
     """
     with open_image(encoded) as image:
-        # A JPEG with a second picture inside, as phones write it, is a JPEG to every decoder.
+        # Phones write JPEGs with a second image inside; decoders read them as JPEG.
         image_format = "JPEG" if image.format == "MPO" else image.format
         header = Header(image_format, *image.size)
     _require_valid_size(header.width, header.height)
@@ -55,10 +56,11 @@ def read_header(encoded: bytes) -> Header:
 
 
 def open_image(encoded: bytes) -> Image.Image:
-    """Opens an image with PIL, which reads its header only.
+    """Opens an image with PIL, which reads only its header.
 
     Raises:
-        UnusableImageError: the bytes are empty, no image, or far above `MAX_PIXELS`.
+        UnusableImageError: the bytes are empty or not an image, or the size is far above
+            `MAX_PIXELS`.
     """
     if not encoded:
         raise UnusableImageError("empty file")
@@ -68,7 +70,7 @@ def open_image(encoded: bytes) -> Image.Image:
             return Image.open(io.BytesIO(encoded), formats=_FORMATS)
     except Image.DecompressionBombError:
         raise UnusableImageError(f"more than {MAX_PIXELS:,} pixels") from None
-    except Exception as error:  # PIL's plug-ins raise whatever a damaged header leads them to.
+    except Exception as error:  # PIL's plug-ins raise many classes of errors for a corrupt header.
         raise UnusableImageError(_why_not_an_image(encoded)) from error
 
 
@@ -88,7 +90,7 @@ def _require_valid_size(width: int, height: int) -> None:
 def _why_not_an_image(encoded: bytes) -> str:
     for signature, name in _SIGNATURES.items():
         if encoded.startswith(signature):
-            return f"damaged {name}: its header cannot be read"
+            return f"corrupt {name}: its header cannot be read"
     if encoded[4:12] in _HEIC_BRANDS:
         return "HEIC, which cannot be read: save it as JPEG"
     start = encoded[:12].decode("ascii", "replace").replace("�", "?")

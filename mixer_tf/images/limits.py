@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard before the decoder: a few bytes must not make a server fill its memory.
+"""Checks the size in the header before decoding, so that a small file cannot fill the memory.
 
-The ops of TensorFlow decode whatever size a header states, gigabytes of pixels from a file of some
+TensorFlow's ops decode any size that a header states: gigabytes of pixels from a file of a few
 kilobytes.
 """
 
@@ -18,14 +18,16 @@ _GIF = int.from_bytes(b"GI", "little")
 
 
 def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
-    """Returns `encoded`, a scalar string tensor, if its header states a sensible size.
+    """Returns `encoded`, a scalar string tensor, if the size in its header is valid.
 
-    At most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other: what follows brings
-    the shorter side to a fixed length. A BMP needs no guard, because its pixels must all be there,
-    and what is no image passes on to the decoder, which knows how to say so.
+    Valid are at most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other, because the
+    shorter side is resized to a fixed length later. A BMP is not checked, because its file is as
+    large as its pixels; bytes that are not an image are left to the decoder, which raises the
+    error.
 
     Raises:
-        tf.errors.InvalidArgumentError: the header states more, or is that of a broken JPEG.
+        tf.errors.InvalidArgumentError: the size is out of range, or the header of a JPEG is
+            corrupt.
     """
     sides = tf.cond(is_jpeg, lambda: _jpeg_sides(encoded), lambda: _other_sides(encoded))
     rule = (
@@ -33,10 +35,10 @@ def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
         "times the other; got sides of"
     )
     exact = tf.cast(sides, tf.int64)
-    is_sensible = (tf.reduce_prod(exact) <= MAX_PIXELS) & (
+    is_valid = (tf.reduce_prod(exact) <= MAX_PIXELS) & (
         tf.reduce_max(exact) <= MAX_ASPECT * tf.reduce_min(exact)
     )
-    with tf.control_dependencies([tf.Assert(is_sensible, [rule, sides])]):
+    with tf.control_dependencies([tf.Assert(is_valid, [rule, sides])]):
         return tf.identity(encoded)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The EXIF orientation of a photograph, read and applied with TensorFlow ops alone.
+"""Reads and applies the EXIF orientation of a photograph with TensorFlow ops.
 
-`tf.io.decode_image` ignores the tag, so a photograph taken with the camera held upright would lie
-on its side. Because these are ops, a served model turns the picture as training did.
+`tf.io.decode_image` ignores the tag, so a photograph taken in portrait orientation would be rotated
+by 90 degrees. Because these are ops, a served model rotates an image in the same way as training.
 Source: Exif 2.32 (sections 4.5.4 and 4.6.4 A), PNG 3 (eXIf chunk).
 """
 
@@ -12,36 +12,36 @@ import tensorflow as tf
 
 from mixer_tf.images.byte_fields import integer_at, matches_at, slice_at, unsigned
 
-# The tag lies at the head of the file, before any pixels.
+# The tag is stored at the start of the file, before the pixels.
 _HEAD_BYTES = 1 << 18
-# Far more than any file has; a hostile one cannot make a server walk for long.
+# Far more than any file has; bounds the time that a malicious file takes.
 _MAX_SEGMENTS = 64
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4
 
 
 def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation, 1 to 8, of a scalar string tensor that holds a JPEG or a PNG.
+    """Returns the orientation, 1 to 8, of an encoded JPEG or PNG, a scalar string tensor.
 
-    Whatever is missing, malformed or another format gives 1, upright.
+    A missing or malformed tag and other formats give 1, upright.
     """
     head = tf.strings.substr(encoded, 0, _HEAD_BYTES)
     mark = tf.where(tf.io.is_jpeg(encoded), "Exif\0\0", "eXIf")
-    # One search, faster than a regular expression, spares most images the walk below.
+    # One search, faster than a regular expression, avoids the walk below for most images.
     parts = tf.raw_ops.StringSplitV2(input=[head], sep=mark, maxsplit=1).values
     has_mark = tf.size(parts) > 1
     return tf.cond(has_mark, lambda: _read_orientation(head), lambda: tf.constant(1, tf.int64))
 
 
 def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns an image [H, W, 3] upright; orientations 5 to 8 swap its sides."""
+    """Rotates and flips an image [H, W, 3] upright; orientations 5 to 8 swap its sides."""
 
-    def turn():
-        turned = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-        turned = _flip_if(_is_one_of(orientation, 2, 3, 6, 7), turned, axis=1)
-        return _flip_if(_is_one_of(orientation, 3, 4, 7, 8), turned, axis=0)
+    def make_upright():
+        upright = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+        upright = _flip_if(_is_one_of(orientation, 2, 3, 6, 7), upright, axis=1)
+        return _flip_if(_is_one_of(orientation, 3, 4, 7, 8), upright, axis=0)
 
-    return tf.cond(orientation > 1, turn, lambda: image)
+    return tf.cond(orientation > 1, make_upright, lambda: image)
 
 
 def _read_orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -52,9 +52,9 @@ def _read_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _find_in_jpeg(head: tf.Tensor) -> tf.Tensor:
-    """Where the TIFF block of the first Exif segment starts; 0 where there is none.
+    """The position of the TIFF block of the first Exif segment; 0 if there is none.
 
-    Walks over the application segments (APPn, COM), which come before all others.
+    Walks over the application segments (APPn, COM), which precede all others.
     """
 
     def is_application_segment(at):
@@ -77,7 +77,7 @@ def _find_in_jpeg(head: tf.Tensor) -> tf.Tensor:
 
 
 def _find_in_png(head: tf.Tensor) -> tf.Tensor:
-    """Where the content of the eXIf chunk starts, if it comes before the pixels; 0 if not."""
+    """The position of the content of an eXIf chunk that precedes the pixels; 0 if there is none."""
     size = tf.size(head, tf.int64)
 
     def is_before_pixels(at):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an encoded image to the pixels that a model sees, in evaluation and in serving alike."""
+"""Decodes and crops images for a model, in the same way in evaluation and in serving."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ CROPS = {
 
 
 def decode_and_crop(encoded: tf.Tensor, crop: str, image_size: int) -> tf.Tensor:
-    """The way of every image in evaluation and serving: one string to uint8 [S, S, 3]."""
+    """Decodes and crops one image for evaluation and serving.
+
+    Args:
+        encoded: scalar string tensor.
+        crop: one of `CROPS`.
+        image_size: S, the side of the result in pixels.
+
+    Returns:
+        uint8 [S, S, 3].
+    """
     image = CROPS[crop](decoding.decode(encoded), image_size)
     return tf.ensure_shape(image, [image_size, image_size, 3])

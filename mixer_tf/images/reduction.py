@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smaller copies of large images, made once, so that training does not decode them every epoch."""
+"""Reduces large images once, so that training does not decode their full size in every epoch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def reduce_shorter_side(encoded: bytes, side: int) -> bytes:
     """Returns an encoded image whose shorter side has at most `side` pixels.
 
     Args:
-        encoded: what `images.check` returned.
-        side: pixels. An image that is not larger is returned as it is, never enlarged.
+        encoded: an image that `images.check` returned.
+        side: side in pixels; smaller images are returned unchanged.
 
     Returns:
-        A JPEG of quality 95 from a JPEG, else a PNG; upright, without EXIF.
+        A JPEG of quality 95 if the image was a JPEG, else a PNG; upright, without EXIF.
     """
     return _reducer()(tf.constant(encoded), tf.constant(side)).numpy()
 
 
 @functools.cache
 def _reducer():
-    """The reduction as one graph, made once."""
+    """The reduction as one graph, traced once."""
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)])
     def reduce(encoded, side):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resizing and cropping, uint8 to uint8, as the authors' evaluation and training do it.
+"""Resizes and crops images, uint8 to uint8, as in the authors' training and evaluation.
 
-Source: big_vision `pp/ops_image.py`. Results are truncated to uint8, not rounded, and there is no
-antialiasing: that is what the published models have seen.
+Source: big_vision `pp/ops_image.py`. Results are truncated to uint8, not rounded, without
+antialiasing, because the published models were trained on such images.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ def resize_to(image: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def resize_crop(image: tf.Tensor, image_size: int, resize_size: int | None = None) -> tf.Tensor:
-    """The paper's Table 2 evaluation: resize to a square (256), then crop its centre (224).
+    """The paper's Table 2 evaluation: resize to a square (256), then crop its center (224).
 
     Args:
         image: uint8 [H, W, C].
         image_size: side of the result in pixels.
-        resize_size: side of the square before the crop; None for `image_size` / 0.875.
+        resize_size: side of the square before the crop in pixels; None for `image_size` / 0.875.
 
     Returns:
         uint8 [image_size, image_size, C].
     """
-    return _central_crop(resize_to(image, resize_size or _before_crop(image_size)), image_size)
+    return _central_crop(resize_to(image, resize_size or _size_before_crop(image_size)), image_size)
 
 
 def resmall_crop(image: tf.Tensor, image_size: int, resize_size: int | None = None) -> tf.Tensor:
-    """The paper's Table 3 evaluation: resize the shorter side (256), then crop the centre (224).
+    """The paper's Table 3 evaluation: resize the shorter side (256), then crop the center (224).
 
-    Args and result as in `resize_crop`; the aspect ratio is kept.
+    Arguments and result are those of `resize_crop`; the aspect ratio is kept.
     """
-    resized = resize_shorter_side(image, resize_size or _before_crop(image_size))
+    resized = resize_shorter_side(image, resize_size or _size_before_crop(image_size))
     return _central_crop(resized, image_size)
 
 
@@ -49,10 +49,10 @@ def resize_shorter_side(image: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
-    """Cuts out 5 to 100 % of the area at an aspect ratio of 3:4 to 4:3, and resizes it.
+    """Crops 5 to 100 % of the area at an aspect ratio of 3:4 to 4:3, and resizes the crop.
 
-    # Deviation: the authors decode only the cut of a JPEG; here the cut is made in the decoded,
-    upright image.
+    # Deviation: the authors decode only the cropped part of a JPEG; here the decoded, upright image
+    is cropped.
 
     Args:
         image: uint8 [H, W, C].
@@ -75,7 +75,7 @@ def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Ten
     return resize_to(crop, image_size)
 
 
-def _before_crop(image_size: int) -> int:
+def _size_before_crop(image_size: int) -> int:
     return round(image_size / _CROP_SHARE)
 
 

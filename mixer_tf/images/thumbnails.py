@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thumbnails for comparing images with one another: fast, on the host, without TensorFlow.
+"""Thumbnails for comparing images: fast, on the CPU, without TensorFlow.
 
-Training never sees them. The Deduplicator compares them, and its report shows larger ones.
+They are not used for training. Deduplication compares them, and its report shows larger ones.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from mixer_tf.images import conversion, headers
 
 
 def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
-    """Decodes an image, turns it upright and squeezes it into a square; its proportions are lost.
+    """Decodes an image, upright, and resizes it to a square; the aspect ratio changes.
 
     Args:
-        encoded: the bytes of an image that `images.read_header` has found to be of sensible size.
+        encoded: the bytes of an image whose size `images.read_header` has checked.
         size: side of the square in pixels; smaller images are enlarged.
 
     Returns:
         uint8 [size, size, 3] in YCbCr.
 
     Raises:
-        UnusableImageError: the bytes are no image, or its pixels cannot be read.
+        UnusableImageError: the bytes are not an image, or its pixels cannot be read.
     """
     image = _read(encoded, size).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image.convert("YCbCr"))
 
 
 def make_preview(encoded: bytes, size: int) -> bytes:
-    """Returns an image as a JPEG of at most `size` pixels a side, upright, in its proportions.
+    """Returns an image as an upright JPEG of at most `size` pixels per side.
+
+    The aspect ratio is kept.
 
     Raises:
         UnusableImageError: as `make_thumbnail`.
@@ -45,11 +47,11 @@ def make_preview(encoded: bytes, size: int) -> bytes:
 
 
 def _read(encoded: bytes, size: int) -> Image.Image:
-    """Decodes to RGB; a JPEG only at the scale that still has twice `size` pixels a side."""
+    """Decodes to RGB; a JPEG only at the smallest scale with at least twice `size` pixels."""
     with headers.open_image(encoded) as image:
         try:
             image.draft("RGB", (2 * size, 2 * size))
             ImageOps.exif_transpose(image, in_place=True)
-            return conversion._to_rgb(image)
-        except Exception as error:  # As in `make_decodable`: there is no common class of errors.
-            raise headers.UnusableImageError(f"damaged {image.format}: {error}") from error
+            return conversion.to_rgb(image)
+        except Exception as error:  # As in `convert`: there is no common base class of errors.
+            raise headers.UnusableImageError(f"corrupt {image.format}: {error}") from error

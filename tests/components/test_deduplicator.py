@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deduplicator, run by TFX and Beam: planted copies go, everything else stays byte for byte."""
+"""Deduplicator, run by TFX and Beam: it removes inserted duplicates, and changes nothing else."""
 
 import base64
 import dataclasses
@@ -10,6 +10,8 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -28,13 +30,13 @@ from mixer_tf.features import SPLITS, ImageRecord
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What one run of the Deduplicator wrote.
+    """The output of one run of Deduplicator.
 
     Attributes:
-        before: folder of the Examples that it read.
-        after: folder of those that it wrote.
-        report_folder: folder of the report.
-        report: what report.json holds.
+        before: the Examples folder that it read.
+        after: the Examples folder that it wrote.
+        report_folder: the folder of the report.
+        report: the content of report.json.
         pairs: the lines of pairs.jsonl.
     """
 
@@ -65,7 +67,7 @@ def deduplicate(source: str, folder: pathlib.Path, **properties) -> Result:
 
 
 def read(folder: str, split: str) -> list[bytes]:
-    """The serialized examples of a split, in the order of the files."""
+    """Returns the serialized examples of a split, in the order of the files."""
     paths = sorted(glob.glob(examples.file_pattern(folder, split)))
     return list(tf.data.TFRecordDataset(paths, "GZIP").as_numpy_iterator())
 
@@ -80,27 +82,27 @@ def save(image: Image.Image, path: pathlib.Path, **options) -> None:
     image.save(path, **options)
 
 
-def picture(seed: int) -> Image.Image:
-    """A smooth random picture of 64x48 pixels; another seed, another picture."""
+def random_image(seed: int) -> Image.Image:
+    """A smooth random image of 64x48 pixels that depends on the seed."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((64, 48), Image.Resampling.BICUBIC)
 
 
 @pytest.fixture(scope="module")
 def leaky_folder(tmp_path_factory) -> pathlib.Path:
-    """Splits of plain pictures; training also holds copies of others, made in several ways."""
+    """Splits of random images; training also has duplicates of others, modified in several ways."""
     path = tmp_path_factory.mktemp("leaky")
     for split, first in (("train", 0), ("val", 100), ("test", 200)):
         for index in range(20 if split == "train" else 6):
             class_name = ("cat", "dog")[index % 2]
             name = f"{split}-{index:02}.png"
-            save(picture(first + index), path / split / class_name / name)
+            save(random_image(first + index), path / split / class_name / name)
     train = path / "train" / "dog"
     shutil.copy(path / "test" / "cat" / "test-00.png", train / "copy.png")
-    save(picture(201), train / "encoded.jpg", quality=60)
-    save(picture(100).resize((58, 43)), train / "smaller.png")
-    save(ImageOps.mirror(picture(102)), train / "mirrored.png")
-    save(picture(3), train / "train-03-again.webp", quality=80)
+    save(random_image(201), train / "encoded.jpg", quality=60)
+    save(random_image(100).resize((58, 43)), train / "smaller.png")
+    save(ImageOps.mirror(random_image(102)), train / "mirrored.png")
+    save(random_image(3), train / "train-03-again.webp", quality=80)
     (train / "damaged.jpg").write_bytes((train / "encoded.jpg").read_bytes()[:300])
     return path
 
@@ -110,22 +112,22 @@ def result(leaky_folder, tmp_path_factory) -> Result:
     return deduplicate(f"folder:{leaky_folder}", tmp_path_factory.mktemp("run"))
 
 
-def test_planted_copies_are_removed_and_nothing_else(result):
+def test_only_inserted_duplicates_are_removed(result):
     gone = set(names(result.before, "train")) - set(names(result.after, "train"))
     assert gone == {"copy.png", "encoded.jpg", "smaller.png", "mirrored.png"}
 
 
-def test_what_stays_is_the_same_bytes_in_the_same_order(result):
+def test_kept_images_have_the_same_bytes_in_the_same_order(result):
     kept = [item for item in read(result.before, "train") if item in read(result.after, "train")]
     assert read(result.after, "train") == kept
     for split in ("eval", "test"):
         assert read(result.after, split) == read(result.before, split)
 
 
-def test_every_removal_is_explained(result):
+def test_every_removal_is_reported_with_its_reason(result):
     found = {
-        os.path.basename(pair["removed"]["source"]): (
-            os.path.basename(pair["copy_of"]["source"]),
+        os.path.basename(pair["image"]["source"]): (
+            os.path.basename(pair["duplicate_of"]["source"]),
             pair["reason"],
             pair["test_sets"],
         )
@@ -139,9 +141,9 @@ def test_every_removal_is_explained(result):
     }
 
 
-def test_the_report_counts_by_test_set_and_passes_unreadable_images_on(result):
-    assert result.report["removed"] == 4
-    assert result.report["removed_by_set"] == {"eval": 2, "test": 2, "train": 0}
+def test_the_report_counts_by_test_set_and_unreadable_images_are_kept(result):
+    assert result.report["duplicates"] == result.report["removed"] == 4
+    assert result.report["duplicates_by_set"] == {"eval": 2, "test": 2, "train": 0}
     assert result.report["compared"] == {"eval": 6, "test": 6, "train": 25}
     assert result.report["unreadable"] == {"eval": 0, "test": 0, "train": 1}
     assert "damaged.jpg" in names(result.after, "train")
@@ -149,27 +151,27 @@ def test_the_report_counts_by_test_set_and_passes_unreadable_images_on(result):
 
 def test_the_contact_sheet_shows_every_pair(result):
     page = (pathlib.Path(result.report_folder) / "pairs.html").read_text("utf-8")
-    pictures = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
-    assert len(pictures) == 2 * len(result.pairs)
-    sizes = [Image.open(io.BytesIO(base64.b64decode(item))).size for item in pictures]
+    previews = re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    assert len(previews) == 2 * len(result.pairs)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(item))).size for item in previews]
     assert set(sizes) == {(64, 48), (58, 43)}
     for pair in result.pairs:
-        assert pair["removed"]["source"] in page
-        assert pair["copy_of"]["source"] in page
+        assert pair["image"]["source"] in page
+        assert pair["duplicate_of"]["source"] in page
 
 
-def test_the_dataset_file_counts_what_is_left(result):
+def test_the_dataset_file_counts_the_images_that_are_left(result):
     before, after = DatasetInfo.read(result.before), DatasetInfo.read(result.after)
     assert after.counts["train"] == {"cat": 10, "dog": 12}
     assert dataclasses.replace(after, counts=before.counts) == before
     assert after.examples == {split: len(read(result.after, split)) for split in SPLITS}
 
 
-def test_downstream_sets_and_training_itself_on_request(leaky_folder, tmp_path):
+def test_downstream_sets_and_training_itself_are_compared_on_request(leaky_folder, tmp_path):
     downstream = tmp_path / "downstream"
     for index in range(6):
         seed = 5 if index == 4 else 300 + index
-        save(picture(seed), downstream / "thing" / f"{index}.jpg", quality=90)
+        save(random_image(seed), downstream / "thing" / f"{index}.jpg", quality=90)
     spec = f"folder:{downstream}"
     result = deduplicate(
         f"folder:{leaky_folder}",
@@ -177,37 +179,37 @@ def test_downstream_sets_and_training_itself_on_request(leaky_folder, tmp_path):
         downstream_test_sets=json.dumps([spec, spec]),
         within_train=1,
     )
-    assert result.report["removed_by_set"] == {"eval": 2, "test": 2, spec: 1, "train": 1}
+    assert result.report["duplicates_by_set"] == {"eval": 2, "test": 2, spec: 1, "train": 1}
     assert result.report["removed"] == 6
     left = names(result.after, "train")
     assert "train-05.png" not in left
-    # Of the two copies one stays, the first by name.
+    # One of the two duplicates is kept, the first by name.
     assert ("train-03.png" in left) != ("train-03-again.webp" in left)
     within = [pair for pair in result.pairs if not pair["test_sets"]]
-    assert [pair["copy_of"]["set"] for pair in within] == ["train"]
+    assert [pair["duplicate_of"]["set"] for pair in within] == ["train"]
 
 
-def test_all_1797_digits_stay(tmp_path):
+def test_all_1797_digits_are_kept(tmp_path):
     result = deduplicate("digits", tmp_path, within_train=1)
     assert sum(len(read(result.after, split)) for split in SPLITS) == 1797
     assert result.report["removed"] == 0
 
 
-def test_nothing_left_to_train_on_is_one_clear_error(tmp_path):
+def test_no_training_images_left_is_one_clear_error(tmp_path):
     for split in ("train", "val", "test"):
         for class_name in ("cat", "dog"):
-            image = picture(1 + (class_name == "dog"))
+            image = random_image(1 + (class_name == "dog"))
             save(image, tmp_path / "data" / split / class_name / "1.png")
     with pytest.raises(ValueError, match="at least one training image .* all are"):
         deduplicate(f"folder:{tmp_path / 'data'}", tmp_path / "run")
 
 
-def test_a_wrong_downstream_set_is_one_clear_error(image_folder, tmp_path):
+def test_an_invalid_downstream_set_is_one_clear_error(image_folder, tmp_path):
     with pytest.raises(ValueError, match="existing folder; got '/nowhere'"):
         deduplicate(f"folder:{image_folder}", tmp_path, downstream_test_sets='["folder:/nowhere"]')
 
 
-def test_the_component_carries_its_parameters():
+def test_the_component_has_its_parameters():
     examples = channel_utils.as_channel([standard_artifacts.Examples()])
     component = Deduplicator(
         examples=examples, downstream_test_sets=["digits"], within_train=True, fingerprint="1"
@@ -216,20 +218,55 @@ def test_the_component_carries_its_parameters():
         "downstream_test_sets": '["digits"]',
         "data_dir": None,
         "within_train": 1,
+        "threshold": 0.86,
+        "mode": "remove",
         "fingerprint": "1",
     }
     assert component.outputs["report"].type is DeduplicationReport
     assert component.outputs["deduplicated_examples"].type is standard_artifacts.Examples
 
 
-def test_the_method_needs_neither_tensorflow_nor_beam():
-    """Beam's workers would wait for them; and the method can be used without."""
-    import subprocess
-    import sys
+def test_invalid_options_are_an_error_when_the_component_is_created():
+    examples = channel_utils.as_channel([standard_artifacts.Examples()])
+    with pytest.raises(ValueError, match="threshold must be between 0.5 and 1; got threshold=2"):
+        Deduplicator(examples=examples, threshold=2.0)
 
-    code = (
-        "import sys, mixer_tf.deduplication.matching, mixer_tf.deduplication.uniform_sets\n"
-        "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
+
+def test_in_report_mode_all_images_are_kept(leaky_folder, result, tmp_path):
+    reporting = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="report", threshold=0.86)
+    for split in SPLITS:
+        assert read(reporting.after, split) == read(reporting.before, split)
+    assert reporting.pairs == result.pairs
+    assert reporting.report == {**result.report, "mode": "report", "removed": 0}
+    assert DatasetInfo.read(reporting.after) == DatasetInfo.read(reporting.before)
+
+
+def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_path):
+    """The library runs in a process without Beam and TFX, and does not import TensorFlow."""
+    downstream = tmp_path / "downstream"
+    for index, seed in enumerate((5, 300, 301, 7)):
+        edited = random_image(seed).resize((60, 45))
+        save(edited, downstream / "thing" / f"{index}.jpg", quality=90)
+    spec = f"folder:{downstream}"
+    component = deduplicate(
+        f"folder:{leaky_folder}",
+        tmp_path / "run",
+        downstream_test_sets=json.dumps([spec]),
+        within_train=1,
     )
-    root = pathlib.Path(__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+    code = (
+        "import sys\n"
+        "sys.modules['apache_beam'] = sys.modules['tfx'] = None  # An import raises.\n"
+        "from mixer_tf.datasets.sources.opening import open_source\n"
+        "from mixer_tf.deduplication.local import find_duplicates\n"
+        "from mixer_tf.deduplication.options import DeduplicationOptions\n"
+        f"sources = open_source('folder:{leaky_folder}'), open_source({spec!r})\n"
+        "options = DeduplicationOptions(within_train=True)\n"
+        f"find_duplicates(sources[0], sources[1:], options).write({str(tmp_path / 'local')!r})\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert component.report["removed"] == 7
+    for name in ("report.json", "pairs.jsonl", "pairs.html"):
+        written = pathlib.Path(component.report_folder, name).read_bytes()
+        assert (tmp_path / "local" / name).read_bytes() == written

@@ -79,7 +79,7 @@ def _assert_equal(value, expected):
 def test_the_bad_folder_loses_nothing(bad_folder, tmp_path):
     execute(f"folder:{bad_folder.path}", str(tmp_path / "1"))
     info = DatasetInfo.read(str(tmp_path / "1"))
-    assert info.notes == ("class folder 'empty class' is empty: left out",)
+    assert info.notes == ("class folder 'empty class' is empty: ignored",)
     assert sum(info.examples.values()) == len(bad_folder.good) + len(bad_folder.bad)
     records = [record for split in info.examples for record in read(str(tmp_path / "1"), split)]
     problems = {record.source for record in records if record.problem}

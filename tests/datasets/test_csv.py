@@ -3,35 +3,36 @@ import pytest
 
 from mixer_tf.datasets import files
 from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources.source import Source
 
 
 @pytest.fixture
-def parse_csv(tmp_path, image_folder):
-    """Opens a CSV of this text that lies beside 40 images."""
+def open_csv(tmp_path, image_folder):
+    """Opens a CSV file with this text in a folder with 40 images."""
 
-    def parse(text: str, encoding: str = "utf-8") -> opening.Source:
+    def open_text(text: str, encoding: str = "utf-8") -> Source:
         (tmp_path / "list.csv").write_text(text, encoding=encoding)
         for name in ("cat", "dog"):
             if not (tmp_path / name).exists():
                 (tmp_path / name).symlink_to(image_folder / name)
         return opening.open_source(f"csv:{tmp_path / 'list.csv'}")
 
-    return parse
+    return open_text
 
 
 ROWS = "\n".join(f"{name}/{i:03d}.png,{name}" for name in ("cat", "dog") for i in range(20))
 
 
-def read(source: opening.Source) -> dict[str, list]:
+def read(source: Source) -> dict[str, list]:
     return {
-        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
+        split: [record for shard in source.shards_of(split) for record in source.read(shard)]
         for split in source.splits
     }
 
 
 @pytest.mark.parametrize("header", ["", "path,label\n", "Filename,CLASS\n"])
-def test_paths_and_labels_with_and_without_header(parse_csv, header):
-    source = parse_csv(header + ROWS)
+def test_paths_and_labels_with_and_without_header(open_csv, header):
+    source = open_csv(header + ROWS)
     assert source.class_names == ("cat", "dog")
     records = [record for found in read(source).values() for record in found]
     assert len(records) == 40
@@ -39,27 +40,27 @@ def test_paths_and_labels_with_and_without_header(parse_csv, header):
     assert all(record.class_name in record.source for record in records)
 
 
-def test_the_header_tells_the_order_of_the_columns(parse_csv):
+def test_the_header_gives_the_order_of_the_columns(open_csv):
     rows = [",".join(reversed(row.split(","))) for row in ROWS.splitlines()]
-    source = parse_csv("\n".join(["label,remark,path", *(r.replace(",", ",x,") for r in rows)]))
+    source = open_csv("\n".join(["label,remark,path", *(r.replace(",", ",x,") for r in rows)]))
     assert source.class_names == ("cat", "dog")
 
 
-def test_the_third_column_is_the_split(parse_csv):
+def test_the_third_column_is_the_split(open_csv):
     names = ["train"] * 10 + ["val"] * 4 + ["TEST"] * 6
     rows = [f"cat/{i:03d}.png,cat,{split}" for i, split in enumerate(names)]
-    counts = {split: len(found) for split, found in read(parse_csv("\n".join(rows))).items()}
+    counts = {split: len(found) for split, found in read(open_csv("\n".join(rows))).items()}
     assert counts == {"train": 10, "eval": 4, "test": 6}
 
 
-def test_a_byte_order_mark_quotes_and_blank_lines_are_understood(parse_csv, image_folder):
+def test_byte_order_mark_quotes_and_blank_lines_are_accepted(open_csv, image_folder):
     text = f'"{image_folder}/cat/000.png","a ""fine"", cat"\n\n{ROWS}\n'
-    assert parse_csv(text, encoding="utf-8-sig").class_names == ('a "fine", cat', "cat", "dog")
+    assert open_csv(text, encoding="utf-8-sig").class_names == ('a "fine", cat', "cat", "dog")
 
 
-def test_numbers_are_sorted_as_numbers(parse_csv):
+def test_integer_labels_are_sorted_as_integers(open_csv):
     rows = [f"cat/{i:03d}.png,{i}" for i in range(12)]
-    assert parse_csv("\n".join(rows)).class_names == tuple(map(str, range(12)))
+    assert open_csv("\n".join(rows)).class_names == tuple(map(str, range(12)))
 
 
 def test_a_missing_file_is_a_record_with_a_problem(bad_folder, bad_csv):
@@ -71,34 +72,36 @@ def test_a_missing_file_is_a_record_with_a_problem(bad_folder, bad_csv):
     assert missing[0].class_name == "cat"
 
 
-def test_a_class_may_be_called_like_a_column(parse_csv):
-    assert parse_csv("a.png,label\nb.png,image\nc.png,image\n").class_names == ("image", "label")
+def test_a_class_may_have_the_name_of_a_column(open_csv):
+    assert open_csv("a.png,label\nb.png,image\nc.png,image\n").class_names == ("image", "label")
 
 
-def test_paths_in_a_bucket_stay_as_they_are(parse_csv, monkeypatch):
-    asked = []
-    monkeypatch.setattr(files, "_read_bytes", lambda path: asked.append(path) or b"")
-    source = parse_csv("gs://bucket/x.jpg,cat\ny.jpg,dog\nz.jpg,dog\n")
+def test_remote_paths_are_not_changed(open_csv, monkeypatch):
+    read_paths = []
+    monkeypatch.setattr(files, "_read_bytes", lambda path: read_paths.append(path) or b"")
+    source = open_csv("gs://bucket/x.jpg,cat\ny.jpg,dog\nz.jpg,dog\n")
     for split in source.splits:
-        for entry in source.shards_of(split):
-            list(source.read(entry))
-    assert {path.partition("://")[0] for path in asked if path.endswith("x.jpg")} == {"gs"}
-    assert "gs://bucket/x.jpg" in asked
+        for shard in source.shards_of(split):
+            list(source.read(shard))
+    assert {path.partition("://")[0] for path in read_paths if path.endswith("x.jpg")} == {"gs"}
+    assert "gs://bucket/x.jpg" in read_paths
 
 
-def test_a_missing_label_stays_missing(parse_csv):
-    source = parse_csv(ROWS + "\ncat/000.png,\ncat/001.png\n")
-    assert source.notes == ("rows without label: 2",)
+def test_rows_without_a_label_are_kept(open_csv):
+    source = open_csv(ROWS + "\ncat/000.png,\ncat/001.png\n")
+    assert source.notes == ("rows without a label: 2",)
     labels = [record.label for found in read(source).values() for record in found]
     assert labels.count(None) == 2
 
 
-def test_the_fingerprint_follows_list_and_images(parse_csv, tmp_path, make_pixels, encode):
+def test_the_fingerprint_changes_with_the_list_and_the_images(
+    open_csv, tmp_path, make_pixels, encode
+):
     (tmp_path / "new.png").write_bytes(encode(make_pixels(0), "PNG"))
-    first = parse_csv(ROWS + "\nnew.png,cat").fingerprint()
-    second = parse_csv(ROWS + "\nnew.png,dog").fingerprint()
+    first = open_csv(ROWS + "\nnew.png,cat").fingerprint()
+    second = open_csv(ROWS + "\nnew.png,dog").fingerprint()
     (tmp_path / "new.png").unlink()
-    third = parse_csv(ROWS + "\nnew.png,dog").fingerprint()
+    third = open_csv(ROWS + "\nnew.png,dog").fingerprint()
     assert len({first, second, third}) == 3
 
 
@@ -106,21 +109,21 @@ def test_the_fingerprint_follows_list_and_images(parse_csv, tmp_path, make_pixel
     ("text", "message"),
     [
         ("", "is empty"),
-        ("path,label\n", "got no label"),
+        ("path,label\n", "found no label"),
         ("a.png\nb.png\n", "must have the columns path,label; got \\['a.png'\\]"),
         ("photo,label\na.png,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
         (",cat\n", "row 1 of .* does not"),
         ("a.png,cat,holiday\n", "row 1 of .* has 'holiday'"),
     ],
 )
-def test_a_list_that_is_none_is_an_error(parse_csv, text, message):
+def test_an_invalid_list_is_an_error(open_csv, text, message):
     with pytest.raises(ValueError, match=message):
-        parse_csv(text)
+        open_csv(text)
 
 
-def test_another_encoding_is_an_error(parse_csv):
+def test_an_encoding_other_than_utf8_is_an_error(open_csv):
     with pytest.raises(ValueError, match="must be UTF-8"):
-        parse_csv("été.png,été", encoding="latin-1")
+        open_csv("été.png,été", encoding="latin-1")
 
 
 def test_a_missing_list_is_an_error(tmp_path):

@@ -15,7 +15,7 @@ from mixer_tf.datasets.sources import digits, opening
 def records():
     source = opening.open_source("digits")
     return {
-        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
+        split: [record for shard in source.shards_of(split) for record in source.read(shard)]
         for split in source.splits
     }
 
@@ -25,19 +25,19 @@ def test_every_digit_is_in_one_split(records):
     assert sorted(found) == [f"digits/{index:04d}" for index in range(1797)]
 
 
-def test_a_fifth_is_for_testing_and_a_tenth_for_validation(records):
+def test_a_fifth_is_test_and_a_tenth_is_eval(records):
     shares = {split: len(found) / 1797 for split, found in records.items()}
     assert shares == pytest.approx({"train": 0.7, "eval": 0.1, "test": 0.2}, abs=0.03)
 
 
-def test_each_split_holds_all_classes_in_mixed_order(records):
+def test_each_split_has_all_classes_in_mixed_order(records):
     for split in records.values():
         labels = [record.label for record in split]
         assert set(labels) == set(range(10))
         assert len(set(labels[:20])) > 5
 
 
-def test_pixels_and_labels_are_those_of_scikit_learn(records):
+def test_pixels_and_labels_equal_those_of_scikit_learn(records):
     expected = datasets.load_digits()
     for record in records["train"][:50]:
         index = int(record.source.split("/")[1])
@@ -48,12 +48,12 @@ def test_pixels_and_labels_are_those_of_scikit_learn(records):
         assert (record.format, record.width, record.height) == ("PNG", 8, 8)
 
 
-def test_no_two_digits_share_their_bytes(records):
+def test_no_two_digits_have_equal_bytes(records):
     counts = collections.Counter(record.encoded for split in records.values() for record in split)
     assert max(counts.values()) == 1
 
 
-def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
+def test_without_scikit_learn_the_error_names_the_package_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     digits._load.cache_clear()
     with pytest.raises(ValueError, match="pip install scikit-learn"):

@@ -23,7 +23,7 @@ def records(number: int) -> list[features.ImageRecord]:
     return [features.ImageRecord(b"x", "PNG", 0, "cat", f"id {i}", 4, 4) for i in range(number)]
 
 
-def test_records_are_dealt_to_shards_in_turn(tmp_path):
+def test_records_are_written_to_shards_in_round_robin_order(tmp_path):
     assert examples.write(records(10), str(tmp_path), "train", num_shards=3) == 10
     paths = sorted(glob.glob(examples.file_pattern(str(tmp_path), "train")))
     assert [os.path.basename(path) for path in paths] == [
@@ -36,33 +36,44 @@ def test_records_are_dealt_to_shards_in_turn(tmp_path):
     }
 
 
-def test_an_interrupted_write_leaves_no_shards(tmp_path):
+def test_an_interrupted_write_leaves_no_files(tmp_path):
     def interrupted():
         yield from records(3)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         examples.write(interrupted(), str(tmp_path), "train", num_shards=2)
-    assert not glob.glob(examples.file_pattern(str(tmp_path), "train"))
+    assert os.listdir(tmp_path / "Split-train") == []
 
 
-def test_export_keeps_the_good_and_lists_the_bad(bad_folder, tmp_path):
+def test_a_shard_is_copied_with_and_without_some_images(tmp_path):
+    before, after = str(tmp_path / "before"), str(tmp_path / "after")
+    examples.write(records(6), before, "train", num_shards=2)
+    first, second = examples.list_shards(before, "train")
+    examples.copy_shard(first, after, "train")
+    examples.copy_shard_without(second, {0, 2}, after, "train", index=1, num_shards=2)
+    copied, reduced = examples.list_shards(after, "train")
+    assert [record.source for record in examples.read_records(copied)] == ["id 0", "id 2", "id 4"]
+    assert list(examples.read_records(reduced)) == [list(examples.read_records(second))[1]]
+
+
+def test_usable_images_are_written_and_unusable_ones_are_listed(bad_folder, tmp_path):
     source = opening.open_source(f"folder:{bad_folder.path}")
-    seen = []
-    info = examples.export(source, str(tmp_path), progress=seen.append)
-    kept = {split: read(str(tmp_path), split) for split in source.splits}
-    paths = {record.source for found in kept.values() for record in found}
+    num_read = []
+    info = examples.write_source(source, str(tmp_path), progress=num_read.append)
+    written = {split: read(str(tmp_path), split) for split in source.splits}
+    paths = {record.source for found in written.values() for record in found}
     assert paths == {str(bad_folder.path / name) for name in bad_folder.good}
-    for found in kept.values():
+    for found in written.values():
         for record in found:
             shape = images.decode(tf.constant(record.encoded)).shape
             assert shape[-1] == 3
             assert {record.width, record.height} == set(shape[:2])
     assert info == DatasetInfo.read(str(tmp_path))
-    assert info.examples == {split: len(found) for split, found in kept.items()}
+    assert info.examples == {split: len(found) for split, found in written.items()}
     assert info.class_names == ("cat", "dog", "été 夏")
-    assert info.notes == ("class folder 'empty class' is empty: left out",)
-    assert seen[-1] == len(bad_folder.good) + len(bad_folder.bad)
+    assert info.notes == ("class folder 'empty class' is empty: ignored",)
+    assert num_read[-1] == len(bad_folder.good) + len(bad_folder.bad)
 
     lines = (tmp_path / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     reasons = {line["source"]: line["reason"] for line in map(json.loads, lines)}
@@ -72,24 +83,24 @@ def test_export_keeps_the_good_and_lists_the_bad(bad_folder, tmp_path):
 
 
 def test_converted_images_have_the_pixels_of_the_original(bad_folder, tmp_path, make_pixels):
-    examples.export(opening.open_source(f"folder:{bad_folder.path}"), str(tmp_path))
+    examples.write_source(opening.open_source(f"folder:{bad_folder.path}"), str(tmp_path))
     found = {r.source: r for split in features.SPLITS for r in read(str(tmp_path), split)}
     webp = found[str(bad_folder.path / "cat/modern.webp")]
     assert webp.format == "PNG"
     np.testing.assert_array_equal(images.decode(tf.constant(webp.encoded)), make_pixels(1))
 
 
-def test_a_list_with_a_missing_file_and_label_is_exported(bad_csv, tmp_path):
+def test_a_list_with_a_missing_file_and_a_missing_label_is_written(bad_csv, tmp_path):
     with bad_csv.open(encoding="utf-8") as file:
         rows = file.read()
     (tmp_path / "list.csv").write_text(rows + "cat/000.png,\n", encoding="utf-8")
-    examples.export(opening.open_source(f"csv:{tmp_path}/list.csv"), str(tmp_path / "out"))
+    examples.write_source(opening.open_source(f"csv:{tmp_path}/list.csv"), str(tmp_path / "out"))
     quarantine = (tmp_path / "out/quarantine.jsonl").read_text(encoding="utf-8")
     assert quarantine.count("file not found") == 2
 
 
-def test_where_nothing_is_usable_one_error_says_so(unusable_folder, tmp_path):
+def test_a_source_without_usable_images_is_one_error(unusable_folder, tmp_path):
     source = opening.open_source(f"folder:{unusable_folder}")
     with pytest.raises(ValueError, match="none of the 12 images of folder:.* is.*quarantine.jsonl"):
-        examples.export(source, str(tmp_path))
+        examples.write_source(source, str(tmp_path))
     assert len((tmp_path / "quarantine.jsonl").read_text().splitlines()) == 12

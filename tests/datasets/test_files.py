@@ -11,12 +11,12 @@ def test_a_missing_file_is_a_problem(tmp_path):
     assert (record.problem, record.label, record.class_name) == ("file not found", 1, "cat")
 
 
-def test_a_folder_with_an_image_name_is_a_problem(tmp_path):
+def test_a_folder_named_like_an_image_is_a_problem(tmp_path):
     (tmp_path / "odd.jpg").mkdir()
     assert "directory" in files.read_image(str(tmp_path / "odd.jpg"), 1, "cat").problem
 
 
-def test_a_huge_file_is_not_read(tmp_path):
+def test_a_file_above_the_size_limit_is_not_read(tmp_path):
     path = tmp_path / "film.jpg"
     with path.open("wb") as file:
         file.truncate(files.MAX_BYTES + 1)
@@ -25,7 +25,7 @@ def test_a_huge_file_is_not_read(tmp_path):
     assert record.encoded == b""
 
 
-def test_the_stamp_changes_with_size_and_time(tmp_path):
+def test_the_signature_changes_with_size_and_modification_time(tmp_path):
     path = tmp_path / "a.txt"
     assert files.file_signature(str(path)).endswith("\t-1")
     path.write_text("1")
@@ -38,16 +38,16 @@ def test_the_stamp_changes_with_size_and_time(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "b.c.PnG", "x.jfif", "x.webp", "x.TIF"])
-def test_names_of_images(name):
+def test_image_file_names(name):
     assert files.is_image_name(name)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "jpg", "a.jpg.part", "Thumbs.db", "a"])
-def test_names_of_other_files(name):
+def test_other_file_names(name):
     assert not files.is_image_name(name)
 
 
-def test_a_bucket_is_read_like_a_folder(tmp_path, write_image_folder):
+def test_a_remote_folder_is_read_like_a_local_one(tmp_path, write_image_folder):
     """TensorFlow's in-memory file system has the same interface as gs://."""
     import tensorflow as tf
 

@@ -13,7 +13,7 @@ def record(make_pixels, encode):
     return files.make_record(encode(make_pixels(0), "PNG"), 1, "cat", "a/b.png")
 
 
-def test_a_good_record_stays_as_it_is(record):
+def test_a_usable_record_is_not_changed(record):
     assert validation.check_record(record) is record
 
 
@@ -30,15 +30,15 @@ def test_a_webp_becomes_a_png(make_pixels, encode):
         ({"problem": "file not found"}, "file not found"),
         ({"label": None}, "no label"),
         ({"encoded": b""}, "empty file"),
-        ({"encoded": b"\x89PNG\r\n\x1a\n"}, "damaged PNG"),
+        ({"encoded": b"\x89PNG\r\n\x1a\n"}, "corrupt PNG"),
     ],
 )
-def test_the_reason_is_told(record, change, reason):
+def test_the_error_is_the_reason(record, change, reason):
     with pytest.raises(images.UnusableImageError, match=reason):
         validation.check_record(dataclasses.replace(record, **change))
 
 
-def test_a_line_is_json_that_a_person_can_read(record):
+def test_a_line_is_json_with_readable_unicode(record):
     odd = dataclasses.replace(record, source="ünï/\udcff.jpg")
     line = validation.to_line(odd, "train", "empty file")
     assert "ünï" in line

@@ -16,7 +16,7 @@ def count(rule: splits.HoldOut, image_ids: list[str]) -> dict[str, int]:
 
 
 def test_hashes_never_change():
-    """A change here would move the images of every user to other splits."""
+    """A change would assign the images of every user to other splits."""
     assert splits.hash_fraction("cat/1.jpg") == pytest.approx(0.3878484, abs=1e-6)
 
 
@@ -30,17 +30,17 @@ def test_hashes_never_change():
         (("train", "eval", "test"), {"train": 1, "eval": 0, "test": 0}),
     ],
 )
-def test_what_is_missing_is_held_out(present, expected):
+def test_missing_splits_are_held_out(present, expected):
     counts = count(splits.hold_out(ids(10_000), present), ids(10_000))
     assert {split: n / 10_000 for split, n in counts.items()} == pytest.approx(expected, abs=0.01)
 
 
-def test_images_stay_where_they_are_when_others_are_added():
+def test_images_keep_their_split_when_others_are_added():
     few, many = splits.hold_out(ids(200), ()), splits.hold_out(ids(2000), ())
     assert [few.split_for(name) for name in ids(200)] == [many.split_for(name) for name in ids(200)]
 
 
-def test_every_split_gets_an_image_however_few_there_are():
+def test_every_split_has_an_image_in_a_small_dataset():
     for first in range(50):
         for number in range(3, 30):
             names = [f"{first}/{index}" for index in range(number)]
@@ -58,15 +58,15 @@ def test_too_few_images_are_an_error():
         splits.hold_out(ids(2), ())
 
 
-def test_ids_are_read_only_as_far_as_needed():
+def test_ids_are_read_only_until_every_split_has_one():
     endless = (f"image {index}" for index in itertools.count())
     assert splits.hold_out(endless, ()).bounds == (("test", 0.1), ("eval", 0.2))
 
 
-def test_part_keeps_the_own_splits_and_mixes_the_order():
+def test_given_splits_are_kept_and_the_order_is_mixed():
     items = [("train", name, name) for name in ids(100)] + [("test", "t", "t"), ("eval", "e", "e")]
-    parted = splits.assign_splits(items)
-    assert parted["test"] == ["t"]
-    assert parted["eval"] == ["e"]
-    assert sorted(parted["train"]) == sorted(ids(100))
-    assert parted["train"] != ids(100)
+    by_split = splits.assign_splits(items)
+    assert by_split["test"] == ["t"]
+    assert by_split["eval"] == ["e"]
+    assert sorted(by_split["train"]) == sorted(ids(100))
+    assert by_split["train"] != ids(100)

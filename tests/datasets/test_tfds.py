@@ -10,6 +10,7 @@ from PIL import Image
 
 from mixer_tf import features
 from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources.source import Source
 
 PIXELS = {
     index: np.random.default_rng(index).integers(0, 256, (8, 9, 3), dtype=np.uint8)
@@ -18,7 +19,7 @@ PIXELS = {
 
 
 class TinyPets(tfds.core.GeneratorBasedBuilder):
-    """40 images to train, 8 to validate, 3 that are neither; no test split, text beside labels."""
+    """40 training images, 8 validation images, 3 that are neither; text beside the labels."""
 
     VERSION = tfds.core.Version("1.10.0")
     BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="small"), tfds.core.BuilderConfig(name="big")]
@@ -51,7 +52,7 @@ class TinyPets(tfds.core.GeneratorBasedBuilder):
 
 
 class NoClasses(tfds.core.GeneratorBasedBuilder):
-    """Two images in each example, and no class."""
+    """Two images per example, and no class."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -81,15 +82,15 @@ def data_dir(tmp_path_factory) -> str:
     return path
 
 
-def read(source: opening.Source) -> dict[str, list[features.ImageRecord]]:
+def read(source: Source) -> dict[str, list[features.ImageRecord]]:
     return {
-        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
+        split: [record for shard in source.shards_of(split) for record in source.read(shard)]
         for split in source.splits
     }
 
 
 @pytest.mark.parametrize("spec", ["tfds:tiny_pets:small", "tfds:tiny_pets/small"])
-def test_its_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
+def test_given_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
     source = opening.open_source(spec, data_dir)
     assert source.class_names == ("cat", "dog")
     assert source.splits == ("train", "eval", "test")
@@ -112,17 +113,17 @@ def test_every_image_is_read_once_with_its_bytes_and_label(data_dir):
         assert (record.format, record.width, record.height) == ("PNG", 9, 8)
 
 
-def test_work_is_one_shard_an_item(data_dir):
+def test_each_work_item_is_one_shard(data_dir):
     source = opening.open_source("tfds:tiny_pets:small", data_dir)
     assert len(source.shards_of("train")) == len(source.shards_of("eval")) == 3
 
 
-def test_several_configurations_must_be_told_apart(data_dir):
+def test_one_of_several_configurations_must_be_named(data_dir):
     with pytest.raises(ValueError, match="prepared are big, small. Use tfds:tiny_pets:big"):
         opening.open_source("tfds:tiny_pets", data_dir)
 
 
-def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
+def test_the_newest_version_is_read_unless_one_is_named(data_dir, tmp_path):
     small = pathlib.Path(data_dir) / "tiny_pets/small/1.10.0"
     for version in ("1.10.0", "1.9.0"):
         target = tmp_path / "tiny_pets/small" / version
@@ -136,19 +137,19 @@ def test_the_newest_version_is_taken_unless_one_is_named(data_dir, tmp_path):
     assert newest.fingerprint() != named.fingerprint()
 
 
-def test_what_is_not_prepared_names_the_command_at_once(tmp_path):
+def test_the_error_for_a_missing_dataset_names_the_command_at_once(tmp_path):
     started = time.monotonic()
     with pytest.raises(ValueError, match=r'builder\("mnist", data_dir=.*download_and_prepare'):
         opening.open_source("tfds:mnist", str(tmp_path))
     assert time.monotonic() - started < 5
 
 
-def test_a_dataset_without_classes_is_refused(data_dir):
+def test_a_dataset_without_classes_is_an_error(data_dir):
     with pytest.raises(ValueError, match=r"one Image and one ClassLabel; .*\['left', 'right'\]"):
         opening.open_source("tfds:no_classes", data_dir)
 
 
-def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
+def test_a_folder_stored_by_tfds_is_read(image_folder, tmp_path):
     for split in ("train", "test"):
         (tmp_path / "in" / split).mkdir(parents=True)
         for name in ("cat", "dog"):
@@ -169,7 +170,7 @@ def test_a_folder_that_was_stored_as_tfds_is_read(image_folder, tmp_path):
 
 
 class Challenge(tfds.core.GeneratorBasedBuilder):
-    """20 images to train, and 5 to test whose labels are kept secret."""
+    """20 training images, and 5 test images with secret labels."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -189,7 +190,7 @@ class Challenge(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError
 
 
-def test_a_test_split_without_labels_is_left_out_and_another_held_out(tmp_path):
+def test_a_test_split_without_labels_is_ignored_and_another_is_held_out(tmp_path):
     Challenge(data_dir=str(tmp_path)).download_and_prepare()
     source = opening.open_source("tfds:challenge", str(tmp_path))
     assert source.notes == ("split 'test' of challenge is not used: no labels",)

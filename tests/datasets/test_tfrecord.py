@@ -7,6 +7,7 @@ import tensorflow as tf
 from mixer_tf import features
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.sources import opening, tfrecord
+from mixer_tf.datasets.sources.source import Source
 
 
 def make_example(**values) -> bytes:
@@ -25,14 +26,14 @@ def write(path: pathlib.Path, examples: list[bytes], compression: str = "") -> N
             writer.write(example)
 
 
-def read(source: opening.Source) -> dict[str, list[features.ImageRecord]]:
+def read(source: Source) -> dict[str, list[features.ImageRecord]]:
     return {
-        split: [record for entry in source.shards_of(split) for record in source.read(entry)]
+        split: [record for shard in source.shards_of(split) for record in source.read(shard)]
         for split in source.splits
     }
 
 
-def read_all(source: opening.Source) -> list[features.ImageRecord]:
+def read_all(source: Source) -> list[features.ImageRecord]:
     return [record for found in read(source).values() for record in found]
 
 
@@ -42,7 +43,7 @@ def png(make_pixels, encode):
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
-def test_usual_names_of_features_are_found(tmp_path, png, compression):
+def test_common_feature_names_are_found(tmp_path, png, compression):
     examples = [make_example(image=png(i), label=i % 2, filename=b"f%d" % i) for i in range(30)]
     write(tmp_path / "pets.tfrecord", examples, compression)
     source = opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")
@@ -54,7 +55,7 @@ def test_usual_names_of_features_are_found(tmp_path, png, compression):
     assert {record.format for record in records} == {"PNG"}
 
 
-def test_numbers_and_texts_of_the_slim_layout(tmp_path, png):
+def test_labels_and_names_of_the_slim_layout(tmp_path, png):
     names = {3: b"cat", 7: b"dog"}
     examples = [
         make_example(**{"image/encoded": png(i), "image/class/label": n, "image/class/text": name})
@@ -67,14 +68,14 @@ def test_numbers_and_texts_of_the_slim_layout(tmp_path, png):
     assert {(r.label, r.class_name) for r in read_all(source)} == {(0, "cat"), (1, "dog")}
 
 
-def test_labels_may_be_words(tmp_path, png):
+def test_labels_may_be_strings(tmp_path, png):
     examples = [make_example(image=png(i), label=(b"dog", b"cat")[i % 2]) for i in range(9)]
     write(tmp_path / "a.tfrecord", examples)
     source = opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord")
     assert source.class_names == ("cat", "dog")
 
 
-def test_the_split_is_read_off_the_names(tmp_path, png):
+def test_the_split_is_derived_from_the_file_name(tmp_path, png):
     for number, name in enumerate(["train-00000-of-00002", "train-00001-of-00002", "pets_val"]):
         examples = [make_example(image=png(i), label=0) for i in range(20 + number)]
         write(tmp_path / f"{name}.tfrecord", examples)
@@ -87,14 +88,14 @@ def test_the_split_is_read_off_the_names(tmp_path, png):
     assert counts["train"] + counts["test"] == 41
 
 
-def test_a_missing_label_stays_missing(tmp_path, png):
+def test_examples_without_a_label_are_kept(tmp_path, png):
     examples = [make_example(image=png(i), label=0) for i in range(9)]
     write(tmp_path / "a.tfrecord", [*examples, make_example(image=png(9))])
     records = read_all(opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord"))
     assert [record.label for record in records].count(None) == 1
 
 
-def test_odd_records_become_problems(tmp_path, png):
+def test_invalid_records_become_problems(tmp_path, png):
     good = [make_example(image=png(i), label=0) for i in range(9)]
     write(tmp_path / "a.tfrecord", [*good, make_example(label=0, size=5), b"\xff\xff no example"])
     problems = {
@@ -105,20 +106,20 @@ def test_odd_records_become_problems(tmp_path, png):
 
 
 @pytest.mark.parametrize("compression", ["", "GZIP"])
-def test_a_damaged_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compression):
+def test_a_truncated_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compression):
     path = tmp_path / "a.tfrecord"
     write(path, [make_example(image=png(i), label=0) for i in range(50)], compression)
     path.write_bytes(path.read_bytes()[:-500])
     records = read_all(opening.open_source(f"tfrecord:{path}"))
     problems = [record for record in records if record.problem]
     assert len(problems) == 1
-    assert problems[0].problem.startswith("damaged TFRecord file")
+    assert problems[0].problem.startswith("corrupt or truncated TFRecord file")
     assert len(records) > 20
 
 
-def test_what_we_wrote_ourselves_comes_back_equal(tmp_path, image_folder):
+def test_our_own_shards_are_read_back_equal(tmp_path, image_folder):
     folder = opening.open_source(f"folder:{image_folder}")
-    examples.export(folder, str(tmp_path))
+    examples.write_source(folder, str(tmp_path))
     source = opening.open_source(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*.gz")
     assert source.class_names == folder.class_names
     for split, records in read(folder).items():
@@ -126,22 +127,22 @@ def test_what_we_wrote_ourselves_comes_back_equal(tmp_path, image_folder):
 
 
 def test_a_label_beyond_the_known_classes_is_a_problem(tmp_path, image_folder, png):
-    examples.export(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
+    examples.write_source(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
     example = make_example(**{features.ENCODED: png(0), features.LABEL: 2})
     write(tmp_path / "train-more.tfrecord", [example])
     reader = opening.open_source(f"tfrecord:{tmp_path}/Split-*/*.gz").reader
     (record,) = reader(tfrecord.Shard(str(tmp_path / "train-more.tfrecord"), "train"))
-    assert record.problem == "label 2 is none of the 2 classes"
+    assert record.problem == "label 2 is not one of the 2 classes"
 
 
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
         (None, "a pattern that matches files"),
-        ([make_example(image=b"x", size=3)], "must hold a class in one of the features"),
+        ([make_example(image=b"x", size=3)], "must have a class in one of the features"),
     ],
 )
-def test_no_files_and_no_classes_are_errors(tmp_path, examples, message):
+def test_missing_files_and_missing_classes_are_errors(tmp_path, examples, message):
     if examples:
         write(tmp_path / "a.tfrecord", examples)
     with pytest.raises(ValueError, match=message):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images to compare: two real photographs, smooth random pictures, and copies of them."""
+"""Images to compare: two real photographs, smooth random images, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, finge
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """A photograph of 640x427 pixels that scikit-learn brings along."""
+    """A photograph of 640x427 pixels from scikit-learn."""
     datasets = pytest.importorskip("sklearn.datasets")
     return Image.fromarray(datasets.load_sample_image("china.jpg"))
 
 
 @pytest.fixture(scope="session")
 def other_photo() -> Image.Image:
+    """Another photograph from scikit-learn."""
     datasets = pytest.importorskip("sklearn.datasets")
     return Image.fromarray(datasets.load_sample_image("flower.jpg"))
 
 
 @pytest.fixture(scope="session")
-def picture() -> Callable[[int], Image.Image]:
-    """Seed → a smooth random picture of 48x48 pixels; another seed, another picture."""
+def random_image() -> Callable[[int], Image.Image]:
+    """Seed → a smooth random image of 48x48 pixels that depends on the seed."""
 
     def make(seed: int) -> Image.Image:
         small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)

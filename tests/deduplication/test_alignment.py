@@ -8,7 +8,7 @@ from mixer_tf.deduplication import alignment
 
 @pytest.fixture
 def texture() -> np.ndarray:
-    """float32 [48, 48], smooth enough to be shifted and zoomed."""
+    """A smooth random image, float32 [48, 48]."""
     small = np.random.default_rng(1).integers(0, 256, (12, 12), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((48, 48), Image.Resampling.BICUBIC), np.float32)
 
@@ -28,7 +28,7 @@ def reference(first: np.ndarray, second: np.ndarray) -> float:
     )
 
 
-def test_correlation_equals_numpys_coefficient_at_the_best_shift(texture, monkeypatch):
+def test_correlation_equals_the_coefficient_of_numpy_at_the_best_shift(texture, monkeypatch):
     monkeypatch.setattr(alignment, "_zooms", lambda: np.eye(32, dtype=np.float32)[None])
     noise = np.random.default_rng(2).normal(0, 20, (32, 32))
     first, second = window(texture, 0, 0), window(texture, 2, -1) + noise
@@ -38,12 +38,12 @@ def test_correlation_equals_numpys_coefficient_at_the_best_shift(texture, monkey
 
 
 @pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -3), (-2, 1)])
-def test_shifted_images_agree(texture, down, right):
+def test_shifted_images_correlate(texture, down, right):
     assert alignment.correlate(window(texture, 0, 0), window(texture, down, right))[0] > 0.95
 
 
 @pytest.mark.parametrize("share", [0.8, 1.25])
-def test_zoomed_images_agree(texture, share):
+def test_zoomed_images_correlate(texture, share):
     side = round(32 * share)
     start = (48 - side) // 2
     cut = Image.fromarray(texture[start : start + side, start : start + side])
@@ -51,23 +51,23 @@ def test_zoomed_images_agree(texture, share):
     assert alignment.correlate(window(texture, 0, 0), zoomed)[0] > 0.9
 
 
-def test_unrelated_images_do_not_agree(texture):
+def test_different_images_do_not_correlate(texture):
     other = np.random.default_rng(3).integers(0, 256, (1, 32, 32), dtype=np.uint8)
     assert abs(alignment.correlate(window(texture, 0, 0), other)[0]) < 0.5
 
 
-def test_light_does_not_count(texture):
+def test_correlation_does_not_depend_on_light(texture):
     first = window(texture, 0, 0)
     gradient = np.linspace(0, 60, 32, dtype=np.float32)
     assert alignment.correlate(first, first * 0.5 + gradient)[0] > 0.97
 
 
-def test_no_detail_agrees_with_nothing():
+def test_images_without_details_do_not_correlate():
     plain = np.full((1, 32, 32), 90, np.uint8)
     assert alignment.correlate(plain, plain)[0] == pytest.approx(0, abs=1e-3)
 
 
-def test_a_pair_is_judged_alike_in_any_batch(texture):
+def test_correlation_does_not_depend_on_the_batch(texture):
     first = np.concatenate([window(texture, 0, shift) for shift in range(4)])
     second = np.concatenate([window(texture, shift, 0) for shift in range(4)])
     one_by_one = [alignment.correlate(first[i : i + 1], second[i : i + 1])[0] for i in range(4)]

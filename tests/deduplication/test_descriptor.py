@@ -23,32 +23,32 @@ def reference(thumbnail: np.ndarray) -> np.ndarray:
     return np.array(values) * 127 / np.abs(values).max()
 
 
-def test_descriptor_equals_scipys_cosine_transform(thumbnails):
+def test_descriptor_equals_the_cosine_transform_of_scipy(thumbnails):
     described = descriptor.describe(thumbnails)
     assert described.shape == (5, 119)
     expected = np.stack([reference(thumbnail) for thumbnail in thumbnails])
     np.testing.assert_allclose(described, expected, atol=0.51)
 
 
-def test_an_image_is_described_alike_in_any_batch(thumbnails):
+def test_descriptor_does_not_depend_on_the_batch(thumbnails):
     one_by_one = np.concatenate([descriptor.describe(item[None]) for item in thumbnails])
     np.testing.assert_array_equal(descriptor.describe(thumbnails), one_by_one)
 
 
-def test_mirrored_descriptor_is_that_of_the_mirrored_image(thumbnails):
+def test_mirrored_descriptor_equals_that_of_the_mirrored_image(thumbnails):
     mirrored = descriptor.describe(np.ascontiguousarray(thumbnails[:, :, ::-1]))
     np.testing.assert_allclose(
         descriptor.mirror(descriptor.describe(thumbnails)).astype(int), mirrored, atol=1
     )
 
 
-def test_brightness_and_contrast_do_not_count(thumbnails):
+def test_descriptor_does_not_depend_on_brightness_and_contrast(thumbnails):
     changed = (thumbnails // 2 + 40).astype(np.uint8)
     cosine = descriptor.cosine(descriptor.describe(thumbnails), descriptor.describe(changed))
     assert cosine.diagonal().min() > 0.999
 
 
-def test_cosine_is_that_of_the_vectors(thumbnails):
+def test_cosine_equals_that_of_the_unit_vectors(thumbnails):
     described = descriptor.describe(thumbnails)
     unit = described / np.linalg.norm(described.astype(float), axis=1, keepdims=True)
     np.testing.assert_allclose(
@@ -56,19 +56,19 @@ def test_cosine_is_that_of_the_vectors(thumbnails):
     )
 
 
-def test_one_colour_is_like_nothing(thumbnails):
+def test_an_image_of_one_color_has_cosine_zero(thumbnails):
     plain = np.full((1, 32, 32, 3), 200, np.uint8)
     described = descriptor.describe(plain)
     assert not described.any()
     assert not descriptor.cosine(described, descriptor.describe(thumbnails)).any()
 
 
-def test_grey_is_told_from_colour(thumbnails):
-    grey = thumbnails[:1].copy()
-    grey[..., 1:] = 128
+def test_gray_images_are_recognized(thumbnails):
+    gray = thumbnails[:1].copy()
+    gray[..., 1:] = 128
     np.testing.assert_array_equal(
-        descriptor.is_gray(np.concatenate([grey, thumbnails[1:2]])), [True, False]
+        descriptor.is_gray(np.concatenate([gray, thumbnails[1:2]])), [True, False]
     )
     np.testing.assert_array_equal(
-        descriptor.luma(descriptor.describe(grey)), descriptor.describe(grey)[:, :55]
+        descriptor.luma(descriptor.describe(gray)), descriptor.describe(gray)[:, :55]
     )

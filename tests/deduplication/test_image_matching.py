@@ -23,47 +23,49 @@ COPIES = {
     "enlarged": (lambda image: scaled(image, 1.3), {}, COPY),
     "slightly cropped": (lambda image: cropped(image, 10), {}, COPY),
     "brightened": (lambda image: image.point(lambda value: min(255, value + 40)), {}, COPY),
-    "greyscale": (lambda image: image.convert("L"), {}, COPY),
+    "grayscale": (lambda image: image.convert("L"), {}, COPY),
     "mirrored": (ImageOps.mirror, {"image_format": "JPEG"}, MIRRORED),
 }
 
 
 @pytest.fixture(scope="module")
-def gallery(photo, other_photo, picture, save, take_fingerprints):
-    pictures = [picture(seed) for seed in range(10)]
-    return take_fingerprints("test", map(save, [photo, other_photo, *pictures]))
+def gallery(photo, other_photo, random_image, save, take_fingerprints):
+    random_images = [random_image(seed) for seed in range(10)]
+    return take_fingerprints("test", map(save, [photo, other_photo, *random_images]))
 
 
 @pytest.mark.parametrize("change", COPIES)
-def test_a_changed_copy_of_a_photograph_is_found(change, photo, gallery, save, take_fingerprints):
+def test_a_modified_photograph_is_found(change, photo, gallery, save, take_fingerprints):
     edit, options, reason = COPIES[change]
     (match,) = find_matches(take_fingerprints("train", [save(edit(photo), **options)]), gallery)
     assert (match.image.set_name, match.other.source, match.reason) == ("train", "00", reason)
     assert 0 <= match.distance <= 1 - thresholds.DUPLICATE
 
 
-def test_equal_bytes_are_an_exact_copy(gallery, picture, save, take_fingerprints):
-    (match,) = find_matches(take_fingerprints("train", [save(picture(3))]), gallery)
+def test_equal_bytes_are_an_exact_copy(gallery, random_image, save, take_fingerprints):
+    (match,) = find_matches(take_fingerprints("train", [save(random_image(3))]), gallery)
     assert (match.other.source, match.distance, match.reason) == ("05", 0.0, EXACT)
 
 
-def test_other_pictures_are_no_copies(gallery, picture, save, take_fingerprints):
-    others = take_fingerprints("train", [save(picture(seed)) for seed in range(100, 140)])
+def test_different_images_are_not_duplicates(gallery, random_image, save, take_fingerprints):
+    others = take_fingerprints("train", [save(random_image(seed)) for seed in range(100, 140)])
     assert not list(find_matches(others, gallery))
 
 
-def test_of_one_colour_only_equal_bytes_count(save, picture, take_fingerprints):
-    white = picture(0).point(lambda value: 255)
+def test_images_of_one_color_are_duplicates_only_with_equal_bytes(
+    save, random_image, take_fingerprints
+):
+    white = random_image(0).point(lambda value: 255)
     gallery = take_fingerprints("test", [save(white)])
     almost = white.point(lambda value: 254)
     queries = take_fingerprints("train", [save(almost), save(white)])
     assert [match.image.source for match in find_matches(queries, gallery)] == ["01"]
 
 
-def test_images_of_the_gallery_are_compared_with_those_before_them(
-    picture, save, take_fingerprints
+def test_images_of_the_gallery_are_compared_only_with_earlier_ones(
+    random_image, save, take_fingerprints
 ):
-    first, second = picture(0), picture(1)
+    first, second = random_image(0), random_image(1)
     encoded = [save(first), save(second), save(first, "JPEG"), save(first, "WEBP")]
     gallery = take_fingerprints("train", encoded)
     indices = np.array([1, 2, 3])
@@ -72,13 +74,13 @@ def test_images_of_the_gallery_are_compared_with_those_before_them(
     assert pairs == {("02", "00"), ("03", "00"), ("03", "02")}
 
 
-def test_proposals_do_not_depend_on_blocks_and_miss_nothing(
-    picture, save, take_fingerprints, monkeypatch
+def test_candidates_do_not_depend_on_the_block_size_and_are_complete(
+    random_image, save, take_fingerprints, monkeypatch
 ):
-    gallery = take_fingerprints("test", [save(picture(seed)) for seed in range(30)])
-    queries = take_fingerprints("train", [save(picture(s), "JPEG") for s in range(20, 40)])
+    gallery = take_fingerprints("test", [save(random_image(seed)) for seed in range(30)])
+    queries = take_fingerprints("train", [save(random_image(s), "JPEG") for s in range(20, 40)])
     whole = candidates.find_candidates(queries, gallery)
-    monkeypatch.setattr(candidates, "_BLOCK", 7)
+    monkeypatch.setattr(candidates, "_BLOCK_SIZE", 7)
     blocks = candidates.find_candidates(queries, gallery)
     assert triples(whole) == triples(blocks)
     assert {(index, 20 + index, False) for index in range(10)} <= triples(whole)
@@ -88,14 +90,14 @@ def triples(pairs: candidates.Pairs) -> set[tuple[int, int, bool]]:
     return set(zip(pairs.rows, pairs.columns, pairs.mirrored, strict=True))
 
 
-def test_of_very_many_proposals_the_best_are_kept(picture, save, take_fingerprints):
+def test_the_candidates_with_the_highest_cosine_are_kept(random_image, save, take_fingerprints):
     qualities = range(60, 95)
-    encoded = [save(picture(0), "JPEG", quality=quality) for quality in qualities]
+    encoded = [save(random_image(0), "JPEG", quality=quality) for quality in qualities]
     gallery = take_fingerprints("test", encoded)
-    query = take_fingerprints("train", [save(picture(0))])
-    proposed = candidates.find_candidates(query, gallery)
-    upright = proposed.where(~proposed.mirrored)
-    assert len(upright) == candidates._MOST
+    query = take_fingerprints("train", [save(random_image(0))])
+    found = candidates.find_candidates(query, gallery)
+    upright = found.select(~found.mirrored)
+    assert len(upright) == candidates._MAX_CANDIDATES
     chosen = set(upright.columns.tolist())
     cosines = candidates.descriptor.cosine(query.descriptors, gallery.descriptors)[0]
     assert cosines[list(chosen)].min() >= np.delete(cosines, list(chosen)).max()

@@ -13,13 +13,13 @@ def pixels_of(encoded: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF"])
-def test_what_tensorflow_reads_stays_as_it_is(make_pixels, encode, image_format):
+def test_formats_that_tensorflow_reads_are_not_changed(make_pixels, encode, image_format):
     encoded = encode(make_pixels(0), image_format)
     assert images.make_decodable(encoded) is encoded
 
 
 @pytest.mark.parametrize("image_format", ["WEBP", "TIFF", "BMP", "AVIF", "PPM", "JPEG2000"])
-def test_others_become_png_of_the_same_pixels(make_pixels, encode, image_format):
+def test_other_formats_become_png_of_the_same_pixels(make_pixels, encode, image_format):
     encoded = encode(make_pixels(0), image_format)
     converted = images.make_decodable(encoded)
     assert images.read_header(converted).format == "PNG"
@@ -58,13 +58,15 @@ def test_16_bit_tiff_keeps_the_high_byte(encode):
     np.testing.assert_array_equal(pixels_of(converted)[..., 0], deep >> 8)
 
 
-def test_32_bit_pixels_are_refused(encode):
+def test_32_bit_pixels_are_an_error(encode):
     encoded = encode(Image.fromarray(np.ones((9, 7), np.float32)), "TIFF")
-    with pytest.raises(images.UnusableImageError, match="32-bit pixels; 8 or 16 bits"):
+    with pytest.raises(
+        images.UnusableImageError, match="32-bit pixels; a channel must have 8 or 16 bits"
+    ):
         images.make_decodable(encoded)
 
 
-def test_a_truncated_webp_is_refused(make_pixels, encode):
+def test_a_truncated_webp_is_an_error(make_pixels, encode):
     encoded = encode(make_pixels(0, 64, 64), "WEBP", lossless=True)
-    with pytest.raises(images.UnusableImageError, match="damaged WEBP"):
+    with pytest.raises(images.UnusableImageError, match="corrupt WEBP"):
         images.make_decodable(encoded[: len(encoded) // 2])

@@ -41,7 +41,7 @@ def test_transparency_is_dropped(make_pixels, encode):
     np.testing.assert_array_equal(decode(encoded), pixels)
 
 
-def test_grey_jpeg_has_three_equal_channels(make_pixels, encode):
+def test_gray_jpeg_has_three_equal_channels(make_pixels, encode):
     encoded = encode(Image.fromarray(make_pixels(0)).convert("L"), "JPEG")
     np.testing.assert_array_equal(decode(encoded), decode_with_pil(encoded))
 
@@ -59,23 +59,23 @@ def test_16_bit_png_keeps_the_high_byte(encode):
     np.testing.assert_array_equal(decoded, np.repeat((deep >> 8)[..., None], 3, -1))
 
 
-def test_the_first_frame_of_an_animation_is_taken(make_pixels, encode):
+def test_the_first_frame_of_an_animation_is_decoded(make_pixels, encode):
     frames = [Image.fromarray(make_pixels(seed)).quantize(32) for seed in range(3)]
     encoded = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(decode(encoded), np.asarray(frames[0].convert("RGB")))
 
 
-def test_bmp_is_read(make_pixels, encode):
+def test_bmp_is_decoded(make_pixels, encode):
     np.testing.assert_array_equal(decode(encode(make_pixels(0), "BMP")), make_pixels(0))
 
 
 @pytest.mark.parametrize("encoded", [b"", b"hello", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image_is_an_invalid_argument(encoded):
+def test_bytes_that_are_not_an_image_are_an_invalid_argument(encoded):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(encoded)
 
 
-def test_it_is_part_of_a_graph_over_a_batch(make_pixels, encode):
+def test_decode_works_in_a_graph_over_a_batch(make_pixels, encode):
     batch = [encode(make_pixels(0), "PNG"), encode(make_pixels(1), "JPEG", quality=95)]
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
@@ -87,7 +87,7 @@ def test_it_is_part_of_a_graph_over_a_batch(make_pixels, encode):
     np.testing.assert_array_equal(decoded[1], decode_with_pil(batch[1]))
 
 
-def test_it_is_part_of_a_dataset_with_known_channels(make_pixels, encode):
+def test_decode_works_in_a_dataset_and_keeps_the_channels_static(make_pixels, encode):
     dataset = tf.data.Dataset.from_tensors(encode(make_pixels(0), "PNG")).map(images.decode)
     assert dataset.element_spec == tf.TensorSpec([None, None, 3], tf.uint8)
     np.testing.assert_array_equal(next(iter(dataset)), make_pixels(0))

@@ -5,26 +5,26 @@ import tensorflow as tf
 from mixer_tf import images
 
 
-def test_good_images_of_the_bad_folder_are_kept(bad_folder):
+def test_unusual_but_usable_images_are_kept(bad_folder):
     for name in bad_folder.good:
         kept = images.check((bad_folder.path / name).read_bytes())
         assert images.decode(tf.constant(kept)).shape[-1] == 3
 
 
-def test_bad_images_of_the_bad_folder_have_a_reason(bad_folder):
+def test_unusable_images_have_a_reason(bad_folder):
     for name, word in bad_folder.bad.items():
         with pytest.raises(images.UnusableImageError, match=word):
             images.check((bad_folder.path / name).read_bytes())
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "WEBP"])
-def test_a_truncated_image_is_refused_wherever_it_was_cut(make_pixels, encode, image_format):
+def test_an_image_truncated_at_any_length_is_an_error(make_pixels, encode, image_format):
     encoded = encode(make_pixels(0, 64, 64), image_format)
     for tenth in range(10):
-        with pytest.raises(images.UnusableImageError, match="damaged|truncated|empty|not an image"):
+        with pytest.raises(images.UnusableImageError, match="corrupt|truncated|empty|not an image"):
             images.check(encoded[: len(encoded) * tenth // 10])
 
 
-def test_what_can_be_decoded_stays_byte_for_byte(make_pixels, encode):
+def test_decodable_images_are_not_changed(make_pixels, encode):
     encoded = encode(make_pixels(0), "JPEG")
     assert images.check(encoded) is encoded

@@ -27,8 +27,8 @@ def tiff_block(value: int, order: str = "<", tag=0x0112, kind=3, before: int = 0
     field = struct.pack(order + ("H2x" if kind == 3 else "I"), value)
     other = struct.pack(order + "HHII", 0x0100, 4, 1, 99)
     entry = struct.pack(order + "HHI", tag, kind, 1) + field
-    mark = b"II" if order == "<" else b"MM"
-    header = mark + struct.pack(order + "HIH", 42, 8, before + 1)
+    byte_order = b"II" if order == "<" else b"MM"
+    header = byte_order + struct.pack(order + "HIH", 42, 8, before + 1)
     return header + other * before + entry + bytes(4)
 
 
@@ -38,7 +38,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 @pytest.fixture
 def jpeg(make_pixels, encode):
-    """Puts segments at the head of a JPEG."""
+    """Inserts segments at the start of a JPEG."""
     plain = encode(make_pixels(0, 20, 30), "JPEG")
     return lambda *segments: plain[:2] + b"".join(segments) + plain[2:]
 
@@ -61,7 +61,7 @@ def test_both_byte_orders_and_types(jpeg, order, kind, before):
     assert read(jpeg(segment(0xFFE1, EXIF + block))) == 6
 
 
-def test_exif_is_found_behind_other_segments(jpeg):
+def test_exif_is_found_after_other_segments(jpeg):
     profile = segment(0xFFE2, b"ICC_PROFILE\0" + bytes(60_000))
     adobe = segment(0xFFE1, b"http://ns.adobe.com/xap/1.0/\0" + bytes(100))
     comment = segment(0xFFFE, b"a comment with Exif\0\0 in it")
@@ -69,7 +69,7 @@ def test_exif_is_found_behind_other_segments(jpeg):
     assert read(jpeg(comment, profile, adobe, exif)) == 8
 
 
-def test_the_first_exif_segment_counts(jpeg):
+def test_the_first_exif_segment_is_read(jpeg):
     first, second = (segment(0xFFE1, EXIF + tiff_block(value)) for value in (3, 6))
     assert read(jpeg(first, second)) == 3
 
@@ -109,16 +109,16 @@ def test_malformed_exif_leaves_the_image_upright(jpeg, block):
         b"\x89PNG\r\n\x1a\n" + bytes(8) + b"eXIf",
     ],
 )
-def test_a_walk_through_garbage_ends(encoded):
+def test_invalid_bytes_are_upright(encoded):
     assert read(encoded) == 1
 
 
-def test_random_damage_never_fails(jpeg):
+def test_random_corruption_never_raises(jpeg):
     whole = jpeg(segment(0xFFE1, EXIF + tiff_block(6, before=2)))
     head = np.frombuffer(whole[:80], np.uint8)
     generator = np.random.default_rng(0)
     read = tf.function(orientation.read_orientation)
     for _ in range(200):
-        damaged = head.copy()
-        damaged[generator.integers(0, 80, 4)] = generator.integers(0, 256, 4)
-        assert 1 <= read(tf.constant(damaged.tobytes() + whole[80:])) <= 8
+        corrupt = head.copy()
+        corrupt[generator.integers(0, 80, 4)] = generator.integers(0, 256, 4)
+        assert 1 <= read(tf.constant(corrupt.tobytes() + whole[80:])) <= 8

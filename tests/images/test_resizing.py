@@ -8,7 +8,7 @@ from mixer_tf import images
 
 
 def resize_bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Half-pixel centres, no antialiasing: four neighbours of each target pixel, in float64."""
+    """Half-pixel centers, no antialiasing: four neighbors of each target pixel, in float64."""
 
     def axis(source: int, target: int):
         position = (np.arange(target) + 0.5) * source / target - 0.5
@@ -36,7 +36,7 @@ def resize_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def assert_truncation_of(result: tf.Tensor, expected: np.ndarray) -> None:
-    """Equal to the truncated value, where float32 does not fall on the other side of a whole."""
+    """Equal to the truncated value, except where float32 may round across an integer."""
     result = np.asarray(result).astype(int)
     safe = np.abs(expected - np.round(expected)) > 5e-3
     np.testing.assert_array_equal(result[safe], np.floor(expected)[safe].astype(int))
@@ -51,7 +51,7 @@ def test_resize_to_is_bilinear_without_antialiasing(make_pixels, height, width):
     assert_truncation_of(result, resize_bilinear(image, 32, 32))
 
 
-def test_resize_crop_squeezes_then_takes_the_centre(make_pixels):
+def test_resize_crop_resizes_to_a_square_and_crops_the_center(make_pixels):
     image = make_pixels(0, 300, 400)
     result = images.resize_crop(image, 224)
     assert result.shape == (224, 224, 3)
@@ -69,20 +69,20 @@ def test_resmall_crop_keeps_the_aspect_ratio(make_pixels, height, width, resized
     assert_truncation_of(result, expected)
 
 
-def test_the_side_before_the_crop_can_be_told(make_pixels):
+def test_the_size_before_the_crop_is_an_option(make_pixels):
     image = make_pixels(0, 64, 64)
     expected = resize_bilinear(image, 20, 20)[2:18, 2:18]
     assert_truncation_of(images.resize_crop(image, 16, resize_size=20), expected)
 
 
 @pytest.mark.parametrize(("height", "width"), [(30, 40), (41, 29), (100, 7)])
-def test_the_shorter_side_gets_the_stated_size(make_pixels, height, width):
+def test_the_shorter_side_has_the_given_size(make_pixels, height, width):
     result = images.resize_shorter_side(make_pixels(0, height, width), 16)
     assert min(result.shape[:2]) == 16
     assert max(result.shape[:2]) == round(16 * max(height, width) / min(height, width))
 
 
-def test_inception_crop_depends_on_the_seed_alone(make_pixels):
+def test_inception_crop_depends_only_on_the_seed(make_pixels):
     image = make_pixels(0, 40, 60)
     first, again, other = (images.inception_crop(image, 16, (0, seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -91,8 +91,8 @@ def test_inception_crop_depends_on_the_seed_alone(make_pixels):
     assert first.shape == (16, 16, 3)
 
 
-def test_inception_crops_cover_the_stated_areas_and_aspect_ratios():
-    """The image holds its coordinates, so that each crop tells where it was cut out."""
+def test_inception_crops_have_the_documented_areas_and_aspect_ratios():
+    """The pixels of the image are their coordinates, so that each crop shows its position."""
     height, width = 200, 240
     ys, xs = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
     image = tf.constant(np.stack([ys, xs, xs], -1).astype(np.uint8))

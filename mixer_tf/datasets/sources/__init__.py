@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where images come from: one module for each kind of source, and `opening.py` above them."""
+"""Sources of images: one module per kind, and `opening` above them."""
 
 from __future__ import annotations
 

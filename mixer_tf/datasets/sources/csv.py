@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CSV file that lists images: path,label or path,label,split, with or without a header row."""
+"""A CSV file of images: path,label or path,label,split, with or without a header row."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import io
 import os
 
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 
-# What the header of a column may be called; without such a header the columns come in this order.
+KIND = "csv"
+FORM = "csv:PATH"
+HELP = "a file with the columns path,label"
+
+# Accepted names in the header row; without a header row the columns have this order.
 _COLUMNS = {
     "path": (
         *("path", "file", "filename", "file_name", "filepath", "file_path"),
@@ -22,19 +26,20 @@ _COLUMNS = {
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Reads the list, not the images; one that does not exist becomes a record with a problem.
+    """Reads the list, not the images; a missing file becomes a record with a problem.
 
-    Relative paths start from the CSV file's folder. Labels that are all whole numbers are sorted
-    as numbers, others as text. A row without label stays, and the validation of the data shows it.
+    Paths are relative to the folder of the CSV file. If all labels are integers, they are sorted
+    as integers, else as strings. Rows without a label are kept for the validation to report.
 
     Raises:
-        ValueError: no such file, no rows, no column of paths or labels, or an unknown split.
+        ValueError: the file does not exist, or has no rows, no column of paths or of labels, or an
+            unknown split.
     """
     path = os.path.expanduser(location)
     rows = _read_rows(path)
     class_names = _sort_labels({label for _, label, _ in rows if label})
     if not class_names:
-        raise ValueError(f"csv: the file must list path,label; got no label in {path}.")
+        raise ValueError(f"csv: the file must list path,label; found no label in {path}.")
     labels = {name: index for index, name in enumerate(class_names)}
     items = [(split, file, (file, labels.get(label))) for file, label, split in rows]
     root = os.path.dirname(path)
@@ -54,7 +59,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
 
 
 def _read_rows(path: str) -> list[tuple[str, str, str]]:
-    """(path, label, split or "") of each row that is not blank."""
+    """(path, label, split or "") of each non-blank row."""
     rows = [[cell.strip() for cell in row] for row in csv.reader(_open_text(path))]
     rows = [(number, row) for number, row in enumerate(rows, start=1) if any(row)]
     if not rows:
@@ -80,7 +85,7 @@ def _open_text(path: str) -> io.StringIO:
 
 
 def _find_columns(header: list[str]) -> dict[str, int]:
-    """Column name → index, by the names of a header row; empty where the row is no header."""
+    """Column name → index, by the names of a header row; empty if the row is not a header."""
     found = {}
     for index, cell in enumerate(header):
         for column, names in _COLUMNS.items():
@@ -118,5 +123,5 @@ def _sort_labels(labels: set[str]) -> tuple[str, ...]:
 
 
 def _notes(rows: list[tuple[str, str, str]]) -> tuple[str, ...]:
-    unlabelled = sum(not label for _, label, _ in rows)
-    return (f"rows without label: {unlabelled:,}",) if unlabelled else ()
+    unlabeled = sum(not label for _, label, _ in rows)
+    return (f"rows without a label: {unlabeled:,}",) if unlabeled else ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The handwritten digits that scikit-learn brings along: 1,797 real images of 8x8 pixels.
+"""The handwritten digits that are part of scikit-learn: 1,797 real images of 8x8 pixels.
 
 Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998.
 """
@@ -9,38 +9,43 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Iterator
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import make_record
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
 
+if TYPE_CHECKING:
+    import numpy as np
+
+KIND = "digits"
+FORM = "digits"
+HELP = "1,797 handwritten digits that come with scikit-learn"
+
 CLASS_NAMES = tuple("0123456789")
-# With 1,797 images, a tenth would be too few to tell 0.96 from 0.97.
+# With 1,797 images, a tenth would be too few to distinguish 0.96 from 0.97.
 TEST_SHARE = 0.2
 _MAX_VALUE = 16
-_CHUNK = 100
+_CHUNK_SIZE = 100
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Returns the digits as a source; a fifth of them is held out as test, a tenth as eval."""
     images, _ = _load()
     items = [("", _image_id(index), index) for index in range(len(images))]
-    parted = splits.assign_splits(items, TEST_SHARE)
+    by_split = splits.assign_splits(items, TEST_SHARE)
     return Source(
         spec=spec,
         class_names=CLASS_NAMES,
-        shards={split: _chunks(chosen) for split, chosen in parted.items()},
+        shards={split: _chunks(chosen) for split, chosen in by_split.items()},
         reader=read,
-        file_signatures=_state,
+        file_signatures=_file_signatures,
     )
 
 
 def read(indices: tuple[int, ...]) -> Iterator[ImageRecord]:
-    """Yields the digits of these indices, encoded as PNG."""
+    """Yields the digits at these indices, encoded as PNG."""
     images, labels = _load()
     for index in indices:
         label = int(labels[index])
@@ -52,18 +57,23 @@ def _image_id(index: int) -> str:
 
 
 def _chunks(indices: list[int]) -> list[tuple[int, ...]]:
-    return [tuple(indices[start : start + _CHUNK]) for start in range(0, len(indices), _CHUNK)]
+    return [
+        tuple(indices[start : start + _CHUNK_SIZE]) for start in range(0, len(indices), _CHUNK_SIZE)
+    ]
 
 
 def _encode(image: np.ndarray) -> bytes:
-    """Grey values 0..16 [8, 8] to a PNG with values 0..255."""
+    """Gray values 0..16 [8, 8] to a PNG with values 0..255."""
+    import numpy as np
+    from PIL import Image
+
     pixels = np.round(image * (255 / _MAX_VALUE)).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
 
 
-def _state() -> Iterator[str]:
+def _file_signatures() -> Iterator[str]:
     import sklearn
 
     yield sklearn.__version__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of images: one sub-folder for each class, with or without train/val/test above them."""
+"""A folder of images: one subfolder per class, with or without train/val/test above them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import dataclasses
 import os
 from collections.abc import Iterator
 
+from mixer_tf import storage
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import SPLITS, TRAIN
 from mixer_tf.messages import printable
 
+KIND = "folder"
+FORM = "folder:PATH"
+HELP = "one subfolder per class, with or without train/, val/ and test/ above them"
+
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Lists a folder; nothing is read yet.
+    """Lists the files of a folder; no image is read yet.
 
     Raises:
-        ValueError: no such folder, or no images in class folders in it.
+        ValueError: the folder does not exist, or its class folders have no images.
     """
     root = os.path.expanduser(location)
-    if not files.is_folder(root):
+    if not storage.is_folder(root):
         raise ValueError(f"folder: must be followed by an existing folder; got {location!r}.")
     listing = _list(root)
     if not listing.paths:
@@ -49,14 +54,14 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
 
 @dataclasses.dataclass
 class _Listing:
-    """What a walk through the folder found.
+    """The result of a walk through the folder.
 
     Attributes:
         paths: (split or "", class name, path relative to the root) of each image.
-        empty: class folders without an image.
-        non_image_files: number of files that are not images by name.
-        images_outside_classes: number of images that lie in no class folder.
-        other_folders: folders beside train/ and test/ that are no split.
+        empty: names of class folders without an image.
+        non_image_files: number of files whose name is not that of an image.
+        images_outside_classes: number of images that are not in a class folder.
+        other_folders: folders beside train/ and test/ that are not a split.
     """
 
     paths: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
@@ -67,9 +72,9 @@ class _Listing:
 
     def notes(self) -> tuple[str, ...]:
         notes = [
-            f"folder '{printable(name)}' is not a split: left out" for name in self.other_folders
+            f"folder '{printable(name)}' is not a split: ignored" for name in self.other_folders
         ]
-        notes += [f"class folder '{printable(name)}' is empty: left out" for name in self.empty]
+        notes += [f"class folder '{printable(name)}' is empty: ignored" for name in self.empty]
         if self.non_image_files:
             notes.append(
                 f"files that are not images by name were ignored: {self.non_image_files:,}"
@@ -98,9 +103,9 @@ def _list(root: str) -> _Listing:
 
 
 def _split_folders(root: str, folders: list[str]) -> dict[str, str]:
-    """Split → the name of its folder; empty where the folders are classes.
+    """Split → the name of its folder; empty if the folders are classes.
 
-    They are splits where one of them means train, or all of them are names of splits.
+    They are splits if one of them is named like train, or all of them are named like splits.
     """
     named = [(splits.ALIASES[name.lower()], name) for name in folders if _is_split(name)]
     if not any(split == TRAIN for split, _ in named) and len(named) < len(folders):
@@ -135,7 +140,7 @@ def _list_classes(root: str, folder: str, split: str, listing: _Listing) -> None
 
 
 def _walk(root: str, folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Paths, relative to `root`, of all files below `folder`; a link to a folder above ends."""
+    """Paths, relative to `root`, of all files below `folder`; links to parents are not followed."""
     real = os.path.realpath(os.path.join(root, folder))
     if real in above:
         return
@@ -150,7 +155,7 @@ def _nothing_found(root: str) -> str:
     folders, names = files.list_folder(root)
     loose = sum(map(files.is_image_name, names))
     return (
-        f"a folder source must hold one sub-folder of images for each class; got {root} with "
-        f"{len(folders)} sub-folders, no image in them, and {loose} images beside them. "
+        f"a folder source must contain one subfolder of images per class; got {root} with "
+        f"{len(folders)} subfolders, no image in them, and {loose} images beside them. "
         "Arrange it as PATH/cat/1.jpg, PATH/dog/2.jpg, …"
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any image-classification dataset of TensorFlow Datasets that is prepared on this machine.
 
-Nothing is downloaded: TFDS would retry silently for minutes where there is no network. A dataset
-that is missing gives an error with the command that prepares it.
+Nothing is downloaded, because without a network TFDS would retry silently for minutes. The error
+for a missing dataset names the command that prepares it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ import os
 import re
 from collections.abc import Iterator
 
+from mixer_tf import storage
 from mixer_tf.datasets import splits
-from mixer_tf.datasets.files import exists, file_signature, is_folder, list_folder, make_record
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.files import file_signature, list_folder, make_record
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
+
+KIND = "tfds"
+FORM = "tfds:NAME[:CONFIG]"
+HELP = "any image-classification dataset of TFDS, prepared on this machine"
 
 _INFO = "dataset_info.json"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -25,13 +30,13 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A work item: one shard of a split, or those of its images that are held out.
+    """A work item: the images of one TFDS shard that belong to one split.
 
     Attributes:
-        tfds_split: the dataset's own name of the split.
-        index: the number of the shard.
-        first: the number of its first image within the split.
-        split: of its images, take those that belong to this split.
+        tfds_split: name of the split in TFDS.
+        index: index of the shard.
+        first: index of its first image within the TFDS split.
+        split: the split of the images to read.
     """
 
     tfds_split: str
@@ -45,12 +50,12 @@ class ShardReader:
     """Reads shards of a prepared dataset as encoded bytes, without decoding.
 
     Attributes:
-        folder: where the dataset was prepared.
-        name: the name in the ids of the images.
-        image_key: the feature with the image.
-        label_key: the feature with the class.
-        class_names: one name for each label.
-        rule: what is held out of train.
+        folder: folder of the prepared dataset.
+        name: name of the dataset in the ids of the images.
+        image_key: name of the image feature.
+        label_key: name of the label feature.
+        class_names: one name per label.
+        rule: which training images are held out.
     """
 
     folder: str
@@ -85,17 +90,17 @@ class ShardReader:
 
     def _make_record(self, example: dict, image_id: str) -> ImageRecord:
         label = int(example[self.label_key])
-        if label < 0:  # How TFDS marks the hidden labels of a test split.
+        if label < 0:  # TFDS marks the hidden labels of a test split by -1.
             return make_record(example[self.image_key], None, "", image_id)
         return make_record(example[self.image_key], label, self.class_names[label], image_id)
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Opens a prepared dataset; its own splits are kept, but for test splits without labels.
+    """Opens a prepared dataset; its own splits are kept, except test splits without labels.
 
     Raises:
-        ValueError: TFDS is not installed, the dataset is not prepared, or not one of images
-            with one class each.
+        ValueError: TFDS is not installed, the dataset is not prepared, or its examples do not have
+            one image with one class.
     """
     tfds = _import_tfds()
     folder = _find_prepared(location, data_dir or tfds.core.constants.DATA_DIR)
@@ -118,7 +123,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     return Source(
         spec=spec,
         class_names=class_names,
-        shards=_list_work(lengths, rule),
+        shards=_list_shards(lengths, rule),
         reader=ShardReader(folder, name, image_key, label_key, class_names, rule),
         file_signatures=lambda: [file_signature(os.path.join(folder, _INFO)), str(lengths)],
         notes=tuple(
@@ -130,9 +135,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
 
 
 def _hides_labels(builder, split: str, label_key: str) -> bool:
-    """Whether a split that is not for training begins with an image without a label.
+    """Whether the first image of an evaluation or test split has no label.
 
-    Of a challenge, the labels of the test split are often kept secret.
+    Challenges often keep the labels of their test split secret.
     """
     import tensorflow_datasets as tfds
 
@@ -152,20 +157,20 @@ def _hold_out(name: str, lengths: dict[str, list[int]]) -> splits.HoldOut:
     return splits.hold_out(ids, {splits.ALIASES[split.lower()] for split in lengths})
 
 
-def _list_work(lengths: dict[str, list[int]], rule: splits.HoldOut) -> dict[str, list[Shard]]:
-    work = {split: [] for split in SPLITS}
+def _list_shards(lengths: dict[str, list[int]], rule: splits.HoldOut) -> dict[str, list[Shard]]:
+    shards = {split: [] for split in SPLITS}
     for name, shard_lengths in lengths.items():
         split = splits.ALIASES[name.lower()]
         held_out = [held for held, _ in rule.bounds] if split == TRAIN else []
         starts = itertools.accumulate(shard_lengths, initial=0)
         for index, (start, _) in enumerate(zip(starts, shard_lengths, strict=False)):
             for target in (split, *held_out):
-                work[target].append(Shard(name, index, start, target))
-    return work
+                shards[target].append(Shard(name, index, start, target))
+    return shards
 
 
 def _find_keys(info) -> tuple[str, str]:
-    """The names of the features that hold the image and its class."""
+    """The names of the image feature and of the label feature."""
     from tensorflow_datasets import features
 
     def names_of(kind) -> list[str]:
@@ -209,7 +214,7 @@ def _find_prepared(location: str, data_dir: str) -> str:
 def _how_to_prepare(name: str, data_dir: str) -> str:
     return (
         f"tfds:{name} must be prepared before it is used; it is not in {data_dir}. "
-        "Prepare it once, with a network: python -c 'import tensorflow_datasets as tfds; "
+        "Prepare it once, with network access: python -c 'import tensorflow_datasets as tfds; "
         f'tfds.builder("{name}", data_dir="{data_dir}").download_and_prepare()\''
     )
 
@@ -221,11 +226,11 @@ def _prepared_versions(folder: str) -> list[str]:
 
 
 def _folders(folder: str) -> list[str]:
-    return list_folder(folder)[0] if is_folder(folder) else []
+    return list_folder(folder)[0] if storage.is_folder(folder) else []
 
 
 def _is_prepared(folder: str) -> bool:
-    return exists(os.path.join(folder, _INFO))
+    return storage.exists(os.path.join(folder, _INFO))
 
 
 def _image_id(name: str, tfds_split: str, number: int) -> str:

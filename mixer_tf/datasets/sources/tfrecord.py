@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or usual others."""
+"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or common others."""
 
 from __future__ import annotations
 
 import dataclasses
-import glob
 import itertools
 import os
 import re
 from collections.abc import Iterator
 
-from mixer_tf import features
+from mixer_tf import features, storage
 from mixer_tf.datasets import files, splits
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.sources import tfrecord_features
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.datasets.sources.tfrecord_features import ParsedExample, Value
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
+
+KIND = "tfrecord"
+FORM = "tfrecord:GLOB"
+HELP = "TFRecord files of tf.Examples"
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A work item: one file, or those of its images that are held out.
+    """A work item: the images of one file that belong to one split.
 
     Attributes:
-        path: the file.
-        split: of its images, take those that belong to this split.
+        path: path of the file.
+        split: the split of the images to read.
     """
 
     path: str
@@ -34,12 +37,12 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """How the files tell the class of an image.
+    """How the files store the class of an image.
 
     Attributes:
-        key: the feature that holds it.
-        values: what that feature says for each label.
-        names: one name for each label.
+        key: name of the feature.
+        values: value of that feature for each label.
+        names: one name per label.
     """
 
     key: str
@@ -52,8 +55,8 @@ class ShardReader:
     """Reads files of tf.Examples.
 
     Attributes:
-        classes: how the files tell the class of an image.
-        rule: what is held out of the training files.
+        classes: how the files store the class of an image.
+        rule: which training images are held out.
     """
 
     classes: Classes
@@ -73,31 +76,31 @@ class ShardReader:
         record = files.make_record(example.encoded, label, class_name, example.image_id)
         problem = example.problem
         if label is None and value is not None:
-            problem = problem or f"label {value!r} is none of the {len(labels)} classes"
+            problem = problem or f"label {value!r} is not one of the {len(labels)} classes"
         return dataclasses.replace(record, problem=problem) if problem else record
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Opens TFRecord files; without a `dataset.json` beside them, one pass finds the classes.
+    """Opens TFRecord files; without a `dataset.json`, they are read once to find the classes.
 
-    The split of a file is read off its name or its folder's ("train-00000-of-00010",
-    "Split-eval/…"); files whose name says nothing are training images. A label that is missing
-    stays missing, and the validation of the data shows it.
+    The split of a file is derived from its name or its folder's ("train-00000-of-00010",
+    "Split-eval/…"); other files are training images. Examples without a label are kept for the
+    validation to report.
 
     Raises:
-        ValueError: the pattern matches no file, or no label is in the files.
+        ValueError: the pattern matches no file, or the files have no labels.
     """
     paths = _find_files(location)
     by_split = {split: [p for p in paths if _split_of_file(p) == split] for split in SPLITS}
     classes = _known_classes(paths[0]) or _find_classes(paths)
     rule = _hold_out(by_split)
-    work = {split: [Shard(path, split) for path in found] for split, found in by_split.items()}
+    shards = {split: [Shard(path, split) for path in found] for split, found in by_split.items()}
     for split, _ in rule.bounds:
-        work[split] = [Shard(path, split) for path in by_split[TRAIN]]
+        shards[split] = [Shard(path, split) for path in by_split[TRAIN]]
     return Source(
         spec=spec,
         class_names=classes.names,
-        shards=work,
+        shards=shards,
         reader=ShardReader(classes, rule),
         file_signatures=lambda: map(files.file_signature, paths),
         notes=_notes(classes.values),
@@ -105,13 +108,8 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
 
 
 def _find_files(location: str) -> list[str]:
-    pattern = os.path.expanduser(location)
-    if files.is_remote(pattern):
-        from tensorflow.io import gfile
-
-        paths = sorted(gfile.glob(pattern))
-    else:
-        paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    found = storage.find_files(os.path.expanduser(location))
+    paths = [path for path in found if storage.is_remote(path) or os.path.isfile(path)]
     if not paths:
         raise ValueError(
             "tfrecord: must be followed by a pattern that matches files, such as "
@@ -121,7 +119,7 @@ def _find_files(location: str) -> list[str]:
 
 
 def _split_of_file(path: str) -> str:
-    """The split that a word of the file's name tells, or its folder when that is all it says."""
+    """The split that is a word of the file's name, or else the name of its folder."""
     folder, name = os.path.split(path)
     words = re.split(r"[^a-z]+", name.lower())
     words.append(os.path.basename(folder).lower().removeprefix("split-"))
@@ -136,18 +134,18 @@ def _hold_out(by_split: dict[str, list[str]]) -> splits.HoldOut:
 
 
 def _known_classes(path: str) -> Classes | None:
-    """The classes of a `dataset.json`: in the file's folder, or above that of a split."""
+    """The classes of the `dataset.json` in the file's folder, or in the parent of Split-…."""
     folder = os.path.dirname(path)
     is_split = os.path.basename(folder).startswith("Split-")
-    for place in (folder, *([os.path.dirname(folder)] if is_split else [])):
-        if files.exists(os.path.join(place, FILE_NAME)):
-            names = DatasetInfo.read(place).class_names
+    for candidate in (folder, *([os.path.dirname(folder)] if is_split else [])):
+        if storage.exists(os.path.join(candidate, FILE_NAME)):
+            names = DatasetInfo.read(candidate).class_names
             return Classes(features.LABEL, tuple(range(len(names))), names)
     return None
 
 
 def _find_classes(paths: list[str]) -> Classes:
-    """Reads all files; the first of the usual features that any image has tells the class."""
+    """Reads all files; the class is the first of `CLASS_KEYS` that any example has."""
     names = {key: {} for key in tfrecord_features.CLASS_KEYS}
     for example in _read(paths):
         for key, value in example.classes.items():
@@ -155,10 +153,10 @@ def _find_classes(paths: list[str]) -> Classes:
     for key, found in names.items():
         if found:
             values = tuple(sorted(found, key=lambda value: (isinstance(value, bytes), value)))
-            texts = (found[value] or tfrecord_features.to_text(value) for value in values)
-            return Classes(key, values, tuple(texts))
+            class_names = (found[value] or tfrecord_features.to_text(value) for value in values)
+            return Classes(key, values, tuple(class_names))
     raise ValueError(
-        "tfrecord: the examples must hold a class in one of the features "
+        "tfrecord: the examples must have a class in one of the features "
         f"{', '.join(tfrecord_features.CLASS_KEYS)}; none of {len(paths)} files does, such as "
         f"{paths[0]}."
     )

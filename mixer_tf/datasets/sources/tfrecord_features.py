@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tf.Examples that others wrote: which of their features hold the image, its class and its id."""
+"""Parses tf.Examples of other projects: the features of the image, its class and its id."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from mixer_tf import features
+from mixer_tf import features, storage
 
 Value = int | bytes
 
 _IMAGE_KEYS = (features.ENCODED, "image", "image_raw", "encoded", "img")
 _ID_KEYS = (features.SOURCE, "image/filename", "filename", "image/source_id", "image/id", "id")
 _NAME_KEYS = (features.CLASS_NAME, "class_name", "label_name", "label/text")
-# A name stands for the class only in files without labels.
+# A class name is used as the label only in files without labels.
 CLASS_KEYS = (features.LABEL, "label", "image/label", "class", "target", *_NAME_KEYS)
 
 
@@ -22,9 +22,9 @@ class ParsedExample:
     """One record of a TFRecord file.
 
     Attributes:
-        image_id: from the record, or the file's name and the record's number.
-        encoded: the image's bytes; empty where there are none.
-        classes: feature name → value, of those that may tell the class.
+        image_id: from the record, or else the name of the file and the index of the record.
+        encoded: the encoded bytes of the image; empty if there are none.
+        classes: feature name → value of each feature that may be the class.
         problem: why the image cannot be used, or "".
     """
 
@@ -35,12 +35,12 @@ class ParsedExample:
 
     @property
     def class_name(self) -> str:
-        """The class in words, where the record has them, or ""."""
+        """The name of the class, or "" if the record has none."""
         return next((to_text(self.classes[key]) for key in _NAME_KEYS if key in self.classes), "")
 
 
 def read_file(path: str) -> Iterator[ParsedExample]:
-    """Reads a TFRecord file, gzip or not; where it is damaged, the last item says so."""
+    """Reads a TFRecord file, gzip or not; if it is corrupt, the last item has a problem."""
     import tensorflow as tf
 
     name = path.rsplit("/", 1)[-1]
@@ -50,10 +50,11 @@ def read_file(path: str) -> Iterator[ParsedExample]:
             yield _parse(serialized, f"{name}/{number:07d}")
     except tf.errors.OpError as error:
         reason = str(error).splitlines()[0]
-        yield ParsedExample(path, problem=f"damaged TFRecord file: {reason}")
+        yield ParsedExample(path, problem=f"corrupt or truncated TFRecord file: {reason}")
 
 
 def to_text(value: Value) -> str:
+    """Returns a feature value as a string."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -90,7 +91,4 @@ def _first(found, keys: Iterable[str]) -> Value | None:
 
 
 def _is_gzip(path: str) -> bool:
-    from tensorflow.io import gfile
-
-    with gfile.GFile(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+    return storage.read_bytes(path, 2) == b"\x1f\x8b"

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The images that training images are compared with, and the comparison in blocks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
+from mixer_tf.deduplication.matching import Match, find_matches
+from mixer_tf.deduplication.uniform_sets import raise_thresholds
+
+# Number of training images that are compared with all others at a time within training.
+_BLOCK_SIZE = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """The images that others are compared with.
+
+    Attributes:
+        images: their fingerprints, in the order of `fingerprints.sort_key`.
+        uniform_sets: names of the sets whose images all look alike; see `uniform_sets`.
+    """
+
+    images: Fingerprints
+    uniform_sets: tuple[str, ...]
+
+
+def make_gallery(parts: Iterable[Fingerprints]) -> Gallery:
+    """Concatenates fingerprints, and raises the thresholds of uniform sets."""
+    return Gallery(*raise_thresholds(concatenate(parts)))
+
+
+def uniform_sets_of(gallery: Gallery) -> tuple[str, ...]:
+    """Returns the names of the uniform sets of a gallery."""
+    return gallery.uniform_sets
+
+
+def find_in_gallery(images: Fingerprints, gallery: Gallery) -> Iterator[Match]:
+    """Yields the duplicates of some images in a gallery that does not contain them."""
+    return find_matches(images, gallery.images)
+
+
+def list_blocks(gallery: Gallery) -> Iterable[int]:
+    """Returns the first index of each block for `find_within`."""
+    return range(0, len(gallery.images), _BLOCK_SIZE)
+
+
+def find_within(start: int, gallery: Gallery) -> Iterator[Match]:
+    """Yields the duplicates of each image of a block among the images of the gallery before it."""
+    indices = np.arange(start, min(start + _BLOCK_SIZE, len(gallery.images)))
+    return find_matches(gallery.images.take(indices), gallery.images, indices)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sets of images that are compared: a split, or all images of another source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.sources.source import Source
+from mixer_tf.features import ImageRecord
+
+Reader = Callable[[Any], Iterable[ImageRecord]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """A set of images that can be read several times.
+
+    Attributes:
+        name: "train", "eval", "test", or the specification of another source.
+        shards: work items, each of which stands for some images.
+        reader: work item → its images, in the same order every time.
+    """
+
+    name: str
+    shards: tuple[Any, ...]
+    reader: Reader
+
+
+def from_examples(folder: str, split: str) -> ImageSet:
+    """Returns one split of an Examples folder."""
+    return ImageSet(split, tuple(examples.list_shards(folder, split)), examples.read_records)
+
+
+def from_split(source: Source, split: str) -> ImageSet:
+    """Returns one split of a source."""
+    return ImageSet(split, tuple(source.shards_of(split)), source.reader)
+
+
+def from_source(source: Source) -> ImageSet:
+    """Returns all images of a source, whatever their split."""
+    shards = [shard for split in source.splits for shard in source.shards_of(split)]
+    return ImageSet(source.spec, tuple(shards), source.reader)

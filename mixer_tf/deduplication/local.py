@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deduplicates on this machine, without Beam, TFX and TensorFlow.
+
+```
+result = find_duplicates(open_source("folder:photos"), [open_source("folder:test-photos")])
+result.write("report")
+cleaned = remove_duplicates(open_source("folder:photos"), result)
+```
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterator, Sequence
+
+from mixer_tf.datasets.sources.source import Source
+from mixer_tf.deduplication import filtering, image_sets, report
+from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
+from mixer_tf.deduplication.gallery import find_in_gallery, find_within, list_blocks, make_gallery
+from mixer_tf.deduplication.image_sets import ImageSet
+from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.removals import decide
+from mixer_tf.deduplication.result import DeduplicationResult
+from mixer_tf.features import TRAIN
+
+
+def find_duplicates(
+    train: Source,
+    references: Sequence[Source] = (),
+    options: DeduplicationOptions | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> DeduplicationResult:
+    """Finds the training images that are duplicates of evaluation or test images.
+
+    Args:
+        train: the source whose training images are searched for duplicates of its own evaluation
+            and test images and of `references`.
+        references: other sources; no image of theirs, whatever its split, should be trained on.
+        options: None for the defaults.
+        progress: called now and then with the number of images read so far.
+
+    Returns:
+        The result; nothing is written or removed. It equals that of the Deduplicator component.
+
+    Raises:
+        ValueError: `train` has no training images, or is one of the references.
+    """
+    options = options or DeduplicationOptions()
+    references = [*{source.spec: source for source in references}.values()]
+    _require_training_images(train, references)
+    train_set, *test_sets = _image_sets(train, references)
+    reading = _Reading(options, progress or (lambda num_read: None))
+    test_gallery = make_gallery(
+        part for image_set in test_sets for part in reading.fingerprints(image_set)
+    )
+    uniform_sets, matches, train_parts = [*test_gallery.uniform_sets], [], []
+    for part in reading.fingerprints(train_set):
+        matches += find_in_gallery(part, test_gallery)
+        if options.within_train:
+            train_parts.append(part)
+    if options.within_train:
+        train_gallery = make_gallery(train_parts)
+        uniform_sets += train_gallery.uniform_sets
+        for start in list_blocks(train_gallery):
+            matches += find_within(start, train_gallery)
+    return DeduplicationResult(
+        options=options,
+        removals=tuple(decide(matches)),
+        counts=reading.counts,
+        uniform_sets=tuple(uniform_sets),
+        readers={image_set.name: image_set.reader for image_set in (train_set, *test_sets)},
+    )
+
+
+def remove_duplicates(train: Source, result: DeduplicationResult) -> Source:
+    """Returns the source without the removed images; unchanged if duplicates are only listed."""
+    return filtering.filter_source(train, result.removed) if result.removed else train
+
+
+class _Reading:
+    """Reads and fingerprints sets of images, and counts the images."""
+
+    def __init__(self, options: DeduplicationOptions, progress: Callable[[int], None]):
+        self._threshold, self._progress = options.threshold, progress
+        self.counts: collections.Counter = collections.Counter()
+
+    def fingerprints(self, image_set: ImageSet) -> Iterator[Fingerprints]:
+        for shard in image_set.shards:
+            for part in fingerprint_shard(shard, image_set.reader, image_set.name, self._threshold):
+                self.counts += report.count_images(part)
+                self._progress(self.counts.total())
+                yield part
+
+
+def _image_sets(train: Source, references: Sequence[Source]) -> list[ImageSet]:
+    """All sets that are compared, training first, in the order of the report."""
+    own = [image_sets.from_split(train, split) for split in train.splits]
+    others = sorted(references, key=lambda source: source.spec)
+    return [
+        *sorted(own, key=lambda image_set: image_set.name != TRAIN),
+        *map(image_sets.from_source, others),
+    ]
+
+
+def _require_training_images(train: Source, references: Sequence[Source]) -> None:
+    if TRAIN not in train.splits:
+        raise ValueError(
+            f"a source must have training images; {train.spec} has only {train.splits}."
+        )
+    if any(source.spec == train.spec for source in references):
+        raise ValueError(
+            f"the references must be other sources than the training images; got {train.spec} as "
+            "both. To find duplicates within training, use within_train=True."
+        )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of deduplication, with one home for the library, the component and its callers."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mixer_tf.deduplication.thresholds import DUPLICATE
+
+REMOVE, REPORT = "remove", "report"
+MODES = (REMOVE, REPORT)
+
+# Below this, candidates are pairs with a negative cosine, which is nearly every pair.
+MIN_THRESHOLD = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class DeduplicationOptions:
+    """What counts as a duplicate, and what is done about it.
+
+    Attributes:
+        threshold: similarity, 0.5 to 1, from which two photographs are duplicates. The stricter
+            thresholds of `thresholds` (grayscale, small images, uniform sets) are never below it.
+        within_train: whether training images are also compared with one another, so that one of
+            several duplicates is kept.
+        mode: "remove" removes duplicates from training; "report" only lists them.
+    """
+
+    threshold: float = DUPLICATE
+    within_train: bool = False
+    mode: str = REMOVE
+
+    def __post_init__(self):
+        if not MIN_THRESHOLD <= self.threshold <= 1:
+            raise ValueError(
+                f"threshold must be between {MIN_THRESHOLD} and 1; got threshold={self.threshold}. "
+                f"Use {DUPLICATE}, or more to find fewer false duplicates."
+            )
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}; got mode={self.mode!r}.")

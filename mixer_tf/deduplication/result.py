@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a deduplication, of the library and of the component alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from mixer_tf.deduplication import contact_sheet, filtering, report
+from mixer_tf.deduplication.image_sets import Reader
+from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.removals import Removal
+
+
+@dataclasses.dataclass(frozen=True)
+class DeduplicationResult:
+    """Which training images are duplicates, and how that was found.
+
+    Attributes:
+        options: the options of the deduplication.
+        removals: all training images that are duplicates, sorted by source.
+        counts: ("compared" or "unreadable", set name) → number of images.
+        uniform_sets: names of the sets whose images all look alike.
+        readers: name of each compared set → reader of its work items; training first.
+    """
+
+    options: DeduplicationOptions
+    removals: tuple[Removal, ...]
+    counts: Mapping[tuple[str, str], int]
+    uniform_sets: tuple[str, ...]
+    readers: Mapping[str, Reader]
+
+    @property
+    def removed(self) -> list[Removal]:
+        """The removals that are carried out; empty where duplicates are only listed."""
+        return filtering.select_removed(self.removals, self.options)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the content of `report.json`; see `report.summarize`."""
+        return report.summarize(
+            self.removals, self.options, self.counts, list(self.readers), self.uniform_sets
+        )
+
+    def write(self, folder: str) -> None:
+        """Writes `report.json`, `pairs.jsonl` and `pairs.html`."""
+        report.write(folder, self.summary(), self.removals)
+        contact_sheet.write(folder, self.removals, self.readers, len(self.removed))
