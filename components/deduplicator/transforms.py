@@ -17,7 +17,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import contact_sheet, report
 from mixer_tf.deduplication.contact_sheet import Reader
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, fingerprint

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from mixer_tf import images
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import TRAIN, ImageRecord
 
 _SHARDS = 4

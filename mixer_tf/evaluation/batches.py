@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.datasets import validation
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.export.loading import Export
 from mixer_tf.images import UnusableImageError
 from mixer_tf.images.preprocessing import decode_and_crop

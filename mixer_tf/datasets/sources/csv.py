@@ -8,7 +8,7 @@ import io
 import os
 
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 
 # What the header of a column may be called; without such a header the columns come in this order.
 _COLUMNS = {

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import make_record
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
 
 CLASS_NAMES = tuple("0123456789")

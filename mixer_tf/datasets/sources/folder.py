@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import SPLITS, TRAIN
 from mixer_tf.messages import printable
 

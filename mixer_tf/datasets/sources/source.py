@@ -34,9 +34,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """A short name for folders and pipelines: "folder:/data/My Pets" → "my-pets"."""
-        last = re.split(r"[:/]", self.spec.rstrip("/*"))[-1]
-        return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"
+        """See `short_name`."""
+        return short_name(self.spec)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -57,3 +56,9 @@ class Source:
         for line in self.file_signatures():
             digest.update(b"\n" + line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:16]
+
+
+def short_name(spec: str) -> str:
+    """Returns a name for folders and pipelines: "folder:/data/My Pets" → "my-pets"."""
+    last = re.split(r"[:/]", spec.rstrip("/*"))[-1]
+    return re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-") or "images"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import exists, file_signature, is_folder, list_folder, make_record
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
 
 _INFO = "dataset_info.json"

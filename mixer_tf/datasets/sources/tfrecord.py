@@ -14,7 +14,7 @@ from mixer_tf import features
 from mixer_tf.datasets import files, splits
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.sources import tfrecord_features
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.datasets.sources.tfrecord_features import ParsedExample, Value
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
 
