@@ -95,7 +95,7 @@ def test_the_model_that_is_served_already_is_not_pushed_again(model_dir, served)
     again = push(model_dir, served)
     assert again.get_int_custom_property("pushed") == 0
     assert again.get_string_custom_property("reason") == (
-        f"version {version}, the newest one, already is this model"
+        f"version {version}, the newest one, is already this model"
     )
     assert os.listdir(served) == [version]
 
