@@ -63,7 +63,7 @@ def _run(options: dict) -> None:
 
 def _one_clear_message(error: BaseException) -> str:
     """The message of the first cause, without what Beam adds to it."""
-    from pipeline.local.progress import StepError
+    from pipeline.local.step import StepError
 
     step = f"{error.node_id}: " if isinstance(error, StepError) else ""
     cause = error.__cause__ if isinstance(error, StepError) else error

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 import threading
 import time
@@ -12,24 +11,10 @@ from collections.abc import Iterator
 
 from tfx.orchestration.portable.launcher import Launcher
 
+from pipeline.local.step import Step, StepError
+
 # The Trainer shows its own progress bar, epoch by epoch.
 _SHOW_THEIR_OWN = ("Trainer",)
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One step that ran: wall-clock seconds, and whether its outputs came from the cache."""
-
-    seconds: float
-    cached: bool
-
-
-class StepError(Exception):
-    """A step failed; the cause is the exception that it raised."""
-
-    def __init__(self, node_id: str):
-        super().__init__(f"step {node_id} failed")
-        self.node_id = node_id
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def run(
     Raises:
         ValueError: a step of that name does not exist, or there is no earlier run whose outputs
             could replace the steps before `from_step`.
-        progress.StepError: a step failed.
+        StepError: a step failed.
     """
     metadata_path = os.path.join(config.root, METADATA_FILE)
     connection = metadata.sqlite_metadata_connection_config(metadata_path)

@@ -9,8 +9,8 @@ import os
 
 from mixer_tf import console, storage
 from mixer_tf.serving import contract
-from pipeline.local.progress import Step
 from pipeline.local.run_outputs import RunOutputs
+from pipeline.local.step import Step
 
 FILE_NAME = "summary.json"
 

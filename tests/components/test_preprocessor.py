@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Preprocessor, run by Beam: nothing usable is lost, nothing bad gets through, all is explained."""
+"""Preprocessor on Beam: usable images are kept, bad ones are quarantined with the reason."""
 
 import io
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PipelineConfig refuses what cannot run, in words that help."""
+"""PipelineConfig refuses bad values with a clear message."""
 
 import pytest
 

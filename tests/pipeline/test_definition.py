@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph compiles for every runner, and each step is in what was compiled."""
+"""The graph is made from names alone, and compiles with every step for each runner."""
 
 import dataclasses
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What blocks a push: the overall slice, and nothing else."""
+"""Only top-1 accuracy over all images decides whether a model is blessed."""
 
 import json
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a run, as JSON and as lines for a person."""
+"""The summary of a run, as JSON and as lines to read."""
 
 import json
 
 from mixer_tf.serving import contract
-from pipeline.local.progress import Step
+from pipeline.local.step import Step
 from pipeline.local.summary import Summary
 
 
@@ -41,7 +41,7 @@ def test_lines_say_in_one_line_why_nothing_was_pushed():
     assert line.endswith("nothing: version 7, the newest one, is already this model")
 
 
-def test_lists_are_named_only_where_there_is_something_in_them():
+def test_lists_are_named_only_if_they_are_not_empty():
     text = "\n".join(_summary().lines())
     assert "2 images, listed in /r/quarantine.jsonl" in text
     assert "/r/report" not in text
