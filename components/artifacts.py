@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifact types that TFX does not have: reports that a person reads.
+"""Artifact types that TFX does not have: reports for people to read.
 
-Their names have a prefix because Kubeflow Pipelines v2 and Vertex ask for one.
+Their names have a prefix because Kubeflow Pipelines v2 and Vertex require one.
 """
 
 from tfx.types.artifact import Artifact
 
 
 class DeduplicationReport(Artifact):
-    """`report.json` (counts for each test set) and `pairs.jsonl` (one removal a line)."""
+    """`report.json` (counts for each test set) and `pairs.jsonl` (one line for each removal)."""
 
     TYPE_NAME = "mixer_tf.DeduplicationReport"
 
 
 class QuarantineReport(Artifact):
-    """`quarantine.jsonl`: one image a line that could not be used, with the reason."""
+    """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 
     TYPE_NAME = "mixer_tf.QuarantineReport"

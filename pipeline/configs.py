@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PipelineConfig: all that one run of the pipeline can be told, as one validated object."""
+"""PipelineConfig: everything that one run of the pipeline is given, as one validated object.
+
+It holds names alone. Making one opens no source, no file and no connection.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,22 @@ import os
 from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.recipes.schema import Recipe
 
+# The features that every example must have, as TensorFlow Data Validation checks them.
+SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.pbtxt")
+
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, preprocessor, trainer, model_checker, pusher: one opaque
-            string for each step; a step runs again when its string has changed.
+        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, model_checker,
+            pusher: one opaque string for each step; a step runs again when its string has changed.
     """
 
     image_example_gen: str = ""
     deduplicator: str = ""
+    import_schema_gen: str = ""
     preprocessor: str = ""
     trainer: str = ""
     model_checker: str = ""
@@ -37,16 +44,16 @@ class PipelineConfig:
         source: where the images come from: "digits", "tfds:NAME[:CONFIG]", "folder:PATH",
             "tfrecord:GLOB" or "csv:PATH".
         recipe: the model and how it is trained.
-        data_dir: where prepared TFDS datasets lie; None for the default of TFDS.
+        data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
         downstream_test_sets: further sources whose images must not be in the training split.
-        deduplicate_train: also keep one image only of every near-duplicate pair within training.
-        shorter_side: pixels to which larger images are reduced before training; None keeps them.
-        min_accuracy: top-1 in [0, 1] on the test split below which nothing is pushed.
-        max_accuracy_drop: how far top-1 may fall below the last blessed model's.
-        strategy: the word from which the tf.distribute strategy is made.
-        serving_dir: where models are pushed; None for `<root>/serving`.
-        beam_args: options for Apache Beam, handed on as they are. None means Beam's runner in
-            this process; with any, TFX packs itself for workers elsewhere, in every step.
+        deduplicate_train: also keep only one image of each near-duplicate pair within training.
+        min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
+        max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
+        strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
+        serving_dir: the folder to which models are pushed; None for `<root>/serving`.
+        beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
+            means Beam's runner in this process; with any, TFX packages itself for remote workers,
+            in each of these steps.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
     """
@@ -58,7 +65,6 @@ class PipelineConfig:
     data_dir: str | None = None
     downstream_test_sets: tuple[str, ...] = ()
     deduplicate_train: bool = False
-    shorter_side: int | None = None
     min_accuracy: float = 0.0
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
@@ -74,9 +80,11 @@ class PipelineConfig:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
-        if self.shorter_side is not None and self.shorter_side < MIN_SIDE:
+        side = self.recipe.data.train_shorter_side
+        if side is not None and side < MIN_SIDE:
             raise ValueError(
-                f"shorter_side must be at least {MIN_SIDE} pixels; got {self.shorter_side}."
+                f"data.train_shorter_side must be at least {MIN_SIDE} pixels; got {side}. "
+                "Smaller images are not usable."
             )
 
     @property
@@ -86,5 +94,5 @@ class PipelineConfig:
 
     @property
     def checkpoint_path(self) -> str:
-        """Where a training that was interrupted finds its last epoch again."""
+        """The folder in which an interrupted training finds its last epoch when it resumes."""
         return os.path.join(self.root, "checkpoints")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Evaluator measures on the test split, and what a model must reach to be blessed."""
+"""The metrics of the Evaluator on the test split, and the thresholds for a blessing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from mixer_tf import features
 from mixer_tf.serving import contract
 
 TOP_1 = "accuracy"
-TOP_5 = "top_5_accuracy"
 CROSS_ENTROPY = "cross_entropy"
 EXAMPLE_COUNT = "example_count"
 
 
 def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.EvalConfig:
-    """Top-1, top-5 and cross-entropy, overall and for each class.
+    """Returns top-1, top-k and cross-entropy, overall and for each class.
 
     Only the overall slice is gated: a threshold without slices applies to every class, and a
     class with a dozen images would block a model by chance.
 
     Args:
-        min_accuracy: the least top-1, in [0, 1].
-        max_accuracy_drop: how far top-1 may fall below the baseline's, in [0, 1].
+        min_accuracy: the lowest top-1 accuracy, in [0, 1].
+        max_accuracy_drop: how far top-1 accuracy may fall below the baseline's, in [0, 1].
     """
     return tfma.EvalConfig(
         model_specs=[
@@ -38,7 +37,11 @@ def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.Eval
                 metrics=[
                     _metric("ExampleCount", EXAMPLE_COUNT),
                     _metric("SparseCategoricalCrossentropy", CROSS_ENTROPY),
-                    _metric("SparseTopKCategoricalAccuracy", TOP_5, '"k": 5'),
+                    _metric(
+                        "SparseTopKCategoricalAccuracy",
+                        contract.top_k_metric(),
+                        f'"k": {contract.TOP_K}',
+                    ),
                     _gated_top_1(min_accuracy, max_accuracy_drop),
                 ]
             )

@@ -1,53 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprints of code and data, since the cache key of TFX holds neither."""
+"""Fingerprints of the code and the data of each step: the cache key of TFX holds neither.
+
+The code of a step is every project module that its entry module imports, however far down.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.serving import locations
-from pipeline.configs import Fingerprints, PipelineConfig
+from pipeline.configs import SCHEMA_FILE, Fingerprints, PipelineConfig
+from pipeline.import_graph import ImportGraph
 
-_ROOT = pathlib.Path(__file__).parent.parent
-_DATA = ("mixer_tf/features.py", "mixer_tf/images*", "mixer_tf/datasets")
-_TRAINING = (
-    *_DATA,
-    "mixer_tf/models",
-    "mixer_tf/checkpoints",
-    "mixer_tf/recipes",
-    "mixer_tf/serving",
-    "mixer_tf/training",
-)
-_PUSHING = ("mixer_tf/serving/locations.py", "components/pusher")
+PROJECT = pathlib.Path(__file__).parents[1]
+
+# The field of Fingerprints → the module that TFX imports to run the step. The other steps run code
+# of TFX alone.
+ENTRY_MODULES = {
+    "image_example_gen": "components.image_example_gen.executor",
+    "deduplicator": "components.deduplicator.executor",
+    "preprocessor": "components.preprocessor.executor",
+    "trainer": "components.trainer.run_fn",
+    "model_checker": "components.model_checker.executor",
+    "pusher": "components.pusher.executor",
+}
 
 
-def fingerprint_run(config: PipelineConfig) -> Fingerprints:
-    """Returns what the steps of `config` depend on, as the code and the data are now."""
-    images = opening.open_source(config.source, config.data_dir).fingerprint()
-    test_sets = [
-        opening.open_source(spec, config.data_dir).fingerprint()
-        for spec in config.downstream_test_sets
-    ]
+def fingerprint_run(
+    config: PipelineConfig, source: Source, test_sets: Sequence[Source] = ()
+) -> Fingerprints:
+    """Returns what the steps of `config` depend on, as the code and the data are now.
+
+    Args:
+        config: the run.
+        source: the open source of the images.
+        test_sets: the open downstream test sets.
+    """
+    code = fingerprint_code()
+    test_data = [test_set.fingerprint() for test_set in test_sets]
+    weights = _file_signatures(config.recipe.model.weights)
     return Fingerprints(
-        image_example_gen=_digest(
-            [images, _code(*_DATA, "components/records.py", "components/image_example_gen")]
-        ),
-        deduplicator=_digest(
-            [*test_sets, _code(*_DATA, "components/records.py", "components/deduplicator")]
-        ),
-        preprocessor=_code(*_DATA, "components/records.py", "components/preprocessor"),
-        trainer=_digest([_state(config.recipe.model.weights), _code(*_TRAINING)]),
-        model_checker=_code("components/model_checker"),
-        pusher=_digest([_newest_version(config.serving_path), _code(*_PUSHING)]),
+        image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
+        deduplicator=_digest([*test_data, code["deduplicator"]]),
+        import_schema_gen=_digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")]),
+        preprocessor=code["preprocessor"],
+        trainer=_digest([weights, code["trainer"]]),
+        model_checker=code["model_checker"],
+        pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
     )
 
 
-def _state(weights: str | None) -> str:
-    """Sizes and times of the files of a checkpoint; of a published one its name says it all."""
+def fingerprint_code(root: pathlib.Path = PROJECT) -> dict[str, str]:
+    """Returns step → a digest of the paths and contents of all modules that it imports.
+
+    Args:
+        root: the folder that holds the packages mixer_tf, components and pipeline.
+    """
+    graph = ImportGraph(root)
+    return {
+        step: _digest(
+            f"{module}\n{graph.path(module).read_text('utf-8')}"
+            for module in sorted(graph.closure(entry_module))
+        )
+        for step, entry_module in ENTRY_MODULES.items()
+    }
+
+
+def _file_signatures(weights: str | None) -> str:
+    """Sizes and times of a checkpoint's files; a published one is identified by its name."""
     path = pathlib.Path(weights or "").expanduser()
     if not weights or not path.exists():
         return str(weights)
@@ -60,19 +84,6 @@ def _newest_version(folder: str) -> str:
     """A cached push would claim to have pushed what is served already, or was removed since."""
     changed = os.stat(folder).st_mtime_ns if os.path.isdir(folder) else ""
     return f"{locations.list_versions(folder)[-1:]} {changed}"
-
-
-def _code(*patterns: str) -> str:
-    """A digest of every Python file below the files and folders that match."""
-    paths = {path for pattern in patterns for path in _python_files(pattern)}
-    return _digest(
-        f"{path.relative_to(_ROOT)}\n{path.read_text('utf-8')}" for path in sorted(paths)
-    )
-
-
-def _python_files(pattern: str) -> Iterable[pathlib.Path]:
-    for path in _ROOT.glob(pattern):
-        yield from path.rglob("*.py") if path.is_dir() else [path]
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of ImageExampleGen: what it is told and what it produces."""
+"""The contract of ImageExampleGen: its parameters and its output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
 
     An Example holds the encoded bytes as they were found, label, class name, source path or id,
     width and height; nothing is decoded. Images that cannot be read are kept with the reason, for
-    the Preprocessor to quarantine. `dataset.json` beside the splits names and counts the classes.
+    the Preprocessor to quarantine. `dataset.json` in the same folder names and counts the classes.
 
     ```
     images = ImageExampleGen(source="folder:/data/pets")
@@ -42,7 +42,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
 
         Args:
             source: "digits", "tfds:NAME[:CONFIG]", "folder:PATH", "tfrecord:GLOB" or "csv:PATH".
-            data_dir: where prepared TFDS datasets lie; None for the default of TFDS.
+            data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             fingerprint: the state of data and code; the cached output is used while it is equal.
         """
         examples = channel_utils.as_channel([standard_artifacts.Examples()])

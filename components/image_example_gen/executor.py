@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executor of ImageExampleGen: from exec properties to one PTransform and its artifact."""
+"""The executor of ImageExampleGen: from execution properties to one PTransform."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         source = opening.open_source(exec_properties["source"], exec_properties.get("data_dir"))
         if TRAIN not in source.splits:
+            splits = " and ".join(source.splits)
             raise ValueError(
-                f"a source must have training images; {source.spec} has {source.splits} only."
+                f"a source must have training images; {source.spec} has only {splits}. "
+                f"Add images of the split {TRAIN}."
             )
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(source.splits))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of ImageExampleGen: read a source in parallel, write it as tf.Examples, count it."""
+"""The work of ImageExampleGen: reads a source in parallel, writes tf.Examples, counts classes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import apache_beam as beam
 
 from components.records import CountClasses, WriteInfo, WriteRecords
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
 
 
 class ReadSplit(beam.PTransform):
     """Reads one split of an open source: PBegin → ImageRecord.
 
-    Only the work items and the source's small reader travel to the workers.
+    Only the work items and the source's small reader are sent to the workers.
     """
 
     def __init__(self, source: Source, split: str):
@@ -25,14 +25,14 @@ class ReadSplit(beam.PTransform):
     def expand(self, pbegin):
         return (
             pbegin
-            | "Entries" >> beam.Create(self._source.shards_of(self._split), reshuffle=False)
+            | "Shards" >> beam.Create(self._source.shards_of(self._split), reshuffle=False)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.FlatMap(self._source.reader).with_output_types(ImageRecord)
         )
 
 
 class WriteExamples(beam.PTransform):
-    """Writes every split of a source below a folder, and `dataset.json` beside them."""
+    """Writes every split of a source, and `dataset.json`, into a folder."""
 
     def __init__(self, source: Source, folder: str):
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of ModelChecker: what it is told and what it produces."""
+"""The contract of ModelChecker: its parameters, input and output."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ModelChecker(base_component.BaseComponent):
     """Blesses a model that a fresh process can load and that answers as the trained one did.
 
     The process has plain TensorFlow and nothing of this project. It replays the model's warm-up
-    requests, compares the answers with those that were stored at export, asks in batches of
-    several sizes, and sends bytes that are no image, which must fail that request only.
+    requests, compares the answers with those that were stored at export, sends batches of several
+    sizes, and sends bytes that are not an image, which must fail only that request.
 
     The blessing is the standard InfraBlessing, so TFX's own Pusher understands it too. Where the
-    model fails, the artifact's custom property `reason` says why; `check.json` has the figures.
+    model fails, the artifact's custom property `reason` says why; `check.json` has the numbers.
 
-    It is no subclass of TFX's InfraValidator, which needs Docker or Kubernetes, and which the
+    It is not a subclass of TFX's InfraValidator, which needs Docker or Kubernetes, and which the
     runner for Vertex and Kubeflow v2 refuses.
 
     ```

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Preprocessor: reads each image once, and writes what the trainer can rely on."""
+"""Preprocessor: decodes each image once, and writes checked, shuffled shards for training."""
 
 from components.preprocessor.component import Preprocessor
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of Preprocessor: what it is told and what it produces."""
+"""The contract of Preprocessor: its parameters, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class PreprocessorSpec(component_spec.ComponentSpec):
     """Parameters, inputs and outputs of Preprocessor."""
 
     PARAMETERS = {
-        "shorter_side": component_spec.ExecutionParameter(type=int, optional=True),
+        "train_shorter_side": component_spec.ExecutionParameter(type=int, optional=True),
         "num_shards": component_spec.ExecutionParameter(type=int, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
@@ -28,16 +28,18 @@ class PreprocessorSpec(component_spec.ComponentSpec):
 class Preprocessor(base_beam_component.BaseBeamComponent):
     """Checks, reduces, shuffles and shards the images of every split.
 
-    Each image is read once, by the decoder of the model. What that cannot read, and what has an
-    absurd size, goes to `quarantine.jsonl` with the reason. The rest is written in an order that
-    depends on nothing but the images' ids, into shards of equal size.
+    Each image is decoded once, by the decoder of the model. Images that it cannot decode, and
+    those whose size is out of range, are listed in `quarantine.jsonl` with the reason. The others
+    are written in an order that depends only on the images and their ids, into shards of equal
+    size. Training images can be reduced; evaluation and test images keep their size, so that they
+    are treated as in serving.
 
-    The Examples keep the splits and the class names of the input; `dataset.json` counts what is
-    left.
+    The Examples keep the splits and the class names of the input; `dataset.json` counts the
+    usable images.
 
     ```
     preprocessor = Preprocessor(
-        examples=deduplicator.outputs["deduplicated_examples"], shorter_side=256
+        examples=deduplicator.outputs["deduplicated_examples"], train_shorter_side=256
     )
     trainer = Trainer(examples=preprocessor.outputs["preprocessed_examples"], ...)
     ```
@@ -49,22 +51,23 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
     def __init__(
         self,
         examples: BaseChannel,
-        shorter_side: int | None = None,
+        train_shorter_side: int | None = None,
         num_shards: int | None = None,
         fingerprint: str | None = None,
     ):
         """Makes the component.
 
         Args:
-            examples: a channel of Examples as ImageExampleGen or Deduplicator write them.
-            shorter_side: pixels to which larger images are reduced; None keeps every size.
-            num_shards: files of each split; None for one to every 64 MB.
+            examples: a channel of Examples that ImageExampleGen or Deduplicator wrote.
+            train_shorter_side: pixels to which the shorter side of larger training images is
+                reduced; None keeps every size.
+            num_shards: number of files for each split; None for one file per 64 MB.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
         super().__init__(
             PreprocessorSpec(
                 examples=examples,
-                shorter_side=shorter_side,
+                train_shorter_side=train_shorter_side,
                 num_shards=num_shards,
                 fingerprint=fingerprint,
                 preprocessed_examples=channel_utils.as_channel([standard_artifacts.Examples()]),

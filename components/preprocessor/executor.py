@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The executor of Preprocessor: artifacts to paths, one PTransform, and a look at what is left."""
+"""The executor of Preprocessor: artifacts to paths, one PTransform, and a check of its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mixer_tf.features import TRAIN
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Turns Examples as they were found into Examples that a trainer can rely on."""
+    """Turns Examples as they were found into checked and shuffled Examples."""
 
     def Do(
         self,
@@ -27,7 +27,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """See the component.
 
         Raises:
-            ValueError: no training image is usable.
+            ValueError: none of the training images is usable.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         output = artifact_utils.get_single_instance(output_dict["preprocessed_examples"])
@@ -39,7 +39,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             artifact_utils.decode_split_names(examples.split_names),
             output.uri,
             quarantine.uri,
-            shorter_side=exec_properties.get("shorter_side"),
+            train_shorter_side=exec_properties.get("train_shorter_side"),
             num_shards=exec_properties.get("num_shards"),
         )
         with self._make_beam_pipeline() as pipeline:

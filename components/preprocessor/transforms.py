@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of Preprocessor: check each image once, reduce it, shuffle, and write equal shards."""
+"""The work of Preprocessor: checks, reduces and shuffles the images, and writes equal shards."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import apache_beam as beam
 from apache_beam import pvalue
 
 from components.records import CountClasses, ReadRecords, WriteInfo
-from mixer_tf import images
+from mixer_tf import images, storage
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import TRAIN, ImageRecord
 
 SHARD_BYTES = 64 * 2**20
 _REJECTED = "rejected"
@@ -25,12 +25,13 @@ class Preprocess(beam.PTransform):
     """Reads the splits of one Examples folder and writes those of another.
 
     Args:
-        folder: of the Examples to read, with their `dataset.json`.
-        splits: their splits.
-        output_folder: where to write shards and `dataset.json`.
-        quarantine_folder: where to write `quarantine.jsonl`.
-        shorter_side: pixels to which larger images are reduced, or None.
-        num_shards: files of each split; None for one to every `SHARD_BYTES`.
+        folder: the folder of the Examples to read, with their `dataset.json`.
+        splits: the splits of these Examples.
+        output_folder: the folder for shards and `dataset.json`.
+        quarantine_folder: the folder for `quarantine.jsonl`.
+        train_shorter_side: pixels to which the shorter side of larger training images is reduced,
+            or None. Evaluation and test images keep their size, as images do in serving.
+        num_shards: number of files for each split; None for one file per `SHARD_BYTES`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Preprocess(beam.PTransform):
         splits: Iterable[str],
         output_folder: str,
         quarantine_folder: str,
-        shorter_side: int | None = None,
+        train_shorter_side: int | None = None,
         num_shards: int | None = None,
     ):
         super().__init__()
@@ -47,7 +48,7 @@ class Preprocess(beam.PTransform):
         self._splits = tuple(splits)
         self._output_folder = output_folder
         self._quarantine_folder = quarantine_folder
-        self._shorter_side = shorter_side
+        self._train_shorter_side = train_shorter_side
         self._num_shards = num_shards
 
     def expand(self, pbegin):
@@ -55,7 +56,8 @@ class Preprocess(beam.PTransform):
         for split in self._splits:
             num_shards = self._num_shards or count_shards(self._folder, split)
             records = pbegin | f"Read[{split}]" >> ReadRecords(self._folder, split)
-            checked = records | f"Check[{split}]" >> CheckRecords(split, self._shorter_side)
+            shorter_side = self._train_shorter_side if split == TRAIN else None
+            checked = records | f"Check[{split}]" >> CheckRecords(split, shorter_side)
             counts.append(checked.usable | f"Count[{split}]" >> CountClasses(split))
             lines.append(checked[_REJECTED])
             _ = checked.usable | f"Write[{split}]" >> WriteShuffled(
@@ -87,8 +89,8 @@ class CheckRecords(beam.PTransform):
 class WriteShuffled(beam.PTransform):
     """Writes ImageRecords in a shuffled order into gzip TFRecord shards of a split.
 
-    Shard and place come from a hash of image and source, so that the files are the same bytes on
-    every engine and with any number of workers. A shard is sorted in memory.
+    Shard and position come from a hash of image and source, so that the files are the same bytes
+    on every engine and with any number of workers. A shard is sorted in memory.
     """
 
     def __init__(self, folder: str, split: str, num_shards: int):
@@ -109,7 +111,7 @@ class WriteShuffled(beam.PTransform):
 
 
 class WriteQuarantine(beam.PTransform):
-    """Writes the lines, sorted, as `quarantine.jsonl`; the file is there when it is empty too."""
+    """Writes the lines, sorted, to `quarantine.jsonl`; without lines, the file is empty."""
 
     def __init__(self, folder: str):
         super().__init__()
@@ -120,7 +122,7 @@ class WriteQuarantine(beam.PTransform):
 
 
 def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator:
-    """Yields the record, reduced where it is larger, or its line of the quarantine file."""
+    """Yields the record, reduced if it is larger, or its line of the quarantine file."""
     try:
         usable = validation.check_record(record)
     except images.UnusableImageError as error:
@@ -143,18 +145,16 @@ def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
 
 
 def count_shards(folder: str, split: str) -> int:
-    """Returns how many files a split should have, by the size that it has now."""
-    from tensorflow.io import gfile
-
-    paths = gfile.glob(examples.file_pattern(folder, split))
-    return max(1, round(sum(gfile.stat(path).length for path in paths) / SHARD_BYTES))
+    """Returns how many files a split should have, from its size in bytes."""
+    paths = storage.find_files(examples.file_pattern(folder, split))
+    return max(1, round(sum(map(storage.file_size, paths)) / SHARD_BYTES))
 
 
 def key_by_shard(record: ImageRecord, num_shards: int) -> tuple[int, tuple[bytes, bytes]]:
-    """Returns shard → (place, tf.Example)."""
+    """Returns the index of the shard, and (position in it, tf.Example)."""
     serialized = record.to_example()
-    place = hashlib.sha256(serialized).digest()
-    return int.from_bytes(place[:8], "big") % num_shards, (place[8:], serialized)
+    digest = hashlib.sha256(serialized).digest()
+    return int.from_bytes(digest[:8], "big") % num_shards, (digest[8:], serialized)
 
 
 def write_shard(
@@ -163,15 +163,11 @@ def write_shard(
     split: str,
     num_shards: int,
 ) -> None:
-    """Writes one shard, sorted by place."""
-    index, placed = shard
-    ordered = sorted(item for item in placed if item is not None)
+    """Writes one shard, sorted by position."""
+    index, items = shard
+    ordered = sorted(item for item in items if item is not None)
     examples.write_shard((item[1] for item in ordered), folder, split, index, num_shards)
 
 
 def write_lines(lines: list[str], path: str) -> None:
-    from tensorflow.io import gfile
-
-    with gfile.GFile(path + ".partial", "w") as file:
-        file.write("".join(f"{line}\n" for line in sorted(lines)))
-    gfile.rename(path + ".partial", path, overwrite=True)
+    storage.write_text(path, "".join(f"{line}\n" for line in sorted(lines)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pusher: puts a model that passed every gate where a model server looks for it, once."""
+"""Pusher: copies a model that passed every gate to where a model server looks for it."""
 
 from components.pusher.component import Pusher
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of Pusher: what it is told and what it produces."""
+"""The contract of Pusher: its parameters, inputs and output."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class PusherSpec(component_spec.ComponentSpec):
 class Pusher(base_component.BaseComponent):
     """Copies a model to a new version below a folder that TensorFlow Serving watches.
 
-    A model is pushed where its data have no anomalies, the Evaluator and the ModelChecker blessed
-    it, and the newest version is not this very model already. Gates that are not connected do not
-    count. A version appears complete, under its final name, or not at all.
+    A model is pushed if its data have no anomalies, the Evaluator and the ModelChecker blessed
+    it, and the newest version is a different model. Gates that are not connected are skipped. A
+    version appears complete, under its final name, or not at all.
 
     The output is the standard PushedModel with TFX's custom properties `pushed`,
     `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was
@@ -70,8 +70,8 @@ class Pusher(base_component.BaseComponent):
         Args:
             model: a channel of standard Model artifacts.
             push_destination: the folder of the versions; any file system that TensorFlow knows.
-            model_blessing: what the Evaluator made of the model.
-            infra_blessing: what the ModelChecker made of it.
+            model_blessing: the Evaluator's blessing of the model.
+            infra_blessing: the ModelChecker's blessing of the model.
             anomalies: what the ExampleValidator found in the data.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """

@@ -25,7 +25,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """See the component. A model that is not pushed is no error: the artifact says why."""
+        """See the component. A model that is not pushed is not an error: the artifact says why."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         model_dir = path_utils.serving_model_path(model.uri)
         folder = exec_properties["push_destination"]
@@ -33,7 +33,7 @@ class Executor(base_executor.BaseExecutor):
         reasons = gates.reasons_not_to_push(input_dict)
         served = None if reasons else versions.already_served(folder, model_dir)
         if served:
-            reasons = [f"version {served}, the newest one, already is this model"]
+            reasons = [f"version {served}, the newest one, is already this model"]
 
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
         pushed_model.set_int_custom_property(PUSHED, 0 if reasons else 1)

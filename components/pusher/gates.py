@@ -17,7 +17,7 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
     """Returns why a model must not be pushed, one clause for each gate that it does not pass.
 
     Args:
-        artifacts: input name → artifacts; a gate whose artifact is missing does not count.
+        artifacts: input name → artifacts; a gate whose artifact is missing is skipped.
     """
     found = []
     for anomalies in artifacts.get("anomalies", ()):
@@ -47,14 +47,14 @@ def _clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
 
 def _errors(artifact: Artifact, split: str) -> dict[str, str]:
-    """Returns feature → what is wrong with it, for each anomaly that is more than a warning."""
+    """Returns feature → what is wrong with it, for each anomaly of severity ERROR."""
     path = os.path.join(artifact_utils.get_split_uri([artifact], split), _ANOMALIES_FILE)
     with fileio.open(path, "rb") as file:
         anomalies = anomalies_pb2.Anomalies.FromString(file.read())
     found = dict(anomalies.anomaly_info)
     if anomalies.HasField("dataset_anomaly_info"):
         found["dataset"] = anomalies.dataset_anomaly_info
-    errors = {"data": "there is none"} if anomalies.data_missing else {}
+    errors = {"data": "none found"} if anomalies.data_missing else {}
     for name, info in sorted(found.items()):
         if info.severity == anomalies_pb2.AnomalyInfo.ERROR:
             reasons = [reason.description.rstrip(".") for reason in info.reason]

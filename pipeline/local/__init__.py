@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only the local runner needs: progress on a terminal, and the summary of a run."""
+"""What only the local runner needs: its root folder, progress on a terminal, the summary."""

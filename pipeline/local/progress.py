@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line for each step of a local run, with its time; TFX itself shows nothing."""
+"""One line for each step of a local run, with its duration; TFX itself prints nothing."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 import threading
 import time
@@ -12,31 +11,17 @@ from collections.abc import Iterator
 
 from tfx.orchestration.portable.launcher import Launcher
 
-# The Trainer draws its own line, epoch by epoch.
-_DRAW_THEIR_OWN = ("Trainer",)
+from pipeline.local.step import Step, StepError
 
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One step that ran: seconds on the wall clock, and whether the cache answered."""
-
-    seconds: float
-    cached: bool
-
-
-class StepError(Exception):
-    """A step failed; the cause is the exception that it raised."""
-
-    def __init__(self, node_id: str):
-        super().__init__(f"step {node_id} failed")
-        self.node_id = node_id
+# The Trainer shows its own progress bar, epoch by epoch.
+_SHOW_THEIR_OWN = ("Trainer",)
 
 
 @contextlib.contextmanager
 def show_steps(total: int) -> Iterator[dict[str, Step]]:
-    """Prints the steps that are launched within the context, and yields what is known of them.
+    """Prints the steps that are launched within the context, and yields node id → Step.
 
-    Execution is sequential and in this process, so wrapping two methods of the launcher is
+    Steps run one after the other in this process, so wrapping two methods of the launcher is
     enough.
 
     Args:
@@ -49,7 +34,7 @@ def show_steps(total: int) -> Iterator[dict[str, Step]]:
     executed: set[str] = set()
     launch, run_executor = Launcher.launch, Launcher._run_executor
 
-    def noting_run_executor(self, *args, **kwargs):
+    def recording_run_executor(self, *args, **kwargs):
         executed.add(_node_id(self))
         return run_executor(self, *args, **kwargs)
 
@@ -66,7 +51,7 @@ def show_steps(total: int) -> Iterator[dict[str, Step]]:
         _print_done(len(steps), total, node_id, steps[node_id])
         return result
 
-    Launcher.launch, Launcher._run_executor = printing_launch, noting_run_executor
+    Launcher.launch, Launcher._run_executor = printing_launch, recording_run_executor
     try:
         yield steps
     finally:
@@ -85,7 +70,7 @@ def _print_done(position: int, total: int, node_id: str, step: Step) -> None:
 @contextlib.contextmanager
 def _running_line(text: str, node_id: str) -> Iterator[None]:
     """On a terminal, shows `text` and the seconds that have passed until the context ends."""
-    if not sys.stdout.isatty() or node_id in _DRAW_THEIR_OWN:
+    if not sys.stdout.isatty() or node_id in _SHOW_THEIR_OWN:
         yield
         return
     done = threading.Event()

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a configured pipeline in this process: LocalDagRunner and ML Metadata in SQLite."""
+"""Runs a configured pipeline in this process, with LocalDagRunner and ML Metadata in SQLite."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 
 from tfx.orchestration import metadata
@@ -12,6 +11,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from mixer_tf import console
+from mixer_tf.messages import did_you_mean
 from mixer_tf.serving import locations
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
@@ -34,9 +34,9 @@ def run(
         to_step: the last step to run.
 
     Raises:
-        ValueError: a step of that name does not exist, or no earlier run can stand in for the
-            steps before `from_step`.
-        progress.StepError: a step failed.
+        ValueError: a step of that name does not exist, or there is no earlier run whose outputs
+            could replace the steps before `from_step`.
+        StepError: a step failed.
     """
     metadata_path = os.path.join(config.root, METADATA_FILE)
     connection = metadata.sqlite_metadata_connection_config(metadata_path)
@@ -44,10 +44,10 @@ def run(
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
     os.makedirs(config.root, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # should this run fail, that one tells of another
+    with contextlib.suppress(FileNotFoundError):  # of an earlier run, should this one fail
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
-        _leave_out_the_rest(pipeline, selected)
+        _remove_other_steps(pipeline, selected)
     with progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
@@ -58,20 +58,23 @@ def run(
 
 
 def _select(pipeline: Pipeline, from_step: str | None, to_step: str | None) -> set[str]:
-    """The ids of the steps that will run: below `from_step` and above `to_step`, both included."""
+    """The ids of the steps that will run: from `from_step` to `to_step`, both included."""
     nodes = {node.id: node for node in pipeline.components}
     for step in filter(None, (from_step, to_step)):
         if step not in nodes:
             raise ValueError(_unknown_step(step, list(nodes)))
-    below = _reachable(nodes[from_step], "downstream_nodes") if from_step else set(nodes)
-    above = _reachable(nodes[to_step], "upstream_nodes") if to_step else set(nodes)
-    if not below & above:
-        raise ValueError(f"--to must lie behind --from; {to_step} does not follow {from_step}.")
-    return below & above
+    after = _reachable(nodes[from_step], "downstream_nodes") if from_step else set(nodes)
+    before = _reachable(nodes[to_step], "upstream_nodes") if to_step else set(nodes)
+    if not after & before:
+        raise ValueError(
+            f"--to must come after --from; {to_step} does not depend on {from_step}. "
+            "Swap them, or give only one."
+        )
+    return after & before
 
 
-def _leave_out_the_rest(pipeline: Pipeline, selected: set[str]) -> None:
-    """Cuts the graph; TFX's partial runs always ask for an earlier run, which there may not be."""
+def _remove_other_steps(pipeline: Pipeline, selected: set[str]) -> None:
+    """Cuts the graph; TFX's own partial runs require an earlier run, which may not exist."""
     kept = [node for node in pipeline.components if node.id in selected]
     for node in kept:
         for other in set(node.downstream_nodes) - set(kept):
@@ -81,16 +84,13 @@ def _leave_out_the_rest(pipeline: Pipeline, selected: set[str]) -> None:
 
 def _reachable(node, direction: str) -> set[str]:
     found = {node.id}
-    for neighbour in getattr(node, direction):
-        found |= _reachable(neighbour, direction)
+    for neighbor in getattr(node, direction):
+        found |= _reachable(neighbor, direction)
     return found
 
 
 def _unknown_step(step: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(step.lower(), [name.lower() for name in known], n=1)
-    hint = next(
-        (f" Did you mean {name}?" for name in known if near and name.lower() == near[0]), ""
-    )
+    hint = did_you_mean(step, known, most=1)
     return f"there is no step {step!r}.{hint} The steps are {', '.join(known)}."
 
 
@@ -109,7 +109,7 @@ def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
 
 
 def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) -> dict[str, str]:
-    """What to type next."""
+    """The commands to type next."""
     logs = console.short_path(os.path.join(config.root, "Trainer", "model_run"))
     is_served = locations.list_versions(config.serving_path)
     model = config.serving_path if is_served else outputs.saved_model() or config.serving_path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the newest run of a pipeline left behind, read from ML Metadata and the artifacts."""
+"""The outputs of the newest run of a pipeline, read from ML Metadata and the artifacts."""
 
 from __future__ import annotations
 
@@ -11,21 +11,16 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.serving import contract
 from pipeline import eval_config
 
-# The datasets of a run, the most finished first.
+# The datasets of a run, the last step first.
 _EXAMPLES = (
     ("Preprocessor", "preprocessed_examples"),
     ("Deduplicator", "deduplicated_examples"),
     ("ImageExampleGen", "examples"),
-)
-# With a baseline there are differences to it as well, which only the gates look at.
-_METRICS = (
-    eval_config.TOP_1,
-    eval_config.TOP_5,
-    eval_config.CROSS_ENTROPY,
-    eval_config.EXAMPLE_COUNT,
 )
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
 
@@ -38,7 +33,7 @@ class RunOutputs:
 
         Args:
             metadata_connection_config: the store of the run.
-            ran: the node ids that were launched; what else the store holds is of earlier runs.
+            ran: the node ids that were launched; other outputs in the store are from earlier runs.
         """
         store = mlmd.MetadataStore(metadata_connection_config)
         self._artifacts = _artifacts_of_newest_run(store)
@@ -49,7 +44,7 @@ class RunOutputs:
         return artifact.uri if artifact else None
 
     def dataset_info(self) -> DatasetInfo | None:
-        """What the steps made of the dataset: of the last of them that has run."""
+        """The dataset as the last step that has run wrote it."""
         for node_id, key in _EXAMPLES:
             uri = self.uri(node_id, key)
             if uri:
@@ -60,8 +55,7 @@ class RunOutputs:
         uri = self.uri("Deduplicator", "report")
         if uri is None:
             return None
-        with open(os.path.join(uri, "report.json"), encoding="utf-8") as file:
-            return json.load(file)["removed"]
+        return json.loads(storage.read_text(os.path.join(uri, "report.json")))["removed"]
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
@@ -71,21 +65,20 @@ class RunOutputs:
         path = self.quarantine_file()
         if path is None:
             return None
-        with open(path, encoding="utf-8") as file:
-            return sum(1 for line in file if line.strip())
+        return sum(1 for line in storage.read_text(path).split("\n") if line.strip())
 
     def saved_model(self) -> str | None:
         uri = self.uri("Trainer", "model")
         return path_utils.serving_model_path(uri) if uri else None
 
     def metrics(self) -> dict[str, float]:
-        """Overall metrics of the test split; top-5 only where there are more than five classes."""
+        """Overall metrics of the test split; top-k only if there are more than k classes."""
         uri = self.uri("Evaluator", "evaluation")
         if uri is None:
             return {}
         found = _overall_metrics(uri)
-        if self.dataset_info().num_classes <= 5:
-            found.pop(eval_config.TOP_5, None)
+        if self.dataset_info().num_classes <= contract.TOP_K:
+            found.pop(contract.top_k_metric(), None)
         return found
 
     def pushed_model(self) -> str | None:
@@ -105,7 +98,7 @@ class RunOutputs:
         return "; ".join([reason, *self._missed_thresholds()])
 
     def _missed_thresholds(self) -> list[str]:
-        """One clause for each threshold that the Evaluator found missed."""
+        """One clause for each threshold that the model missed."""
         uri = self.uri("Evaluator", "evaluation")
         if uri and not _overall_metrics(uri):
             return ["the test split has no usable image"]
@@ -118,7 +111,7 @@ class RunOutputs:
 
 
 def _artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
-    """(node id, output key) → the artifact, for the newest pipeline run in the store."""
+    """(node id, output key) → the artifact of the newest pipeline run in the store."""
     runs = store.get_contexts_by_type("pipeline_run")
     newest = max(runs, key=lambda context: context.create_time_since_epoch)
     found = {}
@@ -138,10 +131,20 @@ def _node_id(store: mlmd.MetadataStore, execution_id: int) -> str:
 
 
 def _overall_metrics(evaluation_uri: str) -> dict[str, float]:
-    """Name → value over all images; empty where there was none to evaluate."""
+    """Name → value over all images; empty if there was no image to evaluate."""
     slices = dict(tfma.load_eval_result(evaluation_uri).slicing_metrics)
     overall = slices[()][""][""] if () in slices else {}
-    return {name: overall[name]["doubleValue"] for name in _METRICS if name in overall}
+    return {name: overall[name]["doubleValue"] for name in _metric_names() if name in overall}
+
+
+def _metric_names() -> tuple[str, ...]:
+    """With a baseline there are differences to it as well, which only the gates look at."""
+    return (
+        eval_config.TOP_1,
+        contract.top_k_metric(),
+        eval_config.CROSS_ENTROPY,
+        eval_config.EXAMPLE_COUNT,
+    )
 
 
 def _clause(failure) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One image of the test split as a file: the summary's predict command can be pasted as it is."""
+"""One image of the test split as a file, so that the predict command of the summary runs."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import os
 
 import tensorflow as tf
 
+from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.features import TEST, ImageRecord
 
 
 def write_sample(examples_uri: str | None, folder: str) -> str | None:
-    """Writes the first test image, encoded as it is, and returns its path.
+    """Writes the first test image, its encoded bytes unchanged, and returns its path.
 
     Args:
-        examples_uri: the Examples that the Preprocessor wrote; None where there are none.
-        folder: where `sample.png` (or another extension) is written.
+        examples_uri: the Examples that the Preprocessor wrote, or None.
+        folder: the folder for `sample.png` (or another extension).
 
     Returns:
-        The path; None where there is no test image.
+        The path, or None if there is no test image.
     """
-    files = tf.io.gfile.glob(examples.file_pattern(examples_uri, TEST)) if examples_uri else []
-    for serialized in tf.data.TFRecordDataset(sorted(files), "GZIP").take(1):
+    files = storage.find_files(examples.file_pattern(examples_uri, TEST)) if examples_uri else []
+    for serialized in tf.data.TFRecordDataset(files, "GZIP").take(1):
         record = ImageRecord.from_example(serialized.numpy())
         path = os.path.join(folder, f"sample.{record.format.lower()}")
-        with open(path + ".partial", "wb") as file:
-            file.write(record.encoded)
-        os.replace(path + ".partial", path)
+        storage.write_bytes(path, record.encoded)
         return path
     return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a run: what happened, where the model is, what to type next; also as summary.json."""
+"""The summary of a run: its steps, its model, what to type next; also as summary.json."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ import dataclasses
 import json
 import os
 
-from mixer_tf import console
-from pipeline.local.progress import Step
+from mixer_tf import console, storage
+from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs
+from pipeline.local.step import Step
 
 FILE_NAME = "summary.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a run did.
+    """The results of a run.
 
     Attributes:
-        steps: node id → its seconds and whether the cache answered, in the order of execution.
-        examples: split → number of images that reached the trainer and the evaluator.
-        duplicates_removed: images taken out of the training split; None where that step never ran.
-        quarantined: images that could not be used; None where that step never ran.
+        steps: node id → its seconds and whether it came from the cache, in order of execution.
+        examples: split → number of images for the Trainer and the Evaluator.
+        duplicates_removed: images removed from the training split; None if that step never ran.
+        quarantined: images that could not be used; None if that step never ran.
         metrics: overall metrics of the test split ("accuracy", "cross_entropy", "example_count",
-            and "top_5_accuracy" where there are more than five classes).
+            and, if there are more classes than `contract.TOP_K`, `contract.top_k_metric()`).
         pushed_model: folder of the model version that this run pushed, or None.
         reason: why nothing was pushed, or "".
-        notes: what the source had to say, such as an empty class folder.
-        saved_model: the trained model, pushed or not; None where no training ran.
-        quarantine_file: the list of quarantined images; None where that step never ran.
-        report_dir: where the Deduplicator's report lies; None where that step never ran.
+        notes: notes of the source, such as an empty class folder.
+        saved_model: the trained model, pushed or not; None if no training ran.
+        quarantine_file: the list of quarantined images; None if that step never ran.
+        report_dir: the folder of the Deduplicator's report; None if that step never ran.
         tensorboard: the command that shows the training curves.
         predict: the command that classifies an image with this model.
     """
@@ -52,13 +53,11 @@ class Summary:
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
         path = os.path.join(root, FILE_NAME)
-        with open(path + ".partial", "w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(self), file, indent=2, ensure_ascii=False)
-        os.replace(path + ".partial", path)
+        storage.write_text(path, json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False))
         return path
 
     def lines(self) -> list[str]:
-        """The same for a person, one fact a line."""
+        """The same for people, one fact per line."""
         seconds = sum(step.seconds for step in self.steps.values())
         cached = sum(step.cached for step in self.steps.values())
         rows = [
@@ -76,11 +75,11 @@ class Summary:
 
 
 def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, str]) -> Summary:
-    """Puts together what the steps left behind.
+    """Collects the results of the steps.
 
     Args:
         steps: the steps of this run, as `progress.show_steps` saw them.
-        outputs: what lies in ML Metadata and on disk for this run.
+        outputs: the output artifacts of this run.
         commands: the "tensorboard" and "predict" commands.
     """
     info = outputs.dataset_info()
@@ -114,8 +113,8 @@ def _short(path: str | None) -> str:
 
 def _metrics_line(metrics: dict[str, float]) -> str:
     parts = [f"top-1 {metrics['accuracy']:.4f}"] if "accuracy" in metrics else []
-    if "top_5_accuracy" in metrics:
-        parts.append(f"top-5 {metrics['top_5_accuracy']:.4f}")
+    if contract.top_k_metric() in metrics:
+        parts.append(f"{contract.top_k_title()} {metrics[contract.top_k_metric()]:.4f}")
     if "example_count" in metrics:
         parts.append(f"{metrics['example_count']:.0f} images")
     return ", ".join(parts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a folder to checked shards, component by component: the same on one worker and several."""
+"""From a folder to checked shards, component by component: the same with one or more workers."""
 
 import glob
 import json
@@ -24,7 +24,7 @@ MODES = [
 
 
 def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
-    """Runs ImageExampleGen, Deduplicator and Preprocessor, and returns all that they say."""
+    """Runs ImageExampleGen, Deduplicator and Preprocessor, and returns their outputs."""
     beam_args = [
         "--runner=DirectRunner",
         f"--direct_running_mode={mode}",
@@ -69,7 +69,7 @@ def reference(bad_folder, tmp_path_factory) -> dict:
     return run_chain(f"folder:{bad_folder.path}", tmp_path_factory.mktemp("run"), "in_memory")
 
 
-def test_good_images_come_through_and_bad_ones_are_explained(reference, bad_folder):
+def test_good_images_are_kept_and_bad_ones_are_listed_with_the_reason(reference, bad_folder):
     held = sum(len(shard) for shards in reference["examples"].values() for shard in shards)
     assert held == len(bad_folder.good) - reference["report"]["removed"]
     assert len(reference["quarantine"].splitlines()) == len(bad_folder.bad)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Preprocessor, run by Beam: nothing usable is lost, nothing bad gets through, all is explained."""
+"""Preprocessor on Beam: usable images are kept, bad ones are quarantined with the reason."""
 
 import io
 import json
@@ -124,15 +124,19 @@ def large_photos(tmp_path) -> pathlib.Path:
     return path
 
 
-def test_large_images_are_reduced_and_small_ones_left_alone(large_photos, tmp_path):
-    folder, _ = _preprocess(f"folder:{large_photos}", tmp_path, shorter_side=20)
-    records = [record for found in _records(folder).values() for record in found]
-    assert len(records) == 12
-    for record in records:
-        image = Image.open(io.BytesIO(record.encoded))
-        assert image.size == (record.width, record.height)
-        assert image.size == ((10, 12) if record.source.endswith("11.png") else (30, 20))
-        assert record.format == ("JPEG" if record.source.endswith("jpg") else "PNG")
+def test_large_training_images_are_reduced_and_no_others(large_photos, tmp_path):
+    """Evaluation and test images stay as they are, so that they are treated as in serving."""
+    folder, _ = _preprocess(f"folder:{large_photos}", tmp_path, train_shorter_side=20)
+    found = _records(folder)
+    assert sum(map(len, found.values())) == 12
+    assert found["train"] and found["test"]
+    for split, records in found.items():
+        for record in records:
+            image = Image.open(io.BytesIO(record.encoded))
+            assert image.size == (record.width, record.height)
+            large = (30, 20) if split == "train" else (60, 40)
+            assert image.size == ((10, 12) if record.source.endswith("11.png") else large)
+            assert record.format == ("JPEG" if record.source.endswith("jpg") else "PNG")
 
 
 def test_no_usable_training_image_is_one_clear_error(tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pusher: its gates, the folder of versions, and the component within a run."""
+"""Pusher: its gates, the folder of versions, and the component in a pipeline."""
 
 import os
 import pathlib
@@ -95,7 +95,7 @@ def test_the_model_that_is_served_already_is_not_pushed_again(model_dir, served)
     again = push(model_dir, served)
     assert again.get_int_custom_property("pushed") == 0
     assert again.get_string_custom_property("reason") == (
-        f"version {version}, the newest one, already is this model"
+        f"version {version}, the newest one, is already this model"
     )
     assert os.listdir(served) == [version]
 
@@ -120,7 +120,7 @@ def test_pushes_within_one_second_get_different_versions(model_dir, served):
     assert numbers == sorted(set(numbers))
 
 
-def test_a_clock_that_went_back_does_not_hide_the_new_version(model_dir, served):
+def test_a_clock_that_was_set_back_does_not_hide_the_new_version(model_dir, served):
     ahead = served / str(int(time.time()) + 1_000_000)
     ahead.mkdir(parents=True)
     (ahead / "saved_model.pb").touch()
@@ -128,18 +128,18 @@ def test_a_clock_that_went_back_does_not_hide_the_new_version(model_dir, served)
     assert int(os.path.basename(path)) == int(ahead.name) + 1
 
 
-def test_a_number_that_somebody_took_meanwhile_is_not_overwritten(model_dir, served):
+def test_a_version_that_another_push_created_is_not_overwritten(model_dir, served):
     version = int(time.time()) + 5
     taken = served / str(version)
     taken.mkdir(parents=True)
-    (taken / "saved_model.pb").write_bytes(b"of somebody else")
+    (taken / "saved_model.pb").write_bytes(b"of another push")
     (served / ".incoming").mkdir()
     path = versions._rename_to_free_version(str(served / ".incoming"), str(served), version)
     assert path == str(served / str(version + 1))
-    assert files(taken) == {"saved_model.pb": b"of somebody else"}
+    assert files(taken) == {"saved_model.pb": b"of another push"}
 
 
-def test_a_server_that_watches_never_sees_half_a_version(model_dir, served):
+def test_a_server_never_sees_an_incomplete_version(model_dir, served):
     for index in range(200):
         (model_dir / "variables" / f"shard-{index}").write_bytes(bytes(10_000))
     complete, seen, done = set(files(model_dir)), [], threading.Event()
@@ -161,7 +161,7 @@ def test_a_server_that_watches_never_sees_half_a_version(model_dir, served):
     assert seen and all(seen)
 
 
-def test_a_push_that_was_killed_leaves_nothing_that_counts(model_dir, served):
+def test_a_push_that_was_killed_leaves_no_version(model_dir, served):
     leftover = served / f".incoming-{versions.fingerprint(str(model_dir))[:16]}"
     leftover.mkdir(parents=True)
     (leftover / "half a file").touch()
@@ -181,8 +181,12 @@ def test_a_push_that_was_killed_leaves_nothing_that_counts(model_dir, served):
             "the Evaluator did not bless the model",
         ),
         (
-            {"infra_blessing": make_blessing(standard_artifacts.InfraBlessing, False, "no ears")},
-            "the ModelChecker did not bless the model: no ears",
+            {
+                "infra_blessing": make_blessing(
+                    standard_artifacts.InfraBlessing, False, "it does not load"
+                )
+            },
+            "the ModelChecker did not bless the model: it does not load",
         ),
     ],
     ids=["model", "infra"],
@@ -212,7 +216,7 @@ def test_anomalies_stop_the_push_and_are_named(model_dir, served, tmp_path):
     )
 
 
-def test_anomalies_as_tfdv_finds_them(tmp_path):
+def test_anomalies_of_tfdv_are_read(tmp_path):
     import pandas as pd
     import tensorflow_data_validation as tfdv
 
@@ -227,7 +231,7 @@ def test_anomalies_as_tfdv_finds_them(tmp_path):
     assert reason.endswith(", and width")
 
 
-def test_a_run_records_the_push_and_the_cache_answers_the_second(model_dir, served, tmp_path):
+def test_a_run_records_the_push_and_the_second_run_is_cached(model_dir, served, tmp_path):
     def run():
         model = Importer(
             source_uri=str(model_dir.parent), artifact_type=standard_artifacts.Model

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PipelineConfig refuses what cannot run, in words that help."""
+"""PipelineConfig refuses bad values with a clear message."""
 
 import pytest
 
@@ -18,7 +18,10 @@ def _config(**changes) -> PipelineConfig:
         ({"name": ""}, "name must not be empty"),
         ({"min_accuracy": 96}, "min_accuracy must be a fraction from 0 to 1; got 96"),
         ({"max_accuracy_drop": -0.1}, "max_accuracy_drop must be a fraction"),
-        ({"shorter_side": 0}, "shorter_side must be at least 4 pixels; got 0"),
+        (
+            {"recipe": recipes.get("photos").override(["data.train_shorter_side=3"])},
+            "data.train_shorter_side must be at least 4 pixels; got 3",
+        ),
     ],
 )
 def test_bad_value_is_refused_with_the_rule(changes, message):

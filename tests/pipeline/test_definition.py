@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph compiles for every runner, and each step is in what was compiled."""
+"""The graph is made from names alone, and compiles with every step for each runner."""
 
+import dataclasses
 import json
+import socket
 
 import pytest
 import yaml
+from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from mixer_tf import recipes
+from mixer_tf import recipes, storage
+from mixer_tf.datasets.sources import opening
+from pipeline import fingerprints
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 
@@ -18,6 +23,7 @@ STEPS = {
     *("Trainer", "Resolver", "Evaluator", "ModelChecker", "Pusher"),
 }
 IMAGE = "registry.example/mixer-tf:test"
+RECIPE = recipes.get("photos")
 
 
 @pytest.fixture
@@ -28,12 +34,80 @@ def config(tmp_path) -> PipelineConfig:
         source="digits",
         recipe=recipes.get("digits"),
         downstream_test_sets=("digits",),
-        shorter_side=256,
     )
 
 
-def test_steps_are_those_of_the_picture(config):
-    assert {node.id for node in create_pipeline(config).components} == STEPS
+def _forbidden(*_, **__):
+    raise AssertionError("making a config or a graph must open nothing")
+
+
+@pytest.fixture
+def nothing_can_be_opened(monkeypatch):
+    """No connection, no bucket and no source, whatever its kind."""
+    monkeypatch.setattr(socket, "socket", _forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", _forbidden)
+    monkeypatch.setattr(storage, "gfile", _forbidden)
+    monkeypatch.setattr(opening, "open_source", _forbidden)
+
+
+@pytest.mark.parametrize(
+    "source", ["folder:/nowhere", "tfds:unknown", "folder:gs://b/p", "tfrecord:gs://b/*", "csv:x"]
+)
+def test_graph_is_made_from_names_alone(source, nothing_can_be_opened):
+    config = PipelineConfig(
+        name="names",
+        root="gs://bucket/root",
+        source=source,
+        recipe=RECIPE,
+        data_dir="gs://bucket/tfds",
+        downstream_test_sets=(source, "tfds:unknown"),
+        serving_dir="gs://bucket/serving",
+    )
+    compiled = Compiler().compile(create_pipeline(config))
+    assert {node.pipeline_node.node_info.id for node in compiled.nodes} == STEPS
+
+
+def test_steps_run_in_the_order_of_the_stages(config):
+    ids = [node.id for node in create_pipeline(config).components]
+    assert set(ids) == STEPS
+    order = ("ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer", "Evaluator")
+    positions = [ids.index(step) for step in (*order, "ModelChecker", "Pusher")]
+    assert positions == sorted(positions)
+
+
+def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
+    config = dataclasses.replace(config, beam_args=("--runner=DirectRunner",))
+    pipeline = create_pipeline(config)
+    pipeline.components = [node for node in pipeline.components if node.id != "Pusher"]
+    given = {
+        node.id: node.executor_spec.beam_pipeline_args
+        for node in pipeline.components
+        if getattr(node.executor_spec, "beam_pipeline_args", None)
+    }
+    steps = ("ImageExampleGen", "Deduplicator", "StatisticsGen", "Preprocessor", "Evaluator")
+    assert given == {step: ["--runner=DirectRunner"] for step in steps}
+    assert not pipeline.beam_pipeline_args  # which Kubeflow would pass on to every step
+
+
+def test_fingerprints_follow_the_modules_that_tfx_imports(config):
+    """Each executor, and the Trainer's run_fn, is an entry module of pipeline/fingerprints.py."""
+    found = set()
+    for node in create_pipeline(config).components:
+        executor_class = getattr(node.executor_spec, "executor_class", None)
+        names = [executor_class.__module__] if executor_class else []
+        names += [node.exec_properties.get("run_fn", "").rpartition(".")[0]]
+        found |= {name for name in names if name.startswith("components.")}
+    assert found == set(fingerprints.ENTRY_MODULES.values())
+
+
+@pytest.mark.parametrize(("crop", "expected"), [("inception", 99), ("same", None)])
+def test_training_images_are_reduced_where_the_recipe_crops_at_random(config, crop, expected):
+    data = dataclasses.replace(config.recipe.data, train_crop=crop)
+    if expected:
+        data = dataclasses.replace(data, train_shorter_side=expected)
+    config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, data=data))
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["Preprocessor"].exec_properties["train_shorter_side"] == expected
 
 
 def test_compiles_for_kubeflow_pipelines_v1(config, tmp_path):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What blocks a push: the overall slice, and nothing else."""
+"""Only top-1 accuracy over all images decides whether a model is blessed."""
+
+import json
 
 import tensorflow_model_analysis as tfma
 
+from mixer_tf.serving import contract
 from pipeline.eval_config import TOP_1, make_eval_config
 
 
@@ -36,3 +39,10 @@ def test_config_is_one_that_tfma_accepts_with_and_without_a_baseline():
             make_eval_config(0.9, 0.02), has_baseline=has_baseline, rubber_stamp=True
         )
         tfma.utils.verify_eval_config(config)
+
+
+def test_number_of_top_classes_is_that_of_the_contract(monkeypatch):
+    monkeypatch.setattr(contract, "TOP_K", 3)
+    metrics = make_eval_config(0.9, 0.02).metrics_specs[0].metrics
+    (metric,) = [m for m in metrics if m.class_name == "SparseTopKCategoricalAccuracy"]
+    assert json.loads(metric.config) == {"name": "top_3_accuracy", "k": 3}

@@ -2,12 +2,23 @@
 """A changed file makes the steps that depend on it run again, and no others."""
 
 import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
+import pytest
 from PIL import Image
 
 from mixer_tf import recipes
-from pipeline.configs import PipelineConfig
-from pipeline.fingerprints import fingerprint_run
+from mixer_tf.datasets.sources import opening
+from pipeline import configs, fingerprints
+from pipeline.configs import Fingerprints, PipelineConfig
+from pipeline.import_graph import PACKAGES, ImportGraph
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _folder(path, color):
@@ -25,6 +36,15 @@ def _config(source: str, *test_sets: str) -> PipelineConfig:
         source=source,
         recipe=recipes.get("digits"),
         downstream_test_sets=test_sets,
+    )
+
+
+def fingerprint_run(config: PipelineConfig) -> Fingerprints:
+    """As the local runner does it: every source is opened once."""
+    return fingerprints.fingerprint_run(
+        config,
+        opening.open_source(config.source),
+        [opening.open_source(spec) for spec in config.downstream_test_sets],
     )
 
 
@@ -61,3 +81,101 @@ def test_changed_weights_change_the_trainer_only(tmp_path):
     after = fingerprint_run(config)
     assert after.trainer != before.trainer
     assert dataclasses.replace(after, trainer=before.trainer) == before
+
+
+def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
+    schema = tmp_path / "schema.pbtxt"
+    shutil.copy(configs.SCHEMA_FILE, schema)
+    monkeypatch.setattr(fingerprints, "SCHEMA_FILE", str(schema))
+    config = _config(_folder(tmp_path / "a", "red"))
+    before = fingerprint_run(config)
+    schema.write_text(schema.read_text() + "# one more line\n")
+    after = fingerprint_run(config)
+    assert after.import_schema_gen != before.import_schema_gen
+    assert dataclasses.replace(after, import_schema_gen=before.import_schema_gen) == before
+
+
+# Module → the steps that must run again when it changes, worked out by hand.
+READ_IMAGES = {"image_example_gen", "deduplicator"}
+PREPARE = {*READ_IMAGES, "preprocessor"}
+ALL = {*PREPARE, "trainer", "model_checker", "pusher"}
+CHANGES = {
+    "mixer_tf/version.py": ALL,  # the package itself imports it
+    "mixer_tf/features.py": {*PREPARE, "trainer"},
+    "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
+    "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
+    "mixer_tf/deduplication/alignment.py": {"deduplicator"},
+    "mixer_tf/images/resizing.py": {"preprocessor", "trainer"},
+    "mixer_tf/images/reduction.py": {"preprocessor"},
+    "mixer_tf/images/thumbnails.py": {"deduplicator"},
+    "mixer_tf/images/decoding.py": {*PREPARE, "trainer"},
+    "mixer_tf/models/layers.py": {"trainer"},
+    "mixer_tf/visualization/filters.py": {"trainer"},  # TensorBoard shows the filters
+    "mixer_tf/recipes/photos.py": {"trainer"},  # found by name, so any recipe may be read
+    "mixer_tf/export/check.py": {"model_checker"},  # run as a script
+    "mixer_tf/serving/versions.py": {"pusher"},
+    "mixer_tf/serving/locations.py": {"trainer", "pusher"},  # weights may be an exported model
+    "mixer_tf/studies/permutation.py": set(),
+    "mixer_tf/cli/train.py": set(),
+    "components/records.py": {"image_example_gen", "preprocessor"},
+    "components/artifacts.py": {"deduplicator", "preprocessor"},
+    "components/preprocessor/component.py": {"preprocessor"},
+    "components/trainer/run_fn.py": {"trainer"},
+    "pipeline/local/summary.py": set(),
+    "pipeline/definition.py": set(),  # its parameters are in TFX's own cache key
+}
+
+
+@pytest.fixture
+def tree(tmp_path) -> pathlib.Path:
+    """A copy of the source tree."""
+    for package in PACKAGES:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignore)
+    return tmp_path
+
+
+def test_one_changed_line_runs_exactly_the_steps_that_import_it_again(tree):
+    before = fingerprints.fingerprint_code(tree)
+    assert before == fingerprints.fingerprint_code(ROOT)
+    for path, expected in CHANGES.items():
+        original = (tree / path).read_text("utf-8")
+        (tree / path).write_text(original + "\n_CHANGED = True\n", "utf-8")
+        after = fingerprints.fingerprint_code(tree)
+        (tree / path).write_text(original, "utf-8")
+        assert {step for step in after if after[step] != before[step]} == expected, path
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory, image_folder) -> dict[str, list[str]]:
+    """Step → the project modules that its executor has really imported."""
+    folder = tmp_path_factory.mktemp("every step")
+    test_images = folder / "test images" / "cat"
+    test_images.mkdir(parents=True)
+    for index in range(5):
+        shutil.copy(image_folder / "cat" / f"{index:03d}.png", test_images)
+    script = pathlib.Path(__file__).with_name("run_every_step.py")
+    result = subprocess.run(
+        [sys.executable, script, image_folder, test_images.parent, folder],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("step", fingerprints.ENTRY_MODULES)
+def test_modules_that_a_step_really_imports_are_in_its_fingerprint(imported, step):
+    entry_module = fingerprints.ENTRY_MODULES[step]
+    assert entry_module in imported[step]
+    missing = set(imported[step]) - ImportGraph(ROOT).closure(entry_module)
+    assert not missing
+
+
+def test_real_imports_include_those_inside_functions(imported):
+    """Or the test above would prove little."""
+    assert "mixer_tf.visualization.filters" in imported["trainer"]
+    assert "mixer_tf.images.reduction" in imported["preprocessor"]
+    assert "mixer_tf.deduplication.contact_sheet" in imported["deduplicator"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pipeline as a person runs it: digits in, a served model out, and every way to be stopped."""
+"""The pipeline from the command line: digits in, a served model out, and every way to fail."""
 
 import dataclasses
 import itertools
@@ -76,7 +76,7 @@ def test_the_predict_command_can_be_pasted(first_run):
 @pytest.mark.slow
 @pytest.mark.e2e
 def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
-    """TFRecords, of which some have no label."""
+    """Some of the TFRecords have no label."""
     path = str(tmp_path / "digits.tfrecord")
     records = list(itertools.islice(_records("digits"), 150))
     with tf.io.TFRecordWriter(path) as writer:
@@ -97,7 +97,7 @@ def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
 
 
 @pytest.mark.e2e
-def test_console_holds_our_lines_only(first_run):
+def test_console_shows_only_our_lines(first_run):
     _, result, _ = first_run
     assert result.stderr == ""
     assert len(result.stdout.splitlines()) < 40
@@ -105,7 +105,7 @@ def test_console_holds_our_lines_only(first_run):
 
 @pytest.mark.e2e
 def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
-    """In a process that cannot import mixer_tf, the digits are classified as well as by TFMA."""
+    """A process without mixer_tf classifies the digits with the accuracy that TFMA measured."""
     _, _, summary = first_run
     program = (
         "import io, sys, numpy as np, tensorflow as tf\n"
@@ -183,8 +183,8 @@ def test_from_without_an_earlier_run_says_what_to_do(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.e2e
-def test_a_new_class_makes_the_blessed_model_no_baseline(tmp_path, image_folder):
-    """Its labels would mean other classes, and the new ones would be none of them."""
+def test_with_a_new_class_the_blessed_model_is_not_a_baseline(tmp_path, image_folder):
+    """Its labels would mean other classes."""
     pets, root = tmp_path / "pets", tmp_path / "root"
     shutil.copytree(image_folder, pets)
     arguments = [f"--source=folder:{pets}", f"--root={root}", "--min-accuracy=0", *FAST]
@@ -203,7 +203,7 @@ def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / "bad" / name).mkdir(parents=True)
         for number in range(3):
-            (tmp_path / "bad" / name / f"{number}.jpg").write_text("no image")
+            (tmp_path / "bad" / name / f"{number}.jpg").write_text("not an image")
     result = _run(f"--source=folder:{tmp_path / 'bad'}", f"--root={tmp_path / 'root'}")
     assert result.returncode == 1
     (line,) = result.stderr.strip().splitlines()
@@ -213,19 +213,19 @@ def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
 
 def test_two_folders_of_one_name_do_not_share_a_default_root(tmp_path, image_folder):
     """Or one would be compared with, and served as, a model of the other."""
-    for place in ("a", "b"):
-        shutil.copytree(image_folder, tmp_path / place / "pets")
+    for parent in ("a", "b"):
+        shutil.copytree(image_folder, tmp_path / parent / "pets")
     program = [sys.executable, "-m", "pipeline.local_runner", "--to=ImportSchemaGen"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     results = [
         subprocess.run(
-            [*program, f"--source=folder:{place}/pets"],
+            [*program, f"--source=folder:{parent}/pets"],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
             text=True,
         )
-        for place in ("a", "a", "b")
+        for parent in ("a", "a", "b")
     ]
     assert [result.returncode for result in results] == [0, 0, 1]
     assert "runs/pets is that of folder:a/pets" in results[2].stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps are announced as they end, and a failure names its step."""
+"""A line for each step as it ends; a failure names its step."""
 
 import os
 
@@ -11,6 +11,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline.local import progress
+from pipeline.local.step import Step, StepError
 
 
 @component
@@ -19,7 +20,7 @@ def Greeter(word: Parameter[str]):
         raise ValueError("the word must not be 'fail'")
 
 
-def _run(tmp_path, word: str) -> dict[str, progress.Step]:
+def _run(tmp_path, word: str) -> dict[str, Step]:
     connection = metadata.sqlite_metadata_connection_config(os.path.join(tmp_path, "m.sqlite"))
     pipeline = Pipeline(
         pipeline_name="p",
@@ -42,7 +43,7 @@ def test_second_run_is_shown_as_cached(tmp_path, capsys):
 
 
 def test_failing_step_is_named_and_its_message_kept(tmp_path):
-    with pytest.raises(progress.StepError) as caught:
+    with pytest.raises(StepError) as caught:
         _run(tmp_path, "fail")
     assert caught.value.node_id == "Greeter"
     assert "must not be 'fail'" in str(caught.value.__cause__)

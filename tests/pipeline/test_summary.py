@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a run, as JSON and as lines for a person."""
+"""The summary of a run, as JSON and as lines to read."""
 
 import json
 
-from pipeline.local.progress import Step
+from mixer_tf.serving import contract
+from pipeline.local.step import Step
 from pipeline.local.summary import Summary
 
 
@@ -15,7 +16,7 @@ def _summary(**changes) -> Summary:
         "quarantined": 2,
         "metrics": {"accuracy": 0.97, "example_count": 324.0},
         "pushed_model": None,
-        "reason": "version 7, the newest one, already is this model",
+        "reason": "version 7, the newest one, is already this model",
         "notes": ("class folder 'x' is empty: left out",),
         "saved_model": "/r/model",
         "quarantine_file": "/r/quarantine.jsonl",
@@ -37,10 +38,10 @@ def test_json_holds_seconds_and_cache_of_each_step(tmp_path):
 
 def test_lines_say_in_one_line_why_nothing_was_pushed():
     (line,) = [line for line in _summary().lines() if line.split()[0] == "pushed"]
-    assert line.endswith("nothing: version 7, the newest one, already is this model")
+    assert line.endswith("nothing: version 7, the newest one, is already this model")
 
 
-def test_lists_are_named_only_where_there_is_something_in_them():
+def test_lists_are_named_only_if_they_are_not_empty():
     text = "\n".join(_summary().lines())
     assert "2 images, listed in /r/quarantine.jsonl" in text
     assert "/r/report" not in text
@@ -49,3 +50,10 @@ def test_lists_are_named_only_where_there_is_something_in_them():
 def test_steps_that_never_ran_are_left_out():
     lines = _summary(metrics={}, quarantined=None, duplicates_removed=None).lines()
     assert not {"quarantined", "duplicates", "test"} & {line.split()[0] for line in lines}
+
+
+def test_top_k_of_the_contract_is_shown(monkeypatch):
+    monkeypatch.setattr(contract, "TOP_K", 3)
+    lines = _summary(metrics={"accuracy": 0.5, "top_3_accuracy": 0.75}).lines()
+    (line,) = [line for line in lines if line.startswith("  test split")]
+    assert line.split("  ")[-1].strip() == "top-1 0.5000, top-3 0.7500"

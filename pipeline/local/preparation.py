@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From options to the configuration of a local run: opens the source, once, and claims the root."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+
+from mixer_tf import console, storage
+from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources.source import Source
+from pipeline import fingerprints, options
+from pipeline.configs import PipelineConfig
+
+_OWNER_FILE = "source.txt"
+
+
+def prepare(values: dict) -> PipelineConfig:
+    """Returns what to run, with the defaults that depend on the source.
+
+    Args:
+        values: the keyword arguments of the command.
+
+    Raises:
+        ValueError: an option has a bad value, a source cannot be opened, or the default root
+            holds the runs of another source.
+    """
+    config = options.make_config(values, _local_root(values["root"], options.pipeline_name(values)))
+    source = opening.open_source(config.source, config.data_dir)
+    test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
+    min_accuracy = values["min_accuracy"]
+    config = dataclasses.replace(
+        config,
+        # A blessed model with other classes is not a baseline: its labels mean something else.
+        name=f"{config.name}-{_digest(source.class_names)}",
+        min_accuracy=_guessing(source) if min_accuracy is None else min_accuracy,
+        fingerprints=fingerprints.fingerprint_run(config, source, test_sets),
+    )
+    if not (values["root"] or values["name"]):
+        claim_root(config.root, config.source)
+    return config
+
+
+def claim_root(root: str, source: str) -> None:
+    """Notes the source of a default root: two sources may have the same short name.
+
+    Raises:
+        ValueError: the root holds the runs of another source.
+    """
+    path = os.path.join(root, _OWNER_FILE)
+    if not os.path.exists(path):
+        storage.make_folder(root)
+        storage.write_text(path, source)
+        return
+    owner = storage.read_text(path)
+    if owner != source:
+        raise ValueError(
+            f"a root must hold the runs of one source; {console.short_path(root)} is that of "
+            f"{owner}, not of {source}. Give this one a --name of its own."
+        )
+
+
+def _local_root(root: str | None, name: str) -> str:
+    if storage.is_remote(root or ""):
+        raise ValueError(
+            f"--root must be a folder on this machine, because ML Metadata is stored there as "
+            f"SQLite; got {root}."
+        )
+    return os.path.abspath(os.path.expanduser(root or os.path.join("runs", name)))
+
+
+def _guessing(source: Source) -> float:
+    """The accuracy of a model that has learned nothing."""
+    return 1 / len(source.class_names)
+
+
+def _digest(class_names: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(class_names).encode()).hexdigest()[:8]

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command-line options that every runner shares, and the PipelineConfig that they stand for.
+
+It works with names alone: no source is opened. Imports neither TensorFlow nor TFX.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipeline.configs import PipelineConfig
+
+SOURCES_HELP = """
+  digits                 1,797 handwritten digits that come with scikit-learn
+  folder:PATH            a folder with one sub-folder for each class, with or
+                         without train/, val/ and test/ above them
+  csv:PATH               a file with the columns path,label
+  tfrecord:GLOB          TFRecords of tf.Examples
+  tfds:NAME[:CONFIG]     any image-classification dataset of TFDS
+"""
+
+_OPTIONS = (
+    click.option("--source", default="digits", help="Where the images come from; see above."),
+    click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
+    click.option(
+        "--recipe",
+        metavar="NAME",
+        help="Model and training; `mixer recipes` lists them. Default: 'digits' "
+        "for the digits, 'photos' for all other sources.",
+        show_default=False,
+    ),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Change one field of the recipe, such as optimizer.learning_rate=3e-4. May be "
+        "repeated.",
+    ),
+    click.option(
+        "--root",
+        metavar="PATH",
+        help="Folder for everything that the run writes. Default: runs/NAME.",
+        show_default=False,
+    ),
+    click.option(
+        "--name", help="Name of the pipeline. Default: made from the source.", show_default=False
+    ),
+    click.option(
+        "--downstream-test-sets",
+        "test_sets",
+        multiple=True,
+        metavar="SOURCE",
+        help="A source whose images must not be trained on either. May be repeated.",
+    ),
+    click.option(
+        "--deduplicate-train",
+        is_flag=True,
+        help="Also keep only one image of each near-duplicate pair within training.",
+    ),
+    click.option(
+        "--shorter-side",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help="Reduce larger training images to this shorter side, once. Short for "
+        "--set data.train_shorter_side=PIXELS.",
+    ),
+    click.option(
+        "--min-accuracy",
+        type=click.FloatRange(0, 1),
+        help="Top-1 accuracy on the test split that a model must reach to be pushed. "
+        "Default: better than guessing.",
+        show_default=False,
+    ),
+    click.option(
+        "--max-accuracy-drop",
+        type=click.FloatRange(0, 1),
+        default=0.01,
+        help="How far top-1 accuracy may fall below the last blessed model's.",
+    ),
+    click.option(
+        "--strategy", default="auto", help="auto, default, mirrored, multi_worker, tpu or tpu:NAME."
+    ),
+    click.option("--no-cache", is_flag=True, help="Run every step, even if nothing changed."),
+    click.option(
+        "--beam",
+        multiple=True,
+        metavar="OPTIONS",
+        help="Options for Apache Beam, passed on unchanged, such as "
+        "'--runner=PortableRunner --job_endpoint=localhost:8099'. May be repeated.",
+    ),
+)
+
+
+def pipeline_options(command: Callable) -> Callable:
+    """Adds the shared options to a click command; it takes them as keyword arguments."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def pipeline_name(options: dict) -> str:
+    """Returns the name that was given, or one from the source: "folder:/x/My Pets" → "my-pets"."""
+    from mixer_tf.datasets.sources.source import short_name
+
+    return options["name"] or short_name(options["source"])
+
+
+def make_config(options: dict, root: str) -> PipelineConfig:
+    """Returns the configuration that the shared options stand for.
+
+    Args:
+        options: the keyword arguments of a command with `pipeline_options`; others are ignored.
+        root: the folder or bucket path for everything that the run writes.
+
+    Raises:
+        ValueError: an unknown recipe, field or value.
+    """
+    from mixer_tf import recipes
+    from pipeline.configs import PipelineConfig
+
+    name = options["recipe"]
+    recipe = recipes.get(name) if name else recipes.default_for(options["source"])
+    return PipelineConfig(
+        name=pipeline_name(options),
+        root=root,
+        source=options["source"],
+        recipe=recipe.override(_overrides(options)),
+        data_dir=options["data_dir"],
+        downstream_test_sets=tuple(options["test_sets"]),
+        deduplicate_train=options["deduplicate_train"],
+        min_accuracy=options["min_accuracy"] or 0.0,
+        max_accuracy_drop=options["max_accuracy_drop"],
+        strategy=options["strategy"],
+        beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
+        enable_cache=not options["no_cache"],
+    )
+
+
+def _overrides(options: dict) -> list[str]:
+    side = options["shorter_side"]
+    shorthand = [] if side is None else [f"data.train_shorter_side={side}"]
+    return [*shorthand, *options["overrides"]]

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data stage: from a source to deduplicated, validated and preprocessed examples."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tensorflow_data_validation import StatsOptions
+from tfx.components import ExampleValidator, StatisticsGen
+
+from components.deduplicator import Deduplicator
+from components.image_example_gen import ImageExampleGen
+from components.import_schema_gen import ImportSchemaGen
+from components.preprocessor import Preprocessor
+from mixer_tf import features
+from pipeline.configs import SCHEMA_FILE, PipelineConfig
+from pipeline.stages import stage
+
+# Statistics of the encoded bytes and of the paths say nothing, cost half of the time, and would
+# keep whole images among their most frequent values.
+MEASURED = (features.FORMAT, features.LABEL, features.CLASS_NAME, features.WIDTH, features.HEIGHT)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataStage(stage.Stage):
+    """The components from a source of images to the examples of a trainer."""
+
+    image_example_gen: ImageExampleGen
+    deduplicator: Deduplicator
+    statistics_gen: StatisticsGen
+    import_schema_gen: ImportSchemaGen
+    example_validator: ExampleValidator
+    preprocessor: Preprocessor
+
+
+def create_data_stage(config: PipelineConfig) -> DataStage:
+    """Reads the source, removes duplicates, measures and validates, and preprocesses each image."""
+    fingerprints = config.fingerprints
+    image_example_gen = ImageExampleGen(
+        source=config.source,
+        data_dir=config.data_dir,
+        fingerprint=fingerprints.image_example_gen,
+    )
+    deduplicator = Deduplicator(
+        examples=image_example_gen.outputs["examples"],
+        downstream_test_sets=config.downstream_test_sets,
+        data_dir=config.data_dir,
+        within_train=config.deduplicate_train,
+        fingerprint=fingerprints.deduplicator,
+    )
+    examples = deduplicator.outputs["deduplicated_examples"]
+    statistics_gen = StatisticsGen(
+        examples=examples, stats_options=StatsOptions(feature_allowlist=list(MEASURED))
+    )
+    import_schema_gen = ImportSchemaGen(
+        schema_file=SCHEMA_FILE, fingerprint=fingerprints.import_schema_gen
+    )
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=import_schema_gen.outputs["schema"]
+    )
+    preprocessor = Preprocessor(
+        examples=examples,
+        train_shorter_side=_train_shorter_side(config),
+        fingerprint=fingerprints.preprocessor,
+    )
+    return DataStage(
+        image_example_gen=image_example_gen,
+        deduplicator=deduplicator,
+        statistics_gen=statistics_gen,
+        import_schema_gen=import_schema_gen,
+        example_validator=example_validator,
+        preprocessor=preprocessor,
+    )
+
+
+def _train_shorter_side(config: PipelineConfig) -> int | None:
+    """The recipe's; any other crop than "inception" sees the images as evaluation does."""
+    data = config.recipe.data
+    return data.train_shorter_side if data.train_crop == "inception" else None

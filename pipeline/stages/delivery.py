@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The delivery stage: a model that passed every gate becomes a new version to serve."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfx.types import BaseChannel
+
+from components.pusher import Pusher
+from pipeline.configs import PipelineConfig
+from pipeline.stages import stage
+
+
+@dataclasses.dataclass(frozen=True)
+class DeliveryStage(stage.Stage):
+    """The components that hand a model over."""
+
+    pusher: Pusher
+
+
+def create_delivery_stage(
+    config: PipelineConfig,
+    model: BaseChannel,
+    model_blessing: BaseChannel,
+    infra_blessing: BaseChannel,
+    anomalies: BaseChannel,
+) -> DeliveryStage:
+    """Pushes the model to the serving folder.
+
+    Args:
+        config: the run.
+        model: a channel of the trained Model.
+        model_blessing: the Evaluator's verdict on it.
+        infra_blessing: the ModelChecker's verdict on it.
+        anomalies: what the ExampleValidator found in the data.
+    """
+    pusher = Pusher(
+        model=model,
+        model_blessing=model_blessing,
+        infra_blessing=infra_blessing,
+        anomalies=anomalies,
+        push_destination=config.serving_path,
+        fingerprint=config.fingerprints.pusher,
+    )
+    return DeliveryStage(pusher=pusher)

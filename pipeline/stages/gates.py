@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gates: what a model must pass on the test split and in a fresh process to be pushed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tfx.components import Evaluator
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
+from tfx.types import BaseChannel, Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.model_checker import ModelChecker
+from mixer_tf import features
+from pipeline.configs import PipelineConfig
+from pipeline.eval_config import make_eval_config
+from pipeline.stages import stage
+
+
+@dataclasses.dataclass(frozen=True)
+class GatesStage(stage.Stage):
+    """The components that bless a model, and the Resolver of the model to compare it with."""
+
+    baseline: Resolver
+    evaluator: Evaluator
+    model_checker: ModelChecker
+
+
+def create_gates_stage(
+    config: PipelineConfig, examples: BaseChannel, model: BaseChannel
+) -> GatesStage:
+    """Evaluates a model against the thresholds and the last blessed model, and loads it afresh.
+
+    Args:
+        config: the run.
+        examples: a channel of preprocessed Examples.
+        model: a channel of the trained Model.
+    """
+    baseline = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("Resolver")
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        eval_config=make_eval_config(config.min_accuracy, config.max_accuracy_drop),
+        example_splits=[features.TEST],
+    )
+    model_checker = ModelChecker(model=model, fingerprint=config.fingerprints.model_checker)
+    model_checker.add_upstream_node(evaluator)  # which may find that there is nothing to check
+    return GatesStage(baseline=baseline, evaluator=evaluator, model_checker=model_checker)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs each executor on a tiny folder, and prints as JSON which project modules each one imported.
+
+    python run_every_step.py IMAGE_FOLDER TEST_IMAGE_FOLDER WORK_FOLDER
+
+Before each step the modules of the project are removed from `sys.modules`, so that one process,
+and one import of TFX, is enough. It imports nothing of the project itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+import tfx  # noqa: F401
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.types import standard_artifacts
+
+PROJECT = ("mixer_tf", "components", "pipeline")
+OVERRIDES = [
+    *("model.name=mixer", "model.image_size=16", "model.patch_size=4", "model.num_blocks=1"),
+    *("model.hidden_dim=8", "model.tokens_mlp_dim=8", "model.channels_mlp_dim=8"),
+    *("training.epochs=1", "training.batch_size=8", "optimizer.ema=0.9", "data.mixup=0.1"),
+]
+
+
+def project_modules() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] in PROJECT]
+
+
+def forget_project() -> None:
+    for name in project_modules():
+        del sys.modules[name]
+
+
+def artifact(folder: str, name: str, kind=standard_artifacts.Examples):
+    made = kind()
+    made.uri = os.path.join(folder, name)
+    os.makedirs(made.uri, exist_ok=True)
+    return made
+
+
+def run(name: str, inputs: dict, outputs: dict, **parameters) -> list[str]:
+    """Runs the executor of a component folder in a fresh state, and returns what it imported."""
+    forget_project()
+    executor = importlib.import_module(f"components.{name}.executor").Executor()
+    executor.Do(
+        {key: [value] for key, value in inputs.items()},
+        {key: [value] for key, value in outputs.items()},
+        parameters,
+    )
+    return project_modules()
+
+
+def train(examples: str, folder: str) -> list[str]:
+    """Runs the Trainer's entry point with a small recipe."""
+    forget_project()
+    overridden = importlib.import_module("mixer_tf.recipes").get("digits").override(OVERRIDES)
+    recipe = overridden.to_json()
+    forget_project()
+    importlib.import_module("components.trainer.run_fn").run_fn(
+        FnArgs(
+            train_files=[os.path.join(examples, "Split-train", "*")],
+            eval_files=[os.path.join(examples, "Split-eval", "*")],
+            serving_model_dir=os.path.join(folder, "model", "Format-Serving"),
+            model_run_dir=os.path.join(folder, "logs"),
+            custom_config={
+                "recipe": recipe,
+                "strategy": "default",
+                "checkpoint_dir": os.path.join(folder, "checkpoints"),
+                "fingerprint": "",
+            },
+        )
+    )
+    return project_modules()
+
+
+def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
+    raw, clean, ready = (artifact(folder, name) for name in ("raw", "clean", "ready"))
+    report, quarantine = artifact(folder, "report"), artifact(folder, "quarantine")
+    model = artifact(folder, "model", standard_artifacts.Model)
+    blessing = artifact(folder, "blessing", standard_artifacts.InfraBlessing)
+    pushed = artifact(folder, "pushed", standard_artifacts.PushedModel)
+    serving = os.path.join(folder, "serving")
+    return {  # in the order in which they run
+        "image_example_gen": run(
+            "image_example_gen", {}, {"examples": raw}, source=f"folder:{images}"
+        ),
+        "deduplicator": run(
+            "deduplicator",
+            {"examples": raw},
+            {"deduplicated_examples": clean, "report": report},
+            downstream_test_sets=json.dumps([f"folder:{test_images}"]),
+            within_train=1,
+        ),
+        "preprocessor": run(
+            "preprocessor",
+            {"examples": clean},
+            {"preprocessed_examples": ready, "quarantine": quarantine},
+            train_shorter_side=12,
+        ),
+        "trainer": train(ready.uri, folder),
+        "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),
+        "pusher": run(
+            "pusher",
+            {"model": model, "infra_blessing": blessing},
+            {"pushed_model": pushed},
+            push_destination=serving,
+        ),
+    }
+
+
+if __name__ == "__main__":
+    print("\n" + json.dumps(main(*sys.argv[1:])))

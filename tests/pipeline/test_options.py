@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shared options become a configuration from names alone: nothing is opened."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pipeline import options
+
+
+def _parse(*arguments: str) -> dict:
+    """The values of the shared options on a command line."""
+
+    @click.command()
+    @options.pipeline_options
+    def command(**values):
+        found.update(values)
+
+    found = {}
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    return found
+
+
+def test_defaults_are_the_digits_with_their_recipe():
+    config = options.make_config(_parse(), root="/r")
+    assert (config.source, config.recipe.name, config.name) == ("digits", "digits", "digits")
+    assert config.enable_cache and not config.beam_args
+
+
+def test_sources_that_do_not_exist_give_a_name_and_a_recipe():
+    values = _parse("--source=folder:/nowhere/My Pets", "--downstream-test-sets=tfds:unknown")
+    config = options.make_config(values, root="gs://bucket/root")
+    assert config.name == "my-pets"
+    assert config.recipe.name == "photos"
+    assert config.downstream_test_sets == ("tfds:unknown",)
+    assert config.serving_path == "gs://bucket/root/serving"
+
+
+def test_shorter_side_is_short_for_a_field_of_the_recipe():
+    photos = ["--source=folder:/nowhere"]
+    config = options.make_config(_parse(*photos, "--shorter-side=99"), root="/r")
+    assert config.recipe.data.train_shorter_side == 99
+    both = _parse(*photos, "--shorter-side=99", "--set", "data.train_shorter_side=77")
+    assert options.make_config(both, root="/r").recipe.data.train_shorter_side == 77
+
+
+def test_beam_options_are_split_as_a_shell_would():
+    values = _parse("--beam=--runner=DirectRunner --job_name='a b'", "--beam=--streaming")
+    config = options.make_config(values, root="/r")
+    assert config.beam_args == ("--runner=DirectRunner", "--job_name=a b", "--streaming")
+
+
+def test_a_wrong_recipe_is_refused_before_any_source_is_opened():
+    with pytest.raises(ValueError, match="recipe must be one of .* Did you mean photos?"):
+        options.make_config(_parse("--source=folder:/nowhere", "--recipe=photo"), root="/r")

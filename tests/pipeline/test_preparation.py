@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From options to a local run: each source is opened once, and defaults follow from its classes."""
+
+import shutil
+
+import pytest
+
+from mixer_tf.datasets.sources import opening
+from pipeline.local import preparation
+
+DEFAULTS = {
+    **{"source": "digits", "data_dir": None, "recipe": None, "overrides": (), "root": None},
+    **{"name": None, "test_sets": (), "deduplicate_train": False, "shorter_side": None},
+    **{"min_accuracy": None, "max_accuracy_drop": 0.01, "strategy": "auto", "no_cache": False},
+    **{"beam": (), "from_step": None, "to_step": None, "verbose": False},
+}
+
+
+def _prepare(**changes):
+    return preparation.prepare({**DEFAULTS, **changes})
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[str]:
+    """The sources that were opened, in order."""
+    found, open_source = [], opening.open_source
+
+    def recording(spec, data_dir=None):
+        found.append(spec)
+        return open_source(spec, data_dir)
+
+    monkeypatch.setattr(opening, "open_source", recording)
+    return found
+
+
+def test_each_source_is_opened_once(image_folder, tmp_path, opened):
+    _prepare(source=f"folder:{image_folder}", test_sets=("digits",), root=str(tmp_path))
+    assert opened == [f"folder:{image_folder}", "digits"]
+
+
+def test_a_wrong_option_opens_nothing(tmp_path, opened):
+    with pytest.raises(ValueError, match="recipe must be one of"):
+        _prepare(recipe="nonsense", root=str(tmp_path / "root"))
+    assert opened == []
+    assert not (tmp_path / "root").exists()
+
+
+def test_default_accuracy_is_that_of_guessing(tmp_path, image_folder):
+    assert _prepare(root=str(tmp_path)).min_accuracy == 1 / 10
+    pets = _prepare(source=f"folder:{image_folder}", root=str(tmp_path))
+    assert pets.min_accuracy == 1 / 2
+    assert _prepare(root=str(tmp_path), min_accuracy=0.0).min_accuracy == 0.0
+
+
+def test_other_classes_make_another_pipeline_name(tmp_path, image_folder):
+    """A blessed model with other classes is not a baseline."""
+    folder = tmp_path / image_folder.name
+    shutil.copytree(image_folder, folder)
+    names = [_prepare(source=f"folder:{folder}", root=str(tmp_path / "root")).name]
+    shutil.copytree(folder / "cat", folder / "ant")
+    names.append(_prepare(source=f"folder:{folder}", root=str(tmp_path / "root")).name)
+    stems = {name.rpartition("-")[0] for name in names}
+    assert len(stems) == 1 and len(set(names)) == 2
+
+
+def test_default_root_belongs_to_one_source(tmp_path, image_folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for parent in ("a", "b"):
+        shutil.copytree(image_folder, tmp_path / parent / "pets")
+    assert _prepare(source="folder:a/pets").root == str(tmp_path / "runs" / "pets")
+    assert _prepare(source="folder:a/pets").root == str(tmp_path / "runs" / "pets")
+    with pytest.raises(ValueError, match="runs/pets is that of folder:a/pets, not of folder:b"):
+        _prepare(source="folder:b/pets")
+    assert _prepare(source="folder:b/pets", name="other").root.endswith("runs/other")
+
+
+def test_root_in_a_bucket_is_refused():
+    with pytest.raises(ValueError, match="--root must be a folder on this machine"):
+        _prepare(root="gs://bucket/root")
