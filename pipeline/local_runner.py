@@ -10,13 +10,14 @@ import click
 
 from mixer_tf import console
 from mixer_tf.messages import clear_message
-from pipeline.options import SOURCES_HELP, pipeline_options
+from pipeline.options import pipeline_options, sources_help
 
 _HELP = f"""Runs the whole pipeline on this machine: from images to a served model.
 
 SOURCE is one of
 
-\b{SOURCES_HELP}
+\b
+{sources_help()}
 Steps whose inputs and code did not change are taken from the cache. A run that was stopped
 resumes, in the middle of training too.
 

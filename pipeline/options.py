@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mixer_tf.datasets.sources import opening
+
 if TYPE_CHECKING:
     from pipeline.configs import PipelineConfig
-
-SOURCES_HELP = """
-  digits                 1,797 handwritten digits that come with scikit-learn
-  folder:PATH            a folder with one sub-folder for each class, with or
-                         without train/, val/ and test/ above them
-  csv:PATH               a file with the columns path,label
-  tfrecord:GLOB          TFRecords of tf.Examples
-  tfds:NAME[:CONFIG]     any image-classification dataset of TFDS
-"""
 
 _OPTIONS = (
     click.option("--source", default="digits", help="Where the images come from; see above."),
@@ -102,6 +95,14 @@ def pipeline_options(command: Callable) -> Callable:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def sources_help() -> str:
+    """Returns the kinds of sources as lines of a `--help` text, one below the other."""
+    formatter = click.HelpFormatter(width=80)
+    with formatter.indentation():
+        formatter.write_dl(opening.help_table(), col_spacing=4)
+    return formatter.getvalue()
 
 
 def pipeline_name(options: dict) -> str:

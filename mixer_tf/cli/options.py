@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-SOURCE_HELP = "digits, folder:PATH, csv:PATH, tfrecord:GLOB or tfds:NAME[:CONFIG]."
+from mixer_tf.datasets.sources import opening
 
 _DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
 
@@ -17,7 +17,7 @@ def source_options(command: Callable) -> Callable:
     data_dir = click.option(
         "--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored."
     )
-    return click.option("--source", required=True, help=SOURCE_HELP)(data_dir(command))
+    return click.option("--source", required=True, help=f"{opening.forms()}.")(data_dir(command))
 
 
 def recipe_options(only: str = "") -> Callable:
