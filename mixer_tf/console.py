@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import shlex
+import shutil
 import sys
 import time
 import unicodedata
@@ -18,9 +19,13 @@ _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "roo
 
 
 def command_line(program: str, *arguments: str) -> str:
-    """Returns the shell command for a program of this Python environment, quoted."""
-    path = short_path(os.path.join(os.path.dirname(sys.executable), program))
-    return shlex.join([path, *arguments])
+    """Returns the shell command for a program of this Python environment, quoted.
+
+    If the environment is activated, the name of the program is enough; otherwise it is a path.
+    """
+    path = os.path.join(os.path.dirname(sys.executable), program)
+    is_on_path = shutil.which(program) == path
+    return shlex.join([program if is_on_path else short_path(path), *arguments])
 
 
 def short_path(path: str) -> str:
