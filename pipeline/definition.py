@@ -50,7 +50,11 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
 
 
 def _set_beam_args(components: Iterable[BaseNode], beam_args: Sequence[str]) -> None:
-    """Options of the whole pipeline would be repeated each time that its components are set."""
+    """Gives the options to the steps that run on Beam.
+
+    As options of the whole pipeline, Kubeflow Pipelines v2 would pass them to every step, and TFX
+    would repeat them when the components are replaced, as `--to` does.
+    """
     for component in components:
         if isinstance(component, BaseBeamComponent):
             component.with_beam_pipeline_args(beam_args)

@@ -44,7 +44,7 @@ def run(
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
     os.makedirs(config.root, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):  # of an earlier run, should this one fail
+    with contextlib.suppress(FileNotFoundError):  # this run may fail
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
         _remove_other_steps(pipeline, selected)

@@ -60,7 +60,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     )
     preprocessor = Preprocessor(
         examples=examples,
-        train_shorter_side=_train_shorter_side(config),
+        train_shorter_side=config.recipe.data.train_shorter_side,
         fingerprint=fingerprints.preprocessor,
     )
     return DataStage(
@@ -71,9 +71,3 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         example_validator=example_validator,
         preprocessor=preprocessor,
     )
-
-
-def _train_shorter_side(config: PipelineConfig) -> int | None:
-    """The recipe's; any other crop than "inception" sees the images as evaluation does."""
-    data = config.recipe.data
-    return data.train_shorter_side if data.train_crop == "inception" else None

@@ -100,12 +100,9 @@ def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     assert found == set(fingerprints.ENTRY_MODULES.values())
 
 
-@pytest.mark.parametrize(("crop", "expected"), [("inception", 99), ("same", None)])
-def test_training_images_are_reduced_where_the_recipe_crops_at_random(config, crop, expected):
-    data = dataclasses.replace(config.recipe.data, train_crop=crop)
-    if expected:
-        data = dataclasses.replace(data, train_shorter_side=expected)
-    config = dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, data=data))
+@pytest.mark.parametrize(("recipe", "expected"), [("photos", 128), ("digits", None)])
+def test_preprocessor_reduces_training_images_to_the_side_of_the_recipe(config, recipe, expected):
+    config = dataclasses.replace(config, recipe=recipes.get(recipe))
     nodes = {node.id: node for node in create_pipeline(config).components}
     assert nodes["Preprocessor"].exec_properties["train_shorter_side"] == expected
 

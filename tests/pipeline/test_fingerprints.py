@@ -112,7 +112,7 @@ CHANGES = {
     "mixer_tf/models/layers.py": {"trainer"},
     "mixer_tf/visualization/filters.py": {"trainer"},  # TensorBoard shows the filters
     "mixer_tf/recipes/photos.py": {"trainer"},  # found by name, so any recipe may be read
-    "mixer_tf/export/check.py": {"model_checker"},  # run as a script
+    "mixer_tf/export/check_process.py": {"model_checker"},
     "mixer_tf/serving/versions.py": {"pusher"},
     "mixer_tf/serving/locations.py": {"trainer", "pusher"},  # weights may be an exported model
     "mixer_tf/studies/permutation.py": set(),
@@ -144,6 +144,12 @@ def test_one_changed_line_runs_exactly_the_steps_that_import_it_again(tree):
         after = fingerprints.fingerprint_code(tree)
         (tree / path).write_text(original, "utf-8")
         assert {step for step in after if after[step] != before[step]} == expected, path
+
+
+def test_script_that_the_model_checker_runs_is_in_its_fingerprint():
+    """No module imports it there; only its file name is mentioned."""
+    closure = ImportGraph(ROOT).closure(fingerprints.ENTRY_MODULES["model_checker"])
+    assert "mixer_tf.export.check" in closure
 
 
 @pytest.fixture(scope="module")

@@ -211,26 +211,6 @@ def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
     assert "The reasons are in" in line
 
 
-def test_two_folders_of_one_name_do_not_share_a_default_root(tmp_path, image_folder):
-    """Or one would be compared with, and served as, a model of the other."""
-    for parent in ("a", "b"):
-        shutil.copytree(image_folder, tmp_path / parent / "pets")
-    program = [sys.executable, "-m", "pipeline.local_runner", "--to=ImportSchemaGen"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    results = [
-        subprocess.run(
-            [*program, f"--source=folder:{parent}/pets"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        for parent in ("a", "a", "b")
-    ]
-    assert [result.returncode for result in results] == [0, 0, 1]
-    assert "runs/pets is that of folder:a/pets" in results[2].stderr
-
-
 def test_folder_that_does_not_exist_is_one_clear_line(tmp_path):
     result = _run(f"--source=folder:{tmp_path / 'nowhere'}")
     assert result.returncode == 1

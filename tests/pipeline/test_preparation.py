@@ -64,6 +64,7 @@ def test_other_classes_make_another_pipeline_name(tmp_path, image_folder):
 
 
 def test_default_root_belongs_to_one_source(tmp_path, image_folder, monkeypatch):
+    """Or a model of one source would be compared with, and served as, one of the other."""
     monkeypatch.chdir(tmp_path)
     for parent in ("a", "b"):
         shutil.copytree(image_folder, tmp_path / parent / "pets")
