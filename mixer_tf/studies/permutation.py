@@ -14,19 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf import factory
-from mixer_tf.datasets.examples import file_pattern
-from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.studies import absorption, input_order
 from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
-from mixer_tf.training import compilation
-from mixer_tf.training.callbacks import TerminateOnDivergence
-from mixer_tf.training.ema import SwapEMAWeights
+from mixer_tf.training import trainer
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
-from mixer_tf.training.length import training_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,46 +121,54 @@ def train(
         ValueError: the order is unknown, or it is not clear what a patch is.
         TrainingDivergedError: the loss is no longer finite.
     """
-    tf.keras.utils.set_random_seed(recipe.training.seed)
-    training = splits["train"]
-    length = training_length(recipe.training, training.num_examples)
-    model = factory.from_recipe(recipe, training.num_classes)
-    compilation.compile_model(model, recipe, length.steps, tf.distribute.get_strategy())
-    indices = _indices(order, model.config, seed, patch_size)
+    indices = _indices(order, _config(recipe, splits["train"]), seed, patch_size)
 
-    def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
-        return batches.map(lambda x, *rest: (input_order.shuffle_pixels(x, indices), *rest))
+    def shuffle(images: tf.Tensor) -> tf.Tensor:
+        return input_order.shuffle_pixels(images, indices)
 
-    validation = splits.get("eval")
-    history = model.fit(
-        in_order(batches.training_batches(training, recipe)),
-        epochs=length.epochs,
-        steps_per_epoch=length.steps_per_epoch,
-        validation_data=in_order(_evaluation(validation, recipe)) if validation else None,
-        callbacks=[SwapEMAWeights(), TerminateOnDivergence(), _counting(progress)],
-        verbose=0,
+    test = batches.map_images(batches.evaluation_batches(splits["test"], recipe), shuffle)
+    last_epoch = _LastEpoch(test)
+    fitted = trainer.fit(
+        recipe,
+        splits["train"],
+        splits.get("eval"),
+        strategy="default",
+        callbacks=[_Progress(progress), last_epoch],
+        transform=shuffle,
+        verbose=False,
     )
-    test = model.evaluate(
-        in_order(_evaluation(splits["test"], recipe)),
-        callbacks=[SwapEMAWeights()],
-        verbose=0,
-        return_dict=True,
-    )
-    curve = tuple(map(float, history.history.get("val_accuracy", ())))
-    return Score(order, float(test["accuracy"]), curve=curve)
+    curve = tuple(logs["val_accuracy"] for logs in fitted.history if "val_accuracy" in logs)
+    return Score(order, last_epoch.accuracy, curve=curve)
 
 
-def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
-    """Returns what `train` needs of the shards that `tfrecords.export` has written to `folder`."""
-    return {
-        split: Split(
-            tuple(sorted(tf.io.gfile.glob(file_pattern(folder, split)))),
-            count,
-            info.num_classes,
+class _LastEpoch(tf.keras.callbacks.Callback):
+    """Measures the accuracy after the last epoch, with the averaged weights.
+
+    Args:
+        data: the test batches.
+    """
+
+    def __init__(self, data: tf.data.Dataset):
+        super().__init__()
+        self._data = data
+
+    def on_train_end(self, logs=None):
+        # Keras has replaced the weights by their average at this point.
+        self.accuracy = float(
+            self.model.evaluate(self._data, verbose=0, return_dict=True)["accuracy"]
         )
-        for split, count in info.examples.items()
-        if count
-    }
+
+
+class _Progress(tf.keras.callbacks.Callback):
+    """Reports the number of completed epochs."""
+
+    def __init__(self, report: Callable[[int], None] | None):
+        super().__init__()
+        self._report = report
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._report:
+            self._report(epoch + 1)
 
 
 def examples(
@@ -187,8 +190,12 @@ def examples(
 
 def first_image(recipe: Recipe, split: Split):
     """Returns the first image of a split as the recipe's model sees it, and that model's config."""
-    images, *_ = next(iter(_evaluation(split, recipe)))
-    return images[0].numpy(), factory.for_export(recipe, split.num_classes).config
+    images, *_ = next(iter(batches.evaluation_batches(split, recipe)))
+    return images[0].numpy(), _config(recipe, split)
+
+
+def _config(recipe: Recipe, split: Split):
+    return factory.for_export(recipe, split.num_classes).config
 
 
 def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:
@@ -203,15 +210,3 @@ def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarra
 def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:
     logits = model(images, training=False).numpy()
     return int(np.sum(np.argmax(logits, axis=1) == labels))
-
-
-def _evaluation(split: Split, recipe: Recipe) -> tf.data.Dataset:
-    return batches.evaluation_batches(split, recipe)
-
-
-def _counting(progress: Callable[[int], None] | None) -> tf.keras.callbacks.Callback:
-    def epoch_done(epoch, logs=None):
-        if progress:
-            progress(epoch + 1)
-
-    return tf.keras.callbacks.LambdaCallback(on_epoch_end=epoch_done)

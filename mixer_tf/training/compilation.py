@@ -8,9 +8,7 @@ import tensorflow as tf
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import optimizers
-
-# No layer of ours needs autograph, whose conversion takes seconds at every start.
-_AS_WRITTEN = tf.autograph.experimental.do_not_convert
+from mixer_tf.training.autograph import without_autograph
 
 # Python returns to the loop, and callbacks run, only this often on a TPU.
 _TPU_STEPS_PER_EXECUTION = 50
@@ -61,8 +59,8 @@ def _shorten_start(model: ConfiguredModel) -> None:
     outputs = tf.zeros([1, *model.output_shape[1:]])
     model.compiled_loss.build(outputs)
     model.compiled_metrics.build(outputs, outputs)
-    model.train_step = _AS_WRITTEN(model.train_step)
-    model.test_step = _AS_WRITTEN(model.test_step)
+    model.train_step = without_autograph(model.train_step)
+    model.test_step = without_autograph(model.test_step)
 
 
 def _jit_compile(recipe: Recipe, strategy: tf.distribute.Strategy) -> tuple[bool, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from mixer_tf.models import MlpMixer
 from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.studies import input_order, permutation, permutation_plot
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
+from mixer_tf.training.input.split import open_splits
 
 SIZE, PATCH = (8, 8), 4
 RECIPE = recipes.get("digits").override(
@@ -102,7 +103,7 @@ def splits(tmp_path_factory):
         examples.write(records, folder, split, 1)
         counts[split] = {"a": count // 2, "b": count // 2}
         first += count
-    return permutation.open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
+    return open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
 
 
 @pytest.mark.parametrize("order", [pytest.param(GIVEN, marks=pytest.mark.slow), BOTH])

@@ -51,4 +51,4 @@ def test_after_a_restart_the_epochs_go_on():
     ("seconds", "text"), [(0.4, "0:00"), (75, "1:15"), (3600, "1:00:00"), (7325, "2:02:05")]
 )
 def test_duration(seconds, text):
-    assert callbacks._duration(seconds) == text
+    assert callbacks._format_duration(seconds) == text
