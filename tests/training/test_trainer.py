@@ -78,7 +78,9 @@ def test_tensorboard_has_the_scalars_of_every_epoch(trained):
     _, folder = trained
     train_scalars = scalars(os.path.join(folder, "logs", "train"))
     eval_scalars = scalars(os.path.join(folder, "logs", "eval"))
-    assert set(train_scalars) == {"loss", "accuracy", "learning_rate", "examples_per_second"}
+    assert set(train_scalars) == {
+        *("loss", "accuracy", "gradient_norm", "learning_rate", "examples_per_second"),
+    }
     assert set(eval_scalars) == {"loss", "accuracy"}
     assert all(len(values) == 8 for values in [*train_scalars.values(), *eval_scalars.values()])
     rates = train_scalars["learning_rate"]
