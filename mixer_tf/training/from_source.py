@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from mixer_tf import storage
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
-from mixer_tf.datasets.sources.opening import Source
+from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING

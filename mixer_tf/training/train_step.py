@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The train step: one update of the weights, and the norm of its gradient.
 
-It updates the weights as Keras' own step does, and is the place for what Keras' step cannot do
-with gradients.
+It updates the weights as Keras' own step does; what else is done with gradients belongs here.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ModelChecker on a real export, intact and damaged in each way that the check must notice."""
+"""ModelChecker on a real export, intact and damaged in each way that must fail the check."""
 
 import json
 import pathlib
@@ -81,7 +81,7 @@ def test_a_model_that_fails_is_not_blessed_and_says_why(copy, tmp_path, monkeypa
     assert blessing.get_string_custom_property("reason") == "the model gave no answer within 0 s"
 
 
-def test_damaged_weights_are_noticed(copy):
+def test_damaged_weights_fail_the_check(copy):
     weights = copy / "variables" / "variables.data-00000-of-00001"
     values = np.frombuffer(weights.read_bytes(), np.uint8).copy()
     values[: len(values) // 2] = 0
@@ -126,7 +126,7 @@ def swap_names(outputs):
         ("serving_default", swap_names, "serving_default: class 1 is"),
     ],
 )
-def test_an_answer_other_than_the_trained_models_is_noticed(copy, signature, change, reason):
+def test_an_answer_other_than_the_trained_models_fails_the_check(copy, signature, change, reason):
     change_answer(copy, signature, change)
     with pytest.raises(check.FailedCheck, match=re.escape(reason)):
         check.check(str(copy))

@@ -188,7 +188,7 @@ def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, 
     assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["model"]
 
 
-def test_an_export_that_answers_otherwise_is_not_kept(model_and_recipe, tmp_path, monkeypatch):
+def test_an_export_with_other_answers_is_removed(model_and_recipe, tmp_path, monkeypatch):
     right = saved_model.expected_outputs
 
     def wrong(*arguments):

@@ -67,7 +67,7 @@ def test_the_weights_are_those_of_keras_own_step(recipe, changes, weights):
 
 
 def norm_by_hand(model, pixels, labels, weights=None) -> float:
-    """Of the mean cross-entropy, summed over the examples and divided by their number."""
+    """The norm for the mean cross-entropy, summed over the examples and divided by their number."""
     weights = np.ones(len(pixels), np.float32) if weights is None else weights
     with tf.GradientTape() as tape:
         losses = tf.nn.softmax_cross_entropy_with_logits(labels, model(pixels, training=False))
