@@ -4,7 +4,7 @@
 Its `custom_config` holds
 
 * `recipe`: the recipe as JSON,
-* `strategy`: a word that `distribution.create_strategy` knows,
+* `strategy`: a name that `distribution.create_strategy` knows,
 * `checkpoint_dir`: a folder that stays from run to run,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 """

@@ -59,7 +59,7 @@ def export_saved_model(
 
 
 def _exported(recipe: Recipe, model: ConfiguredModel) -> Recipe:
-    """Returns the recipe with the width of the model, which is larger for upscaled weights."""
+    """Returns the recipe with the widths that the model has; upscaled weights are wider."""
     width = getattr(model.config, "tokens_mlp_dim", None)
     return dataclasses.replace(
         recipe, model=dataclasses.replace(recipe.model, tokens_mlp_dim=width)

@@ -194,7 +194,7 @@ def train_source(
         source: an open source.
         recipe: the model and the training.
         root: the folder that `RunDirectory` describes.
-        strategy: a word that `distribution.create_strategy` knows, or its result. Several workers
+        strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
             must create theirs before they open the source.
         progress: called from time to time with the number of images that were checked.
         restart: see `RunDirectory.claim`.

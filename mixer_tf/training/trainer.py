@@ -57,8 +57,7 @@ class Fitted:
     def discard_checkpoints(self) -> None:
         """Removes the checkpoints; call it when the model is exported.
 
-        Until then, another `fit` with the same `checkpoint_dir` returns the same result without
-        training.
+        Until then, another `fit` with the same `checkpoint_dir` resumes from the last of them.
         """
         self._weights.discard()
 
@@ -82,7 +81,7 @@ def fit(
         recipe: the model and the training.
         train: the training examples.
         evaluation: the examples to choose the best epoch by; None to take the last epoch.
-        strategy: a word that `distribution.create_strategy` knows, or its result. Several workers
+        strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
             must create theirs before TensorFlow does anything else.
         checkpoint_dir: a folder for this training only, from which a killed run resumes; it stays
             until `Fitted.discard_checkpoints`. None to leave nothing on disk.
@@ -100,6 +99,7 @@ def fit(
     start = time.monotonic()
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
+    _check_splits(train, evaluation)
     _check_batch_size(recipe, strategy)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     length = training_length(recipe.training, train.num_examples)
@@ -112,21 +112,17 @@ def fit(
         best = _best_weights(model, checkpoint_dir, is_chief)
         epochs_done = best.restore()
 
-    all_callbacks = [
-        *(Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights(), best),
-        *(_loggers(log_dir, length) if log_dir and is_chief else ()),
-        *((ProgressBar(length.epochs, length.steps_per_epoch),) if verbose and is_chief else ()),
-        *callbacks,
-        history := History(),
-    ]
     first_step = epochs_done * length.steps_per_epoch
     data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
+    history = History()
+    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
+    reports = _reports(length, log_dir, verbose) if is_chief else ()
     model.fit(
         **data,
         epochs=length.epochs,
         initial_epoch=epochs_done,
         steps_per_epoch=length.steps_per_epoch,
-        callbacks=all_callbacks,
+        callbacks=[*built_in, best, *reports, *callbacks, history],
         verbose=0,
     )
     best.load_best(model)
@@ -157,8 +153,16 @@ def _best_weights(model: ConfiguredModel, folder: str | None, is_chief: bool) ->
     return TrainingCheckpoint(model, folder, is_chief) if folder else BestWeights()
 
 
-def _loggers(log_dir: str, length: TrainingLength) -> list[tf.keras.callbacks.Callback]:
-    return [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
+def _reports(
+    length: TrainingLength, log_dir: str | None, verbose: bool
+) -> list[tf.keras.callbacks.Callback]:
+    """Returns the callbacks that only the chief has: TensorBoard and the progress."""
+    found = []
+    if log_dir:
+        found += [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
+    if verbose:
+        found.append(ProgressBar(length.epochs, length.steps_per_epoch))
+    return found
 
 
 def _distribute(
@@ -185,6 +189,20 @@ def _distribute(
         data["validation_data"] = strategy.distribute_datasets_from_function(validation)
         data["validation_steps"] = batches.num_steps(evaluation, recipe)
     return data
+
+
+def _check_splits(train: Split, evaluation: Split | None) -> None:
+    for name, split in (("train", train), ("evaluation", evaluation)):
+        if split and not (split.num_examples and split.num_classes):
+            raise ValueError(
+                f"{name} must have examples and classes; got {split.num_examples} examples of "
+                f"{split.num_classes} classes."
+            )
+    if evaluation and evaluation.num_classes != train.num_classes:
+        raise ValueError(
+            "evaluation must have the classes of train; got "
+            f"{evaluation.num_classes} and {train.num_classes} classes."
+        )
 
 
 def _check_batch_size(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:

@@ -258,6 +258,17 @@ def test_no_class_names_is_one_clear_error(recipe, dataset, tmp_path):
         train(recipe, dataset, str(tmp_path), dataset_info=info)
 
 
+def test_splits_that_cannot_be_used_are_one_clear_error(recipe, dataset):
+    train_split = open_tiny(dataset)["train"]
+    for split in (Split((), 0, 3), Split(train_split.files, 30, 0)):
+        with pytest.raises(ValueError, match="train must have examples and classes; got"):
+            trainer.fit(recipe, split)
+    with pytest.raises(ValueError, match="evaluation must have examples and classes; got 0"):
+        trainer.fit(recipe, train_split, Split((), 0, 3))
+    with pytest.raises(ValueError, match="the classes of train; got 2 and 3 classes"):
+        trainer.fit(recipe, train_split, Split(train_split.files, 30, 2))
+
+
 def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
     wild = recipe.override(
         ["optimizer.name=momentum", "optimizer.learning_rate=1e38", "optimizer.clip_norm=none"]
