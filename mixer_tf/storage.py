@@ -36,6 +36,13 @@ def is_folder(path: str) -> bool:
     return gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
+def list_names(folder: str) -> list[str]:
+    """Returns the sorted names of the files and folders in a folder."""
+    if is_remote(folder):
+        return sorted(name.rstrip("/") for name in gfile().listdir(folder))
+    return sorted(os.listdir(folder))
+
+
 def find_files(pattern: str) -> list[str]:
     """Returns the sorted paths that match a glob pattern; "**" also matches nested folders."""
     if is_remote(pattern):
@@ -160,3 +167,25 @@ def _remove_file(path: str) -> None:
     else:
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str) -> Iterator[str]:
+    """Yields the path to write a folder to; it is renamed to `path` when the block succeeds.
+
+    An existing folder is replaced. If the block fails, the partial folder is removed, and an
+    existing folder stays.
+    """
+    path = path.rstrip("/")
+    partial = os.path.join(os.path.dirname(path), _PARTIAL + os.path.basename(path))
+    remove_folder(partial)
+    make_folder(os.path.dirname(partial) or ".")
+    try:
+        yield partial
+        remove_folder(path)
+        if is_remote(path):
+            gfile().rename(partial, path)
+        else:
+            os.rename(partial, path)
+    finally:
+        remove_folder(partial)

@@ -13,7 +13,7 @@ from tfx.utils import io_utils, path_utils
 
 from mixer_tf.export import check_process
 
-# What TFX's InfraValidator writes, and its Pusher reads.
+# The file names and the property that TFX's InfraValidator writes and its Pusher reads.
 BLESSED_FILE, NOT_BLESSED_FILE = "INFRA_BLESSED", "INFRA_NOT_BLESSED"
 BLESSED = "blessed"
 
@@ -22,7 +22,7 @@ REPORT_FILE = "check.json"
 
 
 class Executor(base_executor.BaseExecutor):
-    """Checks a model in a process of its own."""
+    """Checks a model in a separate process."""
 
     def Do(
         self,
@@ -30,7 +30,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """See the component. A model that fails is no error: the blessing says so."""
+        """See the component. For a model that fails, it succeeds and does not bless the model."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         report = check_process.check(path_utils.serving_model_path(model.uri))

@@ -120,11 +120,12 @@ def _train(source, recipe, orders, settings: dict):
 
     from mixer_tf.datasets import examples
     from mixer_tf.studies import permutation as library
+    from mixer_tf.training.input.split import open_splits
 
     with tempfile.TemporaryDirectory() as data:
         with progress_counter("reading images") as progress:
             info = examples.write_source(source, data, progress)
-        splits = library.open_splits(data, info)
+        splits = open_splits(data, info)
         if "test" not in splits:
             raise click.ClickException(
                 f"at least one test image must be usable; {source.spec} has none."

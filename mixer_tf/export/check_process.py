@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs `check.py` in a fresh process, and makes a report of whatever becomes of it."""
+"""Runs `check.py` in a fresh process, and reports its result or why it ended without one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def check(model_dir: str, timeout: float = _TIMEOUT_SECONDS) -> dict[str, Any]:
     """Checks a SavedModel.
 
     Args:
-        model_dir: of the SavedModel; any file system that TensorFlow knows.
-        timeout: seconds after which a model that does not answer counts as failed.
+        model_dir: path of the SavedModel; any file system that TensorFlow knows.
+        timeout: seconds after which a model that does not answer has failed.
 
     Returns:
-        `reason` ("" where nothing is wrong), and from a check that came to its end also
-        `requests`, `largest_difference`, `batch_sizes`, `load_seconds`, `seconds`.
+        `reason` ("" for a model that passed), and for a completed check also `requests`,
+        `largest_difference`, `batch_sizes`, `load_seconds`, `seconds`.
     """
-    # -I: neither the working directory nor PYTHONPATH can lend the process a module of ours.
+    # -I: the process finds no module of ours by the working directory or PYTHONPATH.
     command = [sys.executable, "-I", str(_SCRIPT), model_dir]
-    # The parent process may hold all memory of the GPUs.
+    # The parent process may have allocated all memory of the GPUs.
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
@@ -39,11 +39,11 @@ def check(model_dir: str, timeout: float = _TIMEOUT_SECONDS) -> dict[str, Any]:
     try:
         return json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        return {"reason": _reason_of_death(done)}
+        return {"reason": _failure(done)}
 
 
-def _reason_of_death(done: subprocess.CompletedProcess) -> str:
-    """Why a check came to no end, such as "… was ended by SIGSEGV"."""
+def _failure(done: subprocess.CompletedProcess) -> str:
+    """Returns why a check ended without a result, such as "… was ended by SIGSEGV"."""
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         return f"the process that loaded the model was ended by {name}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""open_export: an exported model in Keras again. upscale_export: one for larger images."""
+"""Opens an exported model in Keras again, and exports it for larger images."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Export:
     """An exported model, opened.
 
     Attributes:
-        model: with its weights, in float32.
-        recipe: that it was trained with.
-        class_names: in label order.
+        model: the Keras model with the exported weights, in float32.
+        recipe: the recipe that it was trained with.
+        class_names: names of the classes in label order.
     """
 
     model: ConfiguredModel
@@ -37,7 +37,7 @@ def open_export(path: str) -> Export:
         path: a SavedModel, or a folder that `locations.resolve_saved_model` knows.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no model at `path`, or mixer_tf did not export it.
     """
     folder = locations.resolve_saved_model(path)
     recipe = Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
@@ -55,11 +55,12 @@ def upscale_export(
     image_size: int | None = None,
     interpolate: bool = False,
 ) -> Recipe:
-    """Writes an exported model for larger images, as `upscale` makes it.
+    """Exports an exported model for larger images; see `upscale`.
 
     Args:
-        source: a SavedModel of this package, or a folder as in `locations.resolve_saved_model`.
-        target: folder of the new SavedModel; what lies there is replaced.
+        source: a SavedModel that mixer_tf exported, or a folder that
+            `locations.resolve_saved_model` knows.
+        target: folder of the new SavedModel; an existing folder is replaced.
         factor, image_size, interpolate: see `upscale`.
 
     Returns:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained model as a SavedModel that serves without mixer_tf.
+"""Exports a trained model as a SavedModel that serves without mixer_tf.
 
 `signatures.py` has the signatures. Beside them, `assets.extra` holds `recipe.json`,
-`class_names.json`, the warm-up requests of TensorFlow Serving, and what the trained model answers
-to those (see mixer_tf/serving/warmup.py).
+`class_names.json`, the warm-up requests of TensorFlow Serving, and the trained model's answers to
+them (see mixer_tf/export/warmup.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf import factory
-from mixer_tf.export import warmup
+from mixer_tf import factory, storage
+from mixer_tf.export import check, warmup
 from mixer_tf.export.signatures import ServedModel
 from mixer_tf.features import ImageRecord
 from mixer_tf.images.preprocessing import decode_and_crop
@@ -35,31 +35,26 @@ from mixer_tf.serving.contract import (
 def export_saved_model(
     model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str], path: str
 ) -> None:
-    """Writes `model` to the folder `path`, checks it there, and only then gives it its name.
+    """Writes `model` to a temporary folder, checks it there, and renames the folder to `path`.
 
     Args:
-        model: as trained, under any strategy and precision; served in float32.
-        recipe: that it was trained with.
-        class_names: in label order.
-        path: of the SavedModel; what lies there is replaced.
+        model: the trained model, of any strategy and precision; it is served in float32.
+        recipe: the recipe that it was trained with.
+        class_names: names of the classes in label order.
+        path: path of the SavedModel; an existing folder is replaced.
 
     Raises:
-        WarmupError: the export does not answer as `model` does.
+        FailedCheck: the export does not answer as `model` does.
     """
     recipe = _exported(recipe, model)
     served = factory.for_export(recipe, len(class_names))
     served.set_weights(model.get_weights())
     module = ServedModel(served, recipe, class_names)
 
-    partial = path.rstrip("/") + ".partial"
-    if tf.io.gfile.exists(partial):
-        tf.io.gfile.rmtree(partial)
-    tf.saved_model.save(module, partial, signatures=module.functions)
-    _write_assets(partial, served, recipe, class_names)
-    warmup.replay(partial)
-    if tf.io.gfile.exists(path):
-        tf.io.gfile.rmtree(path)
-    tf.io.gfile.rename(partial, path)
+    with storage.replacing_folder(path) as partial:
+        tf.saved_model.save(module, partial, signatures=module.functions)
+        _write_assets(partial, served, recipe, class_names)
+        check.check_answers(partial)
 
 
 def _exported(recipe: Recipe, model: ConfiguredModel) -> Recipe:
@@ -81,8 +76,7 @@ def _write_assets(
         contract.CLASS_NAMES_FILE: json.dumps(list(class_names), ensure_ascii=False),
     }
     for name, text in texts.items():
-        with tf.io.gfile.GFile(os.path.join(folder, contract.EXTRA_ASSETS, name), "w") as file:
-            file.write(text)
+        storage.write_text(os.path.join(folder, contract.EXTRA_ASSETS, name), text)
 
 
 def expected_outputs(
@@ -91,7 +85,7 @@ def expected_outputs(
     class_names: Sequence[str],
     requests: Sequence[warmup.Request],
 ) -> list[dict[str, np.ndarray]]:
-    """Returns what the signatures must answer, by Keras and numpy and by nothing of the export."""
+    """Returns the correct answers, computed by Keras and numpy and not by the exported graphs."""
     network = model.intermediates("pre_logits", "logits")
     answers = []
     for request in requests:
@@ -115,7 +109,7 @@ def _top(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, np.
 
 
 def _pixels(request: warmup.Request, recipe: Recipe) -> np.ndarray:
-    """uint8 [N, S, S, 3] of the images that a request holds, whatever its signature."""
+    """Returns the images of a request, uint8 [N, S, S, 3], for any signature."""
     ((name, values),) = request.inputs.items()
     if name == contract.PIXELS:
         return values

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The graphs of an exported model, one for each signature of mixer_tf/serving/contract.py.
 
-They run in plain TensorFlow, and decode, crop and rescale as training and evaluation did.
+They run in plain TensorFlow; they decode, crop and rescale images as the evaluation does.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _STRINGS = tf.TensorSpec([None], tf.string)
 
 
 class ServedModel(tf.Module):
-    """Holds the weights and the graphs, and nothing of Keras: no layers, no optimiser.
+    """The weights and the graphs, without Keras' layers and optimizer.
 
     Args:
-        model: in float32; the graphs use its variables.
-        recipe: how an image becomes the model's input.
-        class_names: in label order.
+        model: the model in float32; the graphs use its variables.
+        recipe: the recipe, which says how an image becomes the model's input.
+        class_names: names of the classes in label order.
     """
 
     def __init__(self, model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str]):
@@ -87,18 +87,18 @@ class ServedModel(tf.Module):
 
 
 def _graph(spec: tf.TensorSpec):
-    """tf.function for one input; what is called from several of them is traced only once."""
+    """Returns a decorator: tf.function for one input, traced once for all its callers."""
     return tf.function(input_signature=[spec], autograph=False)
 
 
 def _assert_images(image_bytes: tf.Tensor) -> tf.Operation:
-    """Fails the request, by the position of the fault, where the bytes are no image at all."""
+    """Fails the request, with the positions of the bytes that are not an image."""
     starts = [tf.strings.substr(image_bytes, 0, len(magic)) == magic for magic in _MAGIC]
     is_image = tf.reduce_any(starts, axis=0)
     return tf.debugging.Assert(
         tf.reduce_all(is_image),
         [
-            "image_bytes must be JPEG, PNG, GIF or BMP files; not so at these positions:",
+            "image_bytes must be JPEG, PNG, GIF or BMP files; not the case at these positions:",
             tf.where(~is_image)[:, 0],
         ],
     )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What concerns an exported model: its warm-up requests, and checks of them."""
+"""What concerns exported models in use: their contract, where they are, and predictions."""

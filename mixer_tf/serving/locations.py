@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the SavedModel that a user means by a folder: a version, what holds versions, or a run."""
+"""Finds the SavedModel in a folder: a version, a folder of versions, or the output of a run."""
 
 from __future__ import annotations
 
 import os
 
+from mixer_tf import storage
 from mixer_tf.serving import contract
 
 SERVING = "serving"  # below the root of a pipeline, and below the output of `mixer train`
@@ -16,20 +17,18 @@ def resolve_saved_model(path: str) -> str:
     """Returns the folder of a SavedModel.
 
     Args:
-        path: a SavedModel; a folder of versions, of which the newest is taken; a folder whose
+        path: a SavedModel; a folder of versions, of which the newest is returned; a folder whose
             `serving/` holds versions (the root of a pipeline, the output of `mixer train`); or a
             Model artifact of TFX. Any file system that TensorFlow knows.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no SavedModel.
     """
-    from tensorflow.io import gfile
-
     path = os.path.expanduser(path)
-    if not gfile.exists(path):
+    if not storage.exists(path):
         raise ValueError(f"MODEL must be a folder that exists; got {path!r}.")
     for folder in (path, os.path.join(path, SERVING), os.path.join(path, _TFX_FOLDER)):
-        if gfile.exists(os.path.join(folder, MODEL_FILE)):
+        if storage.exists(os.path.join(folder, MODEL_FILE)):
             return folder
         versions = list_versions(folder)
         if versions:
@@ -43,45 +42,39 @@ def resolve_saved_model(path: str) -> str:
 def list_versions(folder: str) -> list[int]:
     """Returns the complete versions below a folder, the newest last.
 
-    As TensorFlow Serving sees it: a version is a sub-folder whose name is a number, and the highest
+    As in TensorFlow Serving, a version is a sub-folder whose name is a number, and the highest
     number is the newest version.
     """
-    from tensorflow.io import gfile
-
-    if not gfile.isdir(folder):
+    if not storage.is_folder(folder):
         return []
-    names = [name.rstrip("/") for name in gfile.listdir(folder)]
-    found = [name for name in names if name.isdecimal() and name == str(int(name))]
+    found = [
+        name for name in storage.list_names(folder) if name.isdecimal() and name == str(int(name))
+    ]
     return sorted(
-        int(name) for name in found if gfile.exists(os.path.join(folder, name, MODEL_FILE))
+        int(name) for name in found if storage.exists(os.path.join(folder, name, MODEL_FILE))
     )
 
 
 def read_asset(model: str, name: str) -> str:
-    """Returns the text of a file that the export has laid beside the graph of a SavedModel.
+    """Returns the text of a file in the `assets.extra` of a SavedModel.
 
     Raises:
-        ValueError: there is none; the model is not of this project.
+        ValueError: there is no such file, because mixer_tf did not export the model.
     """
-    from tensorflow.io import gfile
-
     path = os.path.join(model, contract.EXTRA_ASSETS, name)
-    if not gfile.exists(path):
+    if not storage.exists(path):
         raise ValueError(
             f"a model must hold {contract.EXTRA_ASSETS}/{name}; {model} does not. "
             "Export it with mixer_tf."
         )
-    with gfile.GFile(path) as file:
-        return file.read()
+    return storage.read_text(path)
 
 
 def _hint(path: str) -> str:
-    """What may have happened to a folder without a model."""
-    from tensorflow.io import gfile
-
+    """Returns why a folder may not hold a model, and what to do."""
     summary = os.path.join(path, "summary.json")
-    if gfile.exists(summary):
-        return f"The pipeline has pushed none; the line `reason` in {summary} says why."
-    if gfile.exists(os.path.join(path, "training.json")):
-        return "The training there is not finished; run the same `mixer train` again."
+    if storage.exists(summary):
+        return f"The pipeline did not push a model; the line `reason` in {summary} says why."
+    if storage.exists(os.path.join(path, "training.json")):
+        return "Its training is not finished; run the same `mixer train` again."
     return "Name the output of `mixer train`, or the root of a pipeline."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks an exported model in this process, through the signature that a model server offers."""
+"""Classifies images with an exported model in this process, by the signature for model servers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mixer_tf.serving import contract, locations
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """A class, and how probable the model takes it to be."""
+    """A class and its probability."""
 
     class_name: str
     probability: float
@@ -24,18 +24,18 @@ class Predictor:
     """An exported model, ready to classify encoded images.
 
     Attributes:
-        model_dir: where it lies.
-        class_names: in label order.
+        model_dir: path of the SavedModel.
+        class_names: names of the classes in label order.
     """
 
     def __init__(self, model_dir: str):
         """Loads a SavedModel.
 
         Args:
-            model_dir: see `locations.resolve_saved_model`.
+            model_dir: path of the SavedModel, as `locations.resolve_saved_model` returns it.
 
         Raises:
-            ValueError: it does not load, or `mixer_tf` did not export it.
+            ValueError: the model does not load, or mixer_tf did not export it.
         """
         self.model_dir = model_dir
         self.class_names = tuple(
@@ -45,13 +45,15 @@ class Predictor:
         self._classify = self._model.signatures[contract.SERVING_SIGNATURE]
 
     def classify(self, encoded: Sequence[bytes]) -> list[list[Prediction]]:
-        """Returns for each image the most probable classes, at most five, the best first.
+        """Returns the most probable classes of each image, in descending order.
+
+        There are `contract.TOP_K` of them, as it was at export, or as many as there are classes.
 
         Args:
-            encoded: images that `images.check` let through.
+            encoded: images that passed `images.check`.
 
         Raises:
-            tf.errors.InvalidArgumentError: one of them is no image.
+            tf.errors.InvalidArgumentError: one of them is not an image.
         """
         outputs = self._classify(**{contract.IMAGE_BYTES: tf.constant(list(encoded), tf.string)})
         names, probabilities = (
@@ -70,14 +72,13 @@ class Predictor:
 def _load(model_dir: str):
     try:
         model = tf.saved_model.load(model_dir)
-    except Exception as error:  # whatever damaged files make TensorFlow raise
+    except Exception as error:  # TensorFlow raises many kinds for a corrupt model
         raise ValueError(f"{model_dir} must load as a SavedModel; {error}") from error
     signature = model.signatures.get(contract.SERVING_SIGNATURE)
     inputs = signature.structured_input_signature[1] if signature else {}
     if contract.IMAGE_BYTES not in inputs:
         raise ValueError(
             f"a model must have the signature {contract.SERVING_SIGNATURE} with the input "
-            f"{contract.IMAGE_BYTES}; {model_dir} "
-            "does not. Export it with mixer_tf."
+            f"{contract.IMAGE_BYTES}; {model_dir} does not. Export it with mixer_tf."
         )
     return model

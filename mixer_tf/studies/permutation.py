@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much a model needs the order of its input (paper, "Invariance to input permutations").
+"""How much a model depends on the order of its input (paper, "Invariance to input permutations").
 
-A model that learnt from images as they are can be asked about shuffled ones (`evaluate`), or models
-can learn from shuffled images (`train`). Every image is shuffled alike, in both.
+`evaluate` gives shuffled images to a model that was trained on the original ones; `train` trains
+models on shuffled images. Both apply the same permutation to every image.
 """
 
 from __future__ import annotations
@@ -14,31 +14,26 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf import factory
-from mixer_tf.datasets.examples import file_pattern
-from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.studies import absorption, input_order
 from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
-from mixer_tf.training import compilation
-from mixer_tf.training.callbacks import TerminateOnDivergence
-from mixer_tf.training.ema import SwapEMAWeights
+from mixer_tf.training import trainer
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
-from mixer_tf.training.length import training_length
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """What one order did to a model.
+    """The accuracy of a model on images in one order.
 
     Attributes:
         order: one of `input_order.ORDERS`.
-        top_1: share of right answers.
-        absorbed: the same for the model whose weights were put in that order too; None where no
-            weights make up for the order.
-        curve: of a training: top-1 on `eval` after each epoch.
+        top_1: top-1 accuracy, in [0, 1].
+        absorbed: the same with the weights permuted in that order; None where no permutation of
+            the weights compensates for the order.
+        curve: top-1 accuracy on `eval` after each epoch of a training.
     """
 
     order: str
@@ -54,41 +49,41 @@ def evaluate(
     seed: int = 0,
     patch_size: int | None = None,
 ) -> list[Score]:
-    """Asks a trained model about images in each order.
+    """Evaluates a trained model on images in each order.
 
     Args:
         model: a Mixer or another model.
         batches: (images uint8 [N, H, W, 3], labels int [N]).
-        orders: which.
-        seed: of the orders.
-        patch_size: for a model that has no patches, such as a ResNet, their side in pixels.
+        orders: names of the orders, from `input_order.ORDERS`.
+        seed: random seed of the orders.
+        patch_size: side of a patch in pixels, for a model without patches, such as a ResNet.
 
     Raises:
-        ValueError: there are no images, an order is unknown, or it is not clear what a patch is.
+        ValueError: there are no images, an order is unknown, or the patch size is unclear.
     """
     indices = {order: _indices(order, model.config, seed, patch_size) for order in orders}
     absorbing = {order: absorb(model, order, seed) for order in orders}
-    right, right_absorbed, count = dict.fromkeys(orders, 0), dict.fromkeys(orders, 0), 0
+    correct, correct_absorbed, count = dict.fromkeys(orders, 0), dict.fromkeys(orders, 0), 0
     for images, labels in batches:
         count += len(labels)
         for order in orders:
             shuffled = input_order.shuffle_pixels(tf.constant(images), indices[order])
-            right[order] += _count_right(model, shuffled, labels)
+            correct[order] += _count_correct(model, shuffled, labels)
             if absorbing[order]:
-                right_absorbed[order] += _count_right(absorbing[order], shuffled, labels)
+                correct_absorbed[order] += _count_correct(absorbing[order], shuffled, labels)
     if not count:
         raise ValueError("at least one image must be usable; got none.")
     return [
-        Score(o, right[o] / count, right_absorbed[o] / count if absorbing[o] else None)
+        Score(o, correct[o] / count, correct_absorbed[o] / count if absorbing[o] else None)
         for o in orders
     ]
 
 
 def absorb(model: ConfiguredModel, order: str, seed: int = 0) -> MlpMixer | None:
-    """Returns the Mixer for images in that order which answers as `model` for the others.
+    """Returns a Mixer that answers for images in that order as `model` does for the original ones.
 
-    None where there is none: for no Mixer, for a shuffle across the borders of patches, and for
-    images as they are.
+    None for a model that is not a Mixer, for an order that moves pixels between patches, and for
+    the original order.
     """
     if not isinstance(model, MlpMixer) or order not in (PATCHES, PIXELS, BOTH):
         return None
@@ -110,62 +105,70 @@ def train(
     patch_size: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Score:
-    """Trains a recipe on images in one order, and measures the last epoch on `test`.
+    """Trains a recipe on images in one order, and evaluates the last epoch on `test`.
 
-    Augmentation comes before the shuffle, so it sees images as they are.
+    Augmentation is applied before the shuffle, to the original images.
 
     Args:
-        recipe: what to train, and how.
+        recipe: the model and the training.
         splits: "train" and "test", and "eval" for a curve; each with at least one image.
         order: one of `input_order.ORDERS`.
-        seed: of the order; that of the training is the recipe's.
+        seed: random seed of the order; the recipe has that of the training.
         patch_size: see `evaluate`.
-        progress: called with the number of epochs done.
+        progress: called with the number of completed epochs.
 
     Raises:
-        ValueError: the order is unknown, or it is not clear what a patch is.
+        ValueError: the order is unknown, or the patch size is unclear.
         TrainingDivergedError: the loss is no longer finite.
     """
-    tf.keras.utils.set_random_seed(recipe.training.seed)
-    training = splits["train"]
-    length = training_length(recipe.training, training.num_examples)
-    model = factory.from_recipe(recipe, training.num_classes)
-    compilation.compile_model(model, recipe, length.steps, tf.distribute.get_strategy())
-    indices = _indices(order, model.config, seed, patch_size)
+    indices = _indices(order, _config(recipe, splits["train"]), seed, patch_size)
 
-    def in_order(batches: tf.data.Dataset) -> tf.data.Dataset:
-        return batches.map(lambda x, *rest: (input_order.shuffle_pixels(x, indices), *rest))
+    def shuffle(images: tf.Tensor) -> tf.Tensor:
+        return input_order.shuffle_pixels(images, indices)
 
-    validation = splits.get("eval")
-    history = model.fit(
-        in_order(batches.training_batches(training, recipe)),
-        epochs=length.epochs,
-        steps_per_epoch=length.steps_per_epoch,
-        validation_data=in_order(_evaluation(validation, recipe)) if validation else None,
-        callbacks=[SwapEMAWeights(), TerminateOnDivergence(), _counting(progress)],
-        verbose=0,
+    test = batches.map_images(batches.evaluation_batches(splits["test"], recipe), shuffle)
+    last_epoch = _LastEpoch(test)
+    fitted = trainer.fit(
+        recipe,
+        splits["train"],
+        splits.get("eval"),
+        strategy="default",
+        callbacks=[_Progress(progress), last_epoch],
+        transform=shuffle,
+        verbose=False,
     )
-    test = model.evaluate(
-        in_order(_evaluation(splits["test"], recipe)),
-        callbacks=[SwapEMAWeights()],
-        verbose=0,
-        return_dict=True,
-    )
-    curve = tuple(map(float, history.history.get("val_accuracy", ())))
-    return Score(order, float(test["accuracy"]), curve=curve)
+    curve = tuple(logs["val_accuracy"] for logs in fitted.history if "val_accuracy" in logs)
+    return Score(order, last_epoch.accuracy, curve=curve)
 
 
-def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
-    """Returns what `train` needs of the shards that `tfrecords.export` has written to `folder`."""
-    return {
-        split: Split(
-            tuple(sorted(tf.io.gfile.glob(file_pattern(folder, split)))),
-            count,
-            info.num_classes,
+class _LastEpoch(tf.keras.callbacks.Callback):
+    """Measures the accuracy after the last epoch, with the averaged weights.
+
+    Args:
+        data: the test batches.
+    """
+
+    def __init__(self, data: tf.data.Dataset):
+        super().__init__()
+        self._data = data
+
+    def on_train_end(self, logs=None):
+        # Keras has replaced the weights by their average at this point.
+        self.accuracy = float(
+            self.model.evaluate(self._data, verbose=0, return_dict=True)["accuracy"]
         )
-        for split, count in info.examples.items()
-        if count
-    }
+
+
+class _Progress(tf.keras.callbacks.Callback):
+    """Reports the number of completed epochs."""
+
+    def __init__(self, report: Callable[[int], None] | None):
+        super().__init__()
+        self._report = report
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._report:
+            self._report(epoch + 1)
 
 
 def examples(
@@ -174,8 +177,8 @@ def examples(
     """Returns one image, uint8 [H, W, 3], in each order.
 
     Args:
-        image: of the size that the model has.
-        config: the model's.
+        image: an image of the size that the model expects.
+        config: configuration of the model.
         seed, patch_size: see `evaluate`.
     """
     pixels, found = tf.constant(image), {}
@@ -187,8 +190,12 @@ def examples(
 
 def first_image(recipe: Recipe, split: Split):
     """Returns the first image of a split as the recipe's model sees it, and that model's config."""
-    images, *_ = next(iter(_evaluation(split, recipe)))
-    return images[0].numpy(), factory.for_export(recipe, split.num_classes).config
+    images, *_ = next(iter(batches.evaluation_batches(split, recipe)))
+    return images[0].numpy(), _config(recipe, split)
+
+
+def _config(recipe: Recipe, split: Split):
+    return factory.for_export(recipe, split.num_classes).config
 
 
 def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:
@@ -196,22 +203,13 @@ def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarra
     if patch_size and own and patch_size != own:
         raise ValueError(f"the model's patches have {own} pixels; got patch_size={patch_size}.")
     if not (patch_size or own):
-        raise ValueError("the model has no patches; give the patch_size to shuffle by, such as 16.")
+        raise ValueError(
+            "a model without patches requires a patch_size to shuffle by; got none. Use 16, for "
+            "example."
+        )
     return input_order.pixel_order(order, config.image_size, patch_size or own, seed)
 
 
-def _count_right(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:
+def _count_correct(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:
     logits = model(images, training=False).numpy()
     return int(np.sum(np.argmax(logits, axis=1) == labels))
-
-
-def _evaluation(split: Split, recipe: Recipe) -> tf.data.Dataset:
-    return batches.evaluation_batches(split, recipe)
-
-
-def _counting(progress: Callable[[int], None] | None) -> tf.keras.callbacks.Callback:
-    def epoch_done(epoch, logs=None):
-        if progress:
-            progress(epoch + 1)
-
-    return tf.keras.callbacks.LambdaCallback(on_epoch_end=epoch_done)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: from TFRecord shards and a recipe to an exported SavedModel."""
+"""Training: from TFRecord shards and a recipe to a trained model, and to its export."""

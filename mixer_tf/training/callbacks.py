@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training says while it runs: a line on the terminal, and scalars for TensorBoard."""
+"""What a training reports while it runs: throughput, divergence, progress and a history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 import tensorflow as tf
 
-_LINES = 10  # at most, where the output is no terminal
+_MAX_LINES = 10  # of a training whose output is not a terminal
 _REFRESH_SECONDS = 0.1
 _CHECK_STEPS = 100
 
@@ -19,12 +19,15 @@ class TrainingDivergedError(ArithmeticError):
 
 
 class Throughput(tf.keras.callbacks.Callback):
-    """Adds `examples_per_second` and `learning_rate` to the logs; goes before all that read them.
+    """Adds `examples_per_second` and `learning_rate` to the logs, for all callbacks after it.
 
-    The first step is left out: it compiles.
+    The first step is excluded, because it compiles.
+
+    Args:
+        batch_size: examples per step.
     """
 
-    _supports_tf_logs = True  # or Keras fetches the loss of every single step, for all callbacks
+    _supports_tf_logs = True  # otherwise Keras fetches the loss of every step, for all callbacks
 
     def __init__(self, batch_size: int):
         super().__init__()
@@ -47,7 +50,7 @@ class Throughput(tf.keras.callbacks.Callback):
 
 
 class TerminateOnDivergence(tf.keras.callbacks.Callback):
-    """Raises TrainingDivergedError for a loss that is not finite; looks every 100 steps or so."""
+    """Raises TrainingDivergedError if the loss is not finite; checks about every 100 steps."""
 
     _supports_tf_logs = True
 
@@ -65,20 +68,22 @@ class TerminateOnDivergence(tf.keras.callbacks.Callback):
     def _check(self, loss) -> None:
         if math.isfinite(loss):
             return
-        rate = float(self.model.optimizer.learning_rate.numpy())
+        learning_rate = float(self.model.optimizer.learning_rate.numpy())
         raise TrainingDivergedError(
             f"the loss must stay finite; got {float(loss)} by step "
-            f"{int(self.model.optimizer.iterations.numpy())} at a learning rate of {rate:.2g}. "
-            f"Lower it, for example with --set optimizer.learning_rate={rate / 3:.1g}."
+            f"{int(self.model.optimizer.iterations.numpy())} at a learning rate of "
+            f"{learning_rate:.2g}. Lower it, for example with "
+            f"--set optimizer.learning_rate={learning_rate / 3:.1g}."
         )
 
 
 class ProgressBar(tf.keras.callbacks.Callback):
-    """One line that is written anew on a terminal; elsewhere a line for every few epochs.
+    """One line that is rewritten on a terminal; elsewhere a new line every few epochs.
 
     Args:
-        epochs, steps_per_epoch: of the whole training.
-        stream: where to; None for standard output.
+        epochs: number of epochs of the whole training.
+        steps_per_epoch: number of steps in each epoch.
+        stream: the text stream to write to; None for standard output.
     """
 
     _supports_tf_logs = True
@@ -87,7 +92,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         super().__init__()
         self._epochs, self._steps = epochs, steps_per_epoch
         self._stream = stream or sys.stdout
-        self._every = 1 if self._is_terminal() else math.ceil(epochs / _LINES)
+        self._every = 1 if self._is_terminal() else math.ceil(epochs / _MAX_LINES)
         self._evaluation = ""
 
     def on_train_begin(self, logs=None):
@@ -122,7 +127,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         done = epoch * self._steps + steps - self._first_step
         left = self._epochs * self._steps - self._first_step - done
         seconds = (time.monotonic() - self._begin) / done * left
-        eta = f"  {_duration(seconds)} left" if left else ""
+        eta = f"  {_format_duration(seconds)} left" if left else ""
         return f"epoch {epoch + 1}/{self._epochs}  loss {loss:.4f}{self._evaluation}{eta}"
 
     def _is_terminal(self) -> bool:
@@ -133,7 +138,24 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._stream.flush()
 
 
-def _duration(seconds: float) -> str:
+class History(tf.keras.callbacks.Callback):
+    """Keeps the logs of each epoch, with what the callbacks before it have added.
+
+    Attributes:
+        epochs: for each epoch of this run, name of a metric -> value.
+    """
+
+    _supports_tf_logs = True
+
+    def __init__(self):
+        super().__init__()
+        self.epochs: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append({name: float(value) for name, value in logs.items()})
+
+
+def _format_duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training leaves on disk while it runs, so that a killed one goes on where it was."""
+"""The best weights of a training, and the checkpoint from which a killed training resumes."""
 
 from __future__ import annotations
 
@@ -10,43 +10,27 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from mixer_tf import storage
 from mixer_tf.training import cluster
 from mixer_tf.training.ema import averaged_weights
 
-SAVE_SECONDS = 5.0  # epochs of small data are over faster than they are saved
-_BEST = "best_weights.npz"
+SAVE_SECONDS = 5.0  # epochs of small datasets take less time than saving
+_BEST_WEIGHTS = "best_weights.npz"
 
 
-class TrainingCheckpoint(tf.keras.callbacks.Callback):
-    """Saves weights, optimiser and epoch after an epoch, and the best weights on `eval`.
+class BestWeights(tf.keras.callbacks.Callback):
+    """Keeps, in memory, the weights of the epoch with the highest accuracy on `eval`.
 
-    Keras' BackupAndRestore and ModelCheckpoint do the same, but forget at a restart which epoch
-    was the best, and save the weights where their average was evaluated.
-
-    Args:
-        model: built and compiled.
-        folder: of this training alone; every worker must be able to read it.
-        is_chief: whether this process is the one that writes it.
+    With an averaging optimizer these are the averaged weights, which are the evaluated ones.
 
     Attributes:
         best_accuracy: highest accuracy on `eval` so far; None without an evaluation.
-        best_epoch: in which it was reached, from 1; without an evaluation, the latest.
+        best_epoch: the epoch that reached it, from 1; without an evaluation, the latest epoch.
     """
 
-    def __init__(self, model: tf.keras.Model, folder: str, is_chief: bool = True):
+    def __init__(self):
         super().__init__()
-        self._folder = folder
-        self._is_chief = is_chief
-        self._epoch = tf.Variable(0, dtype=tf.int64)
         self._best = tf.Variable([-1.0, np.inf, 0.0])  # accuracy, loss, epoch
-        model.optimizer.build(model.trainable_variables)
-        self._checkpoint = tf.train.Checkpoint(model=model, epoch=self._epoch, best=self._best)
-        tf.io.gfile.makedirs(folder)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
-        # Where weights live on several machines, all of them must take part in saving.
-        own = folder if is_chief else os.path.join(folder, cluster.worker_name())
-        self._writer = tf.train.CheckpointManager(self._checkpoint, own, max_to_keep=1)
-        self._saved_at = time.monotonic()
 
     @property
     def best_accuracy(self) -> float | None:
@@ -58,7 +42,63 @@ class TrainingCheckpoint(tf.keras.callbacks.Callback):
         return int(self._best.numpy()[2])
 
     def restore(self) -> int:
-        """Loads what an earlier run left behind; returns how many epochs it had done."""
+        """Returns the number of epochs that an earlier run completed: none, it left nothing."""
+        return 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._is_best(epoch + 1, logs.get("val_accuracy"), logs.get("val_loss")):
+            self._keep(self.model)
+
+    def _is_best(self, epoch: int, accuracy: float | None, loss: float | None) -> bool:
+        """Of equal accuracies, which are frequent on a small split, the lower loss wins."""
+        best_accuracy, best_loss, _ = self._best.numpy()
+        if accuracy is None:
+            accuracy, loss = -1.0, np.inf
+        elif (accuracy, -loss) <= (best_accuracy, -best_loss):
+            return False
+        self._best.assign([accuracy, loss, epoch])
+        return True
+
+    def _keep(self, model: tf.keras.Model) -> None:
+        with averaged_weights(model):
+            self._weights = model.get_weights()
+
+    def load_best(self, model: tf.keras.Model) -> None:
+        """Gives `model` the weights of the best epoch."""
+        model.set_weights(self._weights)
+
+    def discard(self) -> None:
+        """Removes what the training left on disk: nothing."""
+
+
+class TrainingCheckpoint(BestWeights):
+    """Saves weights, optimizer and epoch after an epoch, and the best weights on `eval`.
+
+    Keras' BackupAndRestore and ModelCheckpoint do the same, but after a restart they do not know
+    which epoch was the best, and they save the current weights where the average was evaluated.
+
+    Args:
+        model: built and compiled, with a built optimizer.
+        folder: a folder for this training only; every worker must be able to read it.
+        is_chief: whether this process writes the files that all workers share.
+    """
+
+    def __init__(self, model: tf.keras.Model, folder: str, is_chief: bool = True):
+        super().__init__()
+        self._folder = folder
+        self._is_chief = is_chief
+        self._epoch = tf.Variable(0, dtype=tf.int64)
+        self._checkpoint = tf.train.Checkpoint(model=model, epoch=self._epoch, best=self._best)
+        storage.make_folder(folder)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
+        # Saving requires all workers where the weights are distributed among them; TensorFlow
+        # wants a different folder for each.
+        own = folder if is_chief else os.path.join(folder, cluster.worker_name())
+        self._writer = tf.train.CheckpointManager(self._checkpoint, own, max_to_keep=1)
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> int:
+        """Loads the checkpoint of an earlier run; returns the number of epochs it completed."""
         if not self._manager.latest_checkpoint:
             return 0
         self._checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
@@ -66,44 +106,38 @@ class TrainingCheckpoint(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._epoch.assign(epoch + 1)
-        self._keep_if_best(epoch + 1, logs.get("val_accuracy"), logs.get("val_loss"))
+        super().on_epoch_end(epoch, logs)
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             self.save()
 
-    def _keep_if_best(self, epoch: int, accuracy: float | None, loss: float | None) -> None:
-        """Of equal accuracies the lower loss wins: a small split has many equal ones."""
-        best_accuracy, best_loss, _ = self._best.numpy()
-        if accuracy is None:
-            accuracy, loss = -1.0, np.inf
-        elif (accuracy, -loss) <= (best_accuracy, -best_loss):
-            return
-        self._best.assign([accuracy, loss, epoch])
-        if self._is_chief:
-            with averaged_weights(self.model):
-                _write_weights(self.model.get_weights(), os.path.join(self._folder, _BEST))
-
     def save(self) -> None:
+        """Writes a checkpoint, and removes the one before it."""
         self._writer.save()
         self._saved_at = time.monotonic()
         if not self._is_chief:
-            tf.io.gfile.rmtree(self._writer.directory)
+            storage.remove_folder(self._writer.directory)
+
+    def _keep(self, model: tf.keras.Model) -> None:
+        if not self._is_chief:
+            return
+        with averaged_weights(model):
+            _write_weights(model.get_weights(), os.path.join(self._folder, _BEST_WEIGHTS))
 
     def load_best(self, model: tf.keras.Model) -> None:
-        """Gives `model` the weights of the best epoch."""
-        model.set_weights(_read_weights(os.path.join(self._folder, _BEST)))
+        """Gives `model` the weights of the best epoch; only the chief has them."""
+        if self._is_chief:
+            model.set_weights(_read_weights(os.path.join(self._folder, _BEST_WEIGHTS)))
 
-    def clear(self) -> None:
-        """Forgets the training, so that the next one starts anew."""
-        if self._is_chief and tf.io.gfile.exists(self._folder):
-            tf.io.gfile.rmtree(self._folder)
+    def discard(self) -> None:
+        """Removes the checkpoint and the best weights."""
+        if self._is_chief:
+            storage.remove_folder(self._folder)
 
 
 def _write_weights(weights: list[np.ndarray], path: str) -> None:
-    buffer = io.BytesIO()  # zip files want to seek, which GFile cannot while it writes
+    buffer = io.BytesIO()  # zip files need to seek, which remote files cannot while written
     np.savez(buffer, *weights)
-    with tf.io.gfile.GFile(path + ".partial", "wb") as file:
-        file.write(buffer.getvalue())
-    tf.io.gfile.rename(path + ".partial", path, overwrite=True)
+    storage.write_bytes(path, buffer.getvalue())
 
 
 def _read_weights(path: str) -> list[np.ndarray]:

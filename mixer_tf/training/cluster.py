@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TF_CONFIG says of the machines that train together. Imports no TensorFlow."""
+"""The cluster of workers that TF_CONFIG describes. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import os
 VARIABLE = "TF_CONFIG"
 
 
+def tf_config() -> str | None:
+    """Returns the value of the environment variable; None where it is not set."""
+    return os.environ.get(VARIABLE)
+
+
 def num_workers() -> int:
-    """Returns the number of machines that train, the chief included; 0 without TF_CONFIG."""
+    """Returns the number of workers, the chief included; 0 without TF_CONFIG."""
     cluster = _config().get("cluster", {})
     return len(cluster.get("chief", ())) + len(cluster.get("worker", ()))
 
 
-def is_first_worker() -> bool:
-    """Whether this process is the one that writes what all workers share."""
+def is_chief() -> bool:
+    """Whether this process writes the files that all workers share; True without TF_CONFIG."""
     task = _config().get("task", {})
     if "chief" in _config().get("cluster", {}):
         return task.get("type") == "chief"
@@ -26,9 +31,9 @@ def is_first_worker() -> bool:
 def worker_name() -> str:
     """Returns a name that no other worker has, such as "worker_1"."""
     task = _config().get("task", {})
-    # In containers all processes may have the same number, so it is the last resort.
+    # The process id is the last resort: in containers, all workers may have the same one.
     return f"{task.get('type', 'worker')}_{task.get('index', os.getpid())}"
 
 
 def _config() -> dict:
-    return json.loads(os.environ.get(VARIABLE) or "{}")
+    return json.loads(tf_config() or "{}")

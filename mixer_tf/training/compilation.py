@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts a recipe's model, loss and optimiser together."""
+"""Compiles a model with the loss, the optimizer and the train step of a recipe."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import tensorflow as tf
 
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import optimizers
+from mixer_tf.training import optimizers, train_step
+from mixer_tf.training.autograph import without_autograph
 
-# No layer of ours needs autograph, whose conversion takes seconds at every start.
-_AS_WRITTEN = tf.autograph.experimental.do_not_convert
-
-# Python returns to the loop, and callbacks run, only this often on a TPU.
+# On a TPU, callbacks run only after this many steps.
 _TPU_STEPS_PER_EXECUTION = 50
 
 
@@ -30,10 +28,16 @@ class SigmoidCrossEntropy(tf.keras.losses.Loss):
 def compile_model(
     model: ConfiguredModel, recipe: Recipe, total_steps: int, strategy: tf.distribute.Strategy
 ) -> tuple[str, ...]:
-    """Gives `model` its loss, optimiser and metric; call it within the strategy's scope.
+    """Compiles `model` for a training; call it within the strategy's scope.
+
+    Args:
+        model: the model of the recipe.
+        recipe: the recipe of the training.
+        total_steps: number of steps of the whole training.
+        strategy: the strategy that the training runs under.
 
     Returns:
-        A note for each thing that is done otherwise than the recipe says.
+        One line for each deviation from the recipe.
     """
     on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
     jit, notes = _jit_compile(recipe, strategy)
@@ -48,26 +52,26 @@ def compile_model(
         jit_compile=jit,
         steps_per_execution=_TPU_STEPS_PER_EXECUTION if on_tpu else 1,
     )
-    _shorten_start(model)
+    train_step.set_train_step(model)
+    _build_metrics(model)
     return notes
 
 
-def _shorten_start(model: ConfiguredModel) -> None:
+def _build_metrics(model: ConfiguredModel) -> None:
     """Halves the time to the first step.
 
-    Keras would make the variables of loss and metrics in that step, and trace it twice for their
-    sake.
+    Otherwise Keras creates the variables of the loss and the metrics in the first step, and
+    therefore traces it twice.
     """
     outputs = tf.zeros([1, *model.output_shape[1:]])
     model.compiled_loss.build(outputs)
     model.compiled_metrics.build(outputs, outputs)
-    model.train_step = _AS_WRITTEN(model.train_step)
-    model.test_step = _AS_WRITTEN(model.test_step)
+    model.test_step = without_autograph(model.test_step)
 
 
 def _jit_compile(recipe: Recipe, strategy: tf.distribute.Strategy) -> tuple[bool, tuple[str, ...]]:
     if not recipe.training.jit_compile or isinstance(strategy, tf.distribute.TPUStrategy):
-        return False, ()  # a TPU compiles everything anyway
+        return False, ()  # a TPU compiles in any case
     is_default = strategy.num_replicas_in_sync == 1
     if is_default or tf.config.list_physical_devices("GPU"):
         return True, ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From one word to a tf.distribute strategy: where a training runs."""
+"""create_strategy: from a name to the tf.distribute strategy that a training runs under."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ STRATEGIES = ("auto", "default", "mirrored", "multi_worker", "tpu", "tpu:NAME")
 CONNECT_SECONDS = 10.0
 
 
-def create_strategy(word: str = "auto") -> tf.distribute.Strategy:
-    """Returns the strategy that `word` names.
+def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Returns the strategy that `name` stands for.
 
-    * "auto": a TPU where TPU_NAME is set, several workers where TF_CONFIG names them, all GPUs
-      where there is more than one, else "default".
+    * "auto": a TPU if TPU_NAME is set, several workers if TF_CONFIG lists them, all GPUs if there
+      is more than one, else "default".
     * "default": one device, the GPU if there is one.
     * "mirrored": all GPUs of this machine.
-    * "multi_worker": the machines that TF_CONFIG lists, each running this same program.
+    * "multi_worker": the machines that TF_CONFIG lists, each of which runs the same program.
     * "tpu": the TPU of this machine, or that of TPU_NAME; "tpu:NAME" another one by its name or
       its address "grpc://HOST:PORT".
 
     Raises:
-        ValueError: an unknown word, or no TF_CONFIG for "multi_worker".
-        ConnectionError: no TPU answers.
+        ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
+        ConnectionError: no TPU responds.
     """
-    kind, _, name = word.partition(":")
-    if word.strip() == "" or kind not in [known.partition(":")[0] for known in STRATEGIES]:
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {word!r}.")
-    if name and kind != "tpu":
-        raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {word!r}.")
+    kind, _, tpu_name = name.partition(":")
+    if not name.strip() or kind not in [known.partition(":")[0] for known in STRATEGIES]:
+        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {name!r}.")
+    if tpu_name and kind != "tpu":
+        raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {name!r}.")
     if kind == "auto":
         kind = _auto()
     if kind == "mirrored":
@@ -44,7 +44,7 @@ def create_strategy(word: str = "auto") -> tf.distribute.Strategy:
     if kind == "multi_worker":
         return _multi_worker()
     if kind == "tpu":
-        return _tpu(name or os.environ.get("TPU_NAME") or "local")
+        return _tpu(tpu_name or os.environ.get("TPU_NAME") or "local")
     return tf.distribute.get_strategy()
 
 
@@ -59,17 +59,17 @@ def _auto() -> str:
 def _multi_worker() -> tf.distribute.Strategy:
     if not cluster.num_workers():
         raise ValueError(
-            "multi_worker needs the environment variable TF_CONFIG with the addresses of all "
-            f"workers; got TF_CONFIG={os.environ.get('TF_CONFIG')!r}. Set for example "
+            f"multi_worker requires the environment variable {cluster.VARIABLE} with the addresses "
+            f"of all workers; got {cluster.VARIABLE}={cluster.tf_config()!r}. Set for example "
             '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
-            '"task": {"type": "worker", "index": 0}}, with its own index on each machine.'
+            '"task": {"type": "worker", "index": 0}}, with a different index on each machine.'
         )
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise ValueError(
-            "multi_worker must be the first thing that TensorFlow does in a process; got one "
-            f"that has computed before ({error}). Make the strategy at the start."
+            "multi_worker must be the first thing that TensorFlow does in a process; this one has "
+            f"computed before ({error}). Create the strategy at the start."
         ) from error
 
 
@@ -77,20 +77,20 @@ def _tpu(name: str) -> tf.distribute.Strategy:
     try:
         with _socket_timeout(CONNECT_SECONDS):
             resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
-        _require_answer(resolver.cluster_spec())
+        _require_response(resolver.cluster_spec())
         if name != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except Exception as error:  # the resolver raises whatever its HTTP client raised
         raise ConnectionError(
-            f"strategy tpu needs a TPU that answers; got {name!r}: {_first_sentence(error)} "
+            f"strategy tpu requires a TPU that responds; got {name!r}: {_first_sentence(error)} "
             "Run this on a TPU VM, set TPU_NAME, or use --strategy=default."
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _require_answer(spec: tf.train.ClusterSpec) -> None:
-    """Raises ConnectionError unless each worker answers; TensorFlow itself would wait for ever."""
+def _require_response(spec: tf.train.ClusterSpec) -> None:
+    """Raises ConnectionError unless all workers respond; TensorFlow would wait indefinitely."""
     for job in spec.jobs:
         for address in spec.job_tasks(job):
             with grpc.insecure_channel(address) as channel:
@@ -98,7 +98,7 @@ def _require_answer(spec: tf.train.ClusterSpec) -> None:
                     grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
                 except grpc.FutureTimeoutError:
                     raise ConnectionError(
-                        f"{address} did not answer within {CONNECT_SECONDS:.0f} s"
+                        f"{address} did not respond within {CONNECT_SECONDS:.0f} s"
                     ) from None
 
 
@@ -118,9 +118,6 @@ def _first_sentence(error: Exception) -> str:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one, of several workers, that writes files and speaks."""
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return True
-    resolver = strategy.cluster_resolver
-    has_chief = "chief" in resolver.cluster_spec().jobs
-    return resolver.task_type == "chief" or (not has_chief and resolver.task_id == 0)
+    """Whether this process, of several workers, writes files and shows the progress."""
+    is_one_of_several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return cluster.is_chief() or not is_one_of_several

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The moving average of the weights stands in for them wherever a model is judged or kept."""
+"""The exponential moving average of the weights, used where a model is evaluated or saved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def averaged_weights(model: tf.keras.Model):
 
 
 def swap_ema_weights(model: tf.keras.Model) -> None:
-    """Exchanges the weights and their moving average."""
+    """Swaps the weights with their moving average; does nothing without `use_ema`."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # float16 wraps it
     if not optimizer.use_ema:
         return
@@ -31,7 +31,7 @@ def swap_ema_weights(model: tf.keras.Model) -> None:
 
 
 class SwapEMAWeights(tf.keras.callbacks.Callback):
-    """Evaluates the averaged weights during `fit`."""
+    """Evaluates the averaged weights instead of the current ones during `fit` and `evaluate`."""
 
     def on_test_begin(self, logs=None):
         swap_ema_weights(self.model)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a training is: its epochs, and the updates in each."""
+"""The length of a training: its epochs, and the steps in each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class TrainingLength:
     """The length of a training.
 
     Attributes:
-        epochs: parts of equal length; after each, the model is evaluated and saved.
-        steps_per_epoch: updates in each.
+        epochs: number of epochs; after each, the model is evaluated and saved.
+        steps_per_epoch: number of steps in each epoch.
     """
 
     epochs: int
@@ -22,18 +22,18 @@ class TrainingLength:
 
     @property
     def steps(self) -> int:
-        """All updates."""
+        """Number of steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
 
 def training_length(training: TrainingOptions, num_examples: int) -> TrainingLength:
-    """Returns how long a recipe trains on so many examples.
+    """Returns the length of a training on a number of examples.
 
-    Where the recipe counts in steps it gets exactly those: an epoch is then the divisor of them
-    that is nearest to a pass over the examples.
+    A recipe that gives the number of steps gets exactly these: an epoch then has the divisor of
+    that number which is nearest to the steps of one pass over the examples.
 
     Raises:
-        ValueError: no divisor is anywhere near a pass.
+        ValueError: no divisor is near the steps of a pass.
     """
     steps_per_pass = max(1, round(num_examples / training.batch_size))
     if training.steps is None:

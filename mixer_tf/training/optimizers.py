@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's two optimisers, Adam and momentum, with the learning rate and the weight decay as
-the authors' code has them.
+"""The paper's optimizers, Adam and momentum, with the authors' learning rate and weight decay.
 
-Keras' own differ in ways that change results: see `Adam` and `Momentum`. The numbers here agree
+Keras' own optimizers differ in ways that change results: see `Adam` and `Momentum`. These agree
 with optax, which the authors used, to float precision (tests/training/test_optimizers.py).
 """
 
@@ -17,35 +16,35 @@ from mixer_tf.recipes.schema import OptimizerOptions
 
 @tf.keras.saving.register_keras_serializable(package="mixer_tf")
 class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise from 0 to `peak`, then a linear or cosine decay until `total_steps`.
+    """Linear warm-up from 0 to the peak, then a linear or cosine decay until `total_steps`.
 
-    Source: big_vision utils.py `create_learning_rate_schedule`. As there, the decay is counted
-    from the end of the warm-up, and both factors are multiplied.
+    Source: big_vision utils.py `create_learning_rate_schedule`. As there, the decay starts at the
+    end of the warm-up, and both factors are multiplied.
 
     Args:
-        peak: highest learning rate; more than 0.
-        total_steps: steps of the whole training, warm-up included.
-        warmup_steps: steps of the linear rise; 0 for none.
+        peak_learning_rate: highest learning rate; more than 0.
+        total_steps: number of steps of the whole training, warm-up included.
+        warmup_steps: number of steps of the linear warm-up; 0 for none.
         decay: "linear", "cosine" (to 0) or "constant".
-        final_fraction: where "linear" ends, as a fraction of `peak` (paper: 1e-5).
+        final_fraction: last learning rate of "linear", as a fraction of the peak (paper: 1e-5).
     """
 
     def __init__(
         self,
-        peak: float,
+        peak_learning_rate: float,
         total_steps: int,
         warmup_steps: int = 0,
         decay: str = "linear",
         final_fraction: float = 1e-5,
     ):
-        self.peak = peak
+        self.peak_learning_rate = peak_learning_rate
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.decay = decay
         self.final_fraction = final_fraction
 
     def factor(self, step) -> tf.Tensor:
-        """Returns the learning rate at `step` (0 at the first update) as a fraction of `peak`."""
+        """Returns the learning rate at `step` (from 0) as a fraction of the peak."""
         step = tf.cast(step, tf.float32)
         decay_steps = max(self.total_steps - self.warmup_steps, 1)
         progress = tf.clip_by_value((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
@@ -62,11 +61,11 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         return tf.ones_like(progress)
 
     def __call__(self, step) -> tf.Tensor:
-        return self.peak * self.factor(step)
+        return self.peak_learning_rate * self.factor(step)
 
     def get_config(self) -> dict:
         return {
-            "peak": self.peak,
+            "peak_learning_rate": self.peak_learning_rate,
             "total_steps": self.total_steps,
             "warmup_steps": self.warmup_steps,
             "decay": self.decay,
@@ -75,18 +74,25 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
 
 
 class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
-    """What both optimisers share: w ← w − rate·update − weight_decay·(rate/peak)·w.
+    """Base class: w ← w − η·update − weight_decay·(η/η_peak)·w, with the learning rate η.
 
-    The decay is decoupled from the gradient and follows the schedule, but is not multiplied by
-    the peak rate (Keras' AdamW does that; tfa's ignores the schedule). The paper's Table 4 counts
-    with the rate multiplied in: its 0.1 at a rate of 1e-3 is `weight_decay=1e-4` here.
-    Only kernels decay: no bias, no scale of a LayerNorm.
+    The decay is decoupled from the gradient. It follows the schedule, but is not multiplied by the
+    peak learning rate (Keras' AdamW multiplies by it; that of tensorflow_addons ignores the
+    schedule). The paper's Table 4 includes the learning rate: its 0.1 at a learning rate of 1e-3 is
+    `weight_decay=1e-4` here. Only kernels decay, neither biases nor the scales of LayerNorm.
+
+    Args:
+        name: name of the optimizer.
+        learning_rate: a WarmupDecay or a number.
+        weight_decay: fraction of a kernel that is subtracted per step at the peak learning rate.
     """
 
     def __init__(self, name: str, learning_rate, weight_decay: float, **kwargs):
         super().__init__(name=name, **kwargs)
         is_schedule = isinstance(learning_rate, WarmupDecay)
-        self._peak = learning_rate.peak if is_schedule else float(learning_rate)
+        self._peak_learning_rate = (
+            learning_rate.peak_learning_rate if is_schedule else float(learning_rate)
+        )
         self._learning_rate = self._build_learning_rate(learning_rate)
         self._kernel_decay = weight_decay
 
@@ -100,10 +106,11 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable) -> None:
         index = self._index_dict[self._var_key(variable)]
-        rate = tf.cast(self.learning_rate, variable.dtype)
-        change = rate * self._update(gradient, index)
+        learning_rate = tf.cast(self.learning_rate, variable.dtype)
+        change = learning_rate * self._update(gradient, index)
         if self._kernel_decay and self._decays[index]:
-            change += self._kernel_decay * (rate / self._peak) * variable
+            factor = learning_rate / self._peak_learning_rate
+            change += self._kernel_decay * factor * variable
         variable.assign_sub(change)
 
     def _slots(self, var_list, name: str) -> list:
@@ -116,10 +123,9 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         raise NotImplementedError
 
     def get_config(self) -> dict:
-        rate = self._serialize_hyperparameter(self._learning_rate)
         return {
             **super().get_config(),
-            "learning_rate": rate,
+            "learning_rate": self._serialize_hyperparameter(self._learning_rate),
             "weight_decay": self._kernel_decay,
         }
 
@@ -132,8 +138,8 @@ def _is_kernel(variable) -> bool:
 class Adam(DecoupledWeightDecay):
     """Adam with bias correction and epsilon outside the root: m̂ / (√v̂ + ε), ε = 1e-8.
 
-    Keras' Adam folds the correction into the rate, so that its epsilon (1e-7) is scaled by
-    √(1−β₂ᵗ) as well; for tiny gradients the updates differ.
+    Keras' Adam includes the correction in the learning rate, so that its epsilon (1e-7) is scaled
+    by √(1−β₂ᵗ) as well; for very small gradients the updates differ.
     """
 
     def __init__(
@@ -171,9 +177,9 @@ class Adam(DecoupledWeightDecay):
 
 @tf.keras.saving.register_keras_serializable(package="mixer_tf")
 class Momentum(DecoupledWeightDecay):
-    """Momentum with the rate outside the buffer: m ← μ·m + g; w ← w − rate·m.
+    """Momentum with the learning rate η outside the buffer: m ← μ·m + g; w ← w − η·m.
 
-    Keras' SGD keeps the rate inside (m ← μ·m − rate·g): under warm-up the two part.
+    Keras' SGD has it inside (m ← μ·m − η·g): the two differ while the learning rate changes.
     """
 
     def __init__(
@@ -200,12 +206,11 @@ class Momentum(DecoupledWeightDecay):
 
 
 def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.Optimizer:
-    """Returns the optimiser of a recipe, for a training of `total_steps` steps."""
+    """Returns the optimizer of a recipe for `total_steps` steps."""
     schedule = WarmupDecay(
         options.learning_rate,
         total_steps,
-        # Deviation: the authors' warm-up is as long as it is. In a short training, none of it would
-        # be left to learn.
+        # Deviation: the authors do not limit the warm-up. It could be longer than a short training.
         min(options.warmup_steps, total_steps // 4),
         options.schedule,
         options.final_fraction,

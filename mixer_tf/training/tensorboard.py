@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a Mixer's weights for TensorBoard, while it learns."""
+"""What a training logs for TensorBoard: scalars, and plots of a Mixer's weights."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import tensorflow as tf
 
 from mixer_tf.visualization import filter_plots
 
-_TIMES = 10  # at most, in one training
+_MAX_PLOTS = 10  # of one training
 
 
 class TensorBoardScalars(tf.keras.callbacks.Callback):
-    """Writes loss, accuracy, learning rate and examples per second of each epoch for TensorBoard.
+    """Writes the logs of each epoch: loss, accuracy, gradient norm, learning rate, throughput.
 
-    `train` and `eval` are runs of their own, so that one chart shows both curves.
+    `train` and `eval` are separate runs, so that one chart shows both curves.
+
+    Args:
+        folder: folder of all logs of the training.
     """
 
     def __init__(self, folder: str):
@@ -40,27 +43,26 @@ class TensorBoardScalars(tf.keras.callbacks.Callback):
 
 
 class WeightImages(tf.keras.callbacks.Callback):
-    """Logs the pictures of `mixer plot filters`, of the stem and the first three blocks.
+    """Logs the plots of `mixer plot filters`: the stem and the first three blocks.
 
-    At the end of the first epoch, of the last one, and of up to nine in between. Of models that are
-    no Mixer it logs nothing.
+    It does so after the first epoch, the last one, and up to nine in between, and only for Mixers.
 
     Args:
-        folder: of all logs of the training; the images become a run `weights` of their own.
-        epochs: of the whole training.
+        folder: folder of all logs of the training; the plots become a separate run `weights`.
+        epochs: number of epochs of the whole training.
     """
 
     def __init__(self, folder: str, epochs: int):
         super().__init__()
         self._folder = os.path.join(folder, "weights")
-        self._epochs, self._every = epochs, math.ceil(epochs / _TIMES)
+        self._epochs, self._every = epochs, math.ceil(epochs / _MAX_PLOTS)
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch % self._every and epoch + 1 != self._epochs:
             return
-        pictures = filter_plots.plot_model_filters(self.model)
-        if not pictures:
+        plots = filter_plots.plot_model_filters(self.model)
+        if not plots:
             return
         with tf.summary.create_file_writer(self._folder).as_default():
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None], step=epoch + 1)
+            for name, plot in plots.items():
+                tf.summary.image(name, plot[None], step=epoch + 1)

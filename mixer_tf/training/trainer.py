@@ -1,180 +1,212 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a recipe on the shards of a dataset and exports the best model. Knows nothing of TFX."""
+"""Trains a recipe on a split of a dataset. Knows neither TFX nor the exported model."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from mixer_tf import factory, features
-from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.export import saved_model
+from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation
-from mixer_tf.training import distribution as strategies
-from mixer_tf.training.callbacks import (
-    ProgressBar,
-    TerminateOnDivergence,
-    Throughput,
-)
-from mixer_tf.training.checkpointing import TrainingCheckpoint
+from mixer_tf.training import compilation, distribution
+from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
+from mixer_tf.training.checkpointing import BestWeights, TrainingCheckpoint
 from mixer_tf.training.ema import SwapEMAWeights
 from mixer_tf.training.input import batches
-from mixer_tf.training.input.split import Split, count_records
+from mixer_tf.training.input.split import Split
 from mixer_tf.training.length import TrainingLength, training_length
 from mixer_tf.training.tensorboard import TensorBoardScalars, WeightImages
 
+ImageTransform = Callable[[tf.Tensor], tf.Tensor]
+
 
 @dataclasses.dataclass(frozen=True)
-class TrainingResult:
-    """What came out of a training.
+class Fitted:
+    """The result of a training.
 
     Attributes:
-        model: with the exported weights.
-        accuracy: top-1 on the `eval` split; None where it has no images.
-        epoch: of which the weights are, from 1.
-        first_epoch: 1, or the one at which this run took up what an earlier one had begun.
-        seconds: of this run, without the export.
-        notes: one line for each thing that was done otherwise than asked.
+        recipe: the recipe that was trained.
+        model: the model with the weights of the best epoch (on workers other than the chief, which
+            have no access to them, with the latest weights).
+        accuracy: top-1 accuracy on the evaluation split; None without one.
+        epoch: the epoch of these weights, from 1: the best one on the evaluation split, or the
+            latest one without it.
+        first_epoch: 1, or the first epoch of this run where it resumed an earlier one.
+        seconds: duration of this run.
+        notes: one line for each deviation from what was asked.
+        history: for each epoch of this run, name of a metric -> value.
+        is_chief: whether this process, of several workers, exports the model.
     """
 
+    recipe: Recipe
     model: ConfiguredModel
     accuracy: float | None
     epoch: int
     first_epoch: int
     seconds: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    history: tuple[dict[str, float], ...]
+    is_chief: bool
+    _weights: BestWeights = dataclasses.field(repr=False)
+
+    def discard_checkpoints(self) -> None:
+        """Removes the checkpoints; call it when the model is exported.
+
+        Until then, another `fit` with the same `checkpoint_dir` resumes from the last of them.
+        """
+        self._weights.discard()
 
 
-def train(
+def fit(
     recipe: Recipe,
+    train: Split,
+    evaluation: Split | None = None,
     *,
-    train_files: Sequence[str],
-    eval_files: Sequence[str],
-    dataset_info: DatasetInfo,
-    output_dir: str,
-    checkpoint_dir: str,
-    log_dir: str | None = None,
     strategy: str | tf.distribute.Strategy = "auto",
+    checkpoint_dir: str | None = None,
+    log_dir: str | None = None,
+    callbacks: Sequence[tf.keras.callbacks.Callback] = (),
+    initial_weights: Sequence[np.ndarray] | None = None,
+    transform: ImageTransform | None = None,
     verbose: bool = True,
-) -> TrainingResult:
-    """Trains, and writes the best model to `output_dir` as a SavedModel.
+) -> Fitted:
+    """Trains a recipe, and chooses the best epoch by the accuracy on the evaluation split.
 
     Args:
-        recipe: what to train, and how.
-        train_files: gzip TFRecord shards of `features.ImageRecord` examples.
-        eval_files: the same, to choose the best epoch by; may be empty.
-        dataset_info: class names in label order, and the number of training images.
-        output_dir: becomes the SavedModel once that is complete; see `export.py`.
-        checkpoint_dir: of this training alone. A run that was killed goes on from what lies
-            there; once the model is exported, it is removed.
-        log_dir: for TensorBoard; None for no logs.
-        strategy: a word that `strategy.create_strategy` knows, or what it returned. Several workers
-            must make theirs before TensorFlow does anything else.
+        recipe: the model and the training.
+        train: the training examples.
+        evaluation: the examples to choose the best epoch by; None to take the last epoch.
+        strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
+            must create theirs before TensorFlow does anything else.
+        checkpoint_dir: a folder for this training only, from which a killed run resumes; it stays
+            until `Fitted.discard_checkpoints`. None to leave nothing on disk.
+        log_dir: a folder for TensorBoard; None for no logs.
+        callbacks: further Keras callbacks, called after the built-in ones have added to the logs.
+        initial_weights: arrays as of `model.get_weights()`, instead of those of the recipe. A
+            checkpoint takes precedence.
+        transform: applied to the images of each batch, [B, S, S, 3], of both splits.
         verbose: whether to show the progress.
 
     Raises:
-        ValueError: nothing to train on, or a recipe that does not fit the devices.
+        ValueError: there is nothing to train on, or the recipe does not fit the devices.
         TrainingDivergedError: the loss is no longer finite.
     """
     start = time.monotonic()
-    _check_data(train_files, dataset_info)
-    distribution = strategies.create_strategy(strategy) if isinstance(strategy, str) else strategy
-    _check_batch_size(recipe, distribution)
+    if isinstance(strategy, str):
+        strategy = distribution.create_strategy(strategy)
+    _check_splits(train, evaluation)
+    _check_batch_size(recipe, strategy)
     tf.keras.utils.set_random_seed(recipe.training.seed)
-    train_split, eval_split = _open_splits(train_files, eval_files, dataset_info)
-    length = training_length(recipe.training, train_split.num_examples)
-    is_chief = strategies.is_chief(distribution)
+    length = training_length(recipe.training, train.num_examples)
+    is_chief = distribution.is_chief(strategy)
 
-    with distribution.scope():
-        model = factory.from_recipe(recipe, dataset_info.num_classes)
-        notes = compilation.compile_model(model, recipe, length.steps, distribution)
-        state = TrainingCheckpoint(model, checkpoint_dir, is_chief)
-        epochs_done = state.restore()
+    with strategy.scope():
+        model = _create_model(recipe, train.num_classes, initial_weights)
+        notes = compilation.compile_model(model, recipe, length.steps, strategy)
+        model.optimizer.build(model.trainable_variables)
+        best = _best_weights(model, checkpoint_dir, is_chief)
+        epochs_done = best.restore()
 
-    callbacks = [
-        Throughput(recipe.training.batch_size),
-        TerminateOnDivergence(),
-        SwapEMAWeights(),
-        state,
-        *(_loggers(log_dir, length) if log_dir and is_chief else []),
-        *([ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else []),
-    ]
-    _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks)
-
-    seconds = time.monotonic() - start
-    if is_chief:
-        state.load_best(model)
-        saved_model.export_saved_model(model, recipe, dataset_info.class_names, output_dir)
-        state.clear()
-    return TrainingResult(
-        model, state.best_accuracy, state.best_epoch, epochs_done + 1, seconds, notes
-    )
-
-
-def _loggers(log_dir: str, length: TrainingLength) -> list[tf.keras.callbacks.Callback]:
-    return [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
-
-
-def _fit(model, recipe, length, train_split, eval_split, distribution, epochs_done, callbacks):
-    """Runs Keras' loop from the first epoch that is still to do."""
-
-    def training(context):
-        first_step = epochs_done * length.steps_per_epoch
-        return batches.training_batches(train_split, recipe, first_step, context)
-
-    def evaluation(context):
-        return batches.evaluation_batches(eval_split, recipe, context)
-
-    validation = {}
-    if eval_split.num_examples:
-        validation = {
-            "validation_data": distribution.distribute_datasets_from_function(evaluation),
-            "validation_steps": batches.num_steps(eval_split, recipe),
-        }
+    first_step = epochs_done * length.steps_per_epoch
+    data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
+    history = History()
+    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
+    reports = _reports(length, log_dir, verbose) if is_chief else ()
     model.fit(
-        distribution.distribute_datasets_from_function(training),
+        **data,
         epochs=length.epochs,
         initial_epoch=epochs_done,
         steps_per_epoch=length.steps_per_epoch,
-        callbacks=callbacks,
+        callbacks=[*built_in, best, *reports, *callbacks, history],
         verbose=0,
-        **validation,
+    )
+    best.load_best(model)
+    return Fitted(
+        recipe=recipe,
+        model=model,
+        accuracy=best.best_accuracy,
+        epoch=best.best_epoch,
+        first_epoch=epochs_done + 1,
+        seconds=time.monotonic() - start,
+        notes=notes,
+        history=tuple(history.epochs),
+        is_chief=is_chief,
+        _weights=best,
     )
 
 
-def _open_splits(
-    train_files: Sequence[str], eval_files: Sequence[str], dataset_info: DatasetInfo
-) -> tuple[Split, Split]:
-    """Takes the dataset's word for the images to train on, and counts those to evaluate on."""
-    train_count = dataset_info.examples[features.TRAIN]
-    eval_count = count_records(eval_files)
-    return (
-        Split(tuple(sorted(train_files)), train_count, dataset_info.num_classes),
-        Split(tuple(sorted(eval_files)), eval_count, dataset_info.num_classes),
-    )
+def _create_model(
+    recipe: Recipe, num_classes: int, initial_weights: Sequence[np.ndarray] | None
+) -> ConfiguredModel:
+    model = factory.from_recipe(recipe, num_classes)
+    if initial_weights is not None:
+        model.set_weights(initial_weights)
+    return model
 
 
-def _check_data(train_files: Sequence[str], dataset_info: DatasetInfo) -> None:
-    if not dataset_info.num_classes:
+def _best_weights(model: ConfiguredModel, folder: str | None, is_chief: bool) -> BestWeights:
+    return TrainingCheckpoint(model, folder, is_chief) if folder else BestWeights()
+
+
+def _reports(
+    length: TrainingLength, log_dir: str | None, verbose: bool
+) -> list[tf.keras.callbacks.Callback]:
+    """Returns the callbacks that only the chief has: TensorBoard and the progress."""
+    found = []
+    if log_dir:
+        found += [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
+    if verbose:
+        found.append(ProgressBar(length.epochs, length.steps_per_epoch))
+    return found
+
+
+def _distribute(
+    recipe: Recipe,
+    train: Split,
+    evaluation: Split | None,
+    strategy: tf.distribute.Strategy,
+    first_step: int,
+    transform: ImageTransform | None,
+) -> dict[str, object]:
+    """Returns the arguments of Keras' `fit` that concern data."""
+
+    def transformed(dataset):
+        return batches.map_images(dataset, transform) if transform else dataset
+
+    def training(context):
+        return transformed(batches.training_batches(train, recipe, first_step, context))
+
+    def validation(context):
+        return transformed(batches.evaluation_batches(evaluation, recipe, context))
+
+    data = {"x": strategy.distribute_datasets_from_function(training)}
+    if evaluation:
+        data["validation_data"] = strategy.distribute_datasets_from_function(validation)
+        data["validation_steps"] = batches.num_steps(evaluation, recipe)
+    return data
+
+
+def _check_splits(train: Split, evaluation: Split | None) -> None:
+    for name, split in (("train", train), ("evaluation", evaluation)):
+        if split and not (split.num_examples and split.num_classes):
+            raise ValueError(
+                f"{name} must have examples and classes; got {split.num_examples} examples of "
+                f"{split.num_classes} classes."
+            )
+    if evaluation and evaluation.num_classes != train.num_classes:
         raise ValueError(
-            f"a training needs class names; got none from {dataset_info.source}. "
-            "Use images with labels."
-        )
-    if not train_files or not dataset_info.examples.get(features.TRAIN):
-        raise ValueError(
-            f"a training needs at least one image in the split {features.TRAIN!r}; got "
-            f"{dataset_info.examples or 'no split'} from {dataset_info.source}. Look into the "
-            "quarantine for images that could not be used."
+            "evaluation must have the classes of train; got "
+            f"{evaluation.num_classes} and {train.num_classes} classes."
         )
 
 
-def _check_batch_size(recipe: Recipe, distribution: tf.distribute.Strategy) -> None:
-    batch_size, devices = recipe.training.batch_size, distribution.num_replicas_in_sync
+def _check_batch_size(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
+    batch_size, devices = recipe.training.batch_size, strategy.num_replicas_in_sync
     rest = batch_size % devices
     if rest:
         raise ValueError(

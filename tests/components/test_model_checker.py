@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ModelChecker on a real export, sound and damaged in every way that the check must notice."""
+"""ModelChecker on a real export, intact and damaged in each way that must fail the check."""
 
 import json
 import pathlib
@@ -32,7 +32,7 @@ EXPECTED = "assets.extra/expected_outputs.json"
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory) -> pathlib.Path:
-    """A small model whose head is not zero, as `mixer_tf` exports it."""
+    """A small exported model whose head is not zero."""
     recipe = recipes.get("digits").override(TINY)
     model = factory.from_recipe(recipe, len(CLASS_NAMES))
     random = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def run_component(model_dir: pathlib.Path, blessing_dir: pathlib.Path):
     return blessing
 
 
-def test_a_sound_model_is_blessed(copy, tmp_path):
+def test_an_intact_model_is_blessed(copy, tmp_path):
     blessing = run_component(copy, tmp_path / "blessing")
     assert blessing.get_string_custom_property("reason") == ""
     assert blessing.get_int_custom_property("blessed") == 1
@@ -81,7 +81,7 @@ def test_a_model_that_fails_is_not_blessed_and_says_why(copy, tmp_path, monkeypa
     assert blessing.get_string_custom_property("reason") == "the model gave no answer within 0 s"
 
 
-def test_damaged_weights_are_noticed(copy):
+def test_damaged_weights_fail_the_check(copy):
     weights = copy / "variables" / "variables.data-00000-of-00001"
     values = np.frombuffer(weights.read_bytes(), np.uint8).copy()
     values[: len(values) // 2] = 0
@@ -123,10 +123,10 @@ def swap_names(outputs):
         ("serving_default", drop_output, "serving_default answers ['class_names', 'probabiliti"),
         ("serving_default", shift_probabilities, "probabilities differs from the trained model's"),
         ("features", shift_features, "features: pre_logits differs from the trained model's by up"),
-        ("serving_default", swap_names, "serving_default: place 1 is"),
+        ("serving_default", swap_names, "serving_default: class 1 is"),
     ],
 )
-def test_an_answer_other_than_the_trained_models_is_noticed(copy, signature, change, reason):
+def test_an_answer_other_than_the_trained_models_fails_the_check(copy, signature, change, reason):
     change_answer(copy, signature, change)
     with pytest.raises(check.FailedCheck, match=re.escape(reason)):
         check.check(str(copy))
@@ -147,14 +147,14 @@ def test_a_missing_file_is_named(copy, name, reason):
 
 
 class Tolerant(tf.Module):
-    """A model that takes anything for an image."""
+    """A model that accepts anything as an image."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def answer(self, image_bytes):
         return {"pre_logits": tf.zeros([tf.shape(image_bytes)[0], 2])}
 
 
-def test_a_model_that_takes_a_text_for_an_image_is_not_blessed(copy):
+def test_a_model_that_accepts_text_as_an_image_is_not_blessed(copy):
     shutil.rmtree(copy / "variables")
     (copy / "saved_model.pb").unlink()
     module = Tolerant()
@@ -166,7 +166,7 @@ def test_a_model_that_takes_a_text_for_an_image_is_not_blessed(copy):
     ]
     keep_requests(copy, len(answers))
     (copy / EXPECTED).write_text(json.dumps(answers))
-    with pytest.raises(check.FailedCheck, match="serving_default takes no bytes for an image"):
+    with pytest.raises(check.FailedCheck, match="serving_default accepts no bytes as an image"):
         check.check(str(copy))
 
 

@@ -13,11 +13,12 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_tf import factory
-from mixer_tf.export import saved_model
+from mixer_tf.export import check, saved_model
 from mixer_tf.features import ImageRecord
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.recipes import Recipe
 from mixer_tf.serving import contract
+from mixer_tf.serving.predictor import Predictor
 from mixer_tf.training import optimizers
 
 CLASS_NAMES = ["red", "green", "bläulich 青", "d", "e", "f", "g"]
@@ -35,7 +36,7 @@ IMAGES = [encode(0), encode(1, "PNG", (16, 16)), encode(2, "GIF"), encode(3, "BM
 
 @pytest.fixture(scope="module", params=["softmax", "sigmoid"])
 def model_and_recipe(request, recipe):
-    """A model with random weights and the slots of an optimiser."""
+    """A model with random weights and the slots of an optimizer."""
     changed = recipe.override([f"training.loss={request.param}", "data.crop=resmall_crop"])
     model = factory.from_recipe(changed, len(CLASS_NAMES))
     random = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def top_5(probabilities):
     return names, np.take_along_axis(probabilities, order, axis=1)
 
 
-def test_serving_default_names_the_five_best(signatures, expected):
+def test_serving_default_returns_the_five_most_probable_classes(signatures, expected):
     outputs = signatures["serving_default"](image_bytes=tf.constant(IMAGES))
     names, probabilities = top_5(expected[0])
     assert [[n.decode() for n in row] for row in outputs["class_names"].numpy()] == names
@@ -112,7 +113,7 @@ def test_an_empty_batch_has_an_empty_answer(signatures):
 @pytest.mark.parametrize(
     "bad", [b"", b"this is a text and no image", encode(4)[:300], encode(4, "WEBP")]
 )
-def test_what_cannot_be_read_fails_its_request_with_few_words(signatures, bad):
+def test_unreadable_bytes_fail_their_request_with_a_short_message(signatures, bad):
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         signatures["serving_default"](image_bytes=tf.constant([IMAGES[0], bad]))
     message = str(caught.value)
@@ -120,7 +121,7 @@ def test_what_cannot_be_read_fails_its_request_with_few_words(signatures, bad):
     signatures["serving_default"](image_bytes=tf.constant(IMAGES))
 
 
-def test_what_is_no_image_is_named_by_its_position(signatures):
+def test_bytes_that_are_not_an_image_are_reported_by_position(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"GIF or BMP files.* \[1 2\]"):
         signatures["serving_default"](image_bytes=tf.constant([IMAGES[0], b"no", b""]))
 
@@ -139,7 +140,7 @@ def test_the_folder_holds_recipe_class_names_and_warm_up(path, model_and_recipe)
         assert json.load(file) == CLASS_NAMES
 
 
-def test_the_optimiser_does_not_come_along(path, model_and_recipe):
+def test_the_optimizer_is_not_exported(path, model_and_recipe):
     variables = tf.train.list_variables(os.path.join(path, "variables", "variables"))
     size = sum(int(np.prod(shape)) for name, shape in variables if "CHECKPOINTABLE" not in name)
     assert size == model_and_recipe[0].count_params()
@@ -181,10 +182,36 @@ def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, 
     def fail(folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(saved_model.warmup, "replay", fail)
+    monkeypatch.setattr(saved_model.check, "check_answers", fail)
     with pytest.raises(KeyboardInterrupt):
         saved_model.export_saved_model(*model_and_recipe, CLASS_NAMES, str(path))
-    assert os.listdir(path) == ["old"]
+    assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["model"]
+
+
+def test_an_export_with_other_answers_is_removed(model_and_recipe, tmp_path, monkeypatch):
+    right = saved_model.expected_outputs
+
+    def wrong(*arguments):
+        answers = right(*arguments)
+        answers[0]["probabilities"][0, 0] += 0.01
+        return answers
+
+    monkeypatch.setattr(saved_model, "expected_outputs", wrong)
+    with pytest.raises(check.FailedCheck, match="probabilities differs from the trained model's"):
+        saved_model.export_saved_model(*model_and_recipe, CLASS_NAMES, str(tmp_path / "model"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_number_of_top_classes_is_read_when_it_is_used(model_and_recipe, tmp_path, monkeypatch):
+    """Signatures, expected outputs, their check and the Predictor follow the contract."""
+    monkeypatch.setattr(contract, "TOP_K", 3)
+    path = str(tmp_path / "model")
+    saved_model.export_saved_model(*model_and_recipe, CLASS_NAMES, path)
+    assert check.check(path)["largest_difference"] < 1e-5
+    answer = tf.saved_model.load(path).signatures["serving_default"](tf.constant(IMAGES[:1]))
+    assert answer["class_names"].shape == answer["probabilities"].shape == (1, 3)
+    (predictions,) = Predictor(path).classify(IMAGES[:1])
+    assert [p.class_name.encode() for p in predictions] == list(answer["class_names"].numpy()[0])
 
 
 def test_mixed_precision_is_served_in_float32(recipe, tmp_path):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a model is looked for."""
+"""Where a model is searched for."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def test_the_newest_version_is_the_highest_number(tmp_path):
 
 
 @pytest.mark.parametrize("below", ["", "17", "serving/17", "Format-Serving"])
-def test_a_model_is_found_in_each_of_the_usual_places(tmp_path, below):
+def test_a_model_is_found_in_each_layout(tmp_path, below):
     expected = add_model(tmp_path / "run" / below)
     assert locations.resolve_saved_model(str(tmp_path / "run")) == expected.rstrip("/")
 
 
-def test_a_home_folder_is_understood(tmp_path, monkeypatch):
+def test_a_home_folder_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = add_model(tmp_path / "pets")
     assert locations.resolve_saved_model("~/pets") == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The study of input order: answers are counted right, and a Mixer learns what is shuffled."""
+"""The study of input order: correct answers are counted, a Mixer learns from shuffled images."""
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from mixer_tf.models import MlpMixer
 from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.studies import input_order, permutation, permutation_plot
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
+from mixer_tf.training.input.split import open_splits
 
 SIZE, PATCH = (8, 8), 4
 RECIPE = recipes.get("digits").override(
@@ -30,7 +31,7 @@ RECIPE = recipes.get("digits").override(
 
 
 def make_image(index: int) -> np.ndarray:
-    """Bright above or bright below, in turn: the class is where the light is."""
+    """An image that is brighter in its upper half (even index) or in its lower half."""
     image = np.random.default_rng(index).integers(0, 60, (*SIZE, 3), dtype=np.uint8)
     half = slice(0, 4) if index % 2 == 0 else slice(4, 8)
     image[half] += 150
@@ -39,7 +40,7 @@ def make_image(index: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def model() -> MlpMixer:
-    made = MlpMixer(
+    created = MlpMixer(
         image_size=SIZE,
         patch_size=PATCH,
         num_blocks=2,
@@ -49,11 +50,11 @@ def model() -> MlpMixer:
         num_classes=4,
     )
     rng = np.random.default_rng(0)
-    made.set_weights([rng.normal(scale=0.5, size=w.shape) for w in made.weights])
-    return made
+    created.set_weights([rng.normal(scale=0.5, size=w.shape) for w in created.weights])
+    return created
 
 
-def test_right_answers_are_counted(model):
+def test_correct_answers_are_counted(model):
     images = np.stack([make_image(index) for index in range(10)])
     answers = np.argmax(model(images), axis=1)
     labels = np.where(np.arange(10) < 7, answers, (answers + 1) % 4)
@@ -77,13 +78,13 @@ def test_no_images(model):
 
 def test_a_model_without_patches():
     config = BiTConfig(image_size=SIZE, num_units=(1,), width=32)
-    with pytest.raises(ValueError, match="the model has no patches; give the patch_size"):
+    with pytest.raises(ValueError, match="a model without patches requires a patch_size"):
         permutation.examples(make_image(0), config)
     examples = permutation.examples(make_image(0), config, patch_size=4)
     assert sorted(examples[PATCHES].ravel()) == sorted(make_image(0).ravel())
 
 
-def test_patches_other_than_the_models(model):
+def test_another_patch_size_than_the_models(model):
     with pytest.raises(ValueError, match="the model's patches have 4 pixels; got patch_size=2"):
         permutation.evaluate(model, [], patch_size=2)
 
@@ -102,7 +103,7 @@ def splits(tmp_path_factory):
         examples.write(records, folder, split, 1)
         counts[split] = {"a": count // 2, "b": count // 2}
         first += count
-    return permutation.open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
+    return open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
 
 
 @pytest.mark.parametrize("order", [pytest.param(GIVEN, marks=pytest.mark.slow), BOTH])
@@ -125,15 +126,14 @@ def test_examples_and_chart(splits, tmp_path):
         assert Image.open(tmp_path / "chart.png").size[0] > 500
 
 
-def test_an_export_is_the_model_that_it_was_made_of(tmp_path):
-
-    made = factory.from_recipe(RECIPE, 2)
-    made.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))
-    saved_model.export_saved_model(made, RECIPE, ["a", "b"], str(tmp_path / "model"))
+def test_an_opened_export_is_the_exported_model(tmp_path):
+    created = factory.from_recipe(RECIPE, 2)
+    created.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))
+    saved_model.export_saved_model(created, RECIPE, ["a", "b"], str(tmp_path / "model"))
     opened = open_export(str(tmp_path / "model"))
     assert opened.recipe == RECIPE and opened.class_names == ("a", "b")
     image = make_image(0)[None]
-    np.testing.assert_array_equal(opened.model(image), made(image))
+    np.testing.assert_array_equal(opened.model(image), created(image))
 
 
 def test_images_of_a_source_as_the_model_sees_them(image_folder):

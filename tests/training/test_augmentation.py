@@ -18,12 +18,12 @@ def variants(image, options, count=64):
     return [geometric.augment(image, options, tf.constant([0, i])).numpy() for i in range(count)]
 
 
-def test_nothing_asked_for_changes_nothing(image):
+def test_no_options_change_nothing(image):
     for variant in variants(image, DataOptions(**NONE), 3):
         np.testing.assert_array_equal(variant, image)
 
 
-def test_flip_mirrors_about_half(image):
+def test_flip_mirrors_about_half_of_the_images(image):
     flipped = [
         np.array_equal(variant, image[:, ::-1])
         for variant in variants(image, DataOptions(**{**NONE, "flip": True}))
@@ -31,7 +31,7 @@ def test_flip_mirrors_about_half(image):
     assert 16 < sum(flipped) < 48
 
 
-def test_shift_moves_by_up_to_its_pixels_and_bares_black(image):
+def test_shift_moves_by_up_to_its_pixels_and_fills_with_black(image):
     padded = np.pad(image, [(2, 2), (2, 2), (0, 0)])
     allowed = {padded[y : y + 12, x : x + 12].tobytes(): (y, x) for y in range(5) for x in range(5)}
     found = {
@@ -42,7 +42,7 @@ def test_shift_moves_by_up_to_its_pixels_and_bares_black(image):
 
 
 def test_rotate_stays_within_its_angle():
-    """A bright line through the centre; its angle is measured by its end."""
+    """A bright line through the center; its angle is measured at its end."""
     line = np.zeros((41, 41, 3), np.uint8)
     line[20, :] = 255
     rows = [

@@ -47,7 +47,7 @@ def test_softmax_loss_takes_mixed_labels(recipe):
 
 
 def test_the_first_step_is_traced_once(recipe):
-    """Otherwise the variables of loss and metrics are no longer made beforehand."""
+    """Otherwise the variables of loss and metrics are no longer created beforehand."""
     model = factory.from_recipe(recipe, 3)
     compilation.compile_model(model, recipe, 1, tf.distribute.get_strategy())
     model.optimizer.build(model.trainable_variables)

@@ -1,108 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several devices and several machines train the same model as one device does.
+import json
+import time
 
-Each case has processes of its own: a failure in a distributed process poisons later ones.
-"""
-
-import os
-import pickle
-import subprocess
-import sys
-
-import numpy as np
 import pytest
-
-from mixer_tf.training import trainer
-
-_PROGRAM = """
-import pickle, sys
-import numpy as np
 import tensorflow as tf
-from mixer_tf.training import trainer
 
-recipe, devices, arguments, weights_path = pickle.load(sys.stdin.buffer)
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-if devices > 1:
-    make = tf.distribute.MirroredStrategy
-    tf.distribute.MirroredStrategy = lambda: make([f"CPU:{i}" for i in range(devices)])
-result = trainer.train(recipe, **arguments)
-with open(weights_path, "wb") as file:
-    pickle.dump((result.accuracy, result.notes, result.model.get_weights()), file)
-"""
+from mixer_tf.training import distribution
 
 
-@pytest.fixture(scope="module")
-def long_recipe(recipe):
-    return recipe.override(["training.epochs=3", "data.mixup=0", "optimizer.ema=0.5"])
+@pytest.fixture(autouse=True)
+def _no_cluster(monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
 
 
-@pytest.fixture(scope="module")
-def alone(long_recipe, dataset, tmp_path_factory):
-    """Accuracy and weights of a training on one device."""
-    folder = str(tmp_path_factory.mktemp("alone"))
-    result = trainer.train(long_recipe, **arguments(dataset, folder, "default"))
-    return result.accuracy, result.model.get_weights()
+@pytest.mark.parametrize("name", ["auto", "default"])
+def test_one_device(name):
+    assert distribution.create_strategy(name) is tf.distribute.get_strategy()
+    assert distribution.is_chief(distribution.create_strategy(name))
 
 
-def arguments(dataset, folder, strategy):
-    return {
-        "train_files": dataset.files("train"),
-        "eval_files": dataset.files("eval"),
-        "dataset_info": dataset.info,
-        "output_dir": os.path.join(folder, "model"),
-        "checkpoint_dir": os.path.join(folder, "checkpoints"),
-        "strategy": strategy,
-        "verbose": False,
-    }
+def test_mirrored():
+    mirrored = distribution.create_strategy("mirrored")
+    assert isinstance(mirrored, tf.distribute.MirroredStrategy)
+    assert distribution.is_chief(mirrored)
 
 
-def start(recipe, devices, training, weights_path, **environment):
-    process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **environment},
-    )
-    process.stdin.write(pickle.dumps((recipe, devices, training, str(weights_path))))
-    process.stdin.close()
-    process.stdin = None
-    return process
+@pytest.mark.parametrize("name", ["mirored", "", "TPU", "gpu:0"])
+def test_an_unknown_name_lists_the_known_ones(name):
+    with pytest.raises(ValueError, match=f"one of auto, default, .*tpu:NAME; got '{name}'"):
+        distribution.create_strategy(name)
 
 
-def finish(process, weights_path):
-    """Returns accuracy, notes and weights."""
-    _, errors = process.communicate(timeout=500)
-    assert process.returncode == 0, errors.decode()[-3000:]
-    return pickle.loads(weights_path.read_bytes())
+def test_only_tpu_accepts_a_name():
+    with pytest.raises(ValueError, match="only tpu takes a name, .* got 'mirrored:2'"):
+        distribution.create_strategy("mirrored:2")
 
 
-def assert_close(weights, others):
-    for weight, other in zip(weights, others, strict=True):
-        np.testing.assert_allclose(weight, other, atol=1e-3)
+def test_multi_worker_without_a_cluster_shows_what_to_set():
+    with pytest.raises(
+        ValueError, match="TF_CONFIG with the addresses of all workers; got TF_CONFIG=None"
+    ):
+        distribution.create_strategy("multi_worker")
 
 
-def test_two_devices_train_the_same_model(alone, long_recipe, dataset, tmp_path):
-    with_jit = long_recipe.override(["training.jit_compile=true"])
-    training = arguments(dataset, str(tmp_path), "mirrored")
-    process = start(with_jit, 2, training, tmp_path / "weights")
-    accuracy, notes, weights = finish(process, tmp_path / "weights")
-    assert accuracy == pytest.approx(alone[0])
-    assert_close(weights, alone[1])
-    assert notes == ("jit_compile is off: XLA cannot join several CPU devices.",)
-    assert (tmp_path / "model" / "saved_model.pb").exists()
+def test_auto_selects_the_cluster(monkeypatch):
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    assert distribution._auto() == "multi_worker"
 
 
-@pytest.mark.slow
-def test_two_machines_train_the_same_model(alone, long_recipe, dataset, tmp_path, two_workers):
-    processes = []
-    for index, tf_config in enumerate(two_workers):
-        training = arguments(dataset, str(tmp_path), "multi_worker")
-        path = tmp_path / f"weights{index}"
-        processes.append(start(long_recipe, 1, training, path, TF_CONFIG=tf_config))
-    chief, other = [
-        finish(process, tmp_path / f"weights{index}") for index, process in enumerate(processes)
-    ]
-    assert chief[0] == other[0] == pytest.approx(alone[0])
-    assert_close(chief[2], alone[1])
-    assert sorted(os.listdir(tmp_path)) == ["model", "weights0", "weights1"]
+def test_auto_selects_the_tpu(monkeypatch):
+    monkeypatch.setenv("TPU_NAME", "grpc://localhost:1")
+    monkeypatch.setattr(distribution, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(ConnectionError, match="got 'grpc://localhost:1'"):
+        distribution.create_strategy("auto")
+
+
+@pytest.mark.parametrize("name", ["tpu", "tpu:grpc://localhost:1"])
+def test_no_tpu_is_one_clear_error_soon(name, monkeypatch):
+    monkeypatch.setattr(distribution, "CONNECT_SECONDS", 1.0)
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match="a TPU that responds; got .*--strategy=default"):
+        distribution.create_strategy(name)
+    assert time.monotonic() - start < 10

@@ -21,7 +21,7 @@ def trained(recipe, *changes):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-def test_the_average_stands_in_and_goes_again(recipe, precision):
+def test_the_average_replaces_the_weights_within_the_block(recipe, precision):
     model = trained(recipe, "optimizer.ema=0.5", f"training.precision={precision}")
     own = model.get_weights()
     with averaged_weights(model):
@@ -31,7 +31,7 @@ def test_the_average_stands_in_and_goes_again(recipe, precision):
         np.testing.assert_array_equal(weight, before)
 
 
-def test_the_average_goes_even_after_an_error(recipe):
+def test_the_weights_return_even_after_an_error(recipe):
     model = trained(recipe, "optimizer.ema=0.5")
     own = model.get_weights()
     with pytest.raises(RuntimeError), averaged_weights(model):

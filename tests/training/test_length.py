@@ -23,10 +23,10 @@ def test_an_epoch_is_a_pass(num_examples, steps):
         (7, 10**9, 1),
     ],
 )
-def test_steps_are_kept_to_the_letter(steps, num_examples, epochs):
-    duration = training_length(TrainingOptions(steps=steps, batch_size=512), num_examples)
-    assert duration.steps == steps
-    assert duration.epochs == epochs
+def test_the_number_of_steps_is_exact(steps, num_examples, epochs):
+    length = training_length(TrainingOptions(steps=steps, batch_size=512), num_examples)
+    assert length.steps == steps
+    assert length.epochs == epochs
 
 
 def test_steps_without_a_fitting_divisor_are_an_error():

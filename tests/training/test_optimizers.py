@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The optimisers against numpy written from the formulas, and against optax."""
+"""The optimizers against numpy written from the formulas, and against optax."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def _factor(step, options):
 
 
 def _reference(options, gradients):
-    """Both optimisers in float64: clip, update, decay of the kernel alone."""
+    """Both optimizers in float64: clip, update, decay of the kernel alone."""
     weights = [variable.numpy().astype(np.float64) for variable in _variables()]
     first = [np.zeros_like(weight) for weight in weights]
     second = [np.zeros_like(weight) for weight in weights]
@@ -105,8 +105,8 @@ def test_epsilon_stays_outside_the_root_and_uncorrected():
     assert np.abs(kernel.numpy() - ours).max() > 0.01
 
 
-def test_momentum_keeps_the_rate_outside_the_buffer():
-    """The example of rates .1, .01, .01 with gradients of 1: -0.146 in the authors' code."""
+def test_momentum_keeps_the_learning_rate_outside_the_buffer():
+    """Learning rates .1, .01, .01 and gradients of 1: -0.146 in the authors' code."""
 
     class Rates(optimizers.WarmupDecay):
         def factor(self, step):
@@ -150,7 +150,7 @@ def _jax_factor(step, options):
     return jnp.array([_factor(i, options) for i in range(STEPS)])[step]
 
 
-def test_average_of_the_weights_is_kept():
+def test_average_of_the_weights_is_maintained():
     options = OptimizerOptions(learning_rate=0.1, warmup_steps=0, ema=0.5, clip_norm=None)
     optimizer = optimizers.create(options, total_steps=STEPS)
     kernel, _ = _variables()
@@ -162,7 +162,7 @@ def test_average_of_the_weights_is_kept():
     np.testing.assert_allclose(kernel.numpy(), average, rtol=1e-5)
 
 
-def test_warmup_takes_at_most_a_quarter_of_the_training():
+def test_warmup_is_at_most_a_quarter_of_the_training():
     optimizer = optimizers.create(OptimizerOptions(warmup_steps=10_000), total_steps=400)
     assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == 100
 

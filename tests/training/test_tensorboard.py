@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of weights in the logs of a training."""
+"""Plots of weights in the logs of a training."""
 
 import numpy as np
 import tensorflow as tf
@@ -40,17 +40,17 @@ def test_at_the_first_and_last_epoch_and_a_few_between(tmp_path):
     assert steps["stem"] == steps["token_mixing_2"] == [1, 4, 7, 10, 13, 16, 19, 22, 25]
 
 
-def test_the_pictures_are_those_of_the_weights():
+def test_the_plots_are_those_of_the_weights():
     model = MlpMixer(**DIMENSIONS)
     kernel = model.get_layer("MixerBlock_1").token_mixing.dense_0.kernel
     expected = filters.plot_token_mixing(kernel.numpy(), (2, 3))
     np.testing.assert_array_equal(plot_model_filters(model)["token_mixing_1"], expected)
 
 
-def test_tokens_of_a_pyramid_are_no_patches():
+def test_tokens_of_a_pyramid_are_not_patches():
     model = MlpMixer(**DIMENSIONS, pyramid=(6, 4, 4, 4))
     assert set(plot_model_filters(model)) == {"stem", "token_mixing_0", "token_mixing_1"}
 
 
-def test_other_models_have_no_pictures(tmp_path):
+def test_other_models_have_no_plots(tmp_path):
     assert logged_steps(tf.keras.Sequential(), tmp_path, epochs=2) == {}

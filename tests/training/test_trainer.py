@@ -9,26 +9,31 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.training import checkpointing, trainer
+from mixer_tf.training import checkpointing, exporting, trainer
 from mixer_tf.training.callbacks import TrainingDivergedError
 from mixer_tf.training.input import batches
-from mixer_tf.training.input.split import Split
+from mixer_tf.training.input.split import Split, open_files, open_splits
 
 
-def train(recipe, dataset, folder, **changes):
-    """Trains on the tiny dataset, with all files below `folder`."""
+def train(recipe, dataset, folder, eval_files=None, dataset_info=None, **changes):
+    """Trains on the tiny dataset and exports, with all files below `folder`."""
+    splits = open_tiny(dataset, eval_files, dataset_info)
     arguments = {
-        "train_files": dataset.files("train"),
-        "eval_files": dataset.files("eval"),
-        "dataset_info": dataset.info,
-        "output_dir": os.path.join(folder, "model"),
         "checkpoint_dir": os.path.join(folder, "checkpoints"),
         "log_dir": os.path.join(folder, "logs"),
         "strategy": "default",
         "verbose": False,
         **changes,
     }
-    return trainer.train(recipe, **arguments)
+    fitted = trainer.fit(recipe, splits["train"], splits.get("eval"), **arguments)
+    exporting.export_fitted(fitted, dataset.info.class_names, os.path.join(folder, "model"))
+    return fitted
+
+
+def open_tiny(dataset, eval_files=None, dataset_info=None):
+    eval_files = dataset.files("eval") if eval_files is None else eval_files
+    files = {"train": dataset.files("train"), "eval": eval_files}
+    return open_files(files, dataset_info or dataset.info)
 
 
 def scalars(folder):
@@ -43,7 +48,7 @@ def scalars(folder):
 
 @pytest.fixture(scope="module")
 def long_recipe(recipe):
-    """Long enough to learn the three colours."""
+    """Long enough to learn the three colors."""
     return recipe.override(
         ["training.epochs=8", "optimizer.ema=0.8", "optimizer.warmup_steps=4", "data.flip=true"]
     )
@@ -64,7 +69,8 @@ def test_it_learns(trained):
 def test_the_result_has_the_weights_whose_accuracy_it_states(trained, long_recipe, dataset):
     result, _ = trained
     split = Split(tuple(dataset.files("eval")), 13, 3)
-    _, accuracy = result.model.evaluate(batches.evaluation_batches(split, long_recipe), verbose=0)
+    data = batches.evaluation_batches(split, long_recipe)
+    accuracy = result.model.evaluate(data, verbose=0, return_dict=True)["accuracy"]
     assert accuracy == pytest.approx(result.accuracy)
 
 
@@ -72,7 +78,9 @@ def test_tensorboard_has_the_scalars_of_every_epoch(trained):
     _, folder = trained
     train_scalars = scalars(os.path.join(folder, "logs", "train"))
     eval_scalars = scalars(os.path.join(folder, "logs", "eval"))
-    assert set(train_scalars) == {"loss", "accuracy", "learning_rate", "examples_per_second"}
+    assert set(train_scalars) == {
+        *("loss", "accuracy", "gradient_norm", "learning_rate", "examples_per_second"),
+    }
     assert set(eval_scalars) == {"loss", "accuracy"}
     assert all(len(values) == 8 for values in [*train_scalars.values(), *eval_scalars.values()])
     rates = train_scalars["learning_rate"]
@@ -98,27 +106,23 @@ def die_in_epoch_4(self, batch, logs=None):
         os.kill(os.getpid(), signal.SIGKILL)
 
 callbacks.TerminateOnDivergence.on_train_batch_end = die_in_epoch_4
-recipe, arguments = pickle.load(sys.stdin.buffer)
-trainer.train(recipe, **arguments)
+recipe, splits, arguments = pickle.load(sys.stdin.buffer)
+trainer.fit(recipe, splits["train"], splits["eval"], **arguments)
 """
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_model(
+def test_a_killed_training_resumes_and_ends_with_the_same_model(
     trained, long_recipe, dataset, tmp_path
 ):
     folder = str(tmp_path)
     arguments = {
-        "train_files": dataset.files("train"),
-        "eval_files": dataset.files("eval"),
-        "dataset_info": dataset.info,
-        "output_dir": os.path.join(folder, "model"),
         "checkpoint_dir": os.path.join(folder, "checkpoints"),
         "strategy": "default",
         "verbose": False,
     }
     killed = subprocess.run(
         [sys.executable, "-c", _KILLED],
-        input=pickle.dumps((long_recipe, arguments)),
+        input=pickle.dumps((long_recipe, open_tiny(dataset), arguments)),
         cwd=os.getcwd(),
         capture_output=True,
     )
@@ -143,12 +147,101 @@ def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpointing, "SAVE_SECONDS", 0)
-        patch.setattr(trainer.saved_model, "export_saved_model", fail)
+        patch.setattr(exporting.saved_model, "export_saved_model", fail)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, dataset, str(tmp_path), eval_files=[])
     result = train(recipe, dataset, str(tmp_path), eval_files=[])
     assert result.first_epoch == 3 and result.epoch == 2 and result.accuracy is None
     assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+def weights_are_equal(model, other) -> bool:
+    pairs = zip(model.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(weight, same) for weight, same in pairs)
+
+
+def test_without_folders_nothing_is_written(trained, long_recipe, dataset, tmp_path, monkeypatch):
+    """And the result is that of a training with checkpoints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    splits = open_tiny(dataset)
+    fitted = trainer.fit(long_recipe, splits["train"], splits["eval"], verbose=False)
+    fitted.discard_checkpoints()
+    assert os.listdir(tmp_path) == []
+    assert (fitted.epoch, fitted.accuracy) == (trained[0].epoch, trained[0].accuracy)
+    assert weights_are_equal(fitted.model, trained[0].model)
+
+
+def test_the_history_has_the_logs_of_every_epoch(trained):
+    result, folder = trained
+    assert len(result.history) == 8
+    logged = scalars(os.path.join(folder, "logs", "eval"))["accuracy"]
+    assert [logs["val_accuracy"] for logs in result.history] == pytest.approx(logged)
+    assert max(logged) == pytest.approx(result.accuracy)
+    assert {"loss", "learning_rate", "val_loss"} <= set(result.history[0])
+
+
+def test_any_split_can_be_the_evaluation(recipe, dataset):
+    splits = open_splits(dataset.folder, dataset.info)
+    fitted = trainer.fit(recipe, splits["eval"], splits["test"], verbose=False)
+    data = batches.evaluation_batches(splits["test"], recipe)
+    found = fitted.model.evaluate(data, verbose=0, return_dict=True)["accuracy"]
+    assert fitted.accuracy == pytest.approx(found)
+
+
+def test_own_callbacks_see_what_the_built_in_ones_add(recipe, dataset):
+    seen = []
+    callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
+    trainer.fit(recipe, open_tiny(dataset)["train"], callbacks=[callback], verbose=False)
+    assert len(seen) == 2 and all("learning_rate" in logs for logs in seen)
+
+
+def test_a_warm_start_begins_with_the_given_weights(trained, long_recipe, dataset):
+    """Also its moving average does."""
+    splits = open_tiny(dataset)
+    still = long_recipe.override(["training.epochs=1", "optimizer.learning_rate=1e-12"])
+    fitted = trainer.fit(
+        still.override(["optimizer.weight_decay=0"]),
+        splits["train"],
+        splits["eval"],
+        initial_weights=trained[0].model.get_weights(),
+        verbose=False,
+    )
+    assert fitted.accuracy == pytest.approx(trained[0].accuracy)
+    for weight, initial in zip(
+        fitted.model.get_weights(), trained[0].model.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(weight, initial, atol=1e-6)
+
+
+def test_a_checkpoint_takes_precedence_over_the_initial_weights(
+    recipe, dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpointing, "SAVE_SECONDS", 0)
+    train_split = open_tiny(dataset)["train"]
+    arguments = {"checkpoint_dir": str(tmp_path), "verbose": False}
+    first = trainer.fit(recipe, train_split, **arguments)
+    zeros = [np.zeros_like(weight) for weight in first.model.get_weights()]
+    again = trainer.fit(recipe, train_split, initial_weights=zeros, **arguments)
+    assert again.first_epoch == 3 and again.history == ()
+    assert weights_are_equal(again.model, first.model)
+
+
+def test_a_transform_is_applied_to_training_and_evaluation(recipe, dataset):
+    """The network sees only black images, so that nothing but the bias of the head can learn."""
+    splits = open_tiny(dataset)
+    fitted = trainer.fit(
+        recipe, splits["train"], splits["eval"], transform=tf.zeros_like, verbose=False
+    )
+    with_black = batches.map_images(
+        batches.evaluation_batches(splits["eval"], recipe), tf.zeros_like
+    )
+    expected = fitted.model.evaluate(with_black, verbose=0, return_dict=True)
+    best = fitted.history[fitted.epoch - 1]
+    assert best["val_loss"] == pytest.approx(expected["loss"])
+    stem, _ = fitted.model.get_layer("stem").get_weights()
+    plain = trainer.fit(recipe, splits["train"], splits["eval"], verbose=False)
+    assert not np.allclose(stem, plain.model.get_layer("stem").get_weights()[0])
 
 
 def test_an_empty_training_split_is_one_clear_error(recipe, dataset, tmp_path):
@@ -161,8 +254,19 @@ def test_an_empty_training_split_is_one_clear_error(recipe, dataset, tmp_path):
 
 def test_no_class_names_is_one_clear_error(recipe, dataset, tmp_path):
     info = DatasetInfo("tfrecord:/x", (), {"train": {"": 30}})
-    with pytest.raises(ValueError, match="needs class names; got none from tfrecord:/x"):
+    with pytest.raises(ValueError, match="requires class names; tfrecord:/x has none"):
         train(recipe, dataset, str(tmp_path), dataset_info=info)
+
+
+def test_splits_that_cannot_be_used_are_one_clear_error(recipe, dataset):
+    train_split = open_tiny(dataset)["train"]
+    for split in (Split((), 0, 3), Split(train_split.files, 30, 0)):
+        with pytest.raises(ValueError, match="train must have examples and classes; got"):
+            trainer.fit(recipe, split)
+    with pytest.raises(ValueError, match="evaluation must have examples and classes; got 0"):
+        trainer.fit(recipe, train_split, Split((), 0, 3))
+    with pytest.raises(ValueError, match="the classes of train; got 2 and 3 classes"):
+        trainer.fit(recipe, train_split, Split(train_split.files, 30, 2))
 
 
 def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What training does to its images, always by stateless seeds."""
+"""Augmentation of training images; every draw depends on a stateless seed only."""

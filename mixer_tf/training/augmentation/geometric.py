@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mirrors, rotates and shifts a training image at random.
+"""Random horizontal flip, rotation and shift of a training image.
 
-Everything up to the batch is uint8 to uint8, and every draw depends only on a seed, so that a
-training that was stopped continues with the images it would have seen.
+Each is uint8 to uint8, and depends only on a seed, so that a training that was stopped resumes
+with the images it would have seen.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from mixer_tf.recipes.schema import DataOptions
 
 
 def augment(image: tf.Tensor, options: DataOptions, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors, rotates and shifts one image at random, as far as `options` ask for it.
+    """Flips, rotates and shifts one image at random, as `options` say.
 
     Args:
         image: uint8 [S, S, 3].
-        options: of the recipe.
+        options: the data options of the recipe.
         seed: int [2]; the same seed gives the same image.
 
     Returns:
@@ -36,8 +36,8 @@ def augment(image: tf.Tensor, options: DataOptions, seed: tf.Tensor) -> tf.Tenso
 
 
 def rotate(image: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
-    """Turns a uint8 image by an angle between -`degrees` and `degrees`; what is bared is black."""
-    import tensorflow_addons as tfa  # its notice of end of life greets every import
+    """Rotates a uint8 image by an angle between -`degrees` and `degrees`, and fills with black."""
+    import tensorflow_addons as tfa  # here, because every import prints its end-of-life notice
 
     limit = math.radians(degrees)
     angle = tf.random.stateless_uniform([], seed, -limit, limit)
@@ -45,6 +45,6 @@ def rotate(image: tf.Tensor, degrees: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def shift(image: tf.Tensor, pixels: int, seed: tf.Tensor) -> tf.Tensor:
-    """Moves an image by up to `pixels` in both directions; what is bared is black."""
+    """Shifts an image by up to `pixels` in both directions, and fills with black."""
     padded = tf.pad(image, [[pixels, pixels], [pixels, pixels], [0, 0]])
     return tf.image.stateless_random_crop(padded, image.shape, seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mixup: the images of a batch, mixed in pairs (paper, supplement B)."""
+"""Mixup: pairs of images of a batch and their labels, mixed (paper, supplement B)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 def mixup(images: tf.Tensor, labels: tf.Tensor, strength: float, seed: tf.Tensor):
-    """Mixes each image of a batch with the one before it, by one weight for the whole batch.
+    """Mixes each image of a batch with the one before it, with one weight for the whole batch.
 
     a ~ Beta(p, p), a = max(a, 1 - a), x ← a·x + (1 - a)·roll(x, 1), labels the same (paper,
-    supplement B; big_vision utils.py `get_mixup`). The authors mix after the value range; as the
-    range is affine and the weights sum to 1, mixing pixel values is the same.
+    supplement B; big_vision utils.py `get_mixup`). The authors mix rescaled values; as
+    rescaling is affine and the weights sum to 1, mixing pixel values is equivalent.
 
     Args:
         images: uint8 [N, S, S, 3].

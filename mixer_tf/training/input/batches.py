@@ -1,47 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """From TFRecord shards to batches of uint8 pixels and one-hot labels, under any strategy.
 
-Which images make up a training step, and what is done to them, depends on the recipe's seed and
-the number of the step alone: on no number of workers, and on no restart in between.
+The images of a training step and their augmentation depend only on the recipe's seed and the
+number of the step: neither on the number of workers nor on a restart in between.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training.augmentation.mixup import mixup
+from mixer_tf.training.autograph import without_autograph
 from mixer_tf.training.input.split import Split, parse_examples, read_records
 from mixer_tf.training.input.transforms import deterministic_transform, random_transform
 
-# For images that are the same in every epoch, and for those to draw from: this much each.
+# The limit of the cache of a split, and that of its shuffle buffer.
 MEMORY_BYTES = 512 * 1024**2
 
-# Nothing here needs autograph, whose conversion takes seconds at every start.
-_AS_WRITTEN = tf.autograph.experimental.do_not_convert
 
-
-@_AS_WRITTEN
+@without_autograph
 def training_batches(
     split: Split,
     recipe: Recipe,
     first_step: int = 0,
     context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Returns the endless batches of one input pipeline, from step `first_step` on.
+    """Returns the endless batches of one input pipeline, starting at step `first_step`.
 
     Args:
-        split: what to train on; at least one example.
-        recipe: the training.
-        first_step: number of steps done before.
-        context: which input pipeline of how many this is; None for the only one.
+        split: the training examples; at least one.
+        recipe: the recipe of the training.
+        first_step: number of steps that are already done.
+        context: index and number of the input pipelines; None for a single one.
 
     Returns:
-        (images [B, S, S, 3], labels float [B, num_classes]), where B is the batch of one replica;
-        images are uint8, or float32 with mixup.
+        (images [B, S, S, 3], labels float [B, num_classes]), where B is the batch size of one
+        replica; images are uint8, or float32 with mixup.
     """
     context = context or tf.distribute.InputContext()
     training, seed = recipe.training, recipe.training.seed
@@ -64,58 +63,72 @@ def training_batches(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-@_AS_WRITTEN
+@without_autograph
 def evaluation_batches(
     split: Split, recipe: Recipe, context: tf.distribute.InputContext | None = None
 ) -> tf.data.Dataset:
-    """Returns every image of a split once, in batches that are filled up with empty images.
+    """Returns every image of a split once, in full batches: the last one is padded.
 
     Args:
         split, recipe, context: as in `training_batches`.
 
     Returns:
-        (images uint8 [B, S, S, 3], labels float [B, num_classes], weights float [B]). The weights
-        of filling are 0 and the others such that all weights have mean 1: so Keras' mean over
-        the batches is the mean over the images.
+        (images uint8 [B, S, S, 3], labels float [B, num_classes], weights float [B]). Padding has
+        weight 0; the other weights are equal, and the mean of all weights is 1. Therefore Keras'
+        mean over the batches is the mean over the images.
     """
     context = context or tf.distribute.InputContext()
     pipelines, pipeline = context.num_input_pipelines, context.input_pipeline_id
     total = num_steps(split, recipe) * recipe.training.batch_size
-    filling = total // pipelines - len(range(pipeline, split.num_examples, pipelines))
+    padding = total // pipelines - len(range(pipeline, split.num_examples, pipelines))
 
     def prepare(encoded, label):
         image = decode_and_crop(encoded, recipe.data.crop, recipe.model.image_size)
         weight = tf.constant(total / split.num_examples, tf.float32)
         return image, tf.one_hot(label, split.num_classes), weight
 
-    examples = parse_examples(read_records(split.files), split.num_classes).shard(
-        pipelines, pipeline
-    )
-    examples = examples.map(prepare, tf.data.AUTOTUNE)
-    empty = tf.nest.map_structure(
-        lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec
-    )
-    examples = examples.concatenate(tf.data.Dataset.from_tensors(empty).repeat(filling))
+    examples = parse_examples(read_records(split.files), split.num_classes)
+    examples = examples.shard(pipelines, pipeline).map(prepare, tf.data.AUTOTUNE)
     batch_size = recipe.training.batch_size // context.num_replicas_in_sync
-    batches = examples.batch(batch_size, drop_remainder=True)
+    batches = _padded(examples, padding).batch(batch_size, drop_remainder=True)
     if total * _pixel_bytes(recipe.model.image_size) <= MEMORY_BYTES:
         batches = batches.cache()
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+@without_autograph
+def map_images(
+    batches: tf.data.Dataset, transform: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.data.Dataset:
+    """Applies `transform` to the images of every batch, [B, S, S, 3]; the rest stays."""
+    return batches.map(lambda images, *rest: (transform(images), *rest), tf.data.AUTOTUNE)
+
+
 def num_steps(split: Split, recipe: Recipe) -> int:
-    """Returns how many batches hold a split once, the last one filled up."""
+    """Returns the number of batches that hold a split once, the padded last one included."""
     return math.ceil(split.num_examples / recipe.training.batch_size)
 
 
+def _padded(examples: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """Appends `count` examples of zeros."""
+    zeros = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), examples.element_spec
+    )
+    return examples.concatenate(tf.data.Dataset.from_tensors(zeros).repeat(count))
+
+
 def _repeated(split: Split, recipe: Recipe, first_example: int) -> tf.data.Dataset:
-    """(fixed part or bytes, label) for ever, each epoch in an order of its own, some skipped."""
+    """Returns (image, label) without end, each epoch in its own order, from `first_example` on.
+
+    The image is what `deterministic_transform` returns, or the encoded bytes.
+    """
     first_epoch, done = divmod(first_example, split.num_examples)
     buffer = _buffer_size(split, recipe)
     cached = _cached(split, recipe)
 
     def epoch(number):
-        tf.random.set_seed(1)  # of this graph alone: a global seed of 0 and a tensor do not mix
+        # Concerns this graph only: a global seed of 0 cannot be combined with a tensor.
+        tf.random.set_seed(1)
         recipe_seed = tf.constant(recipe.training.seed, tf.int64)
         seed = tf.random.stateless_uniform(
             [], tf.stack([recipe_seed, number]), maxval=2**31, dtype=tf.int64
@@ -129,7 +142,7 @@ def _repeated(split: Split, recipe: Recipe, first_example: int) -> tf.data.Datas
 
 
 def _cached(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
-    """(fixed part, label) of all examples in memory; None where they do not fit."""
+    """Returns all examples after their deterministic transform, in memory; None if too large."""
     if _cached_bytes(split, recipe) > MEMORY_BYTES:
         return None
     examples = parse_examples(read_records(split.files), split.num_classes)
@@ -141,7 +154,7 @@ def _cached(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
 def _cached_bytes(split: Split, recipe: Recipe) -> int:
     if recipe.data.train_crop == "same":
         return split.num_examples * _pixel_bytes(recipe.model.image_size)
-    if recipe.data.train_shorter_side:  # the longer side is taken for 3/2 of the shorter one
+    if recipe.data.train_shorter_side:  # assumes an aspect ratio of 3:2
         return split.num_examples * _pixel_bytes(recipe.data.train_shorter_side) * 3 // 2
     return split.num_bytes
 
@@ -151,7 +164,7 @@ def _pixel_bytes(side: int) -> int:
 
 
 def _buffer_size(split: Split, recipe: Recipe) -> int:
-    """How many examples to draw from, so that they fit in memory."""
+    """Returns the size of the shuffle buffer, in examples, such that it fits in memory."""
     mean_bytes = max(split.num_bytes // split.num_examples, 1)
     return min(recipe.data.shuffle_buffer, split.num_examples, max(MEMORY_BYTES // mean_bytes, 1))
 
@@ -159,7 +172,7 @@ def _buffer_size(split: Split, recipe: Recipe) -> int:
 def _mix(
     batches: tf.data.Dataset, recipe: Recipe, first_step: int, replicas: int
 ) -> tf.data.Dataset:
-    """Mixup with one weight for each step; `replicas` batches in a row make up one step.
+    """Applies mixup with one weight per step; `replicas` consecutive batches make up a step.
 
     Deviation: images are rolled within the batch of a replica, as in the authors' own code; over
     the whole batch they would have to be exchanged between devices.
@@ -167,7 +180,7 @@ def _mix(
 
     def mix(index, batch):
         step = first_step + index // replicas
-        # Seeds of single images count upwards from 0, these downwards from -1.
+        # The seeds of single images count up from 0, these count down from -1.
         seed = tf.stack([tf.constant(recipe.training.seed, tf.int64), -1 - step])
         return mixup(*batch, recipe.data.mixup, seed)
 

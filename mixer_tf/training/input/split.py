@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Split: the TFRecord shards of one split, and how they are read."""
+"""Split: the TFRecord shards of one split of a dataset, and how they are opened and read."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf import features
+from mixer_tf import features, storage
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.training.autograph import without_autograph
 
-# Nothing here needs autograph, whose conversion takes seconds at every start.
-_AS_WRITTEN = tf.autograph.experimental.do_not_convert
+_FILES_READ_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,9 +22,9 @@ class Split:
     """The shards of one split.
 
     Attributes:
-        files: gzip TFRecord files of `features.ImageRecord` examples.
-        num_examples: how many they hold together.
-        num_classes: labels lie in [0, num_classes).
+        files: paths of gzip TFRecord files of `features.ImageRecord` examples.
+        num_examples: total number of examples in these files.
+        num_classes: number of classes; labels are in [0, num_classes).
     """
 
     files: tuple[str, ...]
@@ -31,33 +33,94 @@ class Split:
 
     @property
     def num_bytes(self) -> int:
-        return sum(tf.io.gfile.stat(file).length for file in self.files)
+        """Total size of the files."""
+        return sum(storage.file_size(file) for file in self.files)
 
 
-@_AS_WRITTEN
+def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
+    """Opens the splits of a dataset folder, such as `examples.write_source` writes.
+
+    Args:
+        folder: any file system that TensorFlow knows.
+        info: the folder's `dataset.json`.
+
+    Returns:
+        Name of the split -> split, for the splits with at least one example.
+
+    Raises:
+        ValueError: the dataset cannot be trained on.
+    """
+    patterns = {
+        name: examples.file_pattern(folder, name) for name, count in info.examples.items() if count
+    }
+    return open_files({name: storage.find_files(p) for name, p in patterns.items()}, info)
+
+
+def open_files(files: Mapping[str, Sequence[str]], info: DatasetInfo) -> dict[str, Split]:
+    """Opens splits whose shards are already known.
+
+    The number of training images is taken from `info`. The other splits are counted: evaluation
+    needs the exact number.
+
+    Args:
+        files: name of the split -> paths of its shards; "train" is required.
+        info: the dataset that the shards belong to.
+
+    Returns:
+        Name of the split -> split, for the splits with at least one example.
+
+    Raises:
+        ValueError: the dataset cannot be trained on.
+    """
+    _check_trainable(files.get(features.TRAIN, ()), info)
+    splits = {
+        name: Split(tuple(sorted(paths)), _count(name, paths, info), info.num_classes)
+        for name, paths in files.items()
+    }
+    return {name: split for name, split in splits.items() if split.num_examples}
+
+
+def _count(name: str, files: Sequence[str], info: DatasetInfo) -> int:
+    return info.examples[name] if name == features.TRAIN else count_records(files)
+
+
+def _check_trainable(files: Sequence[str], info: DatasetInfo) -> None:
+    if not info.num_classes:
+        raise ValueError(
+            f"training requires class names; {info.source} has none. Use images with labels."
+        )
+    if not files or not info.examples.get(features.TRAIN):
+        raise ValueError(
+            f"training requires at least one image in the split {features.TRAIN!r}; got "
+            f"{info.examples or 'no split'} from {info.source}. The quarantine lists the images "
+            "that could not be used, with the reason."
+        )
+
+
+@without_autograph
 def count_records(files: Sequence[str]) -> int:
-    """Returns how many records gzip TFRecord files hold; reads them whole, decodes nothing."""
+    """Returns the number of records in gzip TFRecord files; reads all of them, decodes nothing."""
     if not files:
         return 0
     return int(read_records(tuple(files)).reduce(np.int64(0), lambda count, _: count + 1))
 
 
 def read_records(files: tuple[str, ...], seed: tf.Tensor | None = None) -> tf.data.Dataset:
-    """Serialized examples; with a seed, the files are mixed with each other."""
+    """Returns the serialized examples; with a seed, the records of the files are interleaved."""
     names = tf.data.Dataset.from_tensor_slices(list(files))
     if seed is None:
         return tf.data.TFRecordDataset(names, compression_type="GZIP")
     names = names.shuffle(len(files), seed=seed, reshuffle_each_iteration=False)
     return names.interleave(
         lambda name: tf.data.TFRecordDataset(name, compression_type="GZIP"),
-        cycle_length=min(len(files), 16),
+        cycle_length=min(len(files), _FILES_READ_AT_ONCE),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
 
 
 def parse_examples(records: tf.data.Dataset, num_classes: int) -> tf.data.Dataset:
-    """(encoded bytes, label) of serialized examples."""
+    """Returns (encoded bytes, label) of serialized examples; a label out of range is an error."""
 
     def parse(serialized):
         example = tf.io.parse_single_example(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From one training image to the pixels of one step: a deterministic part, then a random one."""
+"""From an encoded training image to the pixels of a step: a deterministic, then a random part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from mixer_tf.training.augmentation.geometric import augment
 
 
 def deterministic_transform(encoded: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """What happens to an image in the same way in every epoch: pixels, or still its bytes."""
+    """Applies what is equal in every epoch, so that its result can be cached.
+
+    Args:
+        encoded: string [], the bytes of an image.
+        recipe: the recipe of the training.
+
+    Returns:
+        The uint8 pixels [H, W, 3]; or the bytes, where the recipe crops the original at random.
+    """
     data = recipe.data
     if data.train_crop == "same":
         return decode_and_crop(encoded, data.crop, recipe.model.image_size)
@@ -27,7 +35,16 @@ def deterministic_transform(encoded: tf.Tensor, recipe: Recipe) -> tf.Tensor:
 
 
 def random_transform(image: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tf.Tensor:
-    """What happens to an image in another way each time; returns uint8 [S, S, 3]."""
+    """Applies what differs in every epoch.
+
+    Args:
+        image: the result of `deterministic_transform`.
+        recipe: the recipe of the training.
+        seed: int64 [2]; equal seeds give equal pixels.
+
+    Returns:
+        uint8 [S, S, 3].
+    """
     crop_seed, augment_seed = tf.unstack(tf.random.split(seed))
     image_size = recipe.model.image_size
     if recipe.data.train_crop == "inception":

@@ -81,7 +81,7 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
         ("inception", 12, 0.5, 2**20),
     ],
 )
-def test_a_restart_goes_on_with_the_same_batches(
+def test_a_restart_resumes_with_the_same_batches(
     train, recipe, crop, side, mixup, memory, monkeypatch
 ):
     monkeypatch.setattr(batches, "MEMORY_BYTES", memory)
@@ -97,12 +97,12 @@ def test_a_restart_goes_on_with_the_same_batches(
     assert_same(rest, whole[5:])
 
 
-def test_what_is_kept_in_memory_changes_no_image(train, recipe, monkeypatch):
+def test_caching_does_not_change_images(train, recipe, monkeypatch):
     plain = recipe.override(["data.shift=0", "data.rotate=0", "training.batch_size=30"])
-    ((kept, _),) = take(batches.training_batches(train, plain), 1)
+    ((cached, _),) = take(batches.training_batches(train, plain), 1)
     monkeypatch.setattr(batches, "MEMORY_BYTES", 0)
     ((read_again, _),) = take(batches.training_batches(train, plain), 1)
-    assert {image.tobytes() for image in kept} == {image.tobytes() for image in read_again}
+    assert {image.tobytes() for image in cached} == {image.tobytes() for image in read_again}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_seed_changes_order_and_augmentation(train, recipe):
     assert not np.array_equal(one[0][0], other[0][0])
 
 
-def test_two_workers_share_out_the_batches_of_one_process(train, recipe):
+def test_two_workers_split_the_batches_of_one_process(train, recipe):
     whole = take(batches.training_batches(train, recipe), 5)
     shares = [
         take(batches.training_batches(train, recipe, 0, context(2, worker, 2)), 5)
@@ -145,7 +145,7 @@ def test_two_workers_mix_with_the_same_weight(train, recipe):
         assert len(set(weights)) == 1
 
 
-def test_devices_of_one_process_get_the_batch_in_parts(train, recipe):
+def test_devices_of_one_process_get_parts_of_the_batch(train, recipe):
     whole = take(batches.training_batches(train, recipe), 3)
     parts = take(batches.training_batches(train, recipe, 0, context(1, 0, 2)), 6)
     joined = [
@@ -172,7 +172,7 @@ def test_evaluation_has_every_image_once(evaluation, recipe, pipelines):
 
 
 def test_evaluation_by_keras_is_the_mean_over_the_images(evaluation, recipe):
-    """13 images in batches of 8: the filling changes neither loss nor accuracy."""
+    """13 images in batches of 8: the padding changes neither loss nor accuracy."""
     model = tf.keras.Sequential(
         [tf.keras.Input((16, 16, 3)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(3)]
     )

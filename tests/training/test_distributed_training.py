@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several devices and several machines train the same model as one device does.
+
+Each case has processes of its own: a failure in a distributed process poisons later ones.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mixer_tf.training import trainer
+from mixer_tf.training.input.split import open_splits
+
+_PROGRAM = """
+import pickle, sys
+import numpy as np
+import tensorflow as tf
+from mixer_tf.training import exporting, trainer
+
+recipe, devices, splits, output, arguments, weights_path = pickle.load(sys.stdin.buffer)
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+if devices > 1:
+    create = tf.distribute.MirroredStrategy
+    tf.distribute.MirroredStrategy = lambda: create([f"CPU:{i}" for i in range(devices)])
+result = trainer.fit(recipe, splits["train"], splits["eval"], **arguments)
+exporting.export_fitted(result, list("abc"), output)
+with open(weights_path, "wb") as file:
+    pickle.dump((result.accuracy, result.notes, result.model.get_weights()), file)
+"""
+
+
+@pytest.fixture(scope="module")
+def long_recipe(recipe):
+    return recipe.override(["training.epochs=3", "data.mixup=0", "optimizer.ema=0.5"])
+
+
+@pytest.fixture(scope="module")
+def alone(long_recipe, dataset, tmp_path_factory):
+    """Accuracy and weights of a training on one device."""
+    folder = str(tmp_path_factory.mktemp("alone"))
+    splits = open_splits(dataset.folder, dataset.info)
+    result = trainer.fit(
+        long_recipe, splits["train"], splits["eval"], **arguments(folder, "default")
+    )
+    return result.accuracy, result.model.get_weights()
+
+
+def arguments(folder, strategy):
+    return {
+        "checkpoint_dir": os.path.join(folder, "checkpoints"),
+        "strategy": strategy,
+        "verbose": False,
+    }
+
+
+def start(recipe, dataset, devices, training, weights_path, **environment):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    splits, output = open_splits(dataset.folder, dataset.info), str(weights_path.parent / "model")
+    task = (recipe, devices, splits, output, training, str(weights_path))
+    process.stdin.write(pickle.dumps(task))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def finish(process, weights_path):
+    """Returns accuracy, notes and weights."""
+    _, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors.decode()[-3000:]
+    return pickle.loads(weights_path.read_bytes())
+
+
+def assert_close(weights, others):
+    for weight, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-3)
+
+
+def test_two_devices_train_the_same_model(alone, long_recipe, dataset, tmp_path):
+    with_jit = long_recipe.override(["training.jit_compile=true"])
+    training = arguments(str(tmp_path), "mirrored")
+    process = start(with_jit, dataset, 2, training, tmp_path / "weights")
+    accuracy, notes, weights = finish(process, tmp_path / "weights")
+    assert accuracy == pytest.approx(alone[0])
+    assert_close(weights, alone[1])
+    assert notes == ("jit_compile is off: XLA cannot join several CPU devices.",)
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+
+
+@pytest.mark.slow
+def test_two_machines_train_the_same_model(alone, long_recipe, dataset, tmp_path, two_workers):
+    processes = []
+    for index, tf_config in enumerate(two_workers):
+        training = arguments(str(tmp_path), "multi_worker")
+        path = tmp_path / f"weights{index}"
+        processes.append(start(long_recipe, dataset, 1, training, path, TF_CONFIG=tf_config))
+    chief, other = [
+        finish(process, tmp_path / f"weights{index}") for index, process in enumerate(processes)
+    ]
+    assert chief[0] == other[0] == pytest.approx(alone[0])
+    assert_close(chief[2], alone[1])
+    assert sorted(os.listdir(tmp_path)) == ["model", "weights0", "weights1"]
