@@ -74,7 +74,7 @@ def create_model(
     num_classes = registry.NUM_CLASSES if num_classes is None else num_classes
     config = registry.resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
     family, canonical, _ = registry.find(name)
-    return family.model_class()(name=canonical, dtype=dtype, **dataclasses.asdict(config))
+    return family.model_class(config)(name=canonical, dtype=dtype, **dataclasses.asdict(config))
 
 
 def from_preset(name: str, **options) -> MlpMixer:

@@ -85,7 +85,8 @@ def _with_weights(model: MlpMixer, changes: dict[str, Callable]) -> MlpMixer:
     """Returns a new model like `model`, some of whose weights are changed."""
     stored = model_weights.stored_in(model)
     sources = {name: Source(name, changes.get(name, np.asarray)) for name in stored.shapes}
-    other = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(model.config))
+    fields = dataclasses.asdict(model.config)
+    other = type(model)(name=model.name, dtype=model.dtype_policy, **fields)
     model_weights.assign(model_weights.named_variables(other), rearrange(stored, sources))
     return other
 

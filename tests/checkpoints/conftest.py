@@ -1,34 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny Mixer with weights like trained ones, and how far two answers are apart."""
+"""A tiny Mixer with random weights, and its arrays as in the files of the authors and of timm."""
 
 from __future__ import annotations
 
+import harness
 import numpy as np
 import pytest
-
-TINY = dict(
-    image_size=(12, 16),
-    patch_size=4,
-    num_blocks=3,
-    hidden_dim=8,
-    tokens_mlp_dim=10,
-    channels_mlp_dim=14,
-    num_classes=5,
-)
 
 
 @pytest.fixture
 def make_tiny():
-    """make_tiny(seed=0, **fields) -> MlpMixer with random weights; no two widths are alike."""
-    from mixer_tf.models import MlpMixer
-
-    def make(seed=0, **fields):
-        model = MlpMixer(**{**TINY, **fields})
-        rng = np.random.default_rng(seed)
-        model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
-        return model
-
-    return make
+    """make_tiny(seed=0, **fields) -> `harness.TINY_MIXER` with random weights."""
+    return harness.make_mixer
 
 
 @pytest.fixture
@@ -37,16 +20,10 @@ def tiny_model(make_tiny):
 
 
 @pytest.fixture
-def pixels():
-    """Three images of the size of `tiny_model`: uint8 [3, 12, 16, 3]."""
-    return np.random.default_rng(1).integers(0, 256, (3, 12, 16, 3), dtype=np.uint8)
-
-
-@pytest.fixture
 def authors_arrays():
-    """authors_arrays(model) -> the arrays of the published files: their names, their shapes.
+    """authors_arrays(model) -> arrays with the names and shapes of the published files.
 
-    Written down by hand, without the code under test.
+    Written by hand, without the code under test.
     """
 
     def arrays(model) -> dict[str, np.ndarray]:
@@ -77,7 +54,7 @@ def authors_arrays():
 
 @pytest.fixture
 def timm_arrays(authors_arrays):
-    """timm_arrays(model) -> the arrays of timm's state dict, written down by hand."""
+    """timm_arrays(model) -> the arrays of timm's state dict, written by hand."""
 
     def arrays(model) -> dict[str, np.ndarray]:
         ours = authors_arrays(model)

@@ -3,7 +3,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_bit import NumpyBiT
+from harness import weights_by_name
+from numpy_models import NumpyBiT
 
 from mixer_tf.models import bit_config, costs
 from mixer_tf.models.bit import BiTResNet
@@ -71,7 +72,7 @@ def test_parameters_by_hand():
 
 
 @pytest.mark.parametrize("num_units, num_classes", [((1, 2), 5), ((2, 1, 1), 0)])
-def test_costs_are_those_of_the_computation(weights_by_name, num_units, num_classes):
+def test_costs_are_those_of_the_computation(num_units, num_classes):
     tiny = BiTConfig(
         image_size=(13, 18), num_units=num_units, width=8, num_groups=4, num_classes=num_classes
     )
@@ -100,7 +101,7 @@ def test_a_name_has_several_spellings(name):
 
 
 @pytest.mark.parametrize("name", ["r50x1", "bit_r51x1", "bit_r50x0", "bit_r50", "mixer_b16"])
-def test_other_names_are_no_bit(name):
+def test_other_names_are_not_a_bit(name):
     assert bit_config.parse(name) is None
 
 
@@ -120,8 +121,8 @@ def test_units_are_those_of_the_network():
     "fields, error, message",
     [
         (dict(num_groups=48), ValueError, "num_groups must divide width; got num_groups=48, wi"),
-        (dict(num_units=()), TypeError, r"num_units must hold one whole number .* got \(\)"),
-        (dict(num_units=3), TypeError, "num_units must hold one whole number for each block"),
+        (dict(num_units=()), TypeError, r"num_units must have one integer .* got \(\)"),
+        (dict(num_units=3), TypeError, "num_units must have one integer for each block"),
         (dict(num_units=(3, 0)), ValueError, "num_units must be at least 1; got 0"),
         (dict(width=0), ValueError, "width must be at least 1; got 0"),
         (dict(dropout=1.0), ValueError, "dropout must be at least 0 and less than 1; got 1.0"),
