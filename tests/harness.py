@@ -97,7 +97,7 @@ def tiny_recipe() -> recipes.Recipe:
 
 
 def make_mixer(seed: int = 0, **fields):
-    """Returns `TINY_MIXER` with random weights, with `fields` replaced; name and dtype, too."""
+    """Returns a `TINY_MIXER` with random weights; `fields` may also be name and dtype."""
     from mixer_tf.models import registry
 
     fields = {**TINY_MIXER, **fields}
@@ -124,7 +124,7 @@ def weights_by_name(model) -> dict[str, np.ndarray]:
 
 
 def difference(actual, expected) -> float:
-    """The largest difference, relative to the largest expected value."""
+    """The largest absolute difference, relative to the largest expected value."""
     return np.abs(np.asarray(actual) - np.asarray(expected)).max() / np.abs(expected).max()
 
 
@@ -136,7 +136,7 @@ def assert_same_weights(model, other) -> None:
 
 
 def assert_layer_round_trip(layer, shape: tuple[int, ...], folder) -> None:
-    """A layer with inputs [N, *shape] is the same from its config, and in a saved model."""
+    """A layer with inputs [N, *shape] is the same after its config, and after a saved model."""
     from tensorflow import keras
 
     inputs = np.random.default_rng(2).normal(size=(3, *shape)).astype(np.float32)
@@ -168,7 +168,7 @@ def assert_same_after_save_and_load(model, inputs, path) -> None:
 
 
 def assert_learns(model, images, jit_compile: bool) -> None:
-    """Adam lowers the loss of three images by half, and changes every weight.
+    """Training with Adam halves the loss of three images and changes every weight.
 
     The bias of attention's keys is left out: softmax over the keys does not depend on it, so its
     gradient is rounding error or 0.

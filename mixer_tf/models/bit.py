@@ -46,7 +46,7 @@ class StandardizedConv2D(keras.layers.Conv2D):
 class GroupNorm(Layer):
     """Normalizes groups of channels to mean 0, variance 1; then scale, shift (arXiv:1803.08494).
 
-    It should compute in full precision, since its means are over whole images.
+    It should compute in full precision, since it averages over the whole image.
 
     Shape: [N, H, W, C] -> [N, H, W, C].
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Independent networks in numpy (float64), on weights by their Keras names, as references."""
+"""Independent reference networks in numpy (float64); weights have their Keras names."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class NumpyMixer(NumpyModel):
         return self.head(self.norm(x, "pre_head_layer_norm").mean(axis=1))
 
     def mix_tokens(self, x, name):
-        """Columns of G channels or views, stacked, through one shared MLP or each its own."""
+        """Applies a shared or a separate MLP to each column of G channels or views."""
         if f"{name}/views/kernel" in self.weights:
             views = self.weights[f"{name}/views/kernel"]
             parts = [self.product(x, views[:, g :: self.groups]) for g in range(self.groups)]

@@ -49,7 +49,7 @@ def test_ablated_model_equals_the_numpy_reference(fields, pixels):
     assert difference(model(pixels), expected) < 2e-6
 
 
-def test_costs_of_a_ablated_model_are_those_of_the_computation(fields, pixels):
+def test_costs_of_an_ablated_model_match_the_computation(fields, pixels):
     model, config = AblationMixer(**fields), MixerConfig(**fields)
     reference = NumpyMixer(weights_by_name(model), fields["patch_size"], config.channel_groups)
     reference(pixels[:1])
@@ -104,7 +104,7 @@ def test_new_untied_weights_are_lecun_normal_for_each_channel():
     assert layer.dense_1.kernel.numpy().std() == pytest.approx(30**-0.5, rel=0.02)
 
 
-def test_untied_mlps_with_equal_weights_are_the_papers_shared_one():
+def test_untied_mlps_with_equal_weights_equal_the_shared_mlp():
     x = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
     shared = MixerBlock(5, 7, name="block")
     untied = AblationMixerBlock(5, 7, ablation=dict(untied=True), name="block")

@@ -87,7 +87,7 @@ def test_norm_keeps_its_precision_over_a_large_image():
     groups = x.astype(np.float64).reshape(1, 112, 112, 32, 2)
     centered = groups - groups.mean(axis=(1, 2, 4), keepdims=True)
     expected = centered / np.sqrt((centered**2).mean(axis=(1, 2, 4), keepdims=True) + 1e-5)
-    # Keras's GroupNormalization: 9e-6.
+    # keras.layers.GroupNormalization: 9e-6.
     assert difference(GroupNorm(32)(x), expected.reshape(x.shape)) < 1e-6
 
 

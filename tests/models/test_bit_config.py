@@ -11,7 +11,7 @@ from mixer_tf.models.bit import BiTResNet
 from mixer_tf.models.bit_config import BiTConfig
 
 # With 1000 classes, in millions: "Params (M)" of the model cards of timm's copies of the authors'
-# weights (resnetv2_50x1_bit.goog_in21k_ft_in1k …); of R152x1, R50x2 and R200x3 there are none.
+# weights (resnetv2_50x1_bit.goog_in21k_ft_in1k …); there are none for R152x1, R50x2 and R200x3.
 PUBLISHED_MILLIONS = {
     "bit_r50x1": 25.5,
     "bit_r101x1": 44.5,
@@ -22,7 +22,7 @@ PUBLISHED_MILLIONS = {
 }
 # With the 21,843 classes of ImageNet-21k: the same cards (resnetv2_50x1_bit.goog_in21k …).
 PUBLISHED_MILLIONS_21K = {"bit_r50x1": 68.3, "bit_r101x1": 87.2, "bit_r101x3": 516.0}
-# To the last weight, by hand: test_parameters_by_hand does R50x1, the others follow its sums.
+# Exact, by hand: test_parameters_by_hand adds up R50x1, and the others follow the same sums.
 EXACT = {
     "bit_r50x1": 25_549_352,
     "bit_r101x1": 44_541_480,
@@ -49,7 +49,7 @@ def test_parameters_of_every_model(name):
     assert costs.count_parameters(config(name)) == EXACT[name]
 
 
-def test_parameters_are_the_published_ones():
+def test_parameters_match_the_published_ones():
     for published, num_classes in ((PUBLISHED_MILLIONS, 1000), (PUBLISHED_MILLIONS_21K, 21_843)):
         for name, millions in published.items():
             counted = costs.count_parameters(config(name, num_classes=num_classes))
@@ -72,7 +72,7 @@ def test_parameters_by_hand():
 
 
 @pytest.mark.parametrize("num_units, num_classes", [((1, 2), 5), ((2, 1, 1), 0)])
-def test_costs_are_those_of_the_computation(num_units, num_classes):
+def test_costs_match_the_computation(num_units, num_classes):
     tiny = BiTConfig(
         image_size=(13, 18), num_units=num_units, width=8, num_groups=4, num_classes=num_classes
     )
@@ -105,7 +105,7 @@ def test_other_names_are_not_a_bit(name):
     assert bit_config.parse(name) is None
 
 
-def test_units_are_those_of_the_network():
+def test_units_follow_the_order_of_the_network():
     units = list(config("bit_r50x3", stochastic_depth=0.3).units())
     assert len(units) == 16
     assert [unit.block for unit in units if unit.index == 1] == [1, 2, 3, 4]

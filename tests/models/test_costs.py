@@ -42,7 +42,7 @@ def test_every_built_model_has_the_papers_parameters(name):
 
 
 @pytest.mark.parametrize("num_classes", [0, 5])
-def test_costs_are_those_of_the_computation(pixels, num_classes):
+def test_costs_match_the_computation(pixels, num_classes):
     fields = {**TINY_MIXER, "num_classes": num_classes}
     model = MlpMixer(**fields, dropout=0.1, stochastic_depth=0.1)
     reference = NumpyMixer(weights_by_name(model), TINY_MIXER["patch_size"])
@@ -53,7 +53,7 @@ def test_costs_are_those_of_the_computation(pixels, num_classes):
     assert count_multiply_adds(config) == reference.multiply_adds
 
 
-def test_outputs_and_weights_are_those_of_keras():
+def test_outputs_and_parameters_match_keras():
     model = MlpMixer(**TINY_MIXER)
     found = {layer.name: layer for layer in costs.layers(MixerConfig(**TINY_MIXER))}
     block = model.get_layer("MixerBlock_0")
@@ -71,7 +71,7 @@ def test_outputs_and_weights_are_those_of_keras():
 
 
 def test_memory_by_hand():
-    """S=12, C=8, D_S=10, D_C=14: what one image leaves behind in each layer."""
+    """S=12, C=8, D_S=10, D_C=14: the values that each layer keeps for one image."""
     config = MixerConfig(**TINY_MIXER)
     stem, norm = 12 * 48, 12 * 8
     token_mixing = 8 * (12 + 2 * 10)

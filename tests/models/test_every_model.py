@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for every network; the numbers of each are compared in the test of its module."""
+"""Checks of every network; its numbers are compared with references in the test of its module."""
 
 import dataclasses
 import re

@@ -16,7 +16,7 @@ from mixer_tf.models.mixer_config import MixerConfig
         (20, 32, "image_size=20. Use patch_size 20, or image_size 32."),
     ],
 )
-def test_patch_that_does_not_divide_names_sizes_that_do(image_size, patch_size, message):
+def test_impossible_patch_size_names_possible_ones(image_size, patch_size, message):
     with pytest.raises(ValueError, match=message):
         MixerConfig(**{**TINY_MIXER, "image_size": image_size, "patch_size": patch_size})
 
@@ -34,7 +34,7 @@ def test_patch_that_does_not_divide_names_sizes_that_do(image_size, patch_size, 
         ("image_size", "32", TypeError, "image_size must be an integer; got '32'."),
     ],
 )
-def test_bad_value_is_named_with_the_rule(field, value, error, message):
+def test_impossible_value_is_named_with_the_rule(field, value, error, message):
     with pytest.raises(error, match=message):
         MixerConfig(**{**TINY_MIXER, field: value})
 

@@ -14,7 +14,7 @@ from mixer_tf.factory import create_model
 from mixer_tf.models import MlpMixer, list_models
 
 EVERY_OPTION = dict(dropout=0.2, stochastic_depth=0.4, stochastic_depth_rescaled=True)
-TOLERANCE = 2e-6  # relative to the largest logit; exact GELU costs 2e-5, an epsilon of 1e-3 too
+TOLERANCE = 2e-6  # relative to the largest logit; exact GELU or an epsilon of 1e-3 differ by 2e-5
 
 
 @pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every_option"])
@@ -80,7 +80,7 @@ def _flax_mixer():
 
 
 def _flax_params(weights) -> dict:
-    """Keras names as Flax's tree: only LayerNorm's scale is called otherwise."""
+    """Keras names as Flax's tree: only the names of LayerNorm differ."""
     tree = {}
     for name, value in weights.items():
         *modules, leaf = name.replace("gamma", "scale").replace("beta", "bias").split("/")
@@ -156,7 +156,7 @@ np.testing.assert_allclose(train(mirrored), train(tf.distribute.get_strategy()),
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one():
-    """In a process of its own: logical devices must exist before TensorFlow starts."""
+    """In a separate process: logical devices must exist before TensorFlow starts."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(
         [sys.executable, "-c", _TWO_REPLICAS], env=environment, capture_output=True, text=True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All families through the same registry, the same recipes and `create_model`."""
+"""All families with the same registry, recipes and `create_model`."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ BIT = dict(image_size=12, num_units=(1,), width=8, num_groups=4)
 
 
 @pytest.mark.parametrize("name", ["mixer_s8", "S/8", "s8", "Mixer-S_8"])
-def test_a_size_takes_any_patch_in_any_spelling(name):
+def test_a_size_can_have_any_patch_size_in_any_spelling(name):
     config = registry.resolve(name, image_size=32)
     assert registry.canonical_name(name) == "mixer_s8"
     assert (config.patch_size, config.hidden_dim, config.num_tokens) == (8, 512, 16)
@@ -110,7 +110,7 @@ def test_lists_and_costs_need_no_tensorflow():
 
 
 def test_multiply_adds_are_near_the_published_ones():
-    """timm's cards count norms and activations too: R50x1 of ImageNet-21k has 4.3 G."""
+    """timm's model cards also count norms and activations: 4.3 G for R50x1 on ImageNet-21k."""
     assert describe("bit_r50x1", num_classes=21_843).multiply_adds / 1e9 == pytest.approx(
         4.13, abs=0.01
     )

@@ -42,7 +42,7 @@ def test_model_equals_the_network_of_flax_layers(pixels, fields):
 
 
 def _flax_vit(config):
-    """A Vision Transformer of Flax's own layers and their defaults."""
+    """A Vision Transformer, written with Flax's own layers and their defaults."""
     import flax.linen as nn
     import jax.numpy as jnp
 
@@ -78,7 +78,7 @@ def _flax_vit(config):
 
 
 def _flax_params(weights, num_heads) -> dict:
-    """Weights by Keras name as Flax's tree, attention with its axis of heads."""
+    """Weights by Keras name as Flax's tree, with an axis of attention heads."""
     tree = {}
     for name, value in weights.items():
         name = name.replace("MlpBlock_3/", "").replace(
@@ -103,7 +103,7 @@ def test_new_weights_are_those_of_the_authors():
     keras.utils.set_random_seed(0)
     model = VisionTransformer(**{**TINY_VIT, "hidden_dim": 64, "num_heads": 4}, head_bias_init=-6.9)
     weights = {variable.name: variable.numpy() for variable in model.weights}
-    limit = np.sqrt(6 / (64 + 64))  # Glorot, as of a [64, 64] kernel
+    limit = np.sqrt(6 / (64 + 64))  # Glorot, for a [64, 64] kernel
     query = weights["encoderblock_1/MultiHeadDotProductAttention_1/query/kernel:0"]
     assert 0.98 * limit < np.abs(query).max() <= limit
     assert not np.array_equal(query, weights[_kernel(1, "key")])

@@ -33,12 +33,12 @@ def test_no_model_is_missing_from_the_authors_table():
 
 
 @pytest.mark.parametrize("name", AUTHORS)
-def test_parameters_are_the_authors(name):
+def test_parameters_match_the_authors(name):
     assert costs.count_parameters(config(name)) == AUTHORS[name]
 
 
 @pytest.mark.parametrize("name", AUTHORS_GAP)
-def test_parameters_without_class_token_are_the_authors(name):
+def test_parameters_without_class_token_match_the_authors(name):
     assert costs.count_parameters(config(name, classifier="gap")) == AUTHORS_GAP[name]
 
 
@@ -51,7 +51,7 @@ def test_representation_layer_and_another_head_are_counted():
 
 @pytest.mark.parametrize("fields", [{}, {"classifier": "gap"}, {"representation_size": 6}])
 @pytest.mark.parametrize("num_classes", [0, 5])
-def test_costs_are_those_of_the_computation(pixels, fields, num_classes):
+def test_costs_match_the_computation(pixels, fields, num_classes):
     tiny = ViTConfig(
         image_size=(12, 16),
         patch_size=4,
