@@ -17,7 +17,7 @@ from mixer_tf.models.mlp_mixer import MixerBlock, MlpBlock, MlpMixer, transpose
 
 @serializable
 class TokenMixing(MlpBlock):
-    """An MLP across the S·G values of a column: G channels, of which there are C/G columns.
+    """An MLP across the tokens of G channels at once: the S·G values of one of C/G columns.
 
     Shape: [N, C, S] -> [N, C, tokens_out].
 
@@ -42,7 +42,7 @@ class TokenMixing(MlpBlock):
         self.output_dim = self.groups * (self.tokens_out or tokens)
         super().build(input_shape)
         if self.views:
-            # No bias: the LayerNorm before has one, which the views project along.
+            # No bias: the views also project the bias of the LayerNorm before.
             self.project = Dense(channels, use_bias=False, name="views", dtype=self.dtype_policy)
 
     def dense(self, units: int, name: str) -> keras.layers.Layer:

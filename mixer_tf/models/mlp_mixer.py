@@ -123,6 +123,9 @@ class MlpMixer(ConfiguredModel):
 
     config_class = MixerConfig
 
+    def __init__(self, *, name: str = "mlp_mixer", **options):
+        super().__init__(name=name, **options)
+
     @classmethod
     def build_graph(cls, pixels, config: MixerConfig, policy) -> dict[str, object]:
         full_precision = policy.variable_dtype  # float32 where the policy is a mixed one

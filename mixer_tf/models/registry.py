@@ -173,6 +173,6 @@ def find(name: str) -> tuple[Family, str, dict[str, object]]:
     raise ValueError(
         f"unknown model {name!r}.{did_you_mean(name.lower(), names)} "
         f"Models: {'; '.join(', '.join(family.names) for family in FAMILIES.values())}; "
-        f"the sizes s, b, l and h can have any patch size (mixer_s8), and "
-        f"{mixer_config.EXPLICIT!r} has all its dimensions as arguments."
+        "the sizes s, b, l and h can have any patch size (mixer_s8), and "
+        f"{mixer_config.EXPLICIT!r} requires all dimensions as arguments."
     )

@@ -121,7 +121,7 @@ def test_training_changes_every_weight_and_lowers_the_loss(name, dtype, jit_comp
     case = CASES[name]
     keras.utils.set_random_seed(0)
     drops = {option: 0.05 for option in case.drops if option != "stochastic_depth_rescaled"}
-    model = case.make(**case.shallow, **drops, dtype=dtype)
+    model = case.model_class(**{**case.fields, **case.shallow}, **drops, dtype=dtype)
     harness.assert_learns(model, case.images(), jit_compile)
 
 
@@ -147,6 +147,7 @@ def test_model_and_layers_from_their_configs_compute_the_same(case, dtype):
     model = case.make(**case.drops, name="tiny", dtype=dtype)
     harness.assert_same_from_config(model, case.images())
     assert type(model).from_config(model.get_config()).config == model.config
+    assert keras.models.clone_model(model).get_config() == model.get_config()
     for layer in model.layers:
         if not type(layer).__module__.startswith("mixer_tf"):
             continue
