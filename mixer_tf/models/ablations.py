@@ -45,9 +45,9 @@ class TokenMixing(MlpBlock):
             # No bias: the views also project the bias of the LayerNorm before.
             self.project = Dense(channels, use_bias=False, name="views", dtype=self.dtype_policy)
 
-    def dense(self, units: int, name: str) -> keras.layers.Layer:
+    def dense(self, units: int, **options) -> keras.layers.Layer:
         if not self.untied:
-            return super().dense(units, name)
+            return super().dense(units, **options)
         return keras.layers.EinsumDense(
             "ncs,csd->ncd",  # [N, C/G, inputs], [C/G, inputs, units] -> [N, C/G, units]
             output_shape=(self.columns, units),
@@ -56,8 +56,8 @@ class TokenMixing(MlpBlock):
             kernel_initializer=keras.initializers.VarianceScaling(
                 self.columns, mode="fan_in", distribution="truncated_normal"
             ),
-            name=name,
             dtype=self.dtype_policy,
+            **options,
         )
 
     def call(self, x, training=None):

@@ -204,7 +204,7 @@ class BiTResNet(ConfiguredModel):
     @classmethod
     def build_graph(cls, pixels, config: BiTConfig, policy) -> dict[str, object]:
         layers = keras.layers
-        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+        full_precision = policy.variable_dtype  # float32 if the policy is mixed
         out = {}
         x = Rescale(dtype=full_precision)(pixels)
         x = out["root_block"] = RootBlock(config.width, name="root_block", dtype=policy)(x)

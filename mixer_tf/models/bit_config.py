@@ -153,7 +153,7 @@ def parse(name: str) -> tuple[str, dict[str, object]] | None:
 def _checked_units(num_units) -> tuple[int, ...]:
     if not isinstance(num_units, (tuple, list)) or not num_units:
         raise TypeError(
-            f"num_units must have one integer for each block, such as (3, 4, 6, 3); "
+            "num_units must have one integer for each block, such as (3, 4, 6, 3); "
             f"got {num_units!r}."
         )
     for count in num_units:

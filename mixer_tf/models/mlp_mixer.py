@@ -49,9 +49,9 @@ class MlpBlock(Layer):
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         super().build(input_shape)
 
-    def dense(self, units: int, name: str) -> keras.layers.Layer:
+    def dense(self, units: int, **options) -> keras.layers.Layer:
         """Returns one of the two linear layers, not built yet."""
-        return Dense(units, name=name, dtype=self.dtype_policy)
+        return Dense(units, dtype=self.dtype_policy, **options)
 
     def call(self, x, training=None):
         y = self.dense_0(x)  # [..., mlp_dim]
@@ -128,7 +128,7 @@ class MlpMixer(ConfiguredModel):
 
     @classmethod
     def build_graph(cls, pixels, config: MixerConfig, policy) -> dict[str, object]:
-        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+        full_precision = policy.variable_dtype  # float32 if the policy is mixed
         patch, channels = config.patch_size, config.hidden_dim
         stem = Conv2D(channels, patch, strides=patch, name="stem", dtype=policy)
         shape = (config.num_tokens, channels)

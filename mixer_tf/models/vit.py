@@ -105,13 +105,12 @@ class SelfAttention(Layer):
 class EncoderMlp(MlpBlock):
     """`MlpBlock` with the initializers of the authors' ViT."""
 
-    def dense(self, units: int, name: str) -> keras.layers.Layer:
-        return Dense(
+    def dense(self, units: int, **options) -> keras.layers.Layer:
+        return super().dense(
             units,
             kernel_initializer="glorot_uniform",
             bias_initializer=keras.initializers.RandomNormal(stddev=1e-6),
-            name=name,
-            dtype=self.dtype_policy,
+            **options,
         )
 
 
@@ -178,7 +177,7 @@ class VisionTransformer(ConfiguredModel):
 
     @classmethod
     def build_graph(cls, pixels, config: ViTConfig, policy) -> dict[str, object]:
-        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+        full_precision = policy.variable_dtype  # float32 if the policy is mixed
         out = {}
         x = _tokens(out, pixels, config, policy)
         for i in range(config.num_blocks):
