@@ -1,42 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`MixerB16(...)` and its six siblings: the paper's models as keras.applications would offer them.
+"""`MixerB16(...)` and the other six models of the paper, with the interface of keras.applications.
 
-As with keras.applications' newer models, rescaling is inside: pixel values 0 to 255 come in.
+As in recent models of keras.applications, rescaling is part of the model: inputs are pixel values
+0 to 255.
 """
 
 from __future__ import annotations
 
 import os
 
-import tensorflow as tf
 from tensorflow import keras
 from tensorflow.keras import layers
 
+from mixer_tf import storage
 from mixer_tf.checkpoints import loading
 from mixer_tf.checkpoints.downloading import find_weights
 from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.registry import resolve
 
-# Deviation: keras.applications takes an unknown height and width without the top. A Mixer cannot,
-# for every token-mixing MLP has one input per patch.
+# Deviation: without the top, keras.applications allows unknown height and width. A Mixer does not,
+# because every token-mixing MLP has one input per patch.
 _DEFAULT_SHAPE = (224, 224, 3)
-_KERAS_FILES = (".h5", ".hdf5", ".keras")  # beside the checkpoints of TensorFlow
+_KERAS_FILES = (".h5", ".hdf5", ".keras")
 
 _DOCSTRING = """{name} of the MLP-Mixer paper (arXiv:2105.01601), as a functional Keras model.
 
-    Shape: uint8 or float [N, H, W, 3] with values 0 to 255 -> float32 [N, classes], or the
-    features that `include_top=False` asks for.
+    Shape: uint8 or float [N, H, W, 3] with values 0 to 255 -> float32 [N, classes], or features
+    with `include_top=False`; see `pooling`.
 
     Args:
-        include_top: whether to end in the classification head.
-        weights: None for new weights; the path of a Keras file with the weights of this model; or
-            what `mixer_tf.load_weights` reads; or the name of published weights ("imagenet21k").
-        input_tensor: optional Keras tensor [N, H, W, 3] to be used as the image.
-        input_shape: (H, W, 3), both sides a multiple of the patch; (224, 224, 3) by default.
+        include_top: whether to include the classification head.
+        weights: None for random initialization; the path of a weights file or TensorFlow checkpoint
+            that Keras saved, or of a checkpoint that `mixer_tf.load_weights` reads; or the name of
+            published weights ("imagenet21k").
+        input_tensor: optional Keras tensor [N, H, W, 3] to use as the image.
+        input_shape: (H, W, 3), in multiples of the patch size; (224, 224, 3) by default.
         pooling: without the top, None for the grid of tokens [N, H/P, W/P, C] after the last
-            LayerNorm, "avg" or "max" over the tokens for [N, C].
-        classes: number of classes, with the top.
+            LayerNorm; "avg" or "max" for [N, C], pooled over the tokens.
+        classes: with the top, the number of classes.
         classifier_activation: with the top, "softmax" or another activation; None for logits.
         name: name of the model.
 
@@ -108,7 +110,7 @@ def _features(tensors, pooling: str | None, config: MixerConfig):
 
 
 def _image(input_tensor, input_shape):
-    """Returns the symbolic image [N, H, W, 3] that the network shall see."""
+    """Returns the symbolic image [N, H, W, 3], the input of the network."""
     if input_tensor is None:
         return keras.Input(_checked_shape(input_shape or _DEFAULT_SHAPE), name="pixels")
     if not keras.backend.is_keras_tensor(input_tensor):
@@ -122,7 +124,7 @@ def _checked_shape(shape) -> tuple[int, int, int]:
     if len(shape) != 3 or shape[2] != 3 or None in shape:
         raise ValueError(
             f"input_shape must be (height, width, 3); got {shape}. "
-            "Both sides must be known, for every token-mixing MLP has one input per patch."
+            "Both sides must be known, since every token-mixing MLP has one input per patch."
         )
     return shape
 
@@ -139,9 +141,9 @@ def _load(model: keras.Model, path: str) -> None:
 
 
 def _is_keras(path: str) -> bool:
-    """Whether Keras has written these weights: in a file of its own, or as TensorFlow does."""
-    is_file = path.endswith(_KERAS_FILES) and tf.io.gfile.exists(path)
-    return is_file or tf.io.gfile.exists(f"{path}.index")
+    """Whether it is a weights file or a TensorFlow checkpoint that Keras saved."""
+    is_file = path.endswith(_KERAS_FILES) and storage.exists(path)
+    return is_file or storage.exists(f"{path}.index")
 
 
 def _checked_classes(classes: int) -> int:

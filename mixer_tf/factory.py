@@ -17,6 +17,7 @@ from mixer_tf.checkpoints.published import KNOWN
 from mixer_tf.checkpoints.upscaling import fitting_size, upscale
 from mixer_tf.models import registry
 from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.models.mixer_config import ABLATIONS, MixerConfig
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.validation import height_and_width
 from mixer_tf.recipes.schema import Recipe
@@ -131,7 +132,7 @@ def _create_new(
     num_classes = registry.NUM_CLASSES if num_classes is None else num_classes
     config = registry.resolve(name, image_size=image_size, num_classes=num_classes, **fields)
     family, canonical, _ = registry.find(name)
-    model_class = family.model_class()
+    model_class = family.model_class(config)
     return model_class(name=canonical, dtype=dtype, **dataclasses.asdict(config))
 
 
@@ -176,8 +177,8 @@ def _create_pretrained(
 
 def _is_plain_mixer(name: str, options: dict) -> bool:
     """Whether it is a Mixer with the paper's token mixing; only those can be upscaled."""
-    ablations = [options.get(field) for field in ("untied", "channel_views", "pyramid")]
-    is_ablation = any(ablations) or options.get("channel_groups", 1) > 1
+    plain = {field: getattr(MixerConfig, field) for field in ABLATIONS}
+    is_ablation = any(options.get(field, value) != value for field, value in plain.items())
     return registry.family_of(name) is registry.MIXER and not is_ablation
 
 

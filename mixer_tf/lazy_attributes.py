@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Package attributes that are imported on first use, so that importing a package stays cheap."""
+"""Package attributes that are imported on first use, so that importing a package is quick."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def attach(package: str, modules: Mapping[str, str]) -> tuple[Callable, Callable
 
     Args:
         package: the name of the package.
-        modules: attribute → the submodule that defines it, relative to the package.
+        modules: name of an attribute → the submodule that defines it, relative to the package.
     """
 
     def getattr_(name: str):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that several tests share: folders of tiny images, good and bad, made in code."""
+"""Fixtures that several packages share: folders of tiny images, usable and unusable; models."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from PIL import Image
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
-    """A folder of class sub-folders.
+    """A folder of class subfolders.
 
     Attributes:
         path: the folder.
-        good: relative paths of the images that can be used.
-        bad: relative path → a word of the reason why that one cannot be used.
+        good: relative paths of the usable images.
+        bad: relative path of an unusable image → a word of the reason.
     """
 
     path: pathlib.Path
@@ -33,13 +33,13 @@ class ImageFolder:
 
 
 def make_pixels(seed: int, height: int = 16, width: int = 16) -> np.ndarray:
-    """A smooth random colour image, uint8 [height, width, 3]; another seed, another image."""
+    """A smooth random color image, uint8 [height, width, 3], different for every seed."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def encode(image: Image.Image | np.ndarray, image_format: str, **options) -> bytes:
-    """The bytes of an image file, written by PIL."""
+    """The content of an image file, written by PIL."""
     image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     file = io.BytesIO()
     image.save(file, image_format, **options)
@@ -61,7 +61,7 @@ def make_bomb(side: int = 20_000) -> bytes:
 
 @pytest.fixture
 def two_workers() -> list[str]:
-    """TF_CONFIG of each of two workers on this machine, at free ports."""
+    """TF_CONFIG for each of two workers on this machine, with free ports."""
     sockets = [socket.socket() for _ in range(2)]
     for a_socket in sockets:
         a_socket.bind(("localhost", 0))
@@ -73,7 +73,7 @@ def two_workers() -> list[str]:
 
 
 def write_image_folder(path: pathlib.Path, classes=("cat", "dog"), per_class: int = 20) -> None:
-    """Writes `per_class` small PNG files into one sub-folder for each class."""
+    """Writes `per_class` small PNG files into one subfolder per class."""
     for label, name in enumerate(classes):
         (path / name).mkdir(parents=True)
         for index in range(per_class):
@@ -91,7 +91,7 @@ def image_folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def bad_folder(tmp_path_factory) -> ImageFolder:
-    """Everything that people's folders hold, beside 40 plain images; read it, do not change it."""
+    """Unusual and unusable files as in real folders, and 40 plain images; do not change it."""
     path = tmp_path_factory.mktemp("bad")
     write_image_folder(path)
     (path / "empty class").mkdir()
@@ -107,7 +107,7 @@ def bad_folder(tmp_path_factory) -> ImageFolder:
 
 
 def _odd_images() -> dict[str, bytes]:
-    """Relative path → an unusual image that can be used all the same."""
+    """Relative path → an unusual image that is usable."""
     rotated = Image.Exif()
     rotated[0x0112] = 6
     deep = np.random.default_rng(2).integers(0, 2**16, (20, 30), dtype=np.uint16)
@@ -125,7 +125,7 @@ def _odd_images() -> dict[str, bytes]:
 
 
 def _bad_images() -> dict[str, tuple[bytes, str]]:
-    """Relative path → the content of a file that cannot be used, and a word of the reason."""
+    """Relative path → the content of an unusable file, and a word of the reason."""
     photo = encode(make_pixels(8, 64, 64), "JPEG", quality=95)
     return {
         "cat/cut off.jpg": (photo[: len(photo) // 2], "truncated"),
@@ -138,7 +138,7 @@ def _bad_images() -> dict[str, tuple[bytes, str]]:
 
 @pytest.fixture(scope="session")
 def bad_csv(bad_folder, tmp_path_factory) -> pathlib.Path:
-    """A CSV with header over the files of `bad_folder`, and one file that does not exist."""
+    """A CSV with a header that lists the files of `bad_folder` and one that does not exist."""
     names = [*bad_folder.good, *bad_folder.bad, "cat/not there.jpg"]
     rows = [f'"{bad_folder.path / name}",{name.split("/")[0]}' for name in names]
     path = tmp_path_factory.mktemp("csv") / "images.csv"
@@ -148,7 +148,7 @@ def bad_csv(bad_folder, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def one_class_folder(tmp_path_factory) -> pathlib.Path:
-    """20 good images, all of one class."""
+    """20 usable images of a single class."""
     path = tmp_path_factory.mktemp("one")
     write_image_folder(path, classes=("only",))
     return path
@@ -156,7 +156,7 @@ def one_class_folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="session")
 def unusable_folder(tmp_path_factory) -> pathlib.Path:
-    """Files that are images by name in two classes, and none of them can be used."""
+    """Two classes of files that are images by name; none of them is usable."""
     path = tmp_path_factory.mktemp("unusable")
     for index in range(12):
         file = path / ("cat", "dog")[index % 2] / f"{index}.jpg"
@@ -197,3 +197,9 @@ def recipe() -> harness.recipes.Recipe:
 @pytest.fixture
 def assert_same_weights():
     return harness.assert_same_weights
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """Three images for `harness.TINY_MIXER`: uint8 [3, 12, 16, 3]."""
+    return harness.make_images()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import inspect
 
+import harness
 import numpy as np
 import pytest
 from tensorflow import keras
@@ -14,13 +15,11 @@ SHAPE = (32, 64, 3)
 
 @pytest.fixture
 def mixer(monkeypatch):
-    """A Mixer-S/32 for images of `SHAPE` and 3 classes, with random weights; S is made tiny."""
+    """A Mixer-S/32 with a tiny S, for images of `SHAPE` and 3 classes, with random weights."""
     tiny = dict(num_blocks=2, hidden_dim=16, tokens_mlp_dim=6, channels_mlp_dim=10)
     monkeypatch.setitem(mixer_config.SIZES, "s", tiny)
     model = create_model("mixer_s32", image_size=SHAPE[:2], num_classes=3)
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
-    return model
+    return harness.randomize(model)
 
 
 @pytest.fixture

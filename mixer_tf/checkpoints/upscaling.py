@@ -66,7 +66,7 @@ def upscale(
 def _check_model(model) -> None:
     if not isinstance(model, MlpMixer):
         raise TypeError(f"upscale needs an MlpMixer, as create_model returns it; got {model!r}.")
-    ablations = mixer.ablations(model.config)
+    ablations = model.config.ablations
     if ablations:
         raise ValueError(
             "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "

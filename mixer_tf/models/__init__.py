@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks: what they are (`*_config.py`), how they compute, what they cost. No weights.
+"""The networks: configurations (`*_config.py`), Keras models and costs. Independent of checkpoints.
 
-`mlp_mixer.py` is the paper's model, of `layers.py`; `ablations.py` holds what supplement A.1 tries
-besides it. `vit.py` and `bit.py` are the models that the paper compares Mixer with. `registry.py`
-knows all of them by name, and `costs.py` counts.
+`mlp_mixer.py` is the paper's model, and `ablations.py` its variants of supplement A.1. `vit.py` and
+`bit.py` are the baselines that the paper compares Mixer with. `registry.py` finds all of them by
+name, and `costs.py` counts their parameters, multiply-adds and memory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The token-mixing MLPs that the paper tried besides its own (supplement A.1).
+"""The token-mixing MLPs that the paper compares with its own (supplement A.1).
 
-N images, S tokens, C channels, G groups of channels. With G = 1 and no other option a
-`AblationMixerBlock` is a `MixerBlock`.
+N images, S tokens, C channels, G groups of channels. Without options, an `AblationMixerBlock`
+computes what a `MixerBlock` computes.
 """
 
 from __future__ import annotations
@@ -10,83 +10,71 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models.layers import Dense, MixerBlock, MlpBlock, serializable, swap_axes
+from mixer_tf.models.layers import Dense, serializable
+from mixer_tf.models.mixer_config import MixerConfig
+from mixer_tf.models.mlp_mixer import MixerBlock, MlpBlock, MlpMixer, transpose
 
 
 @serializable
 class TokenMixing(MlpBlock):
-    """An MLP over the S·G values of G channels at once, shared by all C/G groups or by none.
+    """An MLP across the tokens of G channels at once: the S·G values of one of C/G columns.
 
     Shape: [N, C, S] -> [N, C, tokens_out].
 
     Args:
         mlp_dim: the hidden width.
         dropout, exact_gelu: see `MlpBlock`.
-        groups: G; it divides C. G neighbouring columns of the S×C table become one.
-        views: learn G linear views R^C → R^(C/G) of each token, whose features are grouped
-            instead of neighbouring channels.
-        untied: give every group an MLP of its own.
-        tokens_out: tokens that come out; None for as many as go in.
+        groups: G, a divisor of C; G neighboring channels form one column.
+        views: learn G linear views R^C → R^(C/G) of each token; a column holds one feature of each
+            view instead of neighboring channels.
+        untied: a separate MLP for each column; otherwise all columns share one.
+        tokens_out: number of output tokens; None for S.
     """
 
     def __init__(self, mlp_dim, *, groups=1, views=False, untied=False, tokens_out=None, **kwargs):
         super().__init__(mlp_dim, **kwargs)
-        self.groups = groups
-        self.views = views
-        self.untied = untied
-        self.tokens_out = tokens_out
+        self.groups, self.views = groups, views
+        self.untied, self.tokens_out = untied, tokens_out
 
     def build(self, input_shape):
         _, channels, tokens = input_shape
         self.columns = channels // self.groups
-        inputs, outputs = self.groups * tokens, self.groups * (self.tokens_out or tokens)
-        self.dense_0 = self._dense(inputs, self.mlp_dim, "Dense_0")
-        self.dense_1 = self._dense(self.mlp_dim, outputs, "Dense_1")
-        self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.output_dim = self.groups * (self.tokens_out or tokens)
+        super().build(input_shape)
         if self.views:
-            # No bias: the LayerNorm before has one, which the views project along.
+            # No bias: the views also project the bias of the LayerNorm before.
             self.project = Dense(channels, use_bias=False, name="views", dtype=self.dtype_policy)
-        keras.layers.Layer.build(self, input_shape)
 
-    def _dense(self, inputs: int, outputs: int, name: str):
+    def dense(self, units: int, **options) -> keras.layers.Layer:
         if not self.untied:
-            return Dense(outputs, name=name, dtype=self.dtype_policy)
+            return super().dense(units, **options)
         return keras.layers.EinsumDense(
-            "ncs,csd->ncd",  # [N, C/G, inputs], [C/G, inputs, outputs] -> [N, C/G, outputs]
-            output_shape=(self.columns, outputs),
+            "ncs,csd->ncd",  # [N, C/G, inputs], [C/G, inputs, units] -> [N, C/G, units]
+            output_shape=(self.columns, units),
             bias_axes="cd",
-            # "lecun_normal" would take the first axis for a part of the fan-in.
-            kernel_initializer=keras.initializers.TruncatedNormal(
-                stddev=inputs**-0.5 / 0.87962566103423978
+            # "lecun_normal" for each column: Keras counts their axis as part of the fan-in.
+            kernel_initializer=keras.initializers.VarianceScaling(
+                self.columns, mode="fan_in", distribution="truncated_normal"
             ),
-            name=name,
             dtype=self.dtype_policy,
+            **options,
         )
 
     def call(self, x, training=None):
         channels, tokens = x.shape[1:]
         if self.views:
             # Channel j·G + g now is feature j of view g.
-            x = swap_axes(self.project(swap_axes(x)))  # [N, C, S]
+            x = transpose(self.project(transpose(x)))  # [N, C, S]
         x = tf.reshape(x, (-1, self.columns, self.groups * tokens))  # [N, C/G, G·S]
         y = super().call(x, training=training)  # [N, C/G, G·S']
-        # Deviation: the paper does not say how the table becomes S×C again. The G parts of a
-        # column go back to the G channels that they came from.
+        # Deviation: the paper does not say how the columns become channels again. The G parts of a
+        # column return to the G channels that they came from.
         return tf.reshape(y, (-1, channels, self.tokens_out or tokens))  # [N, C, S']
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "groups": self.groups,
-            "views": self.views,
-            "untied": self.untied,
-            "tokens_out": self.tokens_out,
-        }
 
 
 @serializable
 class AblationMixerBlock(MixerBlock):
-    """A `MixerBlock` whose tokens are mixed by `TokenMixing`.
+    """A `MixerBlock` that mixes tokens with `TokenMixing`.
 
     Shape: [N, S, C] -> [N, tokens_out, C].
 
@@ -110,12 +98,26 @@ class AblationMixerBlock(MixerBlock):
     def call(self, x, training=None):
         if not self.ablation.get("tokens_out"):
             return super().call(x, training=training)
-        # Deviation: the paper does not say what becomes of the skip connection around an MLP that
-        # changes the number of tokens. There is none, so this MLP is never dropped either.
-        y = swap_axes(self.norm_0(x))  # [N, C, S]
-        x = swap_axes(self.token_mixing(y, training=training))  # [N, S', C]
+        # Deviation: the paper does not say what happens to the skip connection around an MLP that
+        # changes the number of tokens. Here there is none, so this MLP is never dropped either.
+        y = transpose(self.norm_0(x))  # [N, C, S]
+        x = transpose(self.token_mixing(y, training=training))  # [N, S', C]
         y = self.channel_mixing(self.norm_1(x), training=training)
         return x + self.maybe_drop(y, training=training)
 
     def get_config(self):
         return {**super().get_config(), "ablation": dict(self.ablation)}
+
+
+@serializable
+class AblationMixer(MlpMixer):
+    """An `MlpMixer` whose blocks have the ablations of its `MixerConfig`."""
+
+    builds_ablations = True
+
+    @classmethod
+    def block(cls, i: int, config: MixerConfig, policy) -> MixerBlock:
+        block, ablation = super().block(i, config, policy), config.ablation(i)
+        if not ablation:
+            return block
+        return AblationMixerBlock(**block.get_config(), ablation=ablation)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all models share: ConfiguredModel, a functional Keras model made from a config; the head."""
+"""The base class of all networks, a functional Keras model built from a config; and their head."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from mixer_tf.models.layers import Dense
 class ConfiguredModel(keras.Model):
     """A functional Keras model that a validated configuration describes completely.
 
-    A subclass gives `config_class`, a dataclass with `image_size`, and `build_graph`, which applies
-    its layers to symbolic pixels and returns every intermediate by name, in order, the output
-    last.
+    A subclass defines `config_class`, a dataclass with `image_size`, and `build_graph`, which
+    applies its layers to symbolic pixels.
 
     Args:
         name: name of the model; None for the name of the class.
@@ -24,17 +23,23 @@ class ConfiguredModel(keras.Model):
 
     Attributes:
         config: the configuration.
+
+    Raises:
+        TypeError, ValueError: a field has an impossible value.
+        ValueError: the network of another class is needed for the configuration.
     """
 
     config_class: type
+    builds_ablations = False  # whether `build_graph` follows the ablations of the configuration
 
-    @staticmethod
-    def build_graph(pixels, config, policy) -> dict[str, object]:
-        """Returns {name of the intermediate: symbolic tensor}; the output is the last."""
+    @classmethod
+    def build_graph(cls, pixels, config, policy) -> dict[str, object]:
+        """Returns {name of the intermediate: symbolic tensor}, in order; the output is the last."""
         raise NotImplementedError
 
     def __init__(self, *, name: str | None = None, dtype=None, **fields):
         config = self.config_class(**fields)
+        self._check_ablations(config)
         policy = keras.layers.Layer(dtype=dtype).dtype_policy  # resolves None and names
         pixels = keras.Input((*config.image_size, 3), name="pixels")
         tensors = self.build_graph(pixels, config, policy)
@@ -44,14 +49,23 @@ class ConfiguredModel(keras.Model):
         self._layer_names = {key: tensor.node.layer.name for key, tensor in tensors.items()}
         self._set_dtype_policy(dtype)  # so that `compile` scales the loss for float16
 
+    @classmethod
+    def _check_ablations(cls, config) -> None:
+        ablations = () if cls.builds_ablations else getattr(config, "ablations", ())
+        if ablations:
+            raise ValueError(
+                f"{cls.__name__} builds the paper's own model, without ablations; "
+                f"got {', '.join(ablations)}. Use create_model or AblationMixer."
+            )
+
     def intermediates(self, *names: str) -> keras.Model:
         """Returns a model with the same weights that maps pixels to {name: tensor}.
 
         Args:
-            *names: some of the intermediates that the class lists; none for all of them.
+            *names: some of the intermediates that the docstring of the class lists; all by default.
 
         Raises:
-            ValueError: there is no intermediate of that name.
+            ValueError: there is no intermediate with that name.
         """
         layers = self._layer_names
         for name in names:
@@ -72,7 +86,7 @@ class ConfiguredModel(keras.Model):
 
 
 def classification_head(config, dtype) -> keras.layers.Layer:
-    """Returns the classifier, whose first logits are `head_bias_init`, whatever the image.
+    """Returns a new classifier: before training, every logit is `head_bias_init`.
 
     Shape: [N, features] -> [N, num_classes].
     """

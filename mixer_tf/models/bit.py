@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BiTResNet (Big Transfer, arXiv:1912.11370), from pixels to logits: the paper's CNN reference.
+"""BiT (Big Transfer, arXiv:1912.11370), the CNN baseline of the Mixer paper, from pixels to logits.
 
-ResNet-v2 with GroupNorm and weight standardisation. Layers bear the names of the authors' .npz
-files without their `resnet/`. Sources of the facts: google-research/big_transfer, bit_tf2/models.py
-and bit_jax/models.py; there the images come in as [-1, 1] too. N images, C channels.
+ResNet-v2 with GroupNorm and weight standardization. Layers have the names of the authors' .npz
+files without the prefix `resnet/`. Sources: google-research/big_transfer, bit_tf2/models.py and
+bit_jax/models.py, which also scale images to [-1, 1]. N images of H x W pixels, C channels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tensorflow import keras
 
 from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.bit_config import EXPANSION, BiTConfig, Unit
-from mixer_tf.models.layers import Rescale, StochasticDepth, serializable
+from mixer_tf.models.layers import Layer, Rescale, StochasticDepth, serializable
 
 _KERNEL_EPSILON = 1e-10
 _NORM_EPSILON = 1e-5
@@ -21,10 +21,10 @@ _NORM_EPSILON = 1e-5
 
 @serializable
 class StandardizedConv2D(keras.layers.Conv2D):
-    """Convolution whose kernel, filter by filter, gets mean 0 and variance 1 (arXiv:1903.10520).
+    """Convolution whose filters are standardized to mean 0 and variance 1 (arXiv:1903.10520).
 
-    With as many zeros around the image as half the kernel, on all four sides alike; TensorFlow's
-    "same" would put them elsewhere at stride 2. No bias.
+    The image is padded with half the kernel size of zeros on each of its four sides; TensorFlow's
+    "same" pads differently at stride 2. No bias.
 
     Shape: [N, H, W, C] -> [N, ⌈H/strides⌉, ⌈W/strides⌉, filters].
     """
@@ -43,15 +43,15 @@ class StandardizedConv2D(keras.layers.Conv2D):
 
 
 @serializable
-class GroupNorm(keras.layers.Layer):
-    """Mean 0 and variance 1 in each group of channels (arXiv:1803.08494), then scale and shift.
+class GroupNorm(Layer):
+    """Normalizes groups of channels to mean 0, variance 1; then scale, shift (arXiv:1803.08494).
 
-    Give it full precision: its means run over whole images.
+    It should compute in full precision, since it averages over the whole image.
 
     Shape: [N, H, W, C] -> [N, H, W, C].
 
     Args:
-        num_groups: a divisor of C.
+        num_groups: number of groups, a divisor of C.
     """
 
     def __init__(self, num_groups: int, **kwargs):
@@ -64,21 +64,19 @@ class GroupNorm(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, x):
-        *places, channels = x.shape[1:]
+        *positions, channels = x.shape[1:]
         groups = (self.num_groups, channels // self.num_groups)
-        y = tf.reshape(x, (-1, *places, *groups))  # [N, H, W, groups, C/groups]
-        y = y - _mean_over_places(y)
-        y = y / tf.sqrt(_mean_over_places(tf.square(y)) + _NORM_EPSILON)
-        return tf.reshape(y, (-1, *places, channels)) * self.gamma + self.beta
-
-    def get_config(self):
-        return {**super().get_config(), "num_groups": self.num_groups}
+        y = tf.reshape(x, (-1, *positions, *groups))  # [N, H, W, groups, C/groups]
+        y = y - _group_mean(y)
+        y = y / tf.sqrt(_group_mean(tf.square(y)) + _NORM_EPSILON)
+        return tf.reshape(y, (-1, *positions, channels)) * self.gamma + self.beta
 
 
-def _mean_over_places(x):
-    """The mean over H, W and C/groups, one axis after the other.
+def _group_mean(x):
+    """[N, H, W, groups, C/groups] -> [N, 1, 1, groups, 1].
 
-    In one sweep, as keras.layers.GroupNormalization takes it, float32 loses ten times as much.
+    One axis after the other: a single reduction, as in keras.layers.GroupNormalization, has a ten
+    times larger rounding error in float32.
     """
     for axis in (4, 2, 1):
         x = tf.reduce_mean(x, axis, keepdims=True)
@@ -86,10 +84,10 @@ def _mean_over_places(x):
 
 
 @serializable
-class RootBlock(keras.layers.Layer):
-    """A 7x7 convolution and max-pooling, each of stride 2.
+class RootBlock(Layer):
+    """A 7x7 convolution and max pooling, each with stride 2.
 
-    The border of the pooling is zeros, and those win over negative values: there is no ReLU before.
+    Pooling pads with zeros. As there is no ReLU before it, they can be the maximum.
 
     Shape: [N, H, W, 3] -> [N, ⌈⌈H/2⌉/2⌉, ⌈⌈W/2⌉/2⌉, width].
     """
@@ -105,22 +103,19 @@ class RootBlock(keras.layers.Layer):
         x = tf.pad(self.conv(x), [(0, 0), (1, 1), (1, 1), (0, 0)])
         return tf.nn.max_pool2d(x, ksize=3, strides=2, padding="VALID")
 
-    def get_config(self):
-        return {**super().get_config(), "width": self.width}
-
 
 @serializable
-class BottleneckUnit(keras.layers.Layer):
-    """Y = shortcut(X) + c(b(a(X))), where a, b and c begin with GroupNorm and ReLU.
+class BottleneckUnit(Layer):
+    """Y = shortcut(X) + c(b(a(X))), where a, b and c start with GroupNorm and ReLU.
 
-    a and c are 1x1 convolutions, b is 3x3 and has the stride. Where the shape changes, the shortcut
-    is a 1x1 convolution of what a's ReLU puts out.
+    a and c are 1x1 convolutions, b is 3x3 and has the stride. If the shape changes, the shortcut is
+    a 1x1 convolution of the output of a's ReLU; otherwise it is X.
 
     Shape: [N, H, W, C] -> [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels].
 
     Args:
-        channels: of a and b.
-        stride: of b and of the shortcut.
+        channels: number of output channels of a and b.
+        stride: stride of b and of the shortcut.
         num_groups: see `GroupNorm`.
         drop_rate, drop_rescaled: see `StochasticDepth`.
     """
@@ -135,15 +130,10 @@ class BottleneckUnit(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.options = dict(
-            channels=channels,
-            stride=stride,
-            num_groups=num_groups,
-            drop_rate=drop_rate,
-            drop_rescaled=drop_rescaled,
-        )
+        self.channels, self.stride, self.num_groups = channels, stride, num_groups
+        self.drop_rate, self.drop_rescaled = drop_rate, drop_rescaled
         self.outputs = EXPANSION * channels
-        self.stride = stride
+
         self.norm_a, self.norm_b, self.norm_c = (
             GroupNorm(num_groups, name=f"{part}/group_norm", dtype=self.variable_dtype)
             for part in "abc"
@@ -169,19 +159,12 @@ class BottleneckUnit(keras.layers.Layer):
         y = self.conv_a(y)  # [N, H, W, channels]
         y = self.conv_b(tf.nn.relu(self.norm_b(y)))  # [N, ⌈H/stride⌉, ⌈W/stride⌉, channels]
         y = self.conv_c(tf.nn.relu(self.norm_c(y)))  # [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels]
-        return shortcut + self._drop(y, training)
-
-    def _drop(self, y, training):
-        tokens = tf.reshape(y, (tf.shape(y)[0], -1, self.outputs))  # [N, H·W, C]
-        return tf.reshape(self.maybe_drop(tokens, training=training), tf.shape(y))
-
-    def get_config(self):
-        return {**super().get_config(), **self.options}
+        return shortcut + self.maybe_drop(y, training=training)
 
 
 @serializable
 class ResidualBlock(keras.layers.Layer):
-    """Bottleneck units one after the other; the first may have a stride.
+    """A sequence of bottleneck units; the first may have a stride.
 
     Shape: [N, H, W, C] -> [N, ⌈H/stride⌉, ⌈W/stride⌉, 4·channels].
 
@@ -212,16 +195,16 @@ class BiTResNet(ConfiguredModel):
 
     Shape: uint8 or float [N, H, W, 3] -> [N, num_classes], or [N, features] with 0 classes.
 
-    Intermediates: "root_block", "block1" …, "group_norm", "pre_logits" and, where there are
-    classes, "logits".
+    Intermediates: "root_block", "block1" …, "group_norm", "pre_logits" and, with classes,
+    "logits".
     """
 
     config_class = BiTConfig
 
-    @staticmethod
-    def build_graph(pixels, config: BiTConfig, policy) -> dict[str, object]:
+    @classmethod
+    def build_graph(cls, pixels, config: BiTConfig, policy) -> dict[str, object]:
         layers = keras.layers
-        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+        full_precision = policy.variable_dtype  # float32 if the policy is mixed
         out = {}
         x = Rescale(dtype=full_precision)(pixels)
         x = out["root_block"] = RootBlock(config.width, name="root_block", dtype=policy)(x)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BiTConfig: every choice that makes one BiT ResNet, and its names. No TensorFlow.
+"""BiTConfig: all hyperparameters of a BiT ResNet; and the names of the models. No TensorFlow.
 
-BiT (Big Transfer, arXiv:1912.11370) is the convolutional reference that the Mixer paper compares
-itself with (Tables 2, 3): ResNet-v2 with GroupNorm and weight standardisation.
+BiT (Big Transfer, arXiv:1912.11370) is the convolutional baseline of the Mixer paper (Tables 2, 3):
+ResNet-v2 with GroupNorm and weight standardization.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from mixer_tf.models.validation import check_rate, check_whole_number, height_and_width
+from mixer_tf.models.validation import check_integer, check_rate, height_and_width
 
 # Bottleneck units of the four blocks, by the number of layers: big_vision, models/bit.py.
 NUM_UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
@@ -27,33 +27,35 @@ NAMES = (
     "bit_r200x3",
     "bit_r152x4",
 )
-EXPLICIT = "bit"  # the name of a model whose dimensions are all given by hand
+EXPLICIT = "bit"  # the name of a model whose dimensions are all given as arguments
 DIMENSIONS = ("num_units", "width")
 
-EXPANSION = 4  # a unit puts out this many times the channels that it works with
-_BASE_WIDTH = 64  # of the root block at x1
+EXPANSION = 4  # output channels of a bottleneck unit per inner channel
+_BASE_WIDTH = 64  # channels of the root block at x1
 _LAYERS_AND_WIDTH = re.compile(r"bit[_-]r(\d+)x([1-9]\d*)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class BiTConfig:
-    """The shape of one BiT ResNet and how it is regularised.
+    """The dimensions and regularization of a BiT ResNet.
 
     Attributes:
-        image_size: (height, width) in pixels; one number makes a square. Any size will do.
-        num_units: bottleneck units in each block; each block but the first halves the image.
-        width: channels of the root block; block b works with width·2ᵇ and puts out four times that.
-        num_groups: of every GroupNorm; it divides `width`.
-        num_classes: outputs of the head; 0 leaves the head away and gives the pooled features.
-        dropout: rate in [0, 1) on the pooled features.
+        image_size: (height, width) in pixels; one integer for a square. Any size is possible.
+        num_units: number of bottleneck units in each block; all blocks except the first halve the
+            resolution.
+        width: channels of the root block; block b has width·2ᵇ inner channels and four times as
+            many outputs.
+        num_groups: number of groups of every GroupNorm, a divisor of `width`.
+        num_classes: number of outputs of the head; 0 for the pooled features, without a head.
+        dropout: dropout rate in [0, 1) on the pooled features.
         stochastic_depth: s in [0, 1); unit i of 0 … L-1, counted through all blocks, is dropped
             with probability i/(L-1)·s.
         stochastic_depth_rescaled: divide a kept branch by its probability of being kept.
-        head_bias_init: value of every bias of a new head.
+        head_bias_init: initial value of all biases of the head.
     """
 
-    # Deviation: the authors' BiT knows neither dropout nor stochastic depth. They are here, off by
-    # default, so that the recipes of Mixer can be applied.
+    # Deviation: the authors' BiT has neither dropout nor stochastic depth. Here both are available,
+    # off by default, so that Mixer's recipes can be used.
 
     image_size: int | tuple[int, int]
     num_units: tuple[int, ...]
@@ -69,8 +71,8 @@ class BiTConfig:
         object.__setattr__(self, "image_size", height_and_width(self.image_size))
         object.__setattr__(self, "num_units", _checked_units(self.num_units))
         for field in ("width", "num_groups"):
-            check_whole_number(field, getattr(self, field), at_least=1)
-        check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_integer(field, getattr(self, field), at_least=1)
+        check_integer("num_classes", self.num_classes, at_least=0)
         for field in ("dropout", "stochastic_depth"):
             check_rate(field, getattr(self, field))
         if self.width % self.num_groups:
@@ -81,11 +83,11 @@ class BiTConfig:
 
     @property
     def num_features(self) -> int:
-        """Channels of the last block, which the head reads."""
+        """The number of output channels of the last block, which are the inputs of the head."""
         return EXPANSION * self.width * 2 ** (len(self.num_units) - 1)
 
     def units(self) -> Iterator[Unit]:
-        """Yields every bottleneck unit in the order of the network."""
+        """Yields all bottleneck units in the order of the network."""
         total, inputs, number = sum(self.num_units), self.width, 0
         for block, count in enumerate(self.num_units):
             for index in range(count):
@@ -107,10 +109,10 @@ class Unit:
 
     Attributes:
         block, index: both counted from 1, as in the authors' names `block1/unit01`.
-        inputs: channels that come in.
-        channels: channels that it works with.
-        stride: of its 3x3 convolution.
-        drop_rate: how probably its branch is dropped in training.
+        inputs: number of input channels.
+        channels: number of inner channels.
+        stride: stride of the 3x3 convolution.
+        drop_rate: probability that the residual branch is dropped in training.
     """
 
     block: int
@@ -122,19 +124,19 @@ class Unit:
 
     @property
     def outputs(self) -> int:
-        """Channels that go out."""
+        """The number of output channels."""
         return EXPANSION * self.channels
 
     @property
     def has_projection(self) -> bool:
-        """Whether the shortcut needs a convolution to fit what the branch puts out."""
+        """Whether the shortcut needs a convolution to have the shape of the branch."""
         return self.stride > 1 or self.inputs != self.outputs
 
 
 def parse(name: str) -> tuple[str, dict[str, object]] | None:
     """Returns the canonical name and the dimensions of "bit_r50x1" in any spelling ("BiT-R50x1").
 
-    None where it is not the name of a BiT ResNet. Every number of layers takes any width.
+    None if it is not the name of a BiT ResNet. Every number of layers can have any width.
     """
     if name == EXPLICIT:
         return name, {}
@@ -151,9 +153,9 @@ def parse(name: str) -> tuple[str, dict[str, object]] | None:
 def _checked_units(num_units) -> tuple[int, ...]:
     if not isinstance(num_units, (tuple, list)) or not num_units:
         raise TypeError(
-            f"num_units must hold one whole number for each block, as (3, 4, 6, 3); "
+            "num_units must have one integer for each block, such as (3, 4, 6, 3); "
             f"got {num_units!r}."
         )
     for count in num_units:
-        check_whole_number("num_units", count, at_least=1)
+        check_integer("num_units", count, at_least=1)
     return tuple(num_units)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model and each of its layers cost, by formula: weights, multiply-adds, memory.
-
-Imports no TensorFlow.
-"""
+"""Parameters, multiply-adds and memory of a model and of each layer, by formula. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,14 +16,14 @@ _FLOAT_BYTES = 4
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """One layer, for one image.
+    """The cost of one layer for one image.
 
     Attributes:
-        name: of the layer, without the number of its block.
-        output: its shape, without the batch.
-        parameters: trainable weights.
-        multiply_adds: of its matrix products and convolutions.
-        kept: how many values its gradient needs of the forward pass.
+        name: name of the layer, without the number of its block.
+        output: shape of the output, without the batch.
+        parameters: number of trainable parameters.
+        multiply_adds: number of multiply-adds in matrix products and convolutions.
+        kept: number of values of the forward pass that the gradient needs.
     """
 
     name: str
@@ -37,42 +34,43 @@ class LayerCost:
 
 
 def layers(config: MixerConfig | ViTConfig | BiTConfig) -> list[LayerCost]:
-    """Returns every layer that has weights, in the order of the network."""
+    """Returns the cost of every layer with weights, in the order of the network."""
     functions = {MixerConfig: _mixer, ViTConfig: _vit, BiTConfig: _bit}
     return list(functions[type(config)](config))
 
 
 def count_parameters(config) -> int:
-    """Returns the number of trainable weights; with the head, where there are classes."""
+    """Returns the number of trainable parameters, including the head if there are classes."""
     return sum(layer.parameters for layer in layers(config))
 
 
 def count_multiply_adds(config) -> int:
-    """Returns the multiply-adds of one image's forward pass.
+    """Returns the number of multiply-adds of the forward pass for one image.
 
-    Matrix products and convolutions only: biases, norms, activations and sums are left out, as is
-    usual. Attention's two products of tokens with tokens are among them.
+    Matrix products and convolutions only, including both matrix products of attention weights; as
+    usual, biases, normalization, activations and sums are not counted.
     """
     return sum(layer.multiply_adds for layer in layers(config))
 
 
 def weight_bytes(config) -> int:
-    """Returns the memory of the weights in float32."""
+    """Returns the memory of the float32 weights in bytes."""
     return _FLOAT_BYTES * count_parameters(config)
 
 
 def training_activation_bytes(config) -> int:
-    """Estimates what training keeps in float32 of one image from the forward pass to the backward.
+    """Estimates the bytes that training keeps for one image until the backward pass, in float32.
 
-    The inputs of all products, norms and activations. Kernels that are not fused keep more.
+    These are the inputs of all matrix products, normalization and activations. Kernels that are not
+    fused keep more.
     """
     return _FLOAT_BYTES * sum(layer.kept for layer in layers(config))
 
 
 def inference_activation_bytes(config) -> int:
-    """Estimates how much of one image lies in memory at once at inference, in float32.
+    """Estimates the peak memory of the activations of one image at inference, in float32 bytes.
 
-    The most that any layer needs: what a gradient would need of it, and the result.
+    It is the maximum over all layers of the values that a gradient would need, plus the output.
     """
     return _FLOAT_BYTES * max(layer.kept + math.prod(layer.output) for layer in layers(config))
 
@@ -118,7 +116,7 @@ def _vit(config: ViTConfig) -> Iterator[LayerCost]:
             (tokens, width),
             parameters=4 * _dense(width, width),
             multiply_adds=4 * tokens * width**2 + 2 * tokens**2 * width,
-            # input, queries, keys, values, what they attend to; the attention weights
+            # input, queries, keys, values, attention output; attention weights
             kept=5 * tokens * width + config.num_heads * tokens**2,
         )
         yield _norm("encoderblock/LayerNorm_2", (tokens, width))
@@ -132,11 +130,11 @@ def _vit(config: ViTConfig) -> Iterator[LayerCost]:
 
 def _bit(config: BiTConfig) -> Iterator[LayerCost]:
     height, width = map(_half, config.image_size)
-    places = height * width
+    positions = height * width
     root = 7 * 7 * 3 * config.width
     pixels = 3 * math.prod(config.image_size)
     shape = (height, width, config.width)
-    yield LayerCost("root_block", shape, root, places * root, pixels + places * config.width)
+    yield LayerCost("root_block", shape, root, positions * root, pixels + positions * config.width)
     height, width = _half(height), _half(width)  # max-pooling
     for unit in config.units():
         before = height * width
@@ -167,14 +165,14 @@ def _unit(unit: Unit, before: int, grid: tuple[int, int]) -> LayerCost:
 
 def _stem(name: str, config: MixerConfig | ViTConfig) -> LayerCost:
     rows, columns = config.grid
-    inputs, places = 3 * config.patch_size**2, rows * columns
+    inputs, patches = 3 * config.patch_size**2, rows * columns
     width = config.hidden_dim
     return LayerCost(
         name,
         (rows, columns, width),
         parameters=_dense(inputs, width),
-        multiply_adds=places * inputs * width,
-        kept=places * inputs,
+        multiply_adds=patches * inputs * width,
+        kept=patches * inputs,
     )
 
 
@@ -207,5 +205,5 @@ def _dense(inputs: int, outputs: int) -> int:
 
 
 def _half(side: int) -> int:
-    """What stride 2 leaves of a side, with the padding that BiT has everywhere."""
+    """Returns the output side of a layer with stride 2 and the padding of BiT, in pixels."""
     return (side + 1) // 2

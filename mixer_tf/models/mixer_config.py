@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MixerConfig: every choice that makes one Mixer, and the names of Mixers. No TensorFlow."""
+"""MixerConfig: all hyperparameters of a Mixer; and the names of the models. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import dataclasses
 import re
 
 from mixer_tf.models.validation import (
+    check_integer,
     check_patches,
     check_rate,
-    check_whole_number,
     height_and_width,
     nearest_divisors,
 )
@@ -30,38 +30,39 @@ NAMES = (
     "mixer_l16",
     "mixer_h14",
 )
-EXPLICIT = "mixer"  # the name of a model whose dimensions are all given by hand
-# The fields that a name stands for, and without which there is no model at any image size.
+EXPLICIT = "mixer"  # the name of a model whose dimensions are all given as arguments
+# The fields that a name determines. Without a name, all of them are required.
 DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
+ABLATIONS = ("untied", "channel_groups", "channel_views", "pyramid")  # of supplement A.1
 
 _SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d*)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class MixerConfig:
-    """The shape of one Mixer and how it is regularised (paper, Section 2, Table 1, Supplement B).
+    """The dimensions and regularization of a Mixer (paper, Section 2, Table 1, supplement B).
 
     Attributes:
-        image_size: (height, width) in pixels; one number makes a square.
+        image_size: (height, width) in pixels; one integer for a square.
         patch_size: P, the side of a square patch in pixels; it divides both sides of the image.
         num_blocks: L, the number of Mixer blocks.
-        hidden_dim: C, the channels of a token.
+        hidden_dim: C, the number of channels of a token.
         tokens_mlp_dim: D_S, the hidden width of the MLP across tokens.
         channels_mlp_dim: D_C, the hidden width of the MLP across channels.
-        num_classes: outputs of the head; 0 leaves the head away and gives the pooled features.
-        dropout: rate in [0, 1) after both Dense layers of every MLP.
+        num_classes: number of outputs of the head; 0 for the pooled features, without a head.
+        dropout: dropout rate in [0, 1) after both Dense layers of every MLP.
         stochastic_depth: s in [0, 1); block i of 0 … L-1 is dropped with probability i/(L-1)·s.
         stochastic_depth_rescaled: divide a kept branch by its probability of being kept, as timm
             does; the authors' code does not.
-        head_bias_init: value of every bias of a new head, such as -6.9 for a sigmoid loss over
-            1000 classes.
-        exact_gelu: compute GELU as timm does; the authors take its approximation by tanh.
-        untied: a token-mixing MLP of its own for every channel (this and the next three:
-            supplement A.1).
-        channel_groups: G; the token-mixing MLP sees G neighbouring channels at once.
-        channel_views: group G learned views of each token instead of neighbouring channels.
-        pyramid: how many tokens leave each block, one number per block, never growing; () keeps
-            them all.
+        head_bias_init: initial value of all biases of the head, such as -6.9 for a sigmoid loss
+            over 1000 classes.
+        exact_gelu: compute GELU exactly, as timm does; the authors use its tanh approximation.
+        untied: a separate token-mixing MLP for every channel (this and the next three are the
+            ablations of supplement A.1).
+        channel_groups: G, a divisor of hidden_dim; the token-mixing MLP mixes the tokens of G
+            neighboring channels together.
+        channel_views: group G learned linear views of each token instead of neighboring channels.
+        pyramid: number of output tokens of each block, never increasing; () keeps all tokens.
     """
 
     image_size: int | tuple[int, int]
@@ -84,8 +85,8 @@ class MixerConfig:
     def __post_init__(self):
         object.__setattr__(self, "image_size", height_and_width(self.image_size))
         for field in DIMENSIONS:
-            check_whole_number(field, getattr(self, field), at_least=1)
-        check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_integer(field, getattr(self, field), at_least=1)
+        check_integer("num_classes", self.num_classes, at_least=0)
         for field in ("dropout", "stochastic_depth"):
             check_rate(field, getattr(self, field))
         check_patches(self.patch_size, self.image_size)
@@ -95,7 +96,7 @@ class MixerConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of patches."""
+        """The number of rows and of columns of patches."""
         height, width = self.image_size
         return height // self.patch_size, width // self.patch_size
 
@@ -105,13 +106,18 @@ class MixerConfig:
         rows, columns = self.grid
         return rows * columns
 
+    @property
+    def ablations(self) -> list[str]:
+        """The names of the fields that differ from the paper's own token mixing."""
+        return [name for name in ABLATIONS if getattr(self, name) != getattr(MixerConfig, name)]
+
     def tokens(self, block: int) -> tuple[int, int]:
-        """How many tokens enter block number `block`, and how many leave it."""
+        """Returns the number of input tokens and of output tokens of a block, counted from 0."""
         counts = (self.num_tokens, *(self.pyramid or (self.num_tokens,) * self.num_blocks))
         return counts[block], counts[block + 1]
 
     def ablation(self, block: int) -> dict[str, object]:
-        """How block number `block` differs from the paper's; see `TokenMixing`. Often empty."""
+        """Returns the options of `TokenMixing` for a block; {} for a block as in the paper."""
         before, after = self.tokens(block)
         options = dict(
             groups=self.channel_groups if self.channel_groups > 1 else None,
@@ -122,14 +128,14 @@ class MixerConfig:
         return {name: value for name, value in options.items() if value}
 
     def drop_rate(self, block: int) -> float:
-        """How probably block number `block` is dropped: 0 for the first, s for the last."""
+        """Returns the probability that a block is dropped: 0 for the first, s for the last."""
         return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
 
 
 def parse(name: str) -> tuple[str, dict[str, object]] | None:
     """Returns the canonical name and the dimensions of "mixer_b16" in any spelling ("B/16").
 
-    None where it is not the name of a Mixer. Every size takes any patch size.
+    None if it is not the name of a Mixer. Every size can have any patch size.
     """
     if name == EXPLICIT:
         return name, {}
@@ -142,27 +148,27 @@ def parse(name: str) -> tuple[str, dict[str, object]] | None:
 
 def _check_groups(config: MixerConfig) -> None:
     groups, channels = config.channel_groups, config.hidden_dim
-    check_whole_number("channel_groups", groups, at_least=1)
+    check_integer("channel_groups", groups, at_least=1)
     if channels % groups:
         raise ValueError(
             f"channel_groups must divide hidden_dim; got channel_groups={groups}, "
             f"hidden_dim={channels}. Use {nearest_divisors(channels, groups)}."
         )
     if config.channel_views and groups == 1:
-        raise ValueError("channel_views needs groups; got channel_groups=1. Use 2 or more.")
+        raise ValueError("channel_views requires groups; got channel_groups=1. Use 2 or more.")
 
 
 def _check_pyramid(config: MixerConfig) -> None:
     pyramid, tokens, blocks = config.pyramid, config.num_tokens, config.num_blocks
     for count in pyramid:
-        check_whole_number("pyramid", count, at_least=1)
+        check_integer("pyramid", count, at_least=1)
     if pyramid and (len(pyramid) != blocks or list(pyramid) != sorted(pyramid, reverse=True)):
         raise ValueError(
-            "pyramid must hold one number of tokens for each block and must not grow; "
+            "pyramid must have one number of tokens for each block and must not increase; "
             f"got pyramid={pyramid}, num_blocks={blocks}."
         )
     if pyramid and pyramid[0] > tokens:
         raise ValueError(
-            f"pyramid must not begin with more tokens than there are patches; got {pyramid[0]}, "
-            f"of {tokens} patches."
+            f"pyramid must not start with more tokens than there are patches; got {pyramid[0]} "
+            f"tokens, {tokens} patches."
         )

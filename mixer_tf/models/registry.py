@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models by name: what "mixer_b16" means, and what it costs. Imports no TensorFlow."""
+"""The models by name: the configuration, cost and Keras class of "mixer_b16". No TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from collections.abc import Callable
 from mixer_tf.messages import did_you_mean
 from mixer_tf.models import bit_config, costs, mixer_config, vit_config
 
-IMAGE_SIZE, NUM_CLASSES = 224, 1000  # where nothing else is asked for: ImageNet's
+IMAGE_SIZE, NUM_CLASSES = 224, 1000  # defaults, as for ImageNet
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """One kind of model.
+    """An architecture with all its sizes.
 
     Attributes:
-        noun: for messages, "ViT".
+        noun: name of the architecture in messages, such as "ViT".
         names: the models that are listed, from small to large.
-        parse: a name in any spelling -> its canonical spelling and the dimensions that it stands
-            for; None where it is not of this family.
-        config_class: a dataclass that every model of the family is described by.
-        dimensions: the fields of it that a name stands for, or that must be given by hand.
+        parse: maps a name in any spelling to its canonical spelling and the dimensions that it
+            determines; returns None if it is not a name of this family.
+        config_class: the dataclass that describes every model of the family.
+        dimensions: the fields of `config_class` that a name determines. Without a name, all of
+            them are required.
         model: "module:class" of the Keras model.
+        ablation_model: "module:class" of the Keras model for configurations with `ablations`.
     """
 
     noun: str
@@ -33,15 +35,17 @@ class Family:
     config_class: type
     dimensions: tuple[str, ...]
     model: str
+    ablation_model: str | None = None
 
     @property
     def fields(self) -> list[str]:
-        """The names of the configuration's fields."""
+        """The names of the fields of `config_class`."""
         return [field.name for field in dataclasses.fields(self.config_class)]
 
-    def model_class(self) -> type:
-        """Returns the Keras model's class; imports TensorFlow."""
-        module, _, name = self.model.partition(":")
+    def model_class(self, config) -> type:
+        """Returns the class of the Keras model with that configuration; imports TensorFlow."""
+        has_ablations = self.ablation_model and config.ablations
+        module, _, name = (self.ablation_model if has_ablations else self.model).partition(":")
         return getattr(importlib.import_module(module), name)
 
 
@@ -52,6 +56,7 @@ MIXER = Family(
     config_class=mixer_config.MixerConfig,
     dimensions=mixer_config.DIMENSIONS,
     model="mixer_tf.models.mlp_mixer:MlpMixer",
+    ablation_model="mixer_tf.models.ablations:AblationMixer",
 )
 VIT = Family(
     noun="ViT",
@@ -74,13 +79,13 @@ FAMILIES = {"mixer": MIXER, "vit": VIT, "bit": BIT}
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """One row of the table of models.
+    """A model and its cost.
 
     Attributes:
-        name: such as "mixer_b16".
-        config: every dimension of the model; `MixerConfig`, `ViTConfig` or `BiTConfig`.
-        parameters: number of trainable weights.
-        multiply_adds: for one image.
+        name: canonical name, such as "mixer_b16".
+        config: its `MixerConfig`, `ViTConfig` or `BiTConfig`.
+        parameters: number of trainable parameters.
+        multiply_adds: number of multiply-adds per image.
     """
 
     name: str
@@ -90,10 +95,10 @@ class Description:
 
 
 def list_models(family: str = "mixer") -> list[str]:
-    """Returns the names of a family's models, from small to large.
+    """Returns the names of the models of a family, from small to large.
 
     Args:
-        family: "mixer" for the paper's seven, "vit" or "bit" for those it compares them with.
+        family: "mixer" for the seven models of the paper; "vit" or "bit" for its baselines.
 
     Raises:
         ValueError: there is no such family.
@@ -106,7 +111,7 @@ def list_models(family: str = "mixer") -> list[str]:
 def describe(
     name: str, image_size=IMAGE_SIZE, num_classes: int = NUM_CLASSES, **overrides
 ) -> Description:
-    """Returns what a model of that name costs; arguments and errors as in `create_model`."""
+    """Returns the configuration and cost of a model; arguments and errors as in `create_model`."""
     config = resolve(name, image_size=image_size, num_classes=num_classes, **overrides)
     return Description(
         name=canonical_name(name),
@@ -117,7 +122,17 @@ def describe(
 
 
 def resolve(name: str, *, image_size, **fields):
-    """Returns the configuration of that name, with `fields` over it; see `create_model`."""
+    """Returns the configuration of a model.
+
+    Args:
+        name: name of the model; see `create_model`.
+        image_size: pixels; one integer, or (height, width).
+        **fields: values that replace those of the name.
+
+    Raises:
+        ValueError: the name is unknown, a dimension is missing, or a value is not possible.
+        TypeError: a field is unknown, or a value has the wrong type.
+    """
     family, _, dimensions = find(name)
     for field in fields:
         if field not in family.fields:
@@ -129,8 +144,8 @@ def resolve(name: str, *, image_size, **fields):
     missing = [field for field in family.dimensions if field not in fields]
     if missing:
         raise ValueError(
-            f"the model {name!r} needs every dimension; got no {', '.join(missing)}. "
-            f"Give them, or use a name such as {family.names[1]!r}."
+            f"the model {name!r} requires every dimension; got no {', '.join(missing)}. "
+            f"Add them, or use a name such as {family.names[1]!r}."
         )
     return family.config_class(image_size=image_size, **fields)
 
@@ -146,7 +161,11 @@ def canonical_name(name: str) -> str:
 
 
 def find(name: str) -> tuple[Family, str, dict[str, object]]:
-    """Returns the family of a model, its canonical name and the dimensions of that name."""
+    """Returns the family of a model, its canonical name and the dimensions that it determines.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
     for family in FAMILIES.values():
         if parsed := family.parse(name):
             return family, *parsed
@@ -154,6 +173,6 @@ def find(name: str) -> tuple[Family, str, dict[str, object]]:
     raise ValueError(
         f"unknown model {name!r}.{did_you_mean(name.lower(), names)} "
         f"Models: {'; '.join(', '.join(family.names) for family in FAMILIES.values())}; "
-        f"the sizes s, b, l and h take any patch size (mixer_s8), and {mixer_config.EXPLICIT!r} "
-        "takes all its dimensions as arguments."
+        "the sizes s, b, l and h can have any patch size (mixer_s8), and "
+        f"{mixer_config.EXPLICIT!r} requires all dimensions as arguments."
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the configurations of all families demand of their fields. No TensorFlow."""
+"""Validation of fields that the configurations of several families have. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numbers
 
 
 def height_and_width(image_size) -> tuple[int, int]:
-    """Returns (height, width) of one number of pixels or of two."""
+    """Returns (height, width) in pixels; one integer is the side of a square."""
     sides = tuple(image_size) if isinstance(image_size, (tuple, list)) else (image_size,) * 2
     if len(sides) != 2:
-        raise ValueError(f"image_size must be one number or (height, width); got {image_size!r}.")
+        raise ValueError(f"image_size must be one integer or (height, width); got {image_size!r}.")
     for side in sides:
-        check_whole_number("image_size", side, at_least=1)
+        check_integer("image_size", side, at_least=1)
     return sides
 
 
-def check_whole_number(field: str, value, at_least: int) -> None:
-    """Raises TypeError or ValueError unless `value` is a whole number from `at_least` on."""
+def check_integer(field: str, value, at_least: int) -> None:
+    """Raises TypeError or ValueError unless `value` is an integer >= `at_least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{field} must be a whole number; got {value!r}.")
+        raise TypeError(f"{field} must be an integer; got {value!r}.")
     if value < at_least:
         raise ValueError(f"{field} must be at least {at_least}; got {value}.")
 
@@ -34,7 +34,7 @@ def check_rate(field: str, value) -> None:
 
 
 def check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
-    """Raises ValueError unless whole patches fill the image."""
+    """Raises ValueError unless `patch_size` divides both sides of the image."""
     if all(side % patch_size == 0 for side in image_size):
         return
     images = [
@@ -50,7 +50,7 @@ def check_patches(patch_size: int, image_size: tuple[int, int]) -> None:
 
 
 def nearest_divisors(number: int, near: int) -> str:
-    """The divisors of `number` just below and above `near`, in words."""
+    """Returns the divisors of `number` just below and above `near`, such as "14 or 16"."""
     divisors = [d for d in range(1, number + 1) if number % d == 0]
     below = [str(d) for d in divisors if d < near][-1:]
     above = [str(d) for d in divisors if d > near][:1]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VisionTransformer (arXiv:2010.11929), from pixels to logits: the paper's reference for Mixer.
+"""Vision Transformer (arXiv:2010.11929), a baseline of the Mixer paper, from pixels to logits.
 
-Layers bear the names of the authors' checkpoints. Source of the facts: vit_jax/models_vit.py of
-google-research/vision_transformer. N images, S tokens, D channels.
+Layers have the names of the authors' checkpoints. Source: vit_jax/models_vit.py of
+google-research/vision_transformer. N images of H x W pixels, P x P pixels per patch, S tokens, D
+channels.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ from tensorflow import keras
 
 from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.layers import (
+    Conv2D,
     Dense,
+    Layer,
     LayerNorm,
-    MlpBlock,
     Rescale,
     StochasticDepth,
     serializable,
 )
+from mixer_tf.models.mlp_mixer import MlpBlock
 from mixer_tf.models.vit_config import ViTConfig
 
 
 @serializable
-class ClassToken(keras.layers.Layer):
-    """Puts a learned token, at first zero, before the others.
+class ClassToken(Layer):
+    """Prepends a learned token, initially zero.
 
     Shape: [N, S, D] -> [N, S + 1, D].
     """
@@ -37,13 +40,10 @@ class ClassToken(keras.layers.Layer):
         token = tf.tile(tf.cast(self.token, x.dtype), (tf.shape(x)[0], 1, 1))  # [N, 1, D]
         return tf.concat([token, x], axis=1)
 
-    def get_config(self):  # without this line Keras refuses a dtype policy
-        return super().get_config()
-
 
 @serializable
-class PositionEmbedding(keras.layers.Layer):
-    """Adds a learned vector to each token, the class token too.
+class PositionEmbedding(Layer):
+    """Adds a learned vector to each token, including the class token.
 
     Shape: [N, S, D] -> [N, S, D].
     """
@@ -59,39 +59,30 @@ class PositionEmbedding(keras.layers.Layer):
     def call(self, x):
         return x + tf.cast(self.embedding, x.dtype)
 
-    def get_config(self):  # without this line Keras refuses a dtype policy
-        return super().get_config()
-
 
 @serializable
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(Layer):
     """Multi-head self-attention: softmax(q kᵀ / √d) v in each head of d channels.
 
-    Kernels are [D, D]; the authors' checkpoints hold them as [D, heads, d] and [heads, d, D].
+    Kernels are [D, D]; in the authors' checkpoints they are [D, heads, d] and [heads, d, D].
 
     Shape: [N, S, D] -> [N, S, D].
 
     Args:
-        num_heads: a divisor of D.
-        dropout: rate on the attention weights.
+        num_heads: number of heads, a divisor of D.
+        dropout: dropout rate on the attention weights.
     """
 
     def __init__(self, num_heads: int, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
-        self.num_heads = num_heads
-        self.dropout = dropout
+        self.num_heads, self.dropout = num_heads, dropout
 
     def build(self, input_shape):
-        def projection(name):
-            return Dense(
-                input_shape[-1],
-                kernel_initializer="glorot_uniform",
-                name=name,
-                dtype=self.dtype_policy,
-            )
-
-        self.query, self.key, self.value = map(projection, ("query", "key", "value"))
-        self.out = projection("out")
+        options = dict(kernel_initializer="glorot_uniform", dtype=self.dtype_policy)
+        self.query, self.key, self.value, self.out = (
+            Dense(input_shape[-1], name=name, **options)
+            for name in ("query", "key", "value", "out")
+        )
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         super().build(input_shape)
 
@@ -109,23 +100,22 @@ class SelfAttention(keras.layers.Layer):
         tokens, channels = x.shape[1:]
         return tf.reshape(x, (-1, tokens, self.num_heads, channels // self.num_heads))
 
-    def get_config(self):
-        return {**super().get_config(), "num_heads": self.num_heads, "dropout": self.dropout}
-
 
 @serializable
 class EncoderMlp(MlpBlock):
-    """`MlpBlock` with the initial values of the authors' ViT."""
+    """`MlpBlock` with the initializers of the authors' ViT."""
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        for dense in (self.dense_0, self.dense_1):
-            dense.kernel_initializer = keras.initializers.GlorotUniform()
-            dense.bias_initializer = keras.initializers.RandomNormal(stddev=1e-6)
+    def dense(self, units: int, **options) -> keras.layers.Layer:
+        return super().dense(
+            units,
+            kernel_initializer="glorot_uniform",
+            bias_initializer=keras.initializers.RandomNormal(stddev=1e-6),
+            **options,
+        )
 
 
 @serializable
-class EncoderBlock(keras.layers.Layer):
+class EncoderBlock(Layer):
     """U = X + attention(LayerNorm(X));  Y = U + MLP(LayerNorm(U)).
 
     Shape: [N, S, D] -> [N, S, D].
@@ -133,8 +123,8 @@ class EncoderBlock(keras.layers.Layer):
     Args:
         num_heads, attention_dropout: see `SelfAttention`.
         mlp_dim: see `MlpBlock`.
-        dropout: rate after attention and in the MLP.
-        drop_rate, drop_rescaled: see `StochasticDepth`; each branch draws for itself.
+        dropout: dropout rate after attention and in the MLP.
+        drop_rate, drop_rescaled: see `StochasticDepth`; each branch draws independently.
     """
 
     # Deviation: the authors published no stochastic depth for ViT, though they trained with it
@@ -151,14 +141,10 @@ class EncoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.options = dict(
-            num_heads=num_heads,
-            mlp_dim=mlp_dim,
-            dropout=dropout,
-            attention_dropout=attention_dropout,
-            drop_rate=drop_rate,
-            drop_rescaled=drop_rescaled,
-        )
+        self.num_heads, self.mlp_dim = num_heads, mlp_dim
+        self.dropout, self.attention_dropout = dropout, attention_dropout
+        self.drop_rate, self.drop_rescaled = drop_rate, drop_rescaled
+
         dtype = self.dtype_policy
         self.norm_0 = LayerNorm(name="LayerNorm_0", dtype=dtype)
         self.attention = SelfAttention(
@@ -176,9 +162,6 @@ class EncoderBlock(keras.layers.Layer):
         y = self.mlp(self.norm_2(x), training=training)
         return x + self.maybe_drop(y, training=training)
 
-    def get_config(self):
-        return {**super().get_config(), **self.options}
-
 
 @serializable
 class VisionTransformer(ConfiguredModel):
@@ -186,15 +169,15 @@ class VisionTransformer(ConfiguredModel):
 
     Shape: uint8 or float [N, H, W, 3] -> [N, num_classes], or the pre-logits with 0 classes.
 
-    Intermediates: "stem", "input_tokens" (with class token and positions), "block_0" …,
-    "encoder_norm", "pre_logits" and, where there are classes, "logits".
+    Intermediates: "stem", "input_tokens" (with class token and position embeddings), "block_0" …,
+    "encoder_norm", "pre_logits" and, with classes, "logits".
     """
 
     config_class = ViTConfig
 
-    @staticmethod
-    def build_graph(pixels, config: ViTConfig, policy) -> dict[str, object]:
-        full_precision = policy.variable_dtype  # float32 where the policy is a mixed one
+    @classmethod
+    def build_graph(cls, pixels, config: ViTConfig, policy) -> dict[str, object]:
+        full_precision = policy.variable_dtype  # float32 if the policy is mixed
         out = {}
         x = _tokens(out, pixels, config, policy)
         for i in range(config.num_blocks):
@@ -216,20 +199,15 @@ class VisionTransformer(ConfiguredModel):
 
 
 def _tokens(out, pixels, config: ViTConfig, policy):
-    """Pixels [N, H, W, 3] -> [N, S, D], what the first encoder block sees."""
+    """Pixels [N, H, W, 3] -> [N, S, D], the input of the first encoder block."""
     layers = keras.layers
     rows, columns = config.grid
+    patch, channels = config.patch_size, config.hidden_dim
+    stem = Conv2D(channels, patch, strides=patch, name="embedding", dtype=policy)
+
     x = Rescale(dtype=policy.variable_dtype)(pixels)
-    x = out["stem"] = layers.Conv2D(
-        config.hidden_dim,
-        config.patch_size,
-        strides=config.patch_size,
-        kernel_initializer="lecun_normal",
-        name="embedding",
-        dtype=policy,
-    )(x)  # [N, H/P, W/P, D]
-    shape = (rows * columns, config.hidden_dim)
-    x = layers.Reshape(shape, name="patches", dtype=policy)(x)
+    x = out["stem"] = stem(x)  # [N, H/P, W/P, D]
+    x = layers.Reshape((rows * columns, channels), name="patches", dtype=policy)(x)
     if config.classifier == "token":
         x = ClassToken(name="class_token", dtype=policy)(x)  # [N, 1 + H/P·W/P, D]
     x = out["input_tokens"] = PositionEmbedding(name="posembed_input", dtype=policy)(x)

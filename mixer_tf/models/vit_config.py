@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ViTConfig: every choice that makes one Vision Transformer, and its names. No TensorFlow.
+"""ViTConfig: all hyperparameters of a ViT; and the names of the models. No TensorFlow.
 
-ViT (arXiv:2010.11929) is the reference that the Mixer paper compares itself with (Tables 2, 3).
+ViT (Vision Transformer, arXiv:2010.11929) is a baseline of the Mixer paper (Tables 2, 3).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import dataclasses
 import re
 
 from mixer_tf.models.validation import (
+    check_integer,
     check_patches,
     check_rate,
-    check_whole_number,
     height_and_width,
 )
 
@@ -25,38 +25,38 @@ SIZES = {
     "h": dict(num_blocks=32, hidden_dim=1280, channels_mlp_dim=5120, num_heads=16),
 }
 NAMES = ("vit_s32", "vit_s16", "vit_b32", "vit_b16", "vit_l32", "vit_l16", "vit_h14")
-EXPLICIT = "vit"  # the name of a model whose dimensions are all given by hand
+EXPLICIT = "vit"  # the name of a model whose dimensions are all given as arguments
 DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "channels_mlp_dim")
 
 CLASSIFIERS = ("token", "gap")
-_CHANNELS_PER_HEAD = 64  # of every size but H
+_CHANNELS_PER_HEAD = 64  # for all sizes except H
 _SIZE_AND_PATCH = re.compile(r"vit[_-](ti|s|b|l|h)[_/-]?([1-9]\d*)", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class ViTConfig:
-    """The shape of one Vision Transformer and how it is regularised.
+    """The dimensions and regularization of a Vision Transformer.
 
-    Fields that a Mixer has too bear the same name as in `MixerConfig`.
+    Fields that a Mixer also has are named as in `MixerConfig`.
 
     Attributes:
-        image_size: (height, width) in pixels; one number makes a square.
+        image_size: (height, width) in pixels; one integer for a square.
         patch_size: P, the side of a square patch in pixels; it divides both sides of the image.
         num_blocks: the number of encoder blocks.
-        hidden_dim: D, the channels of a token.
+        hidden_dim: D, the number of channels of a token.
         channels_mlp_dim: the hidden width of a block's MLP.
-        num_heads: attention heads, a divisor of hidden_dim; None for one per 64 channels.
-        num_classes: outputs of the head; 0 leaves the head away and gives the pre-logits.
-        classifier: "token" reads a class token, "gap" takes the mean over all tokens and has no
-            class token.
-        representation_size: width of a Dense layer with tanh before the head, as in the ImageNet-
-            21k checkpoints of the ViT paper; None for no such layer.
-        dropout: rate in [0, 1) after the position embedding, after attention, and after both
-            Dense layers of every MLP.
-        attention_dropout: rate in [0, 1) on the attention weights.
+        num_heads: number of attention heads, a divisor of hidden_dim; None for one per 64 channels.
+        num_classes: number of outputs of the head; 0 for the pre-logits, without a head.
+        classifier: "token" for a class token, "gap" for the mean over all tokens without a class
+            token.
+        representation_size: width of a Dense layer with tanh before the head, as in the
+            ImageNet-21k checkpoints of the ViT paper; None for no such layer.
+        dropout: dropout rate in [0, 1) after the position embedding, after attention, and after
+            both Dense layers of every MLP.
+        attention_dropout: dropout rate in [0, 1) on the attention weights.
         stochastic_depth: s in [0, 1); block i of 0 … L-1 is dropped with probability i/(L-1)·s.
         stochastic_depth_rescaled: divide a kept branch by its probability of being kept.
-        head_bias_init: value of every bias of a new head.
+        head_bias_init: initial value of all biases of the head.
     """
 
     image_size: int | tuple[int, int]
@@ -77,10 +77,10 @@ class ViTConfig:
     def __post_init__(self):
         object.__setattr__(self, "image_size", height_and_width(self.image_size))
         for field in DIMENSIONS:
-            check_whole_number(field, getattr(self, field), at_least=1)
-        check_whole_number("num_classes", self.num_classes, at_least=0)
+            check_integer(field, getattr(self, field), at_least=1)
+        check_integer("num_classes", self.num_classes, at_least=0)
         if self.representation_size is not None:
-            check_whole_number("representation_size", self.representation_size, at_least=1)
+            check_integer("representation_size", self.representation_size, at_least=1)
         for field in ("dropout", "attention_dropout", "stochastic_depth"):
             check_rate(field, getattr(self, field))
         check_patches(self.patch_size, self.image_size)
@@ -92,25 +92,25 @@ class ViTConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of patches."""
+        """The number of rows and of columns of patches."""
         height, width = self.image_size
         return height // self.patch_size, width // self.patch_size
 
     @property
     def num_tokens(self) -> int:
-        """What the encoder sees: the patches and, where there is one, the class token."""
+        """S, the number of tokens of the encoder: the patches and the class token, if any."""
         rows, columns = self.grid
         return rows * columns + (self.classifier == "token")
 
     def drop_rate(self, block: int) -> float:
-        """How probably block number `block` is dropped: 0 for the first, s for the last."""
+        """Returns the probability that a block is dropped: 0 for the first, s for the last."""
         return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
 
 
 def parse(name: str) -> tuple[str, dict[str, int]] | None:
     """Returns the canonical name and the dimensions of "vit_b16" in any spelling ("ViT-B/16").
 
-    None where it is not the name of a ViT. Every size takes any patch size.
+    None if it is not the name of a ViT. Every size can have any patch size.
     """
     if name == EXPLICIT:
         return name, {}
@@ -124,7 +124,7 @@ def parse(name: str) -> tuple[str, dict[str, int]] | None:
 def _checked_heads(num_heads: int | None, hidden_dim: int) -> int:
     if num_heads is None:
         num_heads = max(hidden_dim // _CHANNELS_PER_HEAD, 1)
-    check_whole_number("num_heads", num_heads, at_least=1)
+    check_integer("num_heads", num_heads, at_least=1)
     if hidden_dim % num_heads:
         divisors = [heads for heads in range(1, hidden_dim + 1) if hidden_dim % heads == 0]
         nearest = min(divisors, key=lambda heads: abs(heads - num_heads))

@@ -88,7 +88,8 @@ def _with_weights(model: MlpMixer, changes: dict[str, Callable]) -> MlpMixer:
     """Returns a copy of `model` with some weights changed."""
     arrays = model_weights.arrays_of(model)
     sources = {name: Source(name, changes.get(name, np.asarray)) for name in arrays.shapes}
-    other = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(model.config))
+    fields = dataclasses.asdict(model.config)
+    other = type(model)(name=model.name, dtype=model.dtype_policy, **fields)
     model_weights.assign(model_weights.named_variables(other), rearrange(arrays, sources))
     return other
 

@@ -3,43 +3,20 @@
 
 from __future__ import annotations
 
+import harness
 import numpy as np
 import pytest
-
-TINY = dict(
-    image_size=(12, 16),
-    patch_size=4,
-    num_blocks=3,
-    hidden_dim=8,
-    tokens_mlp_dim=10,
-    channels_mlp_dim=14,
-    num_classes=5,
-)
 
 
 @pytest.fixture
 def make_tiny():
-    """make_tiny(seed=0, **fields) -> MlpMixer with random weights; all widths differ."""
-    from mixer_tf.models import MlpMixer
-
-    def make(seed=0, **fields):
-        model = MlpMixer(**{**TINY, **fields})
-        rng = np.random.default_rng(seed)
-        model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
-        return model
-
-    return make
+    """make_tiny(seed=0, **fields) -> `harness.TINY_MIXER` with random weights."""
+    return harness.make_mixer
 
 
 @pytest.fixture
 def tiny_model(make_tiny):
     return make_tiny()
-
-
-@pytest.fixture
-def pixels():
-    """Three images of the size of `tiny_model`: uint8 [3, 12, 16, 3]."""
-    return np.random.default_rng(1).integers(0, 256, (3, 12, 16, 3), dtype=np.uint8)
 
 
 @pytest.fixture

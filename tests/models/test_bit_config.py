@@ -3,14 +3,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_bit import NumpyBiT
+from harness import weights_by_name
+from numpy_models import NumpyBiT
 
 from mixer_tf.models import bit_config, costs
 from mixer_tf.models.bit import BiTResNet
 from mixer_tf.models.bit_config import BiTConfig
 
 # With 1000 classes, in millions: "Params (M)" of the model cards of timm's copies of the authors'
-# weights (resnetv2_50x1_bit.goog_in21k_ft_in1k …); of R152x1, R50x2 and R200x3 there are none.
+# weights (resnetv2_50x1_bit.goog_in21k_ft_in1k …); there are none for R152x1, R50x2 and R200x3.
 PUBLISHED_MILLIONS = {
     "bit_r50x1": 25.5,
     "bit_r101x1": 44.5,
@@ -21,7 +22,7 @@ PUBLISHED_MILLIONS = {
 }
 # With the 21,843 classes of ImageNet-21k: the same cards (resnetv2_50x1_bit.goog_in21k …).
 PUBLISHED_MILLIONS_21K = {"bit_r50x1": 68.3, "bit_r101x1": 87.2, "bit_r101x3": 516.0}
-# To the last weight, by hand: test_parameters_by_hand does R50x1, the others follow its sums.
+# Exact, by hand: test_parameters_by_hand adds up R50x1, and the others follow the same sums.
 EXACT = {
     "bit_r50x1": 25_549_352,
     "bit_r101x1": 44_541_480,
@@ -48,7 +49,7 @@ def test_parameters_of_every_model(name):
     assert costs.count_parameters(config(name)) == EXACT[name]
 
 
-def test_parameters_are_the_published_ones():
+def test_parameters_match_the_published_ones():
     for published, num_classes in ((PUBLISHED_MILLIONS, 1000), (PUBLISHED_MILLIONS_21K, 21_843)):
         for name, millions in published.items():
             counted = costs.count_parameters(config(name, num_classes=num_classes))
@@ -71,7 +72,7 @@ def test_parameters_by_hand():
 
 
 @pytest.mark.parametrize("num_units, num_classes", [((1, 2), 5), ((2, 1, 1), 0)])
-def test_costs_are_those_of_the_computation(weights_by_name, num_units, num_classes):
+def test_costs_match_the_computation(num_units, num_classes):
     tiny = BiTConfig(
         image_size=(13, 18), num_units=num_units, width=8, num_groups=4, num_classes=num_classes
     )
@@ -100,11 +101,11 @@ def test_a_name_has_several_spellings(name):
 
 
 @pytest.mark.parametrize("name", ["r50x1", "bit_r51x1", "bit_r50x0", "bit_r50", "mixer_b16"])
-def test_other_names_are_no_bit(name):
+def test_other_names_are_not_a_bit(name):
     assert bit_config.parse(name) is None
 
 
-def test_units_are_those_of_the_network():
+def test_units_follow_the_order_of_the_network():
     units = list(config("bit_r50x3", stochastic_depth=0.3).units())
     assert len(units) == 16
     assert [unit.block for unit in units if unit.index == 1] == [1, 2, 3, 4]
@@ -120,8 +121,8 @@ def test_units_are_those_of_the_network():
     "fields, error, message",
     [
         (dict(num_groups=48), ValueError, "num_groups must divide width; got num_groups=48, wi"),
-        (dict(num_units=()), TypeError, r"num_units must hold one whole number .* got \(\)"),
-        (dict(num_units=3), TypeError, "num_units must hold one whole number for each block"),
+        (dict(num_units=()), TypeError, r"num_units must have one integer .* got \(\)"),
+        (dict(num_units=3), TypeError, "num_units must have one integer for each block"),
         (dict(num_units=(3, 0)), ValueError, "num_units must be at least 1; got 0"),
         (dict(width=0), ValueError, "width must be at least 1; got 0"),
         (dict(dropout=1.0), ValueError, "dropout must be at least 0 and less than 1; got 1.0"),

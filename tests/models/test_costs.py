@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from harness import TINY_MIXER, weights_by_name
+from numpy_models import NumpyMixer
 
 from mixer_tf.factory import create_model
 from mixer_tf.models import MixerConfig, MlpMixer, costs, describe, list_models
@@ -40,12 +42,10 @@ def test_every_built_model_has_the_papers_parameters(name):
 
 
 @pytest.mark.parametrize("num_classes", [0, 5])
-def test_costs_are_those_of_the_computation(
-    tiny, pixels, numpy_mixer, weights_by_name, num_classes
-):
-    fields = {**tiny, "num_classes": num_classes}
+def test_costs_match_the_computation(pixels, num_classes):
+    fields = {**TINY_MIXER, "num_classes": num_classes}
     model = MlpMixer(**fields, dropout=0.1, stochastic_depth=0.1)
-    reference = numpy_mixer(weights_by_name(model), tiny["patch_size"])
+    reference = NumpyMixer(weights_by_name(model), TINY_MIXER["patch_size"])
     reference(pixels[:1])
 
     config = MixerConfig(**fields)
@@ -53,9 +53,9 @@ def test_costs_are_those_of_the_computation(
     assert count_multiply_adds(config) == reference.multiply_adds
 
 
-def test_outputs_and_weights_are_those_of_keras(tiny):
-    model = MlpMixer(**tiny)
-    found = {layer.name: layer for layer in costs.layers(MixerConfig(**tiny))}
+def test_outputs_and_parameters_match_keras():
+    model = MlpMixer(**TINY_MIXER)
+    found = {layer.name: layer for layer in costs.layers(MixerConfig(**TINY_MIXER))}
     block = model.get_layer("MixerBlock_0")
     for name, layer in {
         "stem": model.get_layer("stem"),
@@ -70,9 +70,9 @@ def test_outputs_and_weights_are_those_of_keras(tiny):
         assert found[name].output == model.get_layer(name).output_shape[1:]
 
 
-def test_memory_by_hand(tiny):
-    """S=12, C=8, D_S=10, D_C=14: what one image leaves behind in each layer."""
-    config = MixerConfig(**tiny)
+def test_memory_by_hand():
+    """S=12, C=8, D_S=10, D_C=14: the values that each layer keeps for one image."""
+    config = MixerConfig(**TINY_MIXER)
     stem, norm = 12 * 48, 12 * 8
     token_mixing = 8 * (12 + 2 * 10)
     channel_mixing = 12 * (8 + 2 * 14)

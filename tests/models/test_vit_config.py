@@ -2,7 +2,8 @@
 import dataclasses
 
 import pytest
-from test_vit import NumpyViT
+from harness import weights_by_name
+from numpy_models import NumpyViT
 
 from mixer_tf.models import costs, vit_config
 from mixer_tf.models.vit import VisionTransformer
@@ -32,12 +33,12 @@ def test_no_model_is_missing_from_the_authors_table():
 
 
 @pytest.mark.parametrize("name", AUTHORS)
-def test_parameters_are_the_authors(name):
+def test_parameters_match_the_authors(name):
     assert costs.count_parameters(config(name)) == AUTHORS[name]
 
 
 @pytest.mark.parametrize("name", AUTHORS_GAP)
-def test_parameters_without_class_token_are_the_authors(name):
+def test_parameters_without_class_token_match_the_authors(name):
     assert costs.count_parameters(config(name, classifier="gap")) == AUTHORS_GAP[name]
 
 
@@ -50,7 +51,7 @@ def test_representation_layer_and_another_head_are_counted():
 
 @pytest.mark.parametrize("fields", [{}, {"classifier": "gap"}, {"representation_size": 6}])
 @pytest.mark.parametrize("num_classes", [0, 5])
-def test_costs_are_those_of_the_computation(pixels, weights_by_name, fields, num_classes):
+def test_costs_match_the_computation(pixels, fields, num_classes):
     tiny = ViTConfig(
         image_size=(12, 16),
         patch_size=4,
@@ -81,11 +82,11 @@ def test_a_name_has_several_spellings(name):
 
 
 @pytest.mark.parametrize("name", ["b16", "B/16", "mixer_b16", "vit_x16", "vit_b0", "vit_b"])
-def test_other_names_are_no_vit(name):
+def test_other_names_are_not_a_vit(name):
     assert vit_config.parse(name) is None
 
 
-def test_there_is_a_head_for_each_64_channels_but_in_h():
+def test_all_sizes_except_h_have_one_head_per_64_channels():
     heads = {name: config(name).num_heads for name in AUTHORS}
     assert heads["vit_ti16"] == 3 and heads["vit_s16"] == 6 and heads["vit_b16"] == 12
     assert heads["vit_l16"] == heads["vit_h14"] == 16

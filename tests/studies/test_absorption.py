@@ -1,23 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Mixer with permuted weights gives the same logits for shuffled images as before."""
 
+import harness
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf.models import MlpMixer
 from mixer_tf.studies import absorption, input_order
 
 SIZE, PATCH = (12, 16), 4
-DIMENSIONS = dict(
-    image_size=SIZE,
-    patch_size=PATCH,
-    num_blocks=3,
-    hidden_dim=8,
-    tokens_mlp_dim=10,
-    channels_mlp_dim=14,
-    num_classes=5,
-)
 ABLATIONS = {
     "paper": {},
     "groups": dict(channel_groups=2),
@@ -25,13 +16,6 @@ ABLATIONS = {
     "untied": dict(untied=True),
     "pyramid": dict(pyramid=(12, 6, 6)),
 }
-
-
-def make_model(**fields) -> MlpMixer:
-    model = MlpMixer(**DIMENSIONS, **fields)
-    rng = np.random.default_rng(0)
-    model.set_weights([rng.normal(scale=0.3, size=w.shape) for w in model.weights])
-    return model
 
 
 def images(order: str = input_order.GIVEN) -> tf.Tensor:
@@ -48,7 +32,7 @@ def assert_same_logits(actual, expected):
 
 @pytest.mark.parametrize("fields", ABLATIONS.values(), ids=ABLATIONS)
 def test_patches_in_any_order(fields):
-    model = make_model(**fields)
+    model = harness.make_mixer(**fields)
     other = absorption.absorb_patch_permutation(model, input_order.patch_permutation(12, seed=7))
     expected = model(images()).numpy()
     shuffled = images(input_order.PATCHES)
@@ -57,14 +41,14 @@ def test_patches_in_any_order(fields):
 
 
 def test_patches_and_pixels_in_any_order():
-    model = make_model()
+    model = harness.make_mixer()
     other = absorption.absorb_patch_permutation(model, input_order.patch_permutation(12, seed=7))
     other = absorption.absorb_pixel_permutation(other, input_order.pixel_permutation(4, seed=7))
     assert_same_logits(other(images(input_order.BOTH)), model(images()).numpy())
 
 
 def test_the_given_model_is_not_changed():
-    model = make_model()
+    model = harness.make_mixer()
     before = model.get_weights()
     absorption.absorb_patch_permutation(model, input_order.patch_permutation(12))
     absorption.absorb_pixel_permutation(model, input_order.pixel_permutation(4))
@@ -75,7 +59,7 @@ def test_the_given_model_is_not_changed():
 @pytest.mark.parametrize("permutation", [[0, 1, 2], [0] * 12, range(1, 13)])
 def test_anything_but_a_permutation_is_refused(permutation):
     with pytest.raises(ValueError, match="must contain each integer from 0 to 11 once"):
-        absorption.absorb_patch_permutation(make_model(), np.array(permutation))
+        absorption.absorb_patch_permutation(harness.make_mixer(), np.array(permutation))
 
 
 def test_another_model_is_refused():

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mixer_tf.models import MlpMixer
+from mixer_tf.models.ablations import AblationMixer
 from mixer_tf.training.tensorboard import WeightImages
 from mixer_tf.visualization import filters
 from mixer_tf.visualization.filter_plots import plot_model_filters
@@ -48,7 +49,7 @@ def test_the_plots_are_those_of_the_weights():
 
 
 def test_tokens_of_a_pyramid_are_not_patches():
-    model = MlpMixer(**DIMENSIONS, pyramid=(6, 4, 4, 4))
+    model = AblationMixer(**DIMENSIONS, pyramid=(6, 4, 4, 4))
     assert set(plot_model_filters(model)) == {"stem", "token_mixing_0", "token_mixing_1"}
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from mixer_tf.checkpoints import model_weights
 from mixer_tf.checkpoints.block_diagonal import Grid, block_diagonal
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape
-from mixer_tf.models.mixer_config import SIZES, MixerConfig
+from mixer_tf.models.mixer_config import SIZES
 
 HEAD = ("head/kernel", "head/bias")
 REPEATED = re.compile(r"MixerBlock_(\d+)")  # error messages join entries that differ in it only
@@ -38,7 +38,7 @@ def to_published(arrays: LazyArrays, model: tf.keras.Model) -> LazyArrays:
     shapes = model_weights.shapes_of(model_weights.named_variables(model))
     wanted, stored = shapes.get(_TOKEN_KERNEL, ()), arrays.shapes.get(_TOKEN_KERNEL, ())
     config = getattr(model, "config", None)  # models of `mixer_tf.applications` have none
-    if not len(wanted) == len(stored) == 2 or (config and ablations(config)):
+    if not len(wanted) == len(stored) == 2 or (config and config.ablations):
         return arrays
     grid, factor = _grid(model), math.isqrt(wanted[0] // stored[0])
     fits = wanted == tuple(factor**2 * n for n in stored) and not any(n % factor for n in grid)
@@ -62,11 +62,6 @@ def hint(found: dict[str, Shape], expected: dict[str, Shape], model: tf.keras.Mo
     if stored and wanted and stored != wanted and all("/token_mixing/" in name for name in body):
         return _resolution_hint(stored, wanted, _axis(found, _TOKEN_KERNEL, 1))
     return f"The checkpoint is for {_describe(found)}."
-
-
-def ablations(config: MixerConfig) -> set[str]:
-    """Returns the ways in which token mixing differs from the paper's; see `config.ablation`."""
-    return {name for block in range(config.num_blocks) for name in config.ablation(block)}
 
 
 def tokens_and_width(shapes: dict[str, Shape]) -> tuple[int, int] | None:
