@@ -17,7 +17,8 @@ RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
 LABELS = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, 24)]
 WEIGHTS = RNG.uniform(0, 2, 24).astype(np.float32)
-OPTIONS = ("optimizer.warmup_steps=0", "optimizer.schedule=constant")
+STILL = ("optimizer.learning_rate=1e-12", "optimizer.weight_decay=0")  # the weights do not change
+OPTIONS = ("model.num_blocks=1", "optimizer.warmup_steps=0", "optimizer.schedule=constant")
 
 
 def compiled(recipe, *changes):
@@ -80,7 +81,7 @@ def norm_by_hand(model, pixels, labels, weights=None) -> float:
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "sample weights"])
 @pytest.mark.parametrize("clip_norm", ["none", "0.001"])
 def test_the_norm_is_that_of_the_gradient_before_clipping(recipe, clip_norm, weights):
-    model = compiled(recipe, f"optimizer.clip_norm={clip_norm}", "optimizer.learning_rate=1e-12")
+    model = compiled(recipe, f"optimizer.clip_norm={clip_norm}", *STILL)
     model.optimizer.build(model.trainable_variables)
     parts = [slice(0, 8), slice(8, 16), slice(16, 24)]
     expected = [
@@ -93,10 +94,23 @@ def test_the_norm_is_that_of_the_gradient_before_clipping(recipe, clip_norm, wei
 
 def test_the_norm_is_that_of_the_unscaled_gradient(recipe):
     """Float16 multiplies the loss by 2**15 at the start; overflowing steps do not count."""
-    changes = ["optimizer.clip_norm=none", "optimizer.learning_rate=1e-12"]
+    changes = ["optimizer.clip_norm=none", *STILL]
     half = compiled(recipe, *changes, "training.precision=mixed_float16")
     found = fit(half)["gradient_norm"]
     assert found == pytest.approx(fit(compiled(recipe, *changes))["gradient_norm"], rel=0.02)
+
+
+def test_only_for_float16_overflowing_steps_do_not_count():
+    """Its optimizer skips them; elsewhere, a gradient that is not finite must be seen."""
+    sgd = tf.keras.optimizers.SGD()
+    for optimizer, expected in (
+        (tf.keras.mixed_precision.LossScaleOptimizer(sgd), 2.0),
+        (sgd, float("inf")),
+    ):
+        norms = tf.keras.metrics.Mean()
+        for norm in (float("inf"), 1.0, 3.0):
+            train_step._count(tf.constant(norm), optimizer, norms)
+        assert float(norms.result()) == expected
 
 
 def test_evaluation_reports_no_norm(recipe):

@@ -172,11 +172,9 @@ def _buffer_size(split: Split, recipe: Recipe) -> int:
 def _mix(
     batches: tf.data.Dataset, recipe: Recipe, first_step: int, replicas: int
 ) -> tf.data.Dataset:
-    """Applies mixup with one weight per step; `replicas` consecutive batches make up a step.
-
-    Deviation: images are rolled within the batch of a replica, as in the authors' own code; over
-    the whole batch they would have to be exchanged between devices.
-    """
+    """Applies mixup with one weight per step; `replicas` consecutive batches make up a step."""
+    # Deviation: images are rolled within the batch of a replica, as in the authors' own code. Over
+    # the whole batch they would have to be exchanged between devices.
 
     def mix(index, batch):
         step = first_step + index // replicas
