@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mixer_tf.datasets.sources import opening
+from mixer_tf.training import cluster
 
 if TYPE_CHECKING:
     from pipeline.configs import PipelineConfig
@@ -77,7 +78,9 @@ _OPTIONS = (
         help="How far top-1 accuracy may fall below the last blessed model's.",
     ),
     click.option(
-        "--strategy", default="auto", help="auto, default, mirrored, multi_worker, tpu or tpu:NAME."
+        "--strategy",
+        default="auto",
+        help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
     ),
     click.option("--no-cache", is_flag=True, help="Run every step, even if nothing changed."),
     click.option(

@@ -70,7 +70,7 @@ def _check_model(model) -> None:
     if ablations:
         raise ValueError(
             "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "
-            f"channels; got a model with other {', '.join(sorted(ablations))}. "
+            f"channels; got a model with {', '.join(sorted(ablations))}. "
             "Upscaling is not defined for it."
         )
 

@@ -11,6 +11,7 @@ from mixer_tf import console
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
+from mixer_tf.training import cluster
 
 
 @click.command(cls=Command)
@@ -22,7 +23,7 @@ from mixer_tf.console import progress_counter
     "--strategy",
     default="auto",
     show_default=True,
-    help="Where to train: auto, default, mirrored, multi_worker, tpu or tpu:NAME.",
+    help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
 )
 def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -> None:
     """Trains a model on a source of images.
@@ -43,11 +44,11 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
 
-    if strategy == "multi_worker" or (strategy == "auto" and os.environ.get("TF_CONFIG")):
+    if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
         # Must be created before TensorFlow computes anything, which includes reading images.
-        from mixer_tf.training import distribution as strategies
+        from mixer_tf.training import distribution
 
-        strategy = strategies.create_strategy(strategy)
+        strategy = distribution.create_strategy(strategy)
     opened = opening.open_source(source, data_dir)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)

@@ -141,6 +141,5 @@ def _write_weights(weights: list[np.ndarray], path: str) -> None:
 
 
 def _read_weights(path: str) -> list[np.ndarray]:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        arrays = np.load(io.BytesIO(file.read()))
+    arrays = np.load(io.BytesIO(storage.read_bytes(path)))
     return [arrays[name] for name in arrays.files]

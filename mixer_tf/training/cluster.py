@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cluster of workers that TF_CONFIG describes. Imports no TensorFlow."""
+"""Names of strategies, and the workers that TF_CONFIG describes. Imports no TensorFlow."""
 
 from __future__ import annotations
 
 import json
 import os
 
+# What `distribution.create_strategy` knows.
+STRATEGIES = ("auto", "default", "mirrored", "multi_worker", "tpu", "tpu:NAME")
 VARIABLE = "TF_CONFIG"
 
 

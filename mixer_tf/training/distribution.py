@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from mixer_tf.training import cluster
 
-STRATEGIES = ("auto", "default", "mirrored", "multi_worker", "tpu", "tpu:NAME")
 CONNECT_SECONDS = 10.0
 
 
@@ -33,8 +32,8 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
         ConnectionError: no TPU responds.
     """
     kind, _, tpu_name = name.partition(":")
-    if not name.strip() or kind not in [known.partition(":")[0] for known in STRATEGIES]:
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {name!r}.")
+    if not name.strip() or kind not in [known.partition(":")[0] for known in cluster.STRATEGIES]:
+        raise ValueError(f"strategy must be one of {', '.join(cluster.STRATEGIES)}; got {name!r}.")
     if tpu_name and kind != "tpu":
         raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {name!r}.")
     if kind == "auto":

@@ -117,12 +117,12 @@ def test_errors(tiny_model, arguments, error, message):
     "options, named",
     [
         ({"untied": True}, "untied"),
-        ({"channel_groups": 2, "channel_views": True}, "groups, views"),
-        ({"pyramid": (12, 12, 6)}, "tokens_out"),
+        ({"channel_groups": 2, "channel_views": True}, "channel_groups, channel_views"),
+        ({"pyramid": (12, 12, 6)}, "pyramid"),
     ],
 )
 def test_other_token_mixing_than_the_papers_is_refused(make_tiny, options, named):
-    with pytest.raises(ValueError, match=f"got a model with other {named}"):
+    with pytest.raises(ValueError, match=f"got a model with {named}"):
         upscale(make_tiny(**options), 2)
 
 
