@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A changed file makes the steps that depend on it run again, and no others."""
 
+import ast
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -135,7 +137,8 @@ def tree(tmp_path) -> pathlib.Path:
     return tmp_path
 
 
-def test_one_changed_line_runs_exactly_the_steps_that_import_it_again(tree):
+def test_one_changed_line_runs_exactly_the_steps_that_import_it_again(tree, monkeypatch):
+    monkeypatch.setattr(ast, "parse", functools.cache(ast.parse))  # of the files that do not change
     before = fingerprints.fingerprint_code(tree)
     assert before == fingerprints.fingerprint_code(ROOT)
     for path, expected in CHANGES.items():
@@ -172,6 +175,7 @@ def imported(tmp_path_factory, image_folder) -> dict[str, list[str]]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", fingerprints.ENTRY_MODULES)
 def test_modules_that_a_step_really_imports_are_in_its_fingerprint(imported, step):
     entry_module = fingerprints.ENTRY_MODULES[step]
@@ -180,6 +184,7 @@ def test_modules_that_a_step_really_imports_are_in_its_fingerprint(imported, ste
     assert not missing
 
 
+@pytest.mark.slow
 def test_real_imports_include_those_inside_functions(imported):
     """Or the test above would prove little."""
     assert "mixer_tf.visualization.filters" in imported["trainer"]

@@ -146,6 +146,7 @@ print(json.dumps(results))
 """
 
 
+@pytest.mark.slow
 def test_two_devices_take_the_same_steps(recipe):
     """Each has half of the batch; the norm is that of the sum of their gradients."""
     done = subprocess.run(
