@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.class_names import in_order
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import SPLITS, TRAIN
 from mixer_tf.messages import printable
@@ -30,7 +31,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     listing = _list(root)
     if not listing.paths:
         raise ValueError(_nothing_found(root))
-    folders = sorted({folder for _, folder, _ in listing.paths})
+    folders = in_order(folder for _, folder, _ in listing.paths)
     labels = {folder: label for label, folder in enumerate(folders)}
     items = [
         (split, path.replace(os.sep, "/"), (path, labels[folder]))
