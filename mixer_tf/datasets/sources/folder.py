@@ -39,8 +39,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     class_names = in_order(folder.name for _, folder in _class_folders(layout.splits))
     labels = {name: label for label, name in enumerate(class_names)}
     items = [
-        (split, path.replace(os.sep, "/"), (path, labels[folder.name]))
+        (split, path.replace(os.sep, "/"), (path, label))
         for split, folder in _class_folders(layout.splits)
+        for label in [labels[folder.name]]
         for path in folder.image_paths()
     ]
     shards = {

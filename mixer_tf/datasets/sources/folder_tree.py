@@ -61,7 +61,7 @@ class Folder:
     def full_path(self) -> str:
         return os.path.join(self.root, self.path) if self.path else self.root
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The name as valid Unicode in form NFC."""
         return normalize(printable(os.path.basename(self.path)))
@@ -89,9 +89,10 @@ class Folder:
             if name not in of_programs
         ]
         by_name = [name for name in names if files.is_image_name(name)]
+        rest = [] if len(by_name) == len(names) else sorted({*names}.difference(by_name))
         by_content = [
             name
-            for name in names
+            for name in rest
             if files.has_unknown_suffix(name)
             and files.starts_like_image(os.path.join(self.full_path, name))
         ]
@@ -99,7 +100,7 @@ class Folder:
             tuple(below),
             (*by_name, *by_content),
             len(by_content),
-            len(names) - len(by_name) - len(by_content),
+            len(rest) - len(by_content),
             of_programs,
         )
 
