@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 
 from mixer_tf import images, storage
@@ -178,6 +179,9 @@ def starts_like_image(path: str) -> bool:
 
 
 def _read_bytes(path: str) -> bytes:
+    # A named pipe would block for ever, and a device has no end.
+    if not storage.is_remote(path) and not stat.S_ISREG(mode := os.stat(path).st_mode):
+        raise OSError("is a directory" if stat.S_ISDIR(mode) else "not a regular file")
     size = storage.file_size(path)
     if size > MAX_BYTES:
         raise OSError(f"{size / 2**20:,.0f} MB; at most {MAX_BYTES // 2**20} MB")

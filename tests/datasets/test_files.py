@@ -16,6 +16,13 @@ def test_a_folder_named_like_an_image_is_a_problem(tmp_path):
     assert "directory" in files.read_image(str(tmp_path / "odd.jpg"), 1, "cat").problem
 
 
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (str(tmp_path / "pipe.jpg"), "/dev/zero"):
+        record = files.read_image(path, 1, "cat")
+        assert record.problem == "cannot be read: not a regular file"
+
+
 def test_a_file_above_the_size_limit_is_not_read(tmp_path):
     path = tmp_path / "film.jpg"
     with path.open("wb") as file:
