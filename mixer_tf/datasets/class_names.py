@@ -8,6 +8,7 @@ a number: page2, page10. Capital letters come before small ones, as in Unicode.
 
 from __future__ import annotations
 
+import collections
 import decimal
 import re
 import unicodedata
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 # The exponent is short, so that every match is a valid decimal.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DIGITS = re.compile(r"([0-9]+)")
+_MAX_GROUPS = 3
 
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -39,6 +41,29 @@ def normalize(name: str) -> str:
     be another class.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns a note if names look alike: "Cat" and "cat", "hot dog" and "hot_dog", 1 and 01.
+
+    They are separate classes, because those of handwritten letters are "A" and "a".
+    """
+    groups = collections.defaultdict(list)
+    for name in names:
+        groups[_appearance(name)].append(name)
+    similar = [group for group in groups.values() if len(group) > 1]
+    if not similar:
+        return ()
+    shown = "; ".join(", ".join(map(repr, group)) for group in similar[:_MAX_GROUPS])
+    more = "; …" if len(similar) > _MAX_GROUPS else ""
+    number = sum(map(len, similar))
+    return (f"classes whose names differ only in spelling: {number:,} ({shown}{more})",)
+
+
+def _appearance(name: str) -> object:
+    if _NUMBER.fullmatch(name):
+        return decimal.Decimal(name)
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 def _digits_key(digits: str) -> tuple[int, str]:

@@ -46,6 +46,23 @@ def test_both_unicode_forms_of_a_name_are_equal():
     assert class_names.normalize(decomposed) == "Müller"
 
 
+def test_names_that_look_alike_are_noted():
+    names = ["01", "1", "Cat", "cat", "dog", "hot dog", "hot_dog"]
+    assert class_names.notes_of_similar(names) == (
+        "classes whose names differ only in spelling: 6 "
+        "('01', '1'; 'Cat', 'cat'; 'hot dog', 'hot_dog')",
+    )
+    assert class_names.notes_of_similar(["1", "10", "a", "b", "-1", "a1", "a-1"]) == ()
+    assert "; …)" in class_names.notes_of_similar([*"ABCDabcd"])[0]
+
+
+def test_a_csv_file_with_similar_labels_has_a_note(tmp_path):
+    (tmp_path / "list.csv").write_text("a.png,Cat\nb.png,cat\nc.png,dog\nd.png,cat\n")
+    source = opening.open_source(f"csv:{tmp_path}/list.csv")
+    assert source.class_names == ("Cat", "cat", "dog")
+    assert source.notes[-1].endswith("only in spelling: 2 ('Cat', 'cat')")
+
+
 def test_folder_csv_and_tfrecord_have_the_same_order(tmp_path, write_image_folder):
     import tensorflow as tf
 
