@@ -5,18 +5,47 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 
 from mixer_tf import images, storage
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.images import signatures
 
 # Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
 _CHUNK = 64
+_MAX_NAMES = 5
 _EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
-        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".tga"),
+        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".tga", ".ico", ".mpo", ".apng", ".dib"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"),
+    ]
+)
+# Files of any other extension are recognized by their first bytes. Those of these are not opened:
+# there may be one beside each image, partial downloads and backups start like an image, and a raw
+# photograph starts like a TIFF of the size of a thumbnail.
+_NO_IMAGES = frozenset(
+    [
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html"),
+        *(".db", ".ini", ".lnk", ".url", ".log", ".py", ".ipynb", ".sh", ".js", ".css", ".sqlite"),
+        *(".zip", ".gz", ".tar", ".tgz", ".rar", ".7z", ".npy", ".npz", ".mat", ".pkl", ".h5"),
+        *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav", ".pdf", ".svg", ".psd"),
+        *(
+            ".part",
+            ".partial",
+            ".tmp",
+            ".temp",
+            ".crdownload",
+            ".download",
+            ".bak",
+            ".orig",
+            ".old",
+        ),
+        *(".dng", ".nef", ".nrw", ".cr2", ".cr3", ".arw", ".sr2", ".orf", ".rw2", ".pef", ".raw"),
+        *(".raf", ".srw", ".3fr", ".erf", ".kdc", ".dcr", ".iiq", ".svs", ".ndpi", ".scn"),
+        *(".tfrecord", ".tfrecords", ".xmp", ".aae", ".md5", ".sha256"),
     ]
 )
 
@@ -86,6 +115,18 @@ def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
     return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
 
 
+def notes_of_classes(
+    shards: Mapping[str, Sequence[FileChunk]], class_names: Sequence[str]
+) -> tuple[str, ...]:
+    """Returns a note if there are training images, but none of some classes."""
+    trained = {label for chunk in shards.get(TRAIN, ()) for label in chunk.labels}
+    missing = [name for label, name in enumerate(class_names) if label not in trained]
+    if not trained or not missing:
+        return ()
+    shown = ", ".join(missing[:_MAX_NAMES]) + (", …" if len(missing) > _MAX_NAMES else "")
+    return (f"classes without a training image: {len(missing):,} ({shown})",)
+
+
 def file_signature(path: str) -> str:
     """Returns path, size and modification time as a line of text; size -1 for a missing file."""
     try:
@@ -120,7 +161,27 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in _EXTENSIONS
 
 
+def has_unknown_suffix(name: str) -> bool:
+    """Whether a file name says nothing about its content, so that its first bytes must be read."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix not in _EXTENSIONS and suffix not in _NO_IMAGES and not name.endswith("~")
+
+
+def starts_like_image(path: str) -> bool:
+    """Whether the first bytes of a file are those of an image; False if it cannot be read."""
+    try:
+        # A named pipe would block for ever.
+        if not storage.is_remote(path) and not os.path.isfile(path):
+            return False
+        return signatures.is_image(storage.read_bytes(path, signatures.SIZE))
+    except OSError:
+        return False
+
+
 def _read_bytes(path: str) -> bytes:
+    # A named pipe would block for ever, and a device has no end.
+    if not storage.is_remote(path) and not stat.S_ISREG(mode := os.stat(path).st_mode):
+        raise OSError("is a directory" if stat.S_ISDIR(mode) else "not a regular file")
     size = storage.file_size(path)
     if size > MAX_BYTES:
         raise OSError(f"{size / 2**20:,.0f} MB; at most {MAX_BYTES // 2**20} MB")

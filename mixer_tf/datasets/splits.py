@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import operator
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
@@ -19,6 +20,14 @@ ALIASES = {
     **dict.fromkeys(("eval", "val", "valid", "validation", "dev"), EVAL),
     **dict.fromkeys(("test", "testing"), TEST),
 }
+# Words beside that of a split, as in "training_set" and "test-images".
+_FILLERS = frozenset(
+    [
+        *("set", "sets", "data", "dataset", "split", "folder", "dir", "sample", "samples"),
+        *("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures"),
+    ]
+)
+_WORD = re.compile(r"[^\W\d_]+")
 SHARE = 0.1
 
 Item = TypeVar("Item")
@@ -38,6 +47,44 @@ class HoldOut:
         """Returns the split of an image."""
         position = hash_fraction(image_id)
         return next((split for split, bound in self.bounds if position < bound), TRAIN)
+
+
+def is_split_name(name: str) -> bool:
+    """Whether a name is exactly that of a split, in small or capital letters."""
+    return name.lower() in ALIASES
+
+
+def split_named(name: str) -> str:
+    """Returns the split that a folder's name means: "Train", "training_set", "testData2"; or ""."""
+    return split_within(name) if all(map(_is_of_split, _words(name))) else ""
+
+
+def split_within(name: str) -> str:
+    """Returns the split whose word the name contains, as in "seg_train"; "" if none or several."""
+    found = {ALIASES[word] for word in _words(name) if word in ALIASES}
+    return found.pop() if len(found) == 1 else ""
+
+
+def is_filler(name: str) -> bool:
+    """Whether a folder's name says nothing about its content, such as "images"."""
+    return name.lower() in _FILLERS
+
+
+def _is_of_split(word: str) -> bool:
+    return word in ALIASES or word in _FILLERS
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in small letters; "trainSet" and "trainset" are "train", "set"."""
+    separated = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return [part for word in _WORD.findall(separated) for part in _unglued(word.lower())]
+
+
+def _unglued(word: str) -> list[str]:
+    for filler in _FILLERS:
+        if word.endswith(filler) and word.removesuffix(filler) in ALIASES:
+            return [word.removesuffix(filler), filler]
+    return [word]
 
 
 def assign_splits(

@@ -16,6 +16,13 @@ def test_a_folder_named_like_an_image_is_a_problem(tmp_path):
     assert "directory" in files.read_image(str(tmp_path / "odd.jpg"), 1, "cat").problem
 
 
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (str(tmp_path / "pipe.jpg"), "/dev/zero"):
+        record = files.read_image(path, 1, "cat")
+        assert record.problem == "cannot be read: not a regular file"
+
+
 def test_a_file_above_the_size_limit_is_not_read(tmp_path):
     path = tmp_path / "film.jpg"
     with path.open("wb") as file:
@@ -45,6 +52,34 @@ def test_image_file_names(name):
 @pytest.mark.parametrize("name", ["notes.txt", "jpg", "a.jpg.part", "Thumbs.db", "a"])
 def test_other_file_names(name):
     assert not files.is_image_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "IMG_1.jpg_large", "photo.2024-05-01", "1.xyz"])
+def test_names_that_say_nothing(name):
+    assert files.has_unknown_suffix(name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.txt", "a.JSON", "a.jpg.part", "a.jpg~", "a.nef"])
+def test_names_that_say_enough(name):
+    assert not files.has_unknown_suffix(name)
+
+
+def test_an_image_is_recognized_by_its_first_bytes(tmp_path, write_image_folder):
+    write_image_folder(tmp_path, per_class=1)
+    assert files.starts_like_image(str(tmp_path / "cat/000.png"))
+    (tmp_path / "text").write_text("some text")
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("text", "link", "pipe", "cat", "none"):
+        assert not files.starts_like_image(str(tmp_path / name))
+
+
+def test_classes_without_training_images_are_counted():
+    shards = {"train": [files.FileChunk(("a", "b"), (1, None))], "test": []}
+    note = "classes without a training image: 2 (cat, cow)"
+    assert files.notes_of_classes(shards, ("cat", "dog", "cow")) == (note,)
+    assert files.notes_of_classes(shards, ("cat", "dog")) != ()
+    assert files.notes_of_classes({"test": shards["train"]}, ("cat", "dog")) == ()
 
 
 def test_a_remote_folder_is_read_like_a_local_one(tmp_path, write_image_folder):

@@ -67,8 +67,10 @@ def test_a_folder_with_test_images_only_has_one_split(tmp_path, write_image_fold
 
 
 def test_classes_may_have_the_names_of_splits(tmp_path, write_image_folder):
-    write_image_folder(tmp_path, classes=("test", "train"))
-    assert open_folder(tmp_path).class_names == ("test", "train")
+    write_image_folder(tmp_path, classes=("bus", "train", "test tube", "dev board"))
+    source = open_folder(tmp_path)
+    assert source.class_names == ("bus", "dev board", "test tube", "train")
+    assert source.notes == ()
 
 
 def test_two_folders_for_one_split_are_an_error(tmp_path, write_image_folder):
@@ -85,10 +87,12 @@ def test_ignored_files_and_folders_are_noted(tmp_path, write_image_folder):
     (tmp_path / "train/cat/.hidden.png").write_text("hidden")
     shutil.copy(tmp_path / "train/cat/000.png", tmp_path / "train/loose.png")
     write_image_folder(tmp_path / "unsorted", per_class=1)
+    (tmp_path / "val").mkdir()
     assert open_folder(tmp_path).notes == (
         "folder 'unsorted' is not a split: ignored",
+        "split folder 'val' is empty: ignored",
         "class folder 'empty' is empty: ignored",
-        "files that are not images by name were ignored: 1",
+        "files that are not images were ignored: 1",
         "images outside the class folders were ignored: 1",
     )
 

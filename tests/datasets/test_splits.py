@@ -15,6 +15,26 @@ def count(rule: splits.HoldOut, image_ids: list[str]) -> dict[str, int]:
     return {split: found.count(split) for split in ("train", "eval", "test")}
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        *(("train", "train"), ("Training", "train"), ("VAL", "eval"), ("dev", "eval")),
+        *(("training_set", "train"), ("TestImages", "test"), ("validset", "eval")),
+        *(("test2017", "test"), ("1-train", "train"), ("data/train", "train")),
+        *(("train_val", ""), ("trainval", ""), ("test tube", ""), ("images", ""), ("", "")),
+        *(("prétest", ""), ("latest", ""), ("seg_train", ""), ("trains", ""), ("contest", "")),
+    ],
+)
+def test_names_of_split_folders(name, split):
+    assert splits.split_named(name) == split
+
+
+def test_the_split_within_a_name():
+    assert splits.split_within("seg_train") == "train"
+    assert splits.split_within("test tube") == "test"
+    assert splits.split_within("train_val") == splits.split_within("latest") == ""
+
+
 def test_hashes_never_change():
     """A change would assign the images of every user to other splits."""
     assert splits.hash_fraction("cat/1.jpg") == pytest.approx(0.3878484, abs=1e-6)

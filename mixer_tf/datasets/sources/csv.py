@@ -8,6 +8,7 @@ import io
 import os
 
 from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.class_names import in_order
 from mixer_tf.datasets.sources.source import Source
 
 KIND = "csv"
@@ -28,8 +29,8 @@ _COLUMNS = {
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Reads the list, not the images; a missing file becomes a record with a problem.
 
-    Paths are relative to the folder of the CSV file. If all labels are integers, they are sorted
-    as integers, else as strings. Rows without a label are kept for the validation to report.
+    Paths are relative to the folder of the CSV file. The order of the labels is that of
+    `class_names.in_order`. Rows without a label are kept for the validation to report.
 
     Raises:
         ValueError: the file does not exist, or has no rows, no column of paths or of labels, or an
@@ -37,7 +38,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """
     path = os.path.expanduser(location)
     rows = _read_rows(path)
-    class_names = _sort_labels({label for _, label, _ in rows if label})
+    class_names = in_order(label for _, label, _ in rows if label)
     if not class_names:
         raise ValueError(f"csv: the file must list path,label; found no label in {path}.")
     labels = {name: index for index, name in enumerate(class_names)}
@@ -115,11 +116,6 @@ def _parse_row(
             f"row {number} of {path} has {split!r}."
         )
     return cells["path"], cells["label"], splits.ALIASES[split.lower()] if split else ""
-
-
-def _sort_labels(labels: set[str]) -> tuple[str, ...]:
-    are_numbers = all(label.isdecimal() for label in labels)
-    return tuple(sorted(labels, key=int if are_numbers else str))
 
 
 def _notes(rows: list[tuple[str, str, str]]) -> tuple[str, ...]:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import collections
 import os
 from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.class_names import in_order
+from mixer_tf.datasets.sources.folder_layout import find_layout
+from mixer_tf.datasets.sources.folder_tree import Folder
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import SPLITS, TRAIN
-from mixer_tf.messages import printable
 
 KIND = "folder"
 FORM = "folder:PATH"
@@ -21,141 +22,101 @@ HELP = "one subfolder per class, with or without train/, val/ and test/ above th
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Lists the files of a folder; no image is read yet.
 
+    Images without a known suffix are recognized by their first bytes. A class is the name of its
+    folder in Unicode's form NFC; the order of the labels is that of `class_names.in_order`.
+
     Raises:
-        ValueError: the folder does not exist, or its class folders have no images.
+        ValueError: the folder does not exist, its class folders have no images, or its folders may
+            be splits as well as classes.
     """
     root = os.path.expanduser(location)
     if not storage.is_folder(root):
         raise ValueError(f"folder: must be followed by an existing folder; got {location!r}.")
-    listing = _list(root)
-    if not listing.paths:
-        raise ValueError(_nothing_found(root))
-    folders = sorted({folder for _, folder, _ in listing.paths})
-    labels = {folder: label for label, folder in enumerate(folders)}
+    top = Folder(root)
+    if not top.filled:
+        raise ValueError(_nothing_found(top))
+    layout = find_layout(top)
+    class_names = in_order(folder.name for _, folder in _class_folders(layout.splits))
+    labels = {name: label for label, name in enumerate(class_names)}
     items = [
-        (split, path.replace(os.sep, "/"), (path, labels[folder]))
-        for split, folder, path in listing.paths
+        (split, path.replace(os.sep, "/"), (path, label))
+        for split, folder in _class_folders(layout.splits)
+        for label in [labels[folder.name]]
+        for path in folder.image_paths()
     ]
-    class_names = tuple(map(printable, folders))
+    shards = {
+        split: files.make_chunks(chosen) for split, chosen in splits.assign_splits(items).items()
+    }
     return Source(
         spec=spec,
         class_names=class_names,
-        shards={
-            split: files.make_chunks(chosen)
-            for split, chosen in splits.assign_splits(items).items()
-        },
+        shards=shards,
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: (
-            files.file_signature(os.path.join(root, path)) for _, _, path in listing.paths
+            files.file_signature(os.path.join(root, path)) for _, _, (path, _) in items
         ),
-        notes=listing.notes(),
+        notes=(
+            *layout.notes,
+            *_notes(top, layout.splits),
+            *files.notes_of_classes(shards, class_names),
+        ),
     )
 
 
-@dataclasses.dataclass
-class _Listing:
-    """The result of a walk through the folder.
-
-    Attributes:
-        paths: (split or "", class name, path relative to the root) of each image.
-        empty: names of class folders without an image.
-        non_image_files: number of files whose name is not that of an image.
-        images_outside_classes: number of images that are not in a class folder.
-        other_folders: folders beside train/ and test/ that are not a split.
-    """
-
-    paths: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
-    empty: list[str] = dataclasses.field(default_factory=list)
-    non_image_files: int = 0
-    images_outside_classes: int = 0
-    other_folders: list[str] = dataclasses.field(default_factory=list)
-
-    def notes(self) -> tuple[str, ...]:
-        notes = [
-            f"folder '{printable(name)}' is not a split: ignored" for name in self.other_folders
-        ]
-        notes += [f"class folder '{printable(name)}' is empty: ignored" for name in self.empty]
-        if self.non_image_files:
-            notes.append(
-                f"files that are not images by name were ignored: {self.non_image_files:,}"
-            )
-        if self.images_outside_classes:
-            notes.append(
-                f"images outside the class folders were ignored: {self.images_outside_classes:,}"
-            )
-        return tuple(notes)
+def _class_folders(parents: dict[str, Folder]) -> Iterator[tuple[str, Folder]]:
+    """(split, folder) of each class folder that has images."""
+    for split, parent in parents.items():
+        for folder in parent.filled:
+            yield split, folder
 
 
-def _list(root: str) -> _Listing:
-    listing = _Listing()
-    folders, _ = files.list_folder(root)
-    by_split = _split_folders(root, folders)
-    if not by_split:
-        _list_classes(root, "", "", listing)
-        return listing
-    listing.other_folders = [name for name in folders if name not in by_split.values()]
-    for split, name in by_split.items():
-        _list_classes(root, name, split, listing)
-    # A class may be empty in one split as long as another has it.
-    filled = {class_name for _, class_name, _ in listing.paths}
-    listing.empty = sorted({name for name in listing.empty if name not in filled})
-    return listing
+def _notes(top: Folder, parents: dict[str, Folder]) -> list[str]:
+    """One line for each kind of file or folder that is not what it seems."""
+    listed = [top, *(folder for folder in parents.values() if folder is not top)]
+    below = [folder for parent in parents.values() for folder in _below(parent)]
+    all_folders = [*listed, *below]
+    of_programs = collections.Counter(
+        name for folder in all_folders for name in folder.content.of_programs
+    )
+    programs = ", ".join(sorted(of_programs))
+    counts = {
+        "files that are not images were ignored": sum(f.content.num_others for f in below),
+        "images outside the class folders were ignored": sum(len(f.images) for f in listed),
+        f"folders of other programs were ignored ({programs})": sum(of_programs.values()),
+        "images without a known suffix were recognized by their first bytes": sum(
+            f.content.num_unnamed for f in below
+        ),
+    }
+    return [
+        *(f"class folder '{name}' is empty: ignored" for name in _empty_classes(parents)),
+        *_notes_of_unicode_forms(parents),
+        *(f"{text}: {count:,}" for text, count in counts.items() if count),
+    ]
 
 
-def _split_folders(root: str, folders: list[str]) -> dict[str, str]:
-    """Split → the name of its folder; empty if the folders are classes.
-
-    They are splits if one of them is named like train, or all of them are named like splits.
-    """
-    named = [(splits.ALIASES[name.lower()], name) for name in folders if _is_split(name)]
-    if not any(split == TRAIN for split, _ in named) and len(named) < len(folders):
-        return {}
-    if any(not files.list_folder(os.path.join(root, name))[0] for _, name in named):
-        return {}
-    by_split = dict(named)
-    if len(by_split) < len(named):
-        raise ValueError(
-            f"each split must have one folder; got {', '.join(name for _, name in named)} in "
-            f"{root}. Rename or remove one of those with the same meaning."
-        )
-    return {split: by_split[split] for split in SPLITS if split in by_split}
+def _below(parent: Folder) -> Iterator[Folder]:
+    for folder in parent.folders:
+        yield from folder.walk()
 
 
-def _is_split(name: str) -> bool:
-    return name.lower() in splits.ALIASES
+def _empty_classes(parents: dict[str, Folder]) -> list[str]:
+    """Folders without images; a class may be empty in one split as long as another has it."""
+    names = {folder.name for parent in parents.values() for folder in parent.folders}
+    return sorted(names - {folder.name for _, folder in _class_folders(parents)})
 
 
-def _list_classes(root: str, folder: str, split: str, listing: _Listing) -> None:
-    class_names, loose = files.list_folder(os.path.join(root, folder))
-    listing.images_outside_classes += sum(map(files.is_image_name, loose))
-    for class_name in class_names:
-        before = len(listing.paths)
-        for path in _walk(root, os.path.join(folder, class_name)):
-            if files.is_image_name(path):
-                listing.paths.append((split, class_name, path))
-            else:
-                listing.non_image_files += 1
-        if len(listing.paths) == before:
-            listing.empty.append(class_name)
+def _notes_of_unicode_forms(parents: dict[str, Folder]) -> list[str]:
+    spellings = collections.defaultdict(set)
+    for _, folder in _class_folders(parents):
+        spellings[folder.name].add(os.path.basename(folder.path))
+    names = sorted(name for name, found in spellings.items() if len(found) > 1)
+    text = "class folders in several Unicode forms of one name were read as one class"
+    return [f"{text}: {len(names):,} ({', '.join(names)})"] if names else []
 
 
-def _walk(root: str, folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Paths, relative to `root`, of all files below `folder`; links to parents are not followed."""
-    real = os.path.realpath(os.path.join(root, folder))
-    if real in above:
-        return
-    folders, names = files.list_folder(os.path.join(root, folder))
-    for name in names:
-        yield os.path.join(folder, name)
-    for name in folders:
-        yield from _walk(root, os.path.join(folder, name), (*above, real))
-
-
-def _nothing_found(root: str) -> str:
-    folders, names = files.list_folder(root)
-    loose = sum(map(files.is_image_name, names))
+def _nothing_found(top: Folder) -> str:
     return (
-        f"a folder source must contain one subfolder of images per class; got {root} with "
-        f"{len(folders)} subfolders, no image in them, and {loose} images beside them. "
-        "Arrange it as PATH/cat/1.jpg, PATH/dog/2.jpg, …"
+        f"a folder source must contain one subfolder of images per class; got {top.full_path} with "
+        f"{len(top.folders)} subfolders, no image in them, and {len(top.images)} images beside "
+        "them. Arrange it as PATH/cat/1.jpg, PATH/dog/2.jpg, …"
     )

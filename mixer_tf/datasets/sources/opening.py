@@ -8,7 +8,9 @@ No TensorFlow is imported until a source is opened.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
+from mixer_tf.datasets.class_names import notes_of_similar
 from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.messages import did_you_mean
@@ -43,10 +45,13 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     if bool(location) != (":" in module.FORM):
         raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
     source = module.open_source(spec, location, data_dir)
-    if len(source.class_names) > 1:
-        return source
-    note = f"the only class is {source.class_names[0]!r}: there is nothing to learn"
-    return dataclasses.replace(source, notes=(*source.notes, note))
+    return dataclasses.replace(source, notes=(*source.notes, *_notes(source.class_names)))
+
+
+def _notes(class_names: Sequence[str]) -> tuple[str, ...]:
+    if len(class_names) == 1:
+        return (f"the only class is {class_names[0]!r}: there is nothing to learn",)
+    return notes_of_similar(class_names)
 
 
 def _unknown_kind(spec: str, kind: str) -> str:

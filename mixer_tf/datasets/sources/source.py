@@ -18,7 +18,8 @@ class Source:
 
     Attributes:
         spec: the specification that it was opened with, such as "folder:/data/pets".
-        class_names: one name per label; index = label.
+        class_names: one name per label; index = label. Their order is that of
+            `class_names.in_order`, unless the dataset has its own, as in TFDS or a `dataset.json`.
         shards: split → small picklable work items, each of which stands for some images.
         reader: work item → its images. Picklable and small, because it is sent to every worker.
         file_signatures: returns lines of text that change when the data changes.

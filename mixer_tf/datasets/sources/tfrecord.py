@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mixer_tf import features, storage
 from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.class_names import sort_key
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.sources import tfrecord_features
 from mixer_tf.datasets.sources.source import Source
@@ -152,9 +153,9 @@ def _find_classes(paths: list[str]) -> Classes:
             names[key].setdefault(value, example.class_name)
     for key, found in names.items():
         if found:
-            values = tuple(sorted(found, key=lambda value: (isinstance(value, bytes), value)))
+            values = sorted(found, key=lambda value: sort_key(tfrecord_features.to_text(value)))
             class_names = (found[value] or tfrecord_features.to_text(value) for value in values)
-            return Classes(key, values, tuple(class_names))
+            return Classes(key, tuple(values), tuple(class_names))
     raise ValueError(
         "tfrecord: the examples must have a class in one of the features "
         f"{', '.join(tfrecord_features.CLASS_KEYS)}; none of {len(paths)} files does, such as "
