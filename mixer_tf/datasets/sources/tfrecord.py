@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or common others."""
+"""Existing TFRecord files of tf.Examples, with our feature names or common others."""
 
 from __future__ import annotations
 
@@ -111,11 +111,26 @@ def _find_files(location: str) -> list[str]:
     found = storage.find_files(os.path.expanduser(location))
     paths = [path for path in found if storage.is_remote(path) or os.path.isfile(path)]
     if not paths:
+        if storage.is_folder(os.path.expanduser(location)):
+            raise ValueError(_not_a_pattern(location))
         raise ValueError(
             "tfrecord: must be followed by a pattern that matches files, such as "
             f"/data/train-*.tfrecord; got {location!r}, which matches none."
         )
     return paths
+
+
+def _not_a_pattern(folder: str) -> str:
+    """Names the pattern to use; not used unasked, because the folder may hold other files."""
+    names = storage.list_names(os.path.expanduser(folder))
+    if any(".tfrec" in name for name in names):
+        pattern = "*.tfrec*"
+    else:
+        pattern = "Split-*/*" if any(name.startswith("Split-") for name in names) else "*"
+    return (
+        "tfrecord: must be followed by a pattern that matches files; "
+        f"got the folder {folder!r}. Use tfrecord:{os.path.join(folder, pattern)}."
+    )
 
 
 def _split_of_file(path: str) -> str:
