@@ -42,7 +42,7 @@ def png(make_pixels, encode):
     return lambda seed: encode(make_pixels(seed), "PNG")
 
 
-@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
 def test_common_feature_names_are_found(tmp_path, png, compression):
     examples = [make_example(image=png(i), label=i % 2, filename=b"f%d" % i) for i in range(30)]
     write(tmp_path / "pets.tfrecord", examples, compression)
@@ -105,7 +105,7 @@ def test_invalid_records_become_problems(tmp_path, png):
     assert problems == {"", "no encoded image; its features are label, size", "not a tf.Example"}
 
 
-@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
 def test_a_truncated_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compression):
     path = tmp_path / "a.tfrecord"
     write(path, [make_example(image=png(i), label=0) for i in range(50)], compression)
@@ -147,3 +147,14 @@ def test_missing_files_and_missing_classes_are_errors(tmp_path, examples, messag
         write(tmp_path / "a.tfrecord", examples)
     with pytest.raises(ValueError, match=message):
         opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")
+
+
+def test_a_folder_is_answered_with_the_pattern_to_use(tmp_path):
+    with pytest.raises(ValueError, match=rf"got the folder .* Use tfrecord:{tmp_path}/\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")
+    (tmp_path / "Split-train").mkdir()
+    with pytest.raises(ValueError, match=rf"Use tfrecord:{tmp_path}/Split-\*/\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")
+    (tmp_path / "a.tfrecord").touch()
+    with pytest.raises(ValueError, match=rf"Use tfrecord:{tmp_path}/\*.tfrec\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")

@@ -6,7 +6,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from mixer_tf import features, storage
+from mixer_tf import features
+from mixer_tf.datasets.sources import tfrecord_files
 
 Value = int | bytes
 
@@ -40,17 +41,13 @@ class ParsedExample:
 
 
 def read_file(path: str) -> Iterator[ParsedExample]:
-    """Reads a TFRecord file, gzip or not; if it is corrupt, the last item has a problem."""
-    import tensorflow as tf
-
+    """Reads a TFRecord file; if it is corrupt, the last item has a problem."""
     name = path.rsplit("/", 1)[-1]
     try:
-        records = tf.data.TFRecordDataset(path, "GZIP" if _is_gzip(path) else None)
-        for number, serialized in enumerate(records.as_numpy_iterator()):
+        for number, serialized in enumerate(tfrecord_files.read_records(path)):
             yield _parse(serialized, f"{name}/{number:07d}")
-    except tf.errors.OpError as error:
-        reason = str(error).splitlines()[0]
-        yield ParsedExample(path, problem=f"corrupt or truncated TFRecord file: {reason}")
+    except tfrecord_files.CorruptFileError as error:
+        yield ParsedExample(path, problem=f"corrupt or truncated TFRecord file: {error}")
 
 
 def to_text(value: Value) -> str:
@@ -88,7 +85,3 @@ def _first(found, keys: Iterable[str]) -> Value | None:
             if values:
                 return values[0]
     return None
-
-
-def _is_gzip(path: str) -> bool:
-    return storage.read_bytes(path, 2) == b"\x1f\x8b"
