@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 from collections.abc import Iterator, Sequence
 
 from mixer_tf import images, storage
@@ -121,7 +122,14 @@ def is_image_name(name: str) -> bool:
 
 
 def _read_bytes(path: str) -> bytes:
+    if not storage.is_remote(path) and _is_endless(os.stat(path).st_mode):
+        raise OSError("not a regular file")
     size = storage.file_size(path)
     if size > MAX_BYTES:
         raise OSError(f"{size / 2**20:,.0f} MB; at most {MAX_BYTES // 2**20} MB")
     return storage.read_bytes(path)
+
+
+def _is_endless(mode: int) -> bool:
+    """Whether reading may not end, as with the device /dev/zero or a pipe."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -16,6 +16,12 @@ def test_a_folder_named_like_an_image_is_a_problem(tmp_path):
     assert "directory" in files.read_image(str(tmp_path / "odd.jpg"), 1, "cat").problem
 
 
+def test_a_device_and_a_pipe_are_problems_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in ("/dev/zero", str(tmp_path / "pipe.jpg")):
+        assert files.read_image(path, 1, "cat").problem == "cannot be read: not a regular file"
+
+
 def test_a_file_above_the_size_limit_is_not_read(tmp_path):
     path = tmp_path / "film.jpg"
     with path.open("wb") as file:

@@ -18,13 +18,18 @@ KIND = "csv"
 FORM = "csv:PATH"
 HELP = "a file with the columns path,label"
 
+_INTEGRAL = re.compile(r"([0-9]+(\.0*)?)?")
+_LINE_BREAK = re.compile(r"[\r\n]")
+
+Row = tuple[str, str, str]
+
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Reads the list, not the images; a missing file becomes a record with a problem.
 
     Paths are relative to the folder of the CSV file. The header and the first rows decide which
-    column is which. If all labels are integers, they are sorted
-    as integers, else as strings. Rows without a label are kept for the validation to report.
+    column is which. If all labels are integers, they are sorted as integers, else as strings. Rows
+    without a label are kept for the validation to report.
 
     Raises:
         ValueError: the file does not exist, or has no rows, no column of paths or of labels, or an
@@ -53,7 +58,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     )
 
 
-def _read_rows(path: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
+def _read_rows(path: str) -> tuple[list[Row], tuple[str, ...]]:
     """(path, label, split or "") of each non-blank row, and notes on how they were read."""
     root = os.path.dirname(path)
     score = functools.partial(_path_score, root)
@@ -62,10 +67,11 @@ def _read_rows(path: str) -> tuple[list[tuple[str, str, str]], tuple[str, ...]]:
     columns = csv_columns.find(table.rows[0][1], sample, score)
     numbered = table.rows[1:] if columns.has_header else table.rows
     rows = [_parse_row(path, number, row, columns.indices) for number, row in numbered]
-    rows, repaired = _repair(root, rows)
+    rows, slashes = _with_slashes(root, rows)
+    rows, integers = _with_integers(rows)
     _require_suffixes(path, root, [row[0] for row in rows[: csv_tables.SAMPLE]])
     notes = () if table.delimiter == "commas" else (f"columns are separated by {table.delimiter}",)
-    return rows, (*notes, *columns.notes, *repaired)
+    return rows, (*notes, *columns.notes, *slashes, *integers)
 
 
 def _path_score(root: str, cell: str) -> int:
@@ -77,35 +83,28 @@ def _path_score(root: str, cell: str) -> int:
     return int(storage.is_remote(cell) or files.is_image_name(cell))
 
 
-def _repair(
-    root: str, rows: list[tuple[str, str, str]]
-) -> tuple[list[tuple[str, str, str]], list[str]]:
-    """Reads paths as written on Windows, and integers as written with decimals."""
-    notes = []
-    is_windows = [_has_backslashes(root, path) for path, _, _ in rows]
-    if any(is_windows):
-        notes.append(f"paths whose backslashes are read as slashes: {sum(is_windows):,}")
-    is_decimal = [bool(label) and "." in label for _, label, _ in rows]
-    if any(is_decimal) and all(re.fullmatch(r"[0-9]+(\.0*)?|", label) for _, label, _ in rows):
-        notes.append(f"labels such as 1.0 that are read as 1: {sum(is_decimal):,}")
-    else:
-        is_decimal = [False] * len(rows)
-    repaired = [
-        (
-            path.replace("\\", "/") if windows else path,
-            label.partition(".")[0] if decimal else label,
-            split,
-        )
-        for (path, label, split), windows, decimal in zip(rows, is_windows, is_decimal, strict=True)
-    ]
-    return repaired, notes
+def _with_slashes(root: str, rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
+    """Replaces the backslashes of paths as written on Windows."""
+    chosen = [i for i, row in enumerate(rows) if "\\" in row[0] and _is_windows(root, row[0])]
+    for index in chosen:
+        path, *others = rows[index]
+        rows[index] = (path.replace("\\", "/"), *others)
+    note = f"paths whose backslashes are read as slashes: {len(chosen):,}"
+    return rows, (note,) if chosen else ()
 
 
-def _has_backslashes(root: str, path: str) -> bool:
+def _with_integers(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
+    """Removes the decimals of labels such as 1.0, if all labels are integers."""
+    count = sum("." in label for _, label, _ in rows)
+    if not count or not all(_INTEGRAL.fullmatch(label) for _, label, _ in rows):
+        return rows, ()
+    rows = [(path, label.partition(".")[0], split) for path, label, split in rows]
+    return rows, (f"labels such as 1.0 that are read as 1: {count:,}",)
+
+
+def _is_windows(root: str, path: str) -> bool:
     """Whether the backslashes of a path separate folders, and are not part of a name."""
-    return "\\" in path and not (
-        storage.is_remote(path) or os.path.exists(files.resolve(root, path))
-    )
+    return not (storage.is_remote(path) or os.path.exists(files.resolve(root, path)))
 
 
 def _require_suffixes(csv_path: str, root: str, paths: Iterable[str]) -> None:
@@ -123,13 +122,11 @@ def _require_suffixes(csv_path: str, root: str, paths: Iterable[str]) -> None:
             )
 
 
-def _parse_row(
-    path: str, number: int, row: list[str], columns: dict[str, int]
-) -> tuple[str, str, str]:
+def _parse_row(path: str, number: int, row: list[str], columns: dict[str, int]) -> Row:
     cells = {name: row[index] if index < len(row) else "" for name, index in columns.items()}
     if not cells["path"]:
         raise ValueError(f"csv: each row must name a file; row {number} of {path} does not.")
-    if any("\n" in cell or "\r" in cell for cell in cells.values()):
+    if _LINE_BREAK.search("".join(cells.values())):
         raise ValueError(
             f"csv: a path, a label and a split must be on one line; row {number} of {path} has a "
             "line break inside quotes. Is a double quote missing before it?"
@@ -148,6 +145,6 @@ def _sort_labels(labels: set[str]) -> tuple[str, ...]:
     return tuple(sorted(labels, key=int if are_numbers else str))
 
 
-def _notes(rows: list[tuple[str, str, str]]) -> tuple[str, ...]:
+def _notes(rows: list[Row]) -> tuple[str, ...]:
     unlabeled = sum(not label for _, label, _ in rows)
     return (f"rows without a label: {unlabeled:,}",) if unlabeled else ()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 # A list of several million images; a larger file is not a list of images.
 MAX_BYTES = 512 * 2**20
 SAMPLE = 20
+_SAMPLE_SIZE = 2**20
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
@@ -53,7 +54,7 @@ def read(path: str, score: Callable[[str], int]) -> Table:
         raise ValueError(f"csv: the file must list path,label; {path} is empty.")
     width = len(rows[0][1])
     for number, row in rows:
-        if any(row[width:]):
+        if len(row) > width and any(row[width:]):
             raise ValueError(
                 f"csv: each row must have the columns of the first row; row {number} of {path} "
                 f"has {len(row)}, the first has {width}. Put a cell that contains "
@@ -88,7 +89,7 @@ def _read_text(path: str) -> str:
 
 
 def _find_delimiter(text: str, score: Callable[[str], int]) -> str:
-    scores = {}
+    scores, text = {}, text[:_SAMPLE_SIZE]
     for delimiter in _DELIMITERS:
         try:
             rows = [row for _, row in itertools.islice(_rows(text, delimiter), SAMPLE)]
