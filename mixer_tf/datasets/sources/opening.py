@@ -11,7 +11,7 @@ import dataclasses
 
 from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.messages import did_you_mean
+from mixer_tf.messages import did_you_mean, without_credentials
 
 KINDS = {module.KIND: module for module in (digits, folder, csv, tfrecord, tfds)}
 
@@ -42,7 +42,7 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     module = KINDS[kind]
     if bool(location) != (":" in module.FORM):
         raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
-    source = module.open_source(spec, location, data_dir)
+    source = module.open_source(without_credentials(spec), location, data_dir)
     if len(source.class_names) > 1:
         return source
     note = f"the only class is {source.class_names[0]!r}: there is nothing to learn"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mixer_tf import features
 from mixer_tf.datasets.sources import tfrecord_files
+from mixer_tf.messages import without_credentials
 
 Value = int | bytes
 
@@ -55,7 +56,8 @@ def read_file(path: str) -> Iterator[ParsedExample]:
         for number, serialized in enumerate(tfrecord_files.read_records(path)):
             yield _parse(serialized, f"{name}/{number:07d}")
     except tfrecord_files.CorruptFileError as error:
-        yield ParsedExample(path, problem=f"corrupt or truncated TFRecord file: {error}")
+        reason = without_credentials(str(error))
+        yield ParsedExample(path, problem=f"corrupt or truncated TFRecord file: {reason}")
 
 
 def to_text(value: Value) -> str:
