@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import difflib
 import pathlib
+import re
 import traceback
 from collections.abc import Iterable
 
 _PROJECT = pathlib.Path(__file__).parent
+
+# User name and password; what follows a colon is a port if it is digits and a slash.
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s:@]*:(?![0-9]*/)[^\s@]*@)?(?:[^/\s]*@)?")
 
 # Raised with a message for the user; any other exception is a bug of ours.
 _MEANT_FOR_USERS = (ValueError, ArithmeticError, OSError, RuntimeError)
@@ -43,13 +47,21 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def without_credentials(text: str) -> str:
+    """Returns a text whose URLs have no user name and password, such as "s3://host/a.png".
+
+    Everything that is written or shown and may contain the path of a file must pass through here.
+    """
+    return _CREDENTIALS.sub("", text) if "://" in text else text
+
+
 def clear_message(error: Exception) -> str:
     """Returns what is wrong, and what to do if that is not obvious.
 
     A library's message is cut after its first line. Our own messages are complete, such as the list
     of all weights that do not fit.
     """
-    text = str(error).strip()
+    text = without_credentials(str(error).strip())
     if not _is_ours(error):
         text = text.partition("\n")[0]
     if isinstance(error, ImportError):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mixer_tf import images, storage
 from mixer_tf.features import TRAIN, ImageRecord
 from mixer_tf.images import signatures
+from mixer_tf.messages import without_credentials
 
 # Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
@@ -91,15 +92,19 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     try:
         encoded = _read_bytes(path)
     except FileNotFoundError:
-        return ImageRecord(b"", "", label, class_name, path, 0, 0, "file not found")
+        return _unreadable(path, label, class_name, "file not found")
     except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        return ImageRecord(b"", "", label, class_name, path, 0, 0, reason)
+        reason = f"cannot be read: {without_credentials(str(error.strerror or error))}"
+        return _unreadable(path, label, class_name, reason)
     return make_record(encoded, label, class_name, path)
 
 
 def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
-    """Makes the record of one image from its bytes; only the header is read."""
+    """Makes the record of one image from its bytes; only the header is read.
+
+    If `source` is a URL, its user name and password are not part of the record.
+    """
+    source = without_credentials(source)
     try:
         header = images.read_header(encoded)
     except images.UnusableImageError as error:
@@ -107,6 +112,10 @@ def make_record(encoded: bytes, label: int | None, class_name: str, source: str)
     return ImageRecord(
         encoded, header.format, label, class_name, source, header.width, header.height
     )
+
+
+def _unreadable(path: str, label: int | None, class_name: str, reason: str) -> ImageRecord:
+    return ImageRecord(b"", "", label, class_name, without_credentials(path), 0, 0, reason)
 
 
 def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:

@@ -2,7 +2,7 @@
 import pytest
 
 from mixer_tf.datasets import files
-from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources import csv_tables, opening
 from mixer_tf.datasets.sources.source import Source
 
 
@@ -111,7 +111,18 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
         ("", "is empty"),
         ("path,label\n", "found no label"),
         ("a.png\nb.png\n", "must have the columns path,label; got \\['a.png'\\]"),
-        ("photo,label\na.png,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
+        ("photo,label\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
+        ("photo,label\na,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
+        ("a,b,c\ncat/000.png,1,2\n", r"of which 'a' holds the paths. Known names"),
+        ("a,b,label\ncat/000.png,cat/001.png,2\n", "'a' and 'b' do. Name it 'path'"),
+        ("cat/0,0.png,cat\n" * 2 + "cat/000.png,cat", "row 1 of .* has 'cat'"),
+        ("cat/000.png,cat\ncat/0,01.png,cat", "row 2 of .* has 3, the first has 2. Put a cell"),
+        ("a\0.png,cat", "line 1 of .* contains a NUL byte"),
+        ('cat/000.png,"cat\n' + ROWS, "quotes must enclose a whole cell"),
+        ('cat/000.png,"cat\ncat/001.png,"cat\n', "quotes must enclose a whole cell"),
+        ('cat/000.png,"cat\ncat/001.png",cat\n', "line break inside quotes|has 3, the first"),
+        ("cat/000,cat\ndog/000,dog", "lists '000', and the file is '000.png'"),
+        ("id_code,diagnosis\ncat/000,1\ndog/000,0", "lists '000', and the file is '000.png'"),
         (",cat\n", "row 1 of .* does not"),
         ("a.png,cat,holiday\n", "row 1 of .* has 'holiday'"),
     ],
@@ -129,3 +140,103 @@ def test_an_encoding_other_than_utf8_is_an_error(open_csv):
 def test_a_missing_list_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="must be followed by an existing file"):
         opening.open_source(f"csv:{tmp_path}/none.csv")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "File Name,Class Label",
+        "image_id,CATEGORY",
+        " imagePath , class-name ",
+        "IMG,Target",
+    ],
+)
+def test_usual_names_are_known_in_any_spelling(open_csv, header):
+    source = open_csv(f"{header}\n{ROWS}")
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == ()
+    assert len(sum(read(source).values(), [])) == 40
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        ("id_code,diagnosis", "{path},{label}", "path = 'id_code', label = 'diagnosis'"),
+        ("diagnosis,id_code", "{label},{path}", "path = 'id_code', label = 'diagnosis'"),
+        ("photo,label", "{path},{label}", "path = 'photo', label = 'label'"),
+        ("n,photo,label", "1,{path},{label}", "path = 'photo', label = 'label'"),
+        ("id,photo,label", "1,{path},{label}", "path = 'photo', label = 'label'"),
+        ("path,what", "{path},{label}", "path = 'path', label = 'what'"),
+        (
+            "photo,what,set",
+            "{path},{label},train",
+            "path = 'photo', label = 'what', split = 'set'",
+        ),
+    ],
+)
+def test_an_unknown_header_is_found_by_the_data(open_csv, header, row, columns):
+    rows = [row.format(path=line.split(",")[0], label=line.split(",")[1]) for line in ROWS.split()]
+    source = open_csv("\n".join([header, *rows]))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes[0] == f"the first row is read as a header, by the data: {columns}"
+    records = sum(read(source).values(), [])
+    assert len(records) == 40
+    assert all(record.class_name in record.source and not record.problem for record in records)
+
+
+def test_a_missing_first_file_whose_label_occurs_again_is_not_a_header(open_csv):
+    source = open_csv("lost,cat\n" + ROWS)
+    assert source.class_names == ("cat", "dog")
+    problems = [r.problem for r in sum(read(source).values(), []) if r.problem]
+    assert problems == ["file not found"]
+
+
+def test_the_column_whose_files_exist_is_used_and_the_other_named(open_csv):
+    rows = [f"{i},{row},7" for i, row in enumerate(ROWS.splitlines())]
+    source = open_csv("\n".join(["id,filename,label,class_id", *rows]))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == (
+        "columns used: path = 'filename', label = 'label'; not used: 'id', 'class_id'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")]
+)
+@pytest.mark.parametrize("header", ["", "path,label\n"])
+def test_other_delimiters_are_found(open_csv, delimiter, name, header):
+    source = open_csv((header + ROWS).replace(",", delimiter))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == (f"columns are separated by {name}",)
+
+
+def test_the_files_decide_between_two_possible_delimiters(open_csv, tmp_path, image_folder):
+    (tmp_path / "a,b.png").symlink_to(image_folder / "cat/000.png")
+    assert open_csv("a,b.png;cat\n" * 4).class_names == ("cat",)
+    assert open_csv("cat/000.png,a;b\n" * 4).class_names == ("a;b",)
+
+
+def test_backslashes_separate_folders_unless_a_name_has_them(open_csv, tmp_path, image_folder):
+    (tmp_path / "a\\b.png").symlink_to(image_folder / "cat/000.png")
+    source = open_csv(ROWS.replace("/", "\\") + "\na\\b.png,cat")
+    assert source.notes == ("paths whose backslashes are read as slashes: 40",)
+    assert not any(record.problem for record in sum(read(source).values(), []))
+
+
+def test_integral_labels_with_decimals_are_integers(open_csv):
+    source = open_csv(ROWS.replace(",cat", ",1.0").replace(",dog", ",0"))
+    assert source.class_names == ("0", "1")
+    assert source.notes == ("labels such as 1.0 that are read as 1: 20",)
+    assert open_csv(ROWS.replace(",cat", ",1.5").replace(",dog", ",1.0")).notes == ()
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/"])
+def test_what_is_not_a_regular_file_is_an_error_at_once(path):
+    with pytest.raises(ValueError, match="must be followed by a regular file"):
+        opening.open_source(f"csv:{path}")
+
+
+def test_a_list_that_is_too_large_is_an_error(open_csv, monkeypatch):
+    monkeypatch.setattr(csv_tables, "MAX_BYTES", 5)
+    with pytest.raises(ValueError, match="must have at most"):
+        open_csv(ROWS)

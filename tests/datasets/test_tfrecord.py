@@ -13,10 +13,13 @@ from mixer_tf.datasets.sources.source import Source
 def make_example(**values) -> bytes:
     feature = {}
     for key, value in values.items():
-        if isinstance(value, int):
-            feature[key] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        found = list(value) if isinstance(value, list | tuple) else [value]
+        if isinstance(found[0], bytes):
+            feature[key] = tf.train.Feature(bytes_list=tf.train.BytesList(value=found))
+        elif isinstance(found[0], float):
+            feature[key] = tf.train.Feature(float_list=tf.train.FloatList(value=found))
         else:
-            feature[key] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            feature[key] = tf.train.Feature(int64_list=tf.train.Int64List(value=found))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
 
@@ -42,7 +45,7 @@ def png(make_pixels, encode):
     return lambda seed: encode(make_pixels(seed), "PNG")
 
 
-@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
 def test_common_feature_names_are_found(tmp_path, png, compression):
     examples = [make_example(image=png(i), label=i % 2, filename=b"f%d" % i) for i in range(30)]
     write(tmp_path / "pets.tfrecord", examples, compression)
@@ -105,7 +108,7 @@ def test_invalid_records_become_problems(tmp_path, png):
     assert problems == {"", "no encoded image; its features are label, size", "not a tf.Example"}
 
 
-@pytest.mark.parametrize("compression", ["", "GZIP"])
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
 def test_a_truncated_file_is_one_problem_and_the_rest_is_read(tmp_path, png, compression):
     path = tmp_path / "a.tfrecord"
     write(path, [make_example(image=png(i), label=0) for i in range(50)], compression)
@@ -147,3 +150,100 @@ def test_missing_files_and_missing_classes_are_errors(tmp_path, examples, messag
         write(tmp_path / "a.tfrecord", examples)
     with pytest.raises(ValueError, match=message):
         opening.open_source(f"tfrecord:{tmp_path}/*.tfrecord")
+
+
+def test_a_folder_is_answered_with_the_pattern_to_use(tmp_path):
+    with pytest.raises(ValueError, match=rf"got the folder .* Use tfrecord:{tmp_path}/\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")
+    (tmp_path / "Split-train").mkdir()
+    with pytest.raises(ValueError, match=rf"Use tfrecord:{tmp_path}/Split-\*/\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")
+    (tmp_path / "a.tfrecord").touch()
+    with pytest.raises(ValueError, match=rf"Use tfrecord:{tmp_path}/\*.tfrec\*\."):
+        opening.open_source(f"tfrecord:{tmp_path}")
+
+
+def open_examples(tmp_path, examples: list[bytes]) -> Source:
+    write(tmp_path / "a.tfrecord", examples)
+    return opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord")
+
+
+def problem_of(tmp_path, png, **values) -> str:
+    """The problem of one odd example among 20 good ones."""
+    good = [make_example(image=png(i), label=i % 3, filename=b"good %d" % i) for i in range(20)]
+    odd = make_example(**{"image": png(20), "label": 1, "filename": b"odd", **values})
+    records = read_all(open_examples(tmp_path, [*good, odd]))
+    (record,) = [record for record in records if not record.source.startswith("good")]
+    assert len(records) == 21
+    return record.problem
+
+
+@pytest.mark.parametrize("one", [1, 1.0])
+def test_a_one_hot_label_is_the_index_of_its_only_1(tmp_path, png, one):
+    examples = [
+        make_example(
+            image=png(i),
+            label=[one * (k == i % 3) for k in range(3)],
+            filename=b"%d" % i,
+        )
+        for i in range(30)
+    ]
+    source = open_examples(tmp_path, examples)
+    assert source.class_names == ("0", "1", "2")
+    assert source.notes == ("labels are one-hot lists of 3 values: read as the index",)
+    assert all(record.label == int(record.source) % 3 for record in read_all(source))
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ([0, 1, 1], "the feature label must be one class; it has 3 values, of which 2 are 1"),
+        ([0, 0], "the feature label must be one class; it has 2 values, of which 0 are 1"),
+        ([0.5, 0.5], "the feature label must be one class; it has 2 values"),
+        ([b"cat", b"dog"], "the feature label must be one class; it has 2 values"),
+        ([0, 1], "the number of values of label must be 1 as in most; got 2"),
+        (0.5, "the feature label must be one class; it is 0.5, which is not an integer"),
+        (float("nan"), "the feature label must be one class; it is nan, which is not an integer"),
+        (float("inf"), "the feature label must be one class; it is inf, which is not an integer"),
+        (1.0, ""),
+    ],
+)
+def test_a_label_that_is_not_one_class_is_a_problem(tmp_path, png, label, reason):
+    assert problem_of(tmp_path, png, label=label) == reason
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"image": (b"a", b"b")}, "the feature image must have one value; it has 2"),
+        ({"filename": (b"a", b"b")}, "the feature filename must have one value; it has 2"),
+        ({"filename": b"odd", "id": (1, 2)}, ""),
+        ({"image": bytes(784)}, "784 bytes = 28x28: raw pixels? Store them as PNG"),
+        ({"image": bytes(32 * 32 * 3)}, "3,072 bytes = 32x32x3: raw pixels? Store them as PNG"),
+        ({"image": bytes(785)}, "'"),
+        ({"image": [7] * 784}, "has 784 numbers = 28x28: raw pixels. Store them as PNG"),
+        ({"image": [0.5] * 785}, "no encoded image: the feature image has 785 numbers"),
+        ({"image": 3}, "no encoded image: the feature image has 1 numbers"),
+    ],
+)
+def test_other_images_and_ids_than_one_are_problems(tmp_path, png, values, reason):
+    assert problem_of(tmp_path, png, **values).endswith(reason)
+
+
+def test_labels_as_floats_are_integers(tmp_path, png):
+    examples = [make_example(image=png(i), label=float(i % 2)) for i in range(9)]
+    assert open_examples(tmp_path, examples).class_names == ("0", "1")
+
+
+@pytest.mark.parametrize("labels", [[(0, 1), (1, 2), (2, 3)], [0.25, 0.75, 0.5], [(b"a", b"b")]])
+def test_a_feature_that_is_mostly_not_one_class_is_an_error(tmp_path, png, labels):
+    examples = [make_example(image=png(i), label=labels[i % len(labels)]) for i in range(9)]
+    with pytest.raises(ValueError, match="each example must have one class; . of 9 examples do"):
+        open_examples(tmp_path, examples)
+
+
+def test_a_hidden_label_is_not_a_class(tmp_path, png):
+    examples = [make_example(image=png(i), label=(-1.0, 0.0, 1.0)[i % 3]) for i in range(9)]
+    source = open_examples(tmp_path, examples)
+    assert source.class_names == ("0", "1")
+    assert sum(record.label is None for record in read_all(source)) == 3

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from mixer_tf.datasets.class_names import notes_of_similar
 from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.messages import did_you_mean
+from mixer_tf.messages import did_you_mean, without_credentials
 
 KINDS = {module.KIND: module for module in (digits, folder, csv, tfrecord, tfds)}
 
@@ -44,7 +44,7 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     module = KINDS[kind]
     if bool(location) != (":" in module.FORM):
         raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
-    source = module.open_source(spec, location, data_dir)
+    source = module.open_source(without_credentials(spec), location, data_dir)
     return dataclasses.replace(source, notes=(*source.notes, *_notes(source.class_names)))
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Existing TFRecord files of tf.Examples, gzip or not, with our feature names or common others."""
+"""Existing TFRecord files of tf.Examples, with our feature names or common others."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import os
@@ -44,11 +45,13 @@ class Classes:
         key: name of the feature.
         values: value of that feature for each label.
         names: one name per label.
+        length: number of values of that feature in an example: 1, or the length of one-hot lists.
     """
 
     key: str
     values: tuple[Value, ...]
     names: tuple[str, ...]
+    length: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,14 +74,35 @@ class ShardReader:
                 yield self._make_record(example, labels)
 
     def _make_record(self, example: ParsedExample, labels: dict[Value, int]) -> ImageRecord:
+        class_problem = self._class_problem(example, labels)
         value = example.classes.get(self.classes.key)
-        label = labels.get(value)
+        label = None if class_problem else labels.get(value)
         class_name = "" if label is None else self.classes.names[label]
         record = files.make_record(example.encoded, label, class_name, example.image_id)
-        problem = example.problem
-        if label is None and value is not None:
-            problem = problem or f"label {value!r} is not one of the {len(labels)} classes"
+        problem = example.problem or class_problem or _raw_pixels_problem(record)
         return dataclasses.replace(record, problem=problem) if problem else record
+
+    def _class_problem(self, example: ParsedExample, labels: dict[Value, int]) -> str:
+        """Why the class of an example cannot be used, or ""; also "" if it has none."""
+        key, expected = self.classes.key, self.classes.length
+        length = example.lengths.get(key, expected)
+        if key in example.reasons:
+            return example.reasons[key]
+        if length != expected:
+            return f"the number of values of {key} must be {expected:,} as in most; got {length:,}"
+        value = example.classes.get(key)
+        if value is not None and value not in labels:
+            return f"label {value!r} is not one of the {len(labels)} classes"
+        return ""
+
+
+def _raw_pixels_problem(record: ImageRecord) -> str:
+    size = "" if record.format else tfrecord_features.raw_pixels(len(record.encoded))
+    if not size:
+        return ""
+    return (
+        f"{record.problem}; {len(record.encoded):,} bytes = {size}: raw pixels? Store them as PNG"
+    )
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
@@ -104,7 +128,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         shards=shards,
         reader=ShardReader(classes, rule),
         file_signatures=lambda: map(files.file_signature, paths),
-        notes=_notes(classes.values),
+        notes=_notes(classes),
     )
 
 
@@ -112,11 +136,26 @@ def _find_files(location: str) -> list[str]:
     found = storage.find_files(os.path.expanduser(location))
     paths = [path for path in found if storage.is_remote(path) or os.path.isfile(path)]
     if not paths:
+        if storage.is_folder(os.path.expanduser(location)):
+            raise ValueError(_not_a_pattern(location))
         raise ValueError(
             "tfrecord: must be followed by a pattern that matches files, such as "
             f"/data/train-*.tfrecord; got {location!r}, which matches none."
         )
     return paths
+
+
+def _not_a_pattern(folder: str) -> str:
+    """Names the pattern to use; not used unasked, because the folder may hold other files."""
+    names = storage.list_names(os.path.expanduser(folder))
+    if any(".tfrec" in name for name in names):
+        pattern = "*.tfrec*"
+    else:
+        pattern = "Split-*/*" if any(name.startswith("Split-") for name in names) else "*"
+    return (
+        "tfrecord: must be followed by a pattern that matches files; "
+        f"got the folder {folder!r}. Use tfrecord:{os.path.join(folder, pattern)}."
+    )
 
 
 def _split_of_file(path: str) -> str:
@@ -147,15 +186,16 @@ def _known_classes(path: str) -> Classes | None:
 
 def _find_classes(paths: list[str]) -> Classes:
     """Reads all files; the class is the first of `CLASS_KEYS` that any example has."""
-    names = {key: {} for key in tfrecord_features.CLASS_KEYS}
+    seen = {key: _SeenClasses() for key in tfrecord_features.CLASS_KEYS}
     for example in _read(paths):
-        for key, value in example.classes.items():
-            names[key].setdefault(value, example.class_name)
-    for key, found in names.items():
-        if found:
+        for key in example.lengths:
+            seen[key].add(example, key)
+    for key, classes in seen.items():
+        if classes.lengths or classes.num_unusable:
+            length, found = classes.usable(paths)
             values = sorted(found, key=lambda value: sort_key(tfrecord_features.to_text(value)))
             class_names = (found[value] or tfrecord_features.to_text(value) for value in values)
-            return Classes(key, tuple(values), tuple(class_names))
+            return Classes(key, tuple(values), tuple(class_names), length)
     raise ValueError(
         "tfrecord: the examples must have a class in one of the features "
         f"{', '.join(tfrecord_features.CLASS_KEYS)}; none of {len(paths)} files does, such as "
@@ -163,11 +203,48 @@ def _find_classes(paths: list[str]) -> Classes:
     )
 
 
+class _SeenClasses:
+    """What one feature holds in all examples: numbers of values, and value → class name for each.
+
+    A list such as [0, 1] can be a one-hot class or two indices. So lists of another length than
+    those of most examples are not used, and a feature that is mostly not one class is an error.
+    """
+
+    def __init__(self):
+        self.lengths: dict[int, int] = collections.Counter()
+        self.num_unusable, self.reason = 0, ""
+        self._names: dict[int, dict[Value, str]] = collections.defaultdict(dict)
+
+    def add(self, example: ParsedExample, key: str) -> None:
+        if key in example.reasons:
+            self.num_unusable += 1
+            self.reason = self.reason or example.reasons[key]
+            return
+        self.lengths[example.lengths[key]] += 1
+        names = self._names[example.lengths[key]]
+        names.setdefault(example.classes[key], example.class_name)
+
+    def usable(self, paths: list[str]) -> tuple[int, dict[Value, str]]:
+        """The number of values in most examples, and value → class name for these."""
+        num_usable = sum(self.lengths.values())
+        if self.num_unusable >= num_usable:
+            raise ValueError(
+                f"tfrecord: each example must have one class; {self.num_unusable:,} of "
+                f"{self.num_unusable + num_usable:,} examples do not, such as in {paths[0]}: "
+                f"{self.reason}. Store the index of the class as one integer."
+            )
+        length = max(self.lengths, key=self.lengths.get)
+        return length, self._names[length]
+
+
 def _read(paths: list[str]) -> Iterator[ParsedExample]:
     return itertools.chain.from_iterable(map(tfrecord_features.read_file, paths))
 
 
-def _notes(values: tuple[Value, ...]) -> tuple[str, ...]:
-    if isinstance(values[0], bytes) or values == tuple(range(len(values))):
-        return ()
-    return (f"labels {values[0]} to {values[-1]} are now 0 to {len(values) - 1}",)
+def _notes(classes: Classes) -> tuple[str, ...]:
+    values, notes = classes.values, []
+    if classes.length > 1:
+        notes.append(f"labels are one-hot lists of {classes.length:,} values: read as the index")
+    if not isinstance(values[0], bytes) and values != tuple(range(len(values))):
+        notes.append(f"labels {values[0]} to {values[-1]} are now 0 to {len(values) - 1}")
+    return tuple(notes)

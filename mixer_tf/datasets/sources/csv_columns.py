@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the columns of a CSV file with images, by the names in its header row and by its cells."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+# Accepted names, without spaces and punctuation. Without a header, the columns have this order.
+_NAMES = {
+    "path": (
+        *("path", "file", "filename", "filepath", "filelocation", "image", "imagepath"),
+        *("imagefile", "imagefilename", "imagename", "imageid", "imageurl", "imageuri", "img"),
+        *("imgpath", "imgname", "imgid", "id", "picture", "uri", "url"),
+    ),
+    "label": (
+        *("label", "labelname", "class", "classname", "classlabel", "classid", "category"),
+        *("categoryname", "categoryid", "labelid", "target", "groundtruth"),
+    ),
+    "split": ("split", "set", "subset", "partition"),
+}
+
+Score = Callable[[str], int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Where a row has its values.
+
+    Attributes:
+        indices: "path", "label" and perhaps "split" → index of the column.
+        has_header: whether the first row names the columns.
+        notes: what the names alone did not decide.
+    """
+
+    indices: dict[str, int]
+    has_header: bool
+    notes: tuple[str, ...] = ()
+
+
+def find(header: list[str], sample: Sequence[list[str]], score: Score) -> Columns:
+    """Finds the columns.
+
+    The first row is a header if it names the columns of path and label, or if none of its cells
+    looks like the path of an image while cells of the next rows do.
+
+    Args:
+        header: the first row, which may be data.
+        sample: the rows after it, or the first of them.
+        score: how much a cell looks like the path of an image; 0 for other text.
+
+    Raises:
+        ValueError: the first row is a header and leaves open which column is which.
+    """
+    named = {column: _named(header, names) for column, names in _NAMES.items()}
+    scores = [sum(score(row[i]) for row in sample if i < len(row)) for i in range(len(header))]
+    if named["path"] and named["label"]:
+        return _from_header(header, named, scores, known=True)
+    if not any(map(score, header)) and any(scores) and not _is_repeated(header, sample, scores):
+        return _from_header(header, named, scores, known=False)
+    if any(named.values()) and not any(map(score, header)):
+        raise ValueError(
+            f"csv: a header must name the columns of path and label; got {header}. {_known_names()}"
+        )
+    indices = dict(zip(_NAMES, range(len(header)), strict=False))
+    if "label" not in indices:
+        raise ValueError(f"csv: the file must have the columns path,label; got {header}.")
+    return Columns(indices, has_header=False)
+
+
+def _named(header: list[str], names: Sequence[str]) -> list[int]:
+    """The indices of the columns with one of these names, in any spelling."""
+    plain = ["".join(filter(str.isalnum, cell.lower())) for cell in header]
+    return [index for index, name in enumerate(plain) if name in names]
+
+
+def _is_repeated(header: list[str], sample: Sequence[list[str]], scores: list[int]) -> bool:
+    """Whether another cell of the first row occurs again, as a label does and a name does not."""
+    path = scores.index(max(scores))
+    others = [index for index in range(len(header)) if index != path]
+    return any(header[i] and [header[i]] in [row[i : i + 1] for row in sample] for i in others)
+
+
+def _from_header(
+    header: list[str], named: dict[str, list[int]], scores: list[int], known: bool
+) -> Columns:
+    path = _path_index(header, named["path"], scores)
+    indices = {"path": path, "label": _label_index(header, named, path)}
+    if named["split"]:
+        indices["split"] = named["split"][0]
+    used = ", ".join(f"{column} = {header[index]!r}" for column, index in indices.items())
+    unused = [header[i] for found in named.values() for i in found if i not in indices.values()]
+    notes = []
+    if not known or path not in named["path"]:
+        notes.append(f"the first row is read as a header, by the data: {used}")
+    if unused:
+        notes.append(f"columns used: {used}; not used: {', '.join(map(repr, unused))}")
+    return Columns(indices, True, tuple(notes))
+
+
+def _path_index(header: list[str], named: list[int], scores: list[int]) -> int:
+    """The named column whose cells look most like paths, or else any column whose cells do."""
+    best = max(named, key=scores.__getitem__, default=None)
+    if best is not None and (scores[best] or not any(scores)):
+        return best
+    found = [index for index, total in enumerate(scores) if total == max(scores)]
+    if len(found) > 1:
+        raise ValueError(
+            "csv: one column must hold the paths of the images; "
+            f"{' and '.join(repr(header[index]) for index in found)} do. Name it 'path'."
+        )
+    return found[0]
+
+
+def _label_index(header: list[str], named: dict[str, list[int]], path: int) -> int:
+    found = [index for index in named["label"] if index != path]
+    if found:
+        return found[0]
+    others = [i for i in range(len(header)) if i != path and i not in named["split"]]
+    if len(others) == 1:
+        return others[0]
+    raise ValueError(
+        f"csv: a header must name the columns of path and label; got {header}, of which "
+        f"{header[path]!r} holds the paths. {_known_names()}"
+    )
+
+
+def _known_names() -> str:
+    known = "; ".join(f"{column}: {', '.join(names)}" for column, names in _NAMES.items())
+    return f"Known names, in any spelling, are {known}."

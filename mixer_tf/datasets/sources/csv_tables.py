@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the rows of a CSV file, whatever separates its columns. No TensorFlow is imported."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+# A list of several million images; a larger file is not a list of images.
+MAX_BYTES = 512 * 2**20
+SAMPLE = 20
+_SAMPLE_SIZE = 2**20
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The non-blank rows of a file.
+
+    Attributes:
+        rows: (number of the row in the file, its cells without surrounding spaces).
+        delimiter: what separates the columns, such as "semicolons".
+    """
+
+    rows: list[tuple[int, list[str]]]
+    delimiter: str
+
+
+def read(path: str, score: Callable[[str], int]) -> Table:
+    """Reads a CSV file; the first rows decide what separates the columns.
+
+    Args:
+        path: a local file.
+        score: how much a cell looks like the path of an image. If several delimiters are possible,
+            the one with the highest sum is used.
+
+    Raises:
+        ValueError: the file does not exist, or is not a regular file, too large, not UTF-8, empty
+            or not CSV.
+    """
+    text = _read_text(path)
+    delimiter = _find_delimiter(text, score)
+    try:
+        rows = list(_rows(text, delimiter))
+    except csv.Error as error:
+        raise ValueError(
+            f"csv: quotes must enclose a whole cell on one line; {path} is not valid: {error}."
+        ) from None
+    if not rows:
+        raise ValueError(f"csv: the file must list path,label; {path} is empty.")
+    width = len(rows[0][1])
+    for number, row in rows:
+        if len(row) > width and any(row[width:]):
+            raise ValueError(
+                f"csv: each row must have the columns of the first row; row {number} of {path} "
+                f"has {len(row)}, the first has {width}. Put a cell that contains "
+                f"{delimiter!r} in double quotes."
+            )
+    return Table(rows, _DELIMITERS[delimiter])
+
+
+def _read_text(path: str) -> str:
+    if not os.path.exists(path):
+        raise ValueError(f"csv: must be followed by an existing file; got {path!r}.")
+    if not os.path.isfile(path):
+        raise ValueError(f"csv: must be followed by a regular file; {path!r} is not one.")
+    size = os.path.getsize(path)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"csv: the file must have at most {MAX_BYTES / 2**20:,.0f} MB; {path} has "
+            f"{size / 2**20:,.0f} MB. Is it a list of images?"
+        )
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"csv: the file must be UTF-8; {path} is not: {error}.") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(
+            f"csv: the file must be UTF-8 text; line {line} of {path} contains a NUL byte. "
+            "Save it again as UTF-8."
+        )
+    return text
+
+
+def _find_delimiter(text: str, score: Callable[[str], int]) -> str:
+    scores, text = {}, text[:_SAMPLE_SIZE]
+    for delimiter in _DELIMITERS:
+        try:
+            rows = [row for _, row in itertools.islice(_rows(text, delimiter), SAMPLE)]
+        except csv.Error:
+            continue
+        if rows and len(rows[0]) > 1:
+            scores[delimiter] = sum(score(cell) for row in rows for cell in row)
+    return max(scores, key=scores.get, default=",")
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    for number, row in enumerate(reader, start=1):
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            yield number, cells

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+import struct
+import zlib
+
+import pytest
+import tensorflow as tf
+
+from mixer_tf.datasets.sources import tfrecord_features, tfrecord_files
+
+
+def write(path, records: list[bytes], compression: str = "") -> bytes:
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for record in records:
+            writer.write(record)
+    return path.read_bytes()
+
+
+def header(length: int) -> bytes:
+    """The length of a record and its masked CRC-32C, with the table-driven algorithm."""
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ 0x82F63B78 * (byte & 1)
+        table.append(byte)
+    crc, data = 0xFFFFFFFF, struct.pack("<Q", length)
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 255]
+    crc ^= 0xFFFFFFFF
+    return data + struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32)
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
+def test_the_compression_is_found_by_the_first_bytes(tmp_path, compression):
+    write(tmp_path / "a", [b"x" * 1000, b"y"], compression)
+    assert tfrecord_files.compression(str(tmp_path / "a")) == compression
+    assert list(tfrecord_files.read_records(str(tmp_path / "a"))) == [b"x" * 1000, b"y"]
+
+
+@pytest.mark.parametrize("level", [1, 5, 6, 9])
+def test_every_level_of_zlib_is_found(tmp_path, level):
+    plain = write(tmp_path / "a", [b"x" * 1000])
+    (tmp_path / "a").write_bytes(zlib.compress(plain, level))
+    assert list(tfrecord_files.read_records(str(tmp_path / "a"))) == [b"x" * 1000]
+
+
+@pytest.mark.parametrize("start", [b"\x1f\x8b", b"\x78\x01", b"\x78\x9c"])
+def test_a_length_that_starts_like_a_compressed_file_is_a_length(tmp_path, start):
+    record = bytes(int.from_bytes(start, "little"))
+    assert write(tmp_path / "a", [record]).startswith(start)
+    assert list(tfrecord_files.read_records(str(tmp_path / "a"))) == [record]
+
+
+def test_the_header_of_the_tests_is_that_of_tensorflow(tmp_path):
+    assert write(tmp_path / "a", [b"x" * 77]).startswith(header(77))
+
+
+@pytest.mark.parametrize("length", [2**31, 2**40, 2**62, 2**64 - 1])
+def test_a_forged_length_is_an_error_and_the_records_before_it_are_read(tmp_path, length):
+    plain = write(tmp_path / "a", [b"good"] * 3)
+    (tmp_path / "a").write_bytes(plain + header(length) + b"123")
+    records = tfrecord_files.read_records(str(tmp_path / "a"))
+    assert [next(records) for _ in range(3)] == [b"good"] * 3
+    with pytest.raises(tfrecord_files.CorruptFileError, match=f"record 3 of {length:,} bytes"):
+        next(records)
+
+
+@pytest.mark.parametrize("wbits", [31, 15])
+def test_a_forged_length_in_a_compressed_file_is_an_error(tmp_path, wbits):
+    compressor = zlib.compressobj(wbits=wbits)
+    content = compressor.compress(header(2**40) + b"123") + compressor.flush()
+    (tmp_path / "a").write_bytes(content)
+    (item,) = tfrecord_features.read_file(str(tmp_path / "a"))
+    assert item.problem.startswith("corrupt or truncated TFRecord file")
+
+
+def test_a_file_cut_anywhere_gives_its_complete_records(tmp_path):
+    plain = write(tmp_path / "a", [b"good"] * 2)
+    for size in range(1, len(plain)):
+        (tmp_path / "a").write_bytes(plain[:size])
+        read = []
+        if size == len(plain) // 2:
+            read = list(tfrecord_files.read_records(str(tmp_path / "a")))
+        else:
+            with pytest.raises(tfrecord_files.CorruptFileError, match="exceeds"):
+                for record in tfrecord_files.read_records(str(tmp_path / "a")):
+                    read.append(record)
+        assert len(read) == size * 2 // len(plain)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(tfrecord_files.CorruptFileError, match="No such file"):
+        list(tfrecord_files.read_records(str(tmp_path / "none")))
