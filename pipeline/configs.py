@@ -9,11 +9,17 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.recipes.schema import Recipe
 
 # The features that every example must have, as TensorFlow Data Validation checks them.
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.pbtxt")
+
+# Without deduplication the graph has no Deduplicator.
+OFF = "off"
+DEDUPLICATE = (*MODES, OFF)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +52,11 @@ class PipelineConfig:
         recipe: the model and how it is trained.
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
         downstream_test_sets: further sources whose images must not be in the training split.
-        deduplicate_train: also keep only one image of each near-duplicate pair within training.
+        deduplicate: "remove" removes training images that are near-duplicates of evaluation and
+            test images, "report" only lists them, "off" does not search for them.
+        deduplicate_train: also search for near-duplicates within training; one of each pair is
+            kept.
+        duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
@@ -64,7 +74,9 @@ class PipelineConfig:
     recipe: Recipe
     data_dir: str | None = None
     downstream_test_sets: tuple[str, ...] = ()
+    deduplicate: str = REMOVE
     deduplicate_train: bool = False
+    duplicate_threshold: float = DUPLICATE
     min_accuracy: float = 0.0
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
@@ -80,11 +92,33 @@ class PipelineConfig:
             value = getattr(self, field)
             if not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
+        self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:
             raise ValueError(
                 f"data.train_shorter_side must be at least {MIN_SIDE} pixels; got {side}. "
                 "Smaller images are not usable."
+            )
+
+    def _require_valid_deduplication(self) -> None:
+        if self.deduplicate not in DEDUPLICATE:
+            raise ValueError(
+                f"deduplicate must be one of {', '.join(DEDUPLICATE)}; got {self.deduplicate!r}."
+            )
+        DeduplicationOptions(threshold=self.duplicate_threshold)
+        given = [
+            option
+            for option, is_given in (
+                ("downstream_test_sets", bool(self.downstream_test_sets)),
+                ("deduplicate_train", self.deduplicate_train),
+                ("duplicate_threshold", self.duplicate_threshold != DUPLICATE),
+            )
+            if is_given
+        ]
+        if self.deduplicate == OFF and given:
+            raise ValueError(
+                f"{', '.join(given)} must not be given with deduplicate={OFF!r}, which compares "
+                f"no images; use {' or '.join(map(repr, MODES))}, or leave them out."
             )
 
     @property

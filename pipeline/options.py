@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
 from mixer_tf.datasets.sources import opening
+from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
+from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.training import cluster
-
-if TYPE_CHECKING:
-    from pipeline.configs import PipelineConfig
+from pipeline.configs import DEDUPLICATE, PipelineConfig
 
 _OPTIONS = (
     click.option("--source", default="digits", help="Where the images come from; see above."),
@@ -53,9 +52,22 @@ _OPTIONS = (
         help="A source whose images must not be trained on either. May be repeated.",
     ),
     click.option(
+        "--deduplicate",
+        type=click.Choice(DEDUPLICATE),
+        default=REMOVE,
+        help="Training images that are near-duplicates of evaluation or test images: remove them, "
+        "only report them, or do not search for them. Those of another class are only reported.",
+    ),
+    click.option(
         "--deduplicate-train",
         is_flag=True,
-        help="Also keep only one image of each near-duplicate pair within training.",
+        help="Also search for near-duplicates within training; one image of each pair is kept.",
+    ),
+    click.option(
+        "--duplicate-threshold",
+        type=click.FloatRange(MIN_THRESHOLD, 1),
+        default=DUPLICATE,
+        help="Similarity from which two photographs are near-duplicates; 1 finds only equal files.",
     ),
     click.option(
         "--shorter-side",
@@ -126,7 +138,6 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         ValueError: an unknown recipe, field or value.
     """
     from mixer_tf import recipes
-    from pipeline.configs import PipelineConfig
 
     name = options["recipe"]
     recipe = recipes.get(name) if name else recipes.default_for(options["source"])
@@ -137,7 +148,9 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         recipe=recipe.override(_overrides(options)),
         data_dir=options["data_dir"],
         downstream_test_sets=tuple(options["test_sets"]),
+        deduplicate=options["deduplicate"],
         deduplicate_train=options["deduplicate_train"],
+        duplicate_threshold=options["duplicate_threshold"],
         min_accuracy=options["min_accuracy"] or 0.0,
         max_accuracy_drop=options["max_accuracy_drop"],
         strategy=options["strategy"],

@@ -9,6 +9,7 @@ only when they are compared with one another.
 from __future__ import annotations
 
 import collections
+import os
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -17,7 +18,14 @@ from apache_beam.pvalue import AsList, AsSingleton
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.deduplication import filtering, gallery, image_sets, report
+from mixer_tf.deduplication import (
+    contact_sheet,
+    filtering,
+    gallery,
+    image_sets,
+    notes,
+    report,
+)
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.options import DeduplicationOptions
@@ -53,6 +61,7 @@ class Deduplicate(beam.PTransform):
         self._output_folder = output_folder
         self._report_folder = report_folder
         self._options = options or DeduplicationOptions()
+        self._downstream = tuple(downstream)
         self._train_set = image_sets.from_examples(folder, TRAIN)
         self._test_sets = (
             *(image_sets.from_examples(folder, split) for split in self._test_splits),
@@ -60,6 +69,8 @@ class Deduplicate(beam.PTransform):
         )
 
     def expand(self, pbegin):
+        info = DatasetInfo.read(self._folder)
+        comparable = image_sets.find_comparable_sets(info.class_names, self._downstream)
         train = pbegin | "Train" >> FingerprintSet(self._train_set, self._options.threshold)
         tests = self._fingerprint_tests(pbegin)
         galleries = [tests | "Gallery" >> MakeGallery()]
@@ -73,7 +84,7 @@ class Deduplicate(beam.PTransform):
             matches
             | "All matches" >> beam.Flatten()
             | "List" >> beam.combiners.ToList()
-            | "Decide" >> beam.Map(decide)
+            | "Decide" >> beam.Map(decide, comparable)
         )
         removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
         _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
@@ -82,7 +93,7 @@ class Deduplicate(beam.PTransform):
             counts=AsSingleton(_count_images(train, tests)),
             uniform_sets=AsList(_uniform_sets(galleries)),
             options=self._options,
-            info=DatasetInfo.read(self._folder),
+            info=info,
             readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
             output_folder=self._output_folder,
             report_folder=self._report_folder,
@@ -194,7 +205,10 @@ def write_outputs(
 ) -> None:
     """Writes `dataset.json` and the report."""
     result = DeduplicationResult(options, tuple(removals), counts, tuple(uniform_sets), readers)
-    filtering.update_info(info, result.removed, uniform_sets).write(output_folder)
+    page = os.path.join(report_folder, contact_sheet.FILE_NAME)
+    num_train = sum(info.counts[TRAIN].values())
+    lines = notes.describe_removals(removals, options, uniform_sets, num_train, page)
+    filtering.update_info(info, result.removed, lines).write(output_folder)
     result.write(report_folder)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -75,22 +76,23 @@ def find_candidates(
 
     The final similarity is the mean of cosine and correlation, and a correlation is at most 1, so
     pairs with a lower cosine than these are not duplicates. If one image is gray, only luma is
-    compared. A pair may occur several times.
+    compared. Of images of the gallery with equal bytes, only the first of each set is compared. A
+    pair may occur several times.
 
     Args:
         queries: the images whose duplicates are searched.
         gallery: the images that may be their duplicates.
         indices: as in `matching.find_matches`; only earlier images of the gallery are candidates.
     """
-    rows, columns = np.arange(len(queries)), np.arange(len(gallery))
-    gray, other_gray = queries.gray, gallery.gray
-    found = [
-        *_search(queries, gallery, rows, columns, _all_channels),
-        *_search(queries, gallery, rows[gray], columns[~other_gray], descriptor.luma),
-        *_search(queries, gallery, rows[~gray], columns[other_gray], descriptor.luma),
-    ]
+    rows, columns = np.arange(len(queries)), gallery.equal_images.firsts
+    gray, other_gray = queries.gray, gallery.gray[columns]
+    found = itertools.chain(
+        _search(queries, gallery, rows, columns, _all_channels),
+        _search(queries, gallery, rows[gray], columns[~other_gray], descriptor.luma),
+        _search(queries, gallery, rows[~gray], columns[other_gray], descriptor.luma),
+    )
     if indices is not None:
-        found = [pairs.select(pairs.columns < indices[pairs.rows]) for pairs in found]
+        found = (pairs.select(pairs.columns < indices[pairs.rows]) for pairs in found)
     return concatenate(map(_best_of_each_row, found))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pairs.html: the least certain pairs of duplicates, side by side, for manual inspection."""
+"""pairs.html: pairs of duplicates, the doubtful ones first, side by side for manual inspection."""
 
 from __future__ import annotations
 
@@ -33,11 +33,15 @@ figcaption {{ overflow-wrap: anywhere; font-size: 13px }}
 <p>Left: the training image. Right: its duplicate. These are the {shown} least certain pairs; all
 pairs are listed in pairs.jsonl.</p>
 {figures}
+{kept}
 </html>
 """
+_KEPT = """<h2>Kept, because the labels differ: {number:,} images</h2>
+<p>These are the {shown} most similar pairs.</p>
+{figures}"""
 _FIGURE = """<figure>{left} {right}
 <figcaption><b>{reason}</b>, distance {distance:.3f}<br>
-{image}<br>{set_name}: {other}</figcaption></figure>"""
+{image} {image_class}<br>{set_name}: {other} {other_class}</figcaption></figure>"""
 
 
 def write(
@@ -47,17 +51,26 @@ def write(
 
     Args:
         folder: the folder to write to.
-        removals: all of them, carried out or not; those with the largest distance are shown.
+        removals: all of them, carried out or not. Of those to remove, the pairs with the largest
+            distance are shown; of those that are kept, the pairs with the smallest.
         readers: set name → reader of the work items of that set.
         num_removed: number of images that were removed.
     """
-    shown = sorted(removals, key=lambda removal: -removal.match.distance)[:MAX_PAIRS]
-    previews = _read_previews(shown, readers)
+    duplicates = [removal for removal in removals if not removal.kept]
+    kept = [removal for removal in removals if removal.kept]
+    shown = sorted(duplicates, key=lambda removal: -removal.match.distance)[:MAX_PAIRS]
+    shown_kept = sorted(kept, key=lambda removal: removal.match.distance)[:MAX_PAIRS]
+    previews = _read_previews([*shown, *shown_kept], readers)
     page = _PAGE.format(
-        duplicates=len(removals),
+        duplicates=len(duplicates),
         removed=num_removed,
         shown=len(shown),
-        figures="\n".join(_figure(removal, previews) for removal in shown),
+        figures=_figures(shown, previews),
+        kept=_KEPT.format(
+            number=len(kept), shown=len(shown_kept), figures=_figures(shown_kept, previews)
+        )
+        if kept
+        else "",
     )
     storage.write_text(os.path.join(folder, FILE_NAME), page)
 
@@ -77,6 +90,10 @@ def _read_previews(shown: list[Removal], readers: Mapping[str, Reader]) -> dict[
     return previews
 
 
+def _figures(shown: list[Removal], previews: dict[ImageId, bytes]) -> str:
+    return "\n".join(_figure(removal, previews) for removal in shown)
+
+
 def _figure(removal: Removal, previews: dict[ImageId, bytes]) -> str:
     match = removal.match
     return _FIGURE.format(
@@ -85,9 +102,15 @@ def _figure(removal: Removal, previews: dict[ImageId, bytes]) -> str:
         reason=match.reason,
         distance=match.distance,
         image=html.escape(printable(match.image.source)),
+        image_class=_class(match.image),
         set_name=html.escape(printable(match.other.set_name)),
         other=html.escape(printable(match.other.source)),
+        other_class=_class(match.other),
     )
+
+
+def _class(image: ImageId) -> str:
+    return f"({html.escape(printable(image.class_name))})" if image.class_name else ""
 
 
 def _img(jpeg: bytes) -> str:

@@ -18,8 +18,8 @@ from mixer_tf.features import TRAIN, ImageRecord
 
 
 def select_removed(removals: Sequence[Removal], options: DeduplicationOptions) -> list[Removal]:
-    """Returns the removals that are carried out: all, or none where duplicates are only listed."""
-    return list(removals) if options.mode == REMOVE else []
+    """Returns the removals that are carried out; none where duplicates are only listed."""
+    return [removal for removal in removals if not removal.kept] if options.mode == REMOVE else []
 
 
 def copy_training_shard(
@@ -68,28 +68,24 @@ def filter_source(source: Source, removals: Sequence[Removal]) -> Source:
 
 
 def update_info(
-    info: DatasetInfo, removals: Sequence[Removal], uniform_sets: Iterable[str] = ()
+    info: DatasetInfo, removals: Sequence[Removal], notes: Iterable[str] = ()
 ) -> DatasetInfo:
     """Returns the description of the dataset without the removed images.
 
     Args:
         info: the description before.
         removals: the removals that are carried out.
-        uniform_sets: names of the sets whose images all look alike.
+        notes: further notes; see `notes.describe_removals`.
     """
     removed = collections.Counter(removal.match.image.class_name for removal in removals)
     train = {name: count - removed[name] for name, count in info.counts[TRAIN].items()}
-    strict = tuple(
-        f"the images of {name} all look alike, so only nearly identical ones are duplicates"
-        for name in sorted(set(uniform_sets))
-    )
     emptied = tuple(
         f"class '{name}' has no training images left: all {removed[name]:,} were duplicates"
         for name, count in train.items()
         if name and not count  # The name is empty for images without a label.
     )
     counts = {**info.counts, TRAIN: {name: count for name, count in train.items() if count}}
-    return dataclasses.replace(info, counts=counts, notes=(*info.notes, *strict, *emptied))
+    return dataclasses.replace(info, counts=counts, notes=(*info.notes, *notes, *emptied))
 
 
 def _indices_by_shard(removals: Sequence[Removal]) -> dict[Any, frozenset[int]]:

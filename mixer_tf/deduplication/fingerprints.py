@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from mixer_tf import images
 from mixer_tf.deduplication.descriptor import THUMBNAIL_SIZE, describe, is_gray
+from mixer_tf.deduplication.equal_images import EqualImages, group_equal_images
 from mixer_tf.deduplication.thresholds import DUPLICATE, image_thresholds
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import thumbnails
@@ -64,6 +66,13 @@ class Fingerprints:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @functools.cached_property
+    def equal_images(self) -> EqualImages:
+        """The images in groups of equal bytes."""
+        set_names = (image.set_name for image in self.ids)
+        class_names = (image.class_name for image in self.ids)
+        return group_equal_images(self.digests, set_names, class_names)
 
     def take(self, indices: Sequence[int]) -> Fingerprints:
         """Returns the images at these indices, in this order."""

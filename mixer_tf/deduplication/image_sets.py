@@ -9,7 +9,7 @@ from typing import Any
 
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import SPLITS, ImageRecord
 
 Reader = Callable[[Any], Iterable[ImageRecord]]
 
@@ -43,3 +43,19 @@ def from_source(source: Source) -> ImageSet:
     """Returns all images of a source, whatever their split."""
     shards = [shard for split in source.splits for shard in source.shards_of(split)]
     return ImageSet(source.spec, tuple(shards), source.reader)
+
+
+def find_comparable_sets(class_names: Iterable[str], others: Iterable[Source]) -> frozenset[str]:
+    """Returns the names of the sets whose class names mean the same as those of training.
+
+    These are the splits of the dataset itself, and each other source all of whose classes are
+    classes of the dataset. If it has further ones, such as "thing", its classes are different ones.
+
+    Args:
+        class_names: the classes of the dataset that the training images are from.
+        others: the other sources that are compared.
+    """
+    own = set(class_names)
+    return frozenset(
+        [*SPLITS, *(other.spec for other in others if own.issuperset(other.class_names))]
+    )

@@ -63,9 +63,10 @@ def find_duplicates(
         uniform_sets += train_gallery.uniform_sets
         for start in list_blocks(train_gallery):
             matches += find_within(start, train_gallery)
+    comparable_sets = image_sets.find_comparable_sets(train.class_names, references)
     return DeduplicationResult(
         options=options,
-        removals=tuple(decide(matches)),
+        removals=tuple(decide(matches, comparable_sets)),
         counts=reading.counts,
         uniform_sets=tuple(uniform_sets),
         readers={image_set.name: image_set.reader for image_set in (train_set, *test_sets)},

@@ -38,7 +38,11 @@ class Match:
 def find_matches(
     queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None = None
 ) -> Iterator[Match]:
-    """Yields all duplicates of the queries in the gallery, each pair of images once.
+    """Yields the duplicates of the queries in the gallery, each pair of images once.
+
+    Images of the gallery with equal bytes are represented by at most three of them for each set;
+    see `EqualImages.representatives`. So the number of matches grows with the number of queries,
+    not with the number of pairs.
 
     Args:
         queries: the images whose duplicates are searched.
@@ -46,40 +50,45 @@ def find_matches(
         indices: int [N], indices of the queries in the gallery if it contains them; then each is
             compared only with earlier images. None if it does not contain them.
     """
-    exact = _exact(queries, gallery)
-    if indices is not None:
-        exact = exact.select(exact.columns < indices[exact.rows])
-    pairs = _best_of_each(concatenate([exact, _near(queries, gallery, indices)]))
+    limits = np.full(len(queries), len(gallery)) if indices is None else indices
+    pairs = concatenate([_exact(queries, gallery, limits), _near(queries, gallery, indices)])
+    pairs = _best_of_each(pairs)
     columns = (pairs.rows, pairs.columns, pairs.mirrored, pairs.similarity)
-    for row, column, mirrored, similarity in zip(*map(np.ndarray.tolist, columns), strict=True):
-        is_exact = queries.digests[row] == gallery.digests[column]
+    for row, first, mirrored, similarity in zip(*map(np.ndarray.tolist, columns), strict=True):
+        is_exact = queries.digests[row] == gallery.digests[first]
         reason = EXACT if is_exact else MIRRORED if mirrored else COPY
         distance = round(max(0.0, 1 - similarity), 4)
-        yield Match(queries.ids[row], gallery.ids[column], distance, reason)
+        class_name = queries.ids[row].class_name
+        for column in gallery.equal_images.representatives(first, class_name):
+            if column < limits[row]:
+                yield Match(queries.ids[row], gallery.ids[column], distance, reason)
 
 
-def _exact(queries: Fingerprints, gallery: Fingerprints) -> Pairs:
-    """The pairs with equal bytes."""
-    shared = set(queries.digests).intersection(gallery.digests)
-    columns = {digest: [] for digest in shared}
-    for column, digest in enumerate(gallery.digests if shared else ()):
-        if digest in shared:
-            columns[digest].append(column)
+def _exact(queries: Fingerprints, gallery: Fingerprints, limits: np.ndarray) -> Pairs:
+    """The pairs of a query and the first image of a group with its bytes, if below its limit."""
+    by_digest = gallery.equal_images.by_digest
     pairs = [
-        (row, column)
+        (row, first)
         for row, digest in enumerate(queries.digests)
-        for column in columns.get(digest, ())
+        for first in by_digest.get(digest, ())
+        if first < limits[row]
     ]
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
     return Pairs(rows, columns, np.zeros(len(rows), bool), np.ones(len(rows), np.float32))
 
 
 def _near(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None) -> Pairs:
-    """The pairs whose mean of cosine and correlation reaches their threshold."""
-    pairs = find_candidates(queries, gallery, indices)
+    """The pairs of different bytes whose mean of cosine and correlation reaches their threshold."""
+    pairs = _without_exact(find_candidates(queries, gallery, indices), queries, gallery)
     similarity = (pairs.similarity + _correlate(pairs, queries, gallery)) / 2
     pairs = dataclasses.replace(pairs, similarity=similarity)
     return pairs.select(similarity >= pair_thresholds(queries, pairs.rows, gallery, pairs.columns))
+
+
+def _without_exact(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
+    indices = zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True)
+    differ = [queries.digests[row] != gallery.digests[column] for row, column in indices]
+    return pairs.select(np.array(differ, bool))
 
 
 def _correlate(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> np.ndarray:

@@ -57,6 +57,8 @@ def summarize(
         "mode": "remove" or "report";
         "duplicates": number of training images that are duplicates;
         "removed": number of training images that were removed;
+        "kept_because_labels_differ": number of other training images that resemble an image of
+        another class; see `removals.decide`;
         "duplicates_by_set": test set → number of training images that it contains a duplicate of,
         where one image may count in several; "train" → number of duplicates within training;
         "compared": set → number of images;
@@ -64,12 +66,14 @@ def summarize(
         "uniform_sets": sets in which only nearly identical images are duplicates;
         "thresholds" and "method": how it was decided.
     """
-    by_set = collections.Counter(name for removal in removals for name in removal.test_sets)
-    by_set[TRAIN] = sum(not removal.test_sets for removal in removals)
+    duplicates = [removal for removal in removals if not removal.kept]
+    by_set = collections.Counter(name for removal in duplicates for name in removal.test_sets)
+    by_set[TRAIN] = sum(not removal.test_sets for removal in duplicates)
     return {
         "mode": options.mode,
-        "duplicates": len(removals),
+        "duplicates": len(duplicates),
         "removed": len(select_removed(removals, options)),
+        "kept_because_labels_differ": len(removals) - len(duplicates),
         "duplicates_by_set": {printable(name): by_set[name] for name in sets},
         "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
         "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
@@ -93,7 +97,10 @@ def write(folder: str, summary: Mapping[str, Any], removals: Sequence[Removal]) 
 
 
 def to_line(removal: Removal) -> str:
-    """Returns one line of `pairs.jsonl`: both images, distance, reason, and test sets."""
+    """Returns one line of `pairs.jsonl`: both images, their distance, and the decision.
+
+    "kept_because" is "labels differ" or, if the image is a duplicate to remove, "".
+    """
     match = removal.match
     line = {
         "image": _describe(match.image),
@@ -101,6 +108,7 @@ def to_line(removal: Removal) -> str:
         "distance": match.distance,
         "reason": match.reason,
         "test_sets": [*map(printable, removal.test_sets)],
+        "kept_because": "labels differ" if removal.kept else "",
     }
     return json.dumps(line, ensure_ascii=False)
 

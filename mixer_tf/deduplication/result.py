@@ -19,7 +19,8 @@ class DeduplicationResult:
 
     Attributes:
         options: the options of the deduplication.
-        removals: all training images that are duplicates, sorted by source.
+        removals: all training images that are duplicates, also those that are kept because the
+            labels differ, sorted by source.
         counts: ("compared" or "unreadable", set name) → number of images.
         uniform_sets: names of the sets whose images all look alike.
         readers: name of each compared set → reader of its work items; training first.

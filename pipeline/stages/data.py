@@ -7,13 +7,14 @@ import dataclasses
 
 from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, StatisticsGen
+from tfx.types import BaseChannel
 
 from components.deduplicator import Deduplicator
 from components.image_example_gen import ImageExampleGen
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
 from mixer_tf import features
-from pipeline.configs import SCHEMA_FILE, PipelineConfig
+from pipeline.configs import OFF, SCHEMA_FILE, PipelineConfig
 from pipeline.stages import stage
 
 # Statistics of the encoded bytes and of the paths say nothing, cost half of the time, and would
@@ -26,7 +27,7 @@ class DataStage(stage.Stage):
     """The components from a source of images to the examples of a trainer."""
 
     image_example_gen: ImageExampleGen
-    deduplicator: Deduplicator
+    deduplicator: Deduplicator | None
     statistics_gen: StatisticsGen
     import_schema_gen: ImportSchemaGen
     example_validator: ExampleValidator
@@ -41,14 +42,10 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         data_dir=config.data_dir,
         fingerprint=fingerprints.image_example_gen,
     )
-    deduplicator = Deduplicator(
-        examples=image_example_gen.outputs["examples"],
-        downstream_test_sets=config.downstream_test_sets,
-        data_dir=config.data_dir,
-        within_train=config.deduplicate_train,
-        fingerprint=fingerprints.deduplicator,
-    )
-    examples = deduplicator.outputs["deduplicated_examples"]
+    examples = image_example_gen.outputs["examples"]
+    deduplicator = _create_deduplicator(config, examples)
+    if deduplicator:
+        examples = deduplicator.outputs["deduplicated_examples"]
     statistics_gen = StatisticsGen(
         examples=examples, stats_options=StatsOptions(feature_allowlist=list(MEASURED))
     )
@@ -70,4 +67,19 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         import_schema_gen=import_schema_gen,
         example_validator=example_validator,
         preprocessor=preprocessor,
+    )
+
+
+def _create_deduplicator(config: PipelineConfig, examples: BaseChannel) -> Deduplicator | None:
+    """The component as the configuration asks for it; None if images are not compared."""
+    if config.deduplicate == OFF:
+        return None
+    return Deduplicator(
+        examples=examples,
+        downstream_test_sets=config.downstream_test_sets,
+        data_dir=config.data_dir,
+        within_train=config.deduplicate_train,
+        threshold=config.duplicate_threshold,
+        mode=config.deduplicate,
+        fingerprint=config.fingerprints.deduplicator,
     )

@@ -10,8 +10,9 @@ from tfx.dsl.components.base.base_node import BaseNode
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A dataclass whose fields are components, in the order in which they are listed."""
+    """A dataclass whose fields are components, in the order in which they are listed, or None."""
 
     @property
     def components(self) -> list[BaseNode]:
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]
+        fields = [getattr(self, field.name) for field in dataclasses.fields(self)]
+        return [component for component in fields if component is not None]

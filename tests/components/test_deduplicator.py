@@ -97,11 +97,11 @@ def leaky_folder(tmp_path_factory) -> pathlib.Path:
             class_name = ("cat", "dog")[index % 2]
             name = f"{split}-{index:02}.png"
             save(random_image(first + index), path / split / class_name / name)
-    train = path / "train" / "dog"
-    shutil.copy(path / "test" / "cat" / "test-00.png", train / "copy.png")
+    cat, train = path / "train" / "cat", path / "train" / "dog"
+    shutil.copy(path / "test" / "cat" / "test-00.png", cat / "copy.png")
     save(random_image(201), train / "encoded.jpg", quality=60)
-    save(random_image(100).resize((58, 43)), train / "smaller.png")
-    save(ImageOps.mirror(random_image(102)), train / "mirrored.png")
+    save(random_image(100).resize((58, 43)), cat / "smaller.png")
+    save(ImageOps.mirror(random_image(102)), cat / "mirrored.png")
     save(random_image(3), train / "train-03-again.webp", quality=80)
     (train / "damaged.jpg").write_bytes((train / "encoded.jpg").read_bytes()[:300])
     return path
@@ -163,7 +163,10 @@ def test_the_contact_sheet_shows_every_pair(result):
 def test_the_dataset_file_counts_the_images_that_are_left(result):
     before, after = DatasetInfo.read(result.before), DatasetInfo.read(result.after)
     assert after.counts["train"] == {"cat": 10, "dog": 12}
-    assert dataclasses.replace(after, counts=before.counts) == before
+    (note,) = set(after.notes) - set(before.notes)
+    assert note.startswith("removed as duplicates: 4 training images (15.4% of 26); look at ")
+    assert os.path.join(result.report_folder, "pairs.html") in note
+    assert dataclasses.replace(after, counts=before.counts, notes=before.notes) == before
     assert after.examples == {split: len(read(result.after, split)) for split in SPLITS}
 
 
@@ -187,6 +190,33 @@ def test_downstream_sets_and_training_itself_are_compared_on_request(leaky_folde
     assert ("train-03.png" in left) != ("train-03-again.webp" in left)
     within = [pair for pair in result.pairs if not pair["test_sets"]]
     assert [pair["duplicate_of"]["set"] for pair in within] == ["train"]
+
+
+def test_similar_images_of_another_class_are_reported_and_kept(tmp_path):
+    """A board with and without a defect: only a copy of a test image itself is removed."""
+    data = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        for index in range(8):
+            save(random_image(first + index), data / split / "good" / f"{split}-{index}.png")
+    for seed in (1, 200, 201):
+        board = random_image(seed)
+        board.putpixel((9, 9), (0, 0, 0))
+        save(board, data / "train" / "defect" / f"defect-{seed}.png")
+    for split in ("val", "test"):
+        save(random_image(300), data / split / "defect" / f"{split}-defect.png")
+    shutil.copy(data / "test/good/test-2.png", data / "train/defect/wrong-label.png")
+    result = deduplicate(f"folder:{data}", tmp_path / "run", within_train=1)
+    gone = set(names(result.before, "train")) - set(names(result.after, "train"))
+    assert gone == {"wrong-label.png"}
+    assert result.report["removed"] == 1
+    assert result.report["kept_because_labels_differ"] == 3
+    kept = {os.path.basename(p["image"]["source"]) for p in result.pairs if p["kept_because"]}
+    assert len(kept) == 3
+    assert {"defect-200.png", "defect-201.png"} < kept  # And one of the two training images.
+    page = (pathlib.Path(result.report_folder) / "pairs.html").read_text("utf-8")
+    assert "Kept, because the labels differ: 3 images" in page
+    assert page.count("data:image/jpeg;base64,") == 2 * 4
+    assert any("another class: 3 " in note for note in DatasetInfo.read(result.after).notes)
 
 
 def test_all_1797_digits_are_kept(tmp_path):
@@ -238,7 +268,9 @@ def test_in_report_mode_all_images_are_kept(leaky_folder, result, tmp_path):
         assert read(reporting.after, split) == read(reporting.before, split)
     assert reporting.pairs == result.pairs
     assert reporting.report == {**result.report, "mode": "report", "removed": 0}
-    assert DatasetInfo.read(reporting.after) == DatasetInfo.read(reporting.before)
+    before, after = DatasetInfo.read(reporting.before), DatasetInfo.read(reporting.after)
+    assert after.counts == before.counts
+    assert after.notes[-1].startswith("duplicates that were not removed: 4 training images")
 
 
 def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_path):

@@ -126,6 +126,25 @@ def test_a_source_without_training_images_is_an_error(tmp_path, write_image_fold
         find_duplicates(open_source(f"folder:{tmp_path}"))
 
 
+@pytest.mark.parametrize(("other_class", "kept"), [("dog", True), ("thing", False)])
+def test_classes_are_compared_only_with_a_source_that_has_no_further_ones(
+    other_class, kept, tmp_path, random_image, save
+):
+    """The cat of the reference has another class, and "thing" shows that the classes differ."""
+    files = {
+        f"own/train/{name}/{name}.png": random_image(i) for i, name in enumerate(("cat", "dog"))
+    }
+    files |= {f"own/{split}/cat/1.png": random_image(9) for split in ("val", "test")}
+    files |= {f"other/dog/{index}.jpg": random_image(20 + index) for index in range(3)}
+    files[f"other/{other_class}/similar.jpg"] = random_image(0)
+    for name, image in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(save(image, "PNG" if name.endswith("png") else "JPEG"))
+    train, other = (open_source(f"folder:{tmp_path / name}") for name in ("own", "other"))
+    (removal,) = find_duplicates(train, [other]).removals
+    assert (removal.match.image.class_name, removal.kept) == ("cat", kept)
+
+
 def test_names_that_are_not_valid_unicode_are_reported_readably(tmp_path, random_image, save):
     folders = [
         os.path.join(os.fsencode(tmp_path), name) for name in (b"own/train/cat", b"f\xff/test/cat")

@@ -3,18 +3,20 @@ import json
 
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.deduplication import report
-from mixer_tf.deduplication.filtering import update_info
+from mixer_tf.deduplication.filtering import select_removed, update_info
 from mixer_tf.deduplication.fingerprints import ImageId
-from mixer_tf.deduplication.matching import COPY, EXACT, Match
-from mixer_tf.deduplication.removals import decide
+from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, Match
+from mixer_tf.deduplication.notes import describe_removals
+from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.removals import Removal, decide
 
 
-def train(name: str) -> ImageId:
-    return ImageId("train", name, "cat", "shard", ord(name))
+def train(name: str, class_name: str = "cat") -> ImageId:
+    return ImageId("train", name, class_name, "shard", ord(name))
 
 
-def held_out(set_name: str, source: str) -> ImageId:
-    return ImageId(set_name, source, "dog", "other", 0)
+def held_out(set_name: str, source: str, class_name: str = "cat") -> ImageId:
+    return ImageId(set_name, source, class_name, "other", 0)
 
 
 def removed(matches: list[Match]) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -63,10 +65,82 @@ def test_counts_are_reduced_and_an_empty_class_is_noted():
     assert "class 'cat' has no training images left: all 2 were duplicates" in updated.notes[1]
 
 
+def notes_of(removals: list[Removal], num_train: int = 100, **options) -> tuple[str, ...]:
+    options = DeduplicationOptions(**options)
+    return describe_removals(removals, options, (), num_train, "/report/pairs.html")
+
+
 def test_a_uniform_set_is_noted():
-    info = DatasetInfo("digits", ("0",), {"train": {"0": 2}})
-    (note,) = update_info(info, [], uniform_sets=["test", "test"]).notes
+    (note,) = describe_removals([], DeduplicationOptions(), ["test", "test"], 100, "pairs.html")
     assert note.startswith("the images of test all look alike")
+    info = DatasetInfo("digits", ("0",), {"train": {"0": 2}}, ("a note",))
+    assert update_info(info, [], [note]).notes == ("a note", note)
+
+
+def test_a_large_share_of_removals_is_noted_with_the_page_to_look_at():
+    leaks = [Match(train(name), held_out("test", "x"), 0.1, COPY) for name in "abcd"]
+    (note,) = notes_of(decide(leaks))
+    assert note.startswith("removed as duplicates: 4 training images (4.0% of 100)")
+    assert "/report/pairs.html; --deduplicate=report" in note
+    assert not notes_of(decide(leaks[:3]))
+    (note,) = notes_of(decide(leaks[:1]), mode="report")
+    assert note == "duplicates that were not removed: 1 training image; look at /report/pairs.html"
+
+
+def test_a_similar_image_of_another_class_is_reported_and_kept():
+    matches = [
+        Match(train("a"), held_out("test", "x", "dog"), 0.02, COPY),
+        Match(train("b"), train("a", "dog"), 0.01, MIRRORED),
+        Match(train("c"), held_out("eval", "y", ""), 0.02, COPY),
+        Match(train("d", ""), held_out("test", "x", "dog"), 0.02, COPY),
+        Match(train("e"), held_out("test", "x", "dog"), 0.01, COPY),
+        Match(train("e"), held_out("eval", "z"), 0.02, COPY),
+    ]
+    removals = decide(matches)
+    assert {r.match.image.source: r.kept for r in removals} == {
+        **{"a": True, "b": True},
+        **{"c": False, "d": False, "e": False},  # No class to compare, or also one of its class.
+    }
+    assert [r.match.image.source for r in select_removed(removals, DeduplicationOptions())] == [
+        *"cde"
+    ]
+    assert removals[4].match.other.source == "z"
+    summary = report.summarize(removals, DeduplicationOptions(), {}, ["train", "test", "eval"], ())
+    assert (summary["duplicates"], summary["removed"]) == (3, 3)
+    assert summary["kept_because_labels_differ"] == 2
+    assert summary["duplicates_by_set"] == {"train": 0, "test": 1, "eval": 2}
+    kept = [json.loads(report.to_line(removal))["kept_because"] for removal in removals]
+    assert kept == ["labels differ", "labels differ", "", "", ""]
+    (note,) = notes_of(removals)
+    assert note.startswith("kept, although similar to an image of another class: 2 training images")
+
+
+def test_equal_bytes_of_another_class_are_kept_unless_they_leak():
+    matches = [
+        Match(train("a"), held_out("test", "x", "dog"), 0.0, EXACT),
+        Match(train("c"), train("b", "dog"), 0.0, EXACT),
+    ]
+    leak, conflict = decide(matches)
+    assert (leak.kept, leak.labels_differ) == (False, True)
+    assert (conflict.kept, conflict.labels_differ) == (True, True)
+    notes = notes_of([leak, conflict])
+    assert notes[-1].startswith("equal to an image of another class, so one label may be wrong: 2")
+
+
+def test_classes_of_another_dataset_are_not_compared():
+    matches = [Match(train("a"), held_out("folder:/things", "x", "thing"), 0.1, COPY)]
+    (removal,) = decide(matches)
+    assert not removal.kept
+    (removal,) = decide(matches, {"train", "test", "folder:/things"})
+    assert removal.kept
+
+
+def test_an_image_is_kept_only_because_of_an_image_that_is_left():
+    matches = [
+        Match(train("a", "dog"), held_out("test", "x", "dog"), 0.1, COPY),
+        Match(train("b"), train("a", "dog"), 0.1, COPY),
+    ]
+    assert removed(matches) == {"a": ("x", ("test",))}
 
 
 def test_a_line_of_the_report_describes_one_duplicate():
@@ -74,8 +148,9 @@ def test_a_line_of_the_report_describes_one_duplicate():
     (removal,) = decide([Match(image, held_out("test", "x.jpg"), 0.012, COPY)])
     assert json.loads(report.to_line(removal)) == {
         "image": {"source": "caf�.jpg", "class_name": "cat"},
-        "duplicate_of": {"set": "test", "source": "x.jpg", "class_name": "dog"},
+        "duplicate_of": {"set": "test", "source": "x.jpg", "class_name": "cat"},
         "distance": 0.012,
         "reason": "near-duplicate",
         "test_sets": ["test"],
+        "kept_because": "",
     }

@@ -57,6 +57,28 @@ def test_random_images_are_not_a_uniform_set_and_each_source_is_a_set_of_its_own
     np.testing.assert_array_equal(raised.thresholds[own], both.thresholds[own])
 
 
+@pytest.mark.parametrize("same_bytes", [True, False])
+def test_copies_of_one_image_do_not_make_a_set_uniform(
+    same_bytes, random_image, save, take_fingerprints
+):
+    """Such as 30 placeholders; those with other bytes have equal pixels."""
+    levels = [6] * 30 if same_bytes else range(10)
+    placeholders = [save(random_image(0), compress_level=level) for level in levels]
+    placeholders += [] if same_bytes else [save(random_image(0), "WEBP", lossless=True)]
+    photos = [save(random_image(seed)) for seed in range(1, 31)]
+    images = take_fingerprints("test", [*placeholders, *photos])
+    raised, uniform = raise_thresholds(images)
+    assert uniform == ()
+    planted = [save(random_image(seed), "JPEG", quality=60) for seed in range(1, 31)]
+    found = find_matches(take_fingerprints("train", planted), raised)
+    assert len({match.image for match in found}) == 30
+
+
+def test_a_uniform_set_with_copies_is_still_uniform(digits, save, take_fingerprints):
+    enlarged = [save(item.resize((28, 28), Image.Resampling.BICUBIC)) for item in digits[:60]]
+    assert raise_thresholds(take_fingerprints("test", enlarged + enlarged[:40]))[1] == ("test",)
+
+
 def test_a_few_images_are_not_a_uniform_set(random_image, save, take_fingerprints):
     few = take_fingerprints(
         "test", [save(random_image(0), "JPEG", quality=q) for q in range(80, 90)]

@@ -22,6 +22,12 @@ def _config(**changes) -> PipelineConfig:
             {"recipe": recipes.get("photos").override(["data.train_shorter_side=3"])},
             "data.train_shorter_side must be at least 4 pixels; got 3",
         ),
+        ({"deduplicate": "no"}, "deduplicate must be one of remove, report, off; got 'no'"),
+        ({"duplicate_threshold": 0.2}, "threshold must be between 0.5 and 1; got threshold=0.2"),
+        (
+            {"deduplicate": "off", "downstream_test_sets": ("digits",)},
+            "downstream_test_sets must not be given with deduplicate='off'",
+        ),
     ],
 )
 def test_bad_value_is_refused_with_the_rule(changes, message):

@@ -100,6 +100,21 @@ def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     assert found == set(fingerprints.ENTRY_MODULES.values())
 
 
+def test_deduplicator_gets_its_mode_and_threshold(config):
+    config = dataclasses.replace(config, deduplicate="report", duplicate_threshold=0.9)
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    properties = nodes["Deduplicator"].exec_properties
+    assert (properties["mode"], properties["threshold"]) == ("report", 0.9)
+
+
+def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config):
+    config = dataclasses.replace(config, downstream_test_sets=(), deduplicate="off")
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert set(nodes) == STEPS - {"Deduplicator"}
+    for step in ("StatisticsGen", "Preprocessor"):
+        assert nodes[step].inputs["examples"] is nodes["ImageExampleGen"].outputs["examples"]
+
+
 @pytest.mark.parametrize(("recipe", "expected"), [("photos", 128), ("digits", None)])
 def test_preprocessor_reduces_training_images_to_the_side_of_the_recipe(config, recipe, expected):
     config = dataclasses.replace(config, recipe=recipes.get(recipe))

@@ -45,6 +45,22 @@ def test_shorter_side_is_short_for_a_field_of_the_recipe():
     assert options.make_config(both, root="/r").recipe.data.train_shorter_side == 77
 
 
+def test_deduplication_is_set_by_its_options():
+    config = options.make_config(_parse(), root="/r")
+    assert (config.deduplicate, config.duplicate_threshold) == ("remove", 0.86)
+    values = _parse("--deduplicate=report", "--duplicate-threshold=0.9", "--deduplicate-train")
+    config = options.make_config(values, root="/r")
+    assert (config.deduplicate, config.duplicate_threshold) == ("report", 0.9)
+    assert config.deduplicate_train
+
+
+def test_options_of_a_deduplication_that_is_off_are_refused():
+    values = _parse("--deduplicate=off", "--duplicate-threshold=0.9", "--deduplicate-train")
+    message = "deduplicate_train, duplicate_threshold must not be given with deduplicate='off'"
+    with pytest.raises(ValueError, match=message):
+        options.make_config(values, root="/r")
+
+
 def test_beam_options_are_split_as_a_shell_would():
     values = _parse("--beam=--runner=DirectRunner --job_name='a b'", "--beam=--streaming")
     config = options.make_config(values, root="/r")

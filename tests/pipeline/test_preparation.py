@@ -11,6 +11,7 @@ from pipeline.local import preparation
 DEFAULTS = {
     **{"source": "digits", "data_dir": None, "recipe": None, "overrides": (), "root": None},
     **{"name": None, "test_sets": (), "deduplicate_train": False, "shorter_side": None},
+    **{"deduplicate": "remove", "duplicate_threshold": 0.86},
     **{"min_accuracy": None, "max_accuracy_drop": 0.01, "strategy": "auto", "no_cache": False},
     **{"beam": (), "from_step": None, "to_step": None, "verbose": False},
 }
