@@ -10,7 +10,6 @@ import os
 
 from mixer_tf import console, storage
 from mixer_tf.datasets.sources import opening
-from mixer_tf.datasets.sources.source import Source
 from pipeline import fingerprints, options
 from pipeline.configs import PipelineConfig
 
@@ -30,12 +29,10 @@ def prepare(values: dict) -> PipelineConfig:
     config = options.make_config(values, _local_root(values["root"], options.pipeline_name(values)))
     source = opening.open_source(config.source, config.data_dir)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
-    min_accuracy = values["min_accuracy"]
     config = dataclasses.replace(
         config,
         # A blessed model with other classes is not a baseline: its labels mean something else.
         name=f"{config.name}-{_digest(source.class_names)}",
-        min_accuracy=_guessing(source) if min_accuracy is None else min_accuracy,
         fingerprints=fingerprints.fingerprint_run(config, source, test_sets),
     )
     if not (values["root"] or values["name"]):
@@ -69,11 +66,6 @@ def _local_root(root: str | None, name: str) -> str:
             f"SQLite; got {root}."
         )
     return os.path.abspath(os.path.expanduser(root or os.path.join("runs", name)))
-
-
-def _guessing(source: Source) -> float:
-    """The accuracy of a model that has learned nothing."""
-    return 1 / len(source.class_names)
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components.evaluations import Evaluation
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.serving import contract
@@ -96,6 +97,18 @@ class RunOutputs:
             return "the step Pusher was not part of this run"
         reason = artifact.custom_properties["reason"].string_value
         return "; ".join([reason, *self._missed_thresholds()])
+
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the data, and about the accuracy."""
+        info, uri = self.dataset_info(), self.uri("Evaluator", "evaluation")
+        notes = [*(info.notes if info else ())]
+        if not uri or not _overall_metrics(uri):
+            return tuple(notes)
+        evaluation = Evaluation.read(uri)
+        doubt = evaluation.not_better_than_one_class()
+        if doubt and doubt not in self.reason_not_pushed():
+            notes.append(doubt)
+        return (*notes, *evaluation.notes(info.class_names))
 
     def _missed_thresholds(self) -> list[str]:
         """One clause for each threshold that the model missed."""
