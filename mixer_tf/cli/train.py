@@ -55,10 +55,11 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     for note in opened.notes:
         click.echo(f"note: {note}")
     try:
-        with progress_counter("reading images") as progress:
-            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
-        _show_data(info, folder)
-        result = from_source.train_source(opened, recipe, root, strategy=strategy)
+        with folder.lock():
+            with progress_counter("reading images") as progress:
+                info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
+            _show_data(info, folder)
+            result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
         raise click.ClickException("stopped; the same command resumes the training.") from None
     _show_result(result, folder, source)

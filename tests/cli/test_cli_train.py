@@ -47,10 +47,14 @@ def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path)
 def test_an_unfinished_training_is_not_continued_with_another_recipe(mixer, trained, tmp_path):
     output = tmp_path / "output"
     shutil.copytree(trained.output, output, ignore=shutil.ignore_patterns("serving"))
+    (output / "checkpoints").mkdir()
+    (output / "checkpoints" / "checkpoint").touch()
     arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
     result = mixer(*arguments, "--set", "training.epochs=7")
     assert result.exit_code == 1
-    assert "holds an unfinished training with another recipe." in result.output
+    assert (
+        "unfinished training with another recipe (training.epochs was 2, now 7)." in result.output
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--restart"]])
