@@ -37,7 +37,7 @@ class RunOutputs:
             ran: the node ids that were launched; other outputs in the store are from earlier runs.
         """
         store = mlmd.MetadataStore(metadata_connection_config)
-        self._artifacts = _artifacts_of_newest_run(store)
+        self._artifacts = artifacts_of_newest_run(store)
         self._ran = ran
 
     def uri(self, node_id: str, key: str) -> str | None:
@@ -123,7 +123,7 @@ class RunOutputs:
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
 
 
-def _artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
+def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     """(node id, output key) → the artifact of the newest pipeline run in the store."""
     runs = store.get_contexts_by_type("pipeline_run")
     newest = max(runs, key=lambda context: context.create_time_since_epoch)

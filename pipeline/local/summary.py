@@ -75,13 +75,19 @@ class Summary:
         return [f"  {name:<12} {text}" for name, text in rows if text]
 
 
-def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, str]) -> Summary:
+def summarize(
+    steps: dict[str, Step],
+    outputs: RunOutputs,
+    commands: dict[str, str],
+    notes: tuple[str, ...] = (),
+) -> Summary:
     """Collects the results of the steps.
 
     Args:
         steps: the steps of this run, as `progress.show_steps` saw them.
         outputs: the output artifacts of this run.
         commands: the "tensorboard" and "predict" commands.
+        notes: what to know about the run itself.
     """
     info = outputs.dataset_info()
     return Summary(
@@ -92,7 +98,7 @@ def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, s
         metrics=outputs.metrics(),
         pushed_model=outputs.pushed_model(),
         reason=outputs.reason_not_pushed(),
-        notes=outputs.notes(),
+        notes=(*notes, *outputs.notes()),
         saved_model=outputs.saved_model(),
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),
