@@ -26,7 +26,7 @@ def prepare(values: dict) -> PipelineConfig:
         ValueError: an option has a bad value, a source cannot be opened, or the default root
             holds the runs of another source.
     """
-    config = options.make_config(values, _local_root(values["root"], options.pipeline_name(values)))
+    config = options.make_config(values, local_root(values))
     source = opening.open_source(config.source, config.data_dir)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
     config = dataclasses.replace(
@@ -59,13 +59,24 @@ def claim_root(root: str, source: str) -> None:
         )
 
 
-def _local_root(root: str | None, name: str) -> str:
+def local_root(values: dict) -> str:
+    """Returns the absolute path of the root: the one that was given, or runs/NAME.
+
+    Args:
+        values: the keyword arguments of the command.
+
+    Raises:
+        ValueError: the root is in a bucket.
+    """
+    root = values["root"]
     if storage.is_remote(root or ""):
         raise ValueError(
             f"--root must be a folder on this machine, because ML Metadata is stored there as "
             f"SQLite; got {root}."
         )
-    return os.path.abspath(os.path.expanduser(root or os.path.join("runs", name)))
+    return os.path.abspath(
+        os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
+    )
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

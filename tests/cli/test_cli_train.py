@@ -57,6 +57,36 @@ def test_an_unfinished_training_is_not_continued_with_another_recipe(mixer, trai
     )
 
 
+@pytest.mark.parametrize("where", ["datasets.sources.opening.open_source", "prepare"])
+def test_ctrl_c_gives_the_exit_code_of_a_shell(mixer, tmp_path, monkeypatch, where):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        f"mixer_tf.{where.replace('prepare', 'training.from_source.prepare')}", stop
+    )
+    result = mixer("train", "--source=digits", f"--output={tmp_path / 'output'}")
+    assert result.exit_code == 130
+    assert result.output.startswith("\nStopped")
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_output_in_use_is_one_clear_line(mixer, image_folder, tmp_path, tiny_options):
+    output = tmp_path / "output"
+    program = (
+        "import sys\nfrom mixer_tf import locks\n"
+        "with locks.exclusive(sys.argv[1], ''): print(flush=True), sys.stdin.read()"
+    )
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", program, output], **pipes) as process:
+        process.stdout.readline()
+        result = mixer("train", f"--source=folder:{image_folder}", f"--output={output}")
+        process.stdin.close()
+    assert result.exit_code == 1
+    assert f"it is in use by process {process.pid} since " in result.output
+    assert result.output.count("\n") == 1
+
+
 @pytest.mark.parametrize("options", [[], ["--restart"]])
 def test_restart_discards_an_unfinished_training(mixer, tmp_path, monkeypatch, options):
     def prepare(*_, restart):
