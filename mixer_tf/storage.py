@@ -123,6 +123,11 @@ def write_bytes(path: str, content: bytes) -> None:
                 file.write(content)
 
 
+def partial_name(name: str) -> str:
+    """Returns the name of a file that `replacing` has not completed; a killed process leaves it."""
+    return _PARTIAL + name
+
+
 @contextlib.contextmanager
 def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
     """Yields the path to write a file to; it is renamed to `path` when the block succeeds.

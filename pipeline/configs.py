@@ -58,6 +58,7 @@ class PipelineConfig:
             kept.
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
+            None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
@@ -77,7 +78,7 @@ class PipelineConfig:
     deduplicate: str = REMOVE
     deduplicate_train: bool = False
     duplicate_threshold: float = DUPLICATE
-    min_accuracy: float = 0.0
+    min_accuracy: float | None = None
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
     serving_dir: str | None = None
@@ -90,7 +91,7 @@ class PipelineConfig:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         for field in ("min_accuracy", "max_accuracy_drop"):
             value = getattr(self, field)
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
 
+from components.evaluations import EXAMPLE_COUNT, TOP_1
 from mixer_tf import features
 from mixer_tf.serving import contract
 
-TOP_1 = "accuracy"
 CROSS_ENTROPY = "cross_entropy"
-EXAMPLE_COUNT = "example_count"
 
 
 def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.EvalConfig:

@@ -80,7 +80,7 @@ _OPTIONS = (
         "--min-accuracy",
         type=click.FloatRange(0, 1),
         help="Top-1 accuracy on the test split that a model must reach to be pushed. "
-        "Default: better than guessing.",
+        "Default: above the share of the largest class.",
         show_default=False,
     ),
     click.option(
@@ -151,7 +151,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         deduplicate=options["deduplicate"],
         deduplicate_train=options["deduplicate_train"],
         duplicate_threshold=options["duplicate_threshold"],
-        min_accuracy=options["min_accuracy"] or 0.0,
+        min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),

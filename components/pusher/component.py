@@ -27,6 +27,9 @@ class PusherSpec(component_spec.ComponentSpec):
         "anomalies": component_spec.ChannelParameter(
             type=standard_artifacts.ExampleAnomalies, optional=True
         ),
+        "evaluation": component_spec.ChannelParameter(
+            type=standard_artifacts.ModelEvaluation, optional=True
+        ),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -35,8 +38,9 @@ class Pusher(base_component.BaseComponent):
     """Copies a model to a new version below a folder that TensorFlow Serving watches.
 
     A model is pushed if its data have no anomalies, the Evaluator and the ModelChecker blessed
-    it, and the newest version is a different model. Gates that are not connected are skipped. A
-    version appears complete, under its final name, or not at all.
+    it, it is right more often than always answering the largest class of the test split, and the
+    newest version is a different model. Gates that are not connected are skipped. A version
+    appears complete, under its final name, or not at all.
 
     The output is the standard PushedModel with TFX's custom properties `pushed`,
     `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was
@@ -48,6 +52,7 @@ class Pusher(base_component.BaseComponent):
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=checker.outputs["blessing"],
         anomalies=validator.outputs["anomalies"],
+        evaluation=evaluator.outputs["evaluation"],
         push_destination="/models/pets",
     )
     ```
@@ -63,6 +68,7 @@ class Pusher(base_component.BaseComponent):
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        evaluation: BaseChannel | None = None,
         fingerprint: str | None = None,
     ):
         """Makes the component.
@@ -73,6 +79,7 @@ class Pusher(base_component.BaseComponent):
             model_blessing: the Evaluator's blessing of the model.
             infra_blessing: the ModelChecker's blessing of the model.
             anomalies: what the ExampleValidator found in the data.
+            evaluation: the Evaluator's metrics on the test split, overall and for each class.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
         super().__init__(
@@ -82,6 +89,7 @@ class Pusher(base_component.BaseComponent):
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
                 anomalies=anomalies,
+                evaluation=evaluation,
                 fingerprint=fingerprint,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gates before a push: data without anomalies, and a model with both blessings."""
+"""The gates before a push: data without anomalies, a model with both blessings that has learned."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
+
+from components.evaluations import Evaluation
 
 _ANOMALIES_FILE = "SchemaDiff.pb"  # as ExampleValidator names it
 
@@ -29,6 +31,8 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
         if not _is_blessed(blessing):
             reason = blessing.get_string_custom_property("reason") or "it gave no reason"
             found.append(f"the ModelChecker did not bless the model: {reason}")
+    for evaluation in artifacts.get("evaluation", ()):
+        found += filter(None, [Evaluation.read(evaluation.uri).not_better_than_one_class()])
     return found
 
 

@@ -11,6 +11,15 @@ from mixer_tf.messages import clear_message
 _VERBOSE = "mixer_tf.verbose"
 
 
+class Stopped(click.ClickException):
+    """The user pressed Ctrl-C; the exit code is that of a shell: 128 + SIGINT."""
+
+    exit_code = 130
+
+    def show(self, file=None) -> None:
+        click.echo(self.format_message(), file=file, err=file is None)
+
+
 def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[_VERBOSE] = value or context.meta.get(_VERBOSE, False)
 
@@ -32,6 +41,12 @@ class Command(click.Command):
         verbose_option(self)
 
     def invoke(self, context: click.Context):
+        try:
+            return self._invoke(context)
+        except KeyboardInterrupt:
+            raise Stopped("\nStopped.") from None
+
+    def _invoke(self, context: click.Context):
         if context.meta[_VERBOSE]:
             return super().invoke(context)
         console.silence_libraries()

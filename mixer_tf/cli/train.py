@@ -9,7 +9,7 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli import options
-from mixer_tf.cli.command import Command
+from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
 from mixer_tf.training import cluster
 
@@ -29,7 +29,7 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     """Trains a model on a source of images.
 
     The epoch with the best top-1 on the evaluation split becomes the model, in OUTPUT/serving/1.
-    The same command resumes a training that was stopped.
+    The same command resumes a training that was stopped. After Ctrl-C the exit code is 130.
 
     This command does not search for near-duplicates and does not push the model to a server; the
     pipeline does both.
@@ -55,12 +55,13 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     for note in opened.notes:
         click.echo(f"note: {note}")
     try:
-        with progress_counter("reading images") as progress:
-            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
-        _show_data(info, folder)
-        result = from_source.train_source(opened, recipe, root, strategy=strategy)
+        with folder.lock():
+            with progress_counter("reading images") as progress:
+                info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
+            _show_data(info, folder)
+            result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
-        raise click.ClickException("stopped; the same command resumes the training.") from None
+        raise Stopped("\nStopped; the same command resumes the training.") from None
     _show_result(result, folder, source)
 
 

@@ -12,14 +12,15 @@ The folder holds
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from mixer_tf import storage
+from mixer_tf import locks, storage
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.sources.source import Source
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 _STATE_FILE = "training.json"
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 3600.0
+_FIELDS_SHOWN = 5
+
+# What a killed run may leave before it has claimed the folder.
+_OWN_FILES = {locks.FILE_NAME, storage.partial_name(_STATE_FILE)}
 
 # Key of the state -> what error messages call it.
 _TITLES = {"source": "source", "fingerprint": "state of the images", "recipe": "recipe"}
@@ -82,6 +87,17 @@ class RunDirectory:
             return 0
         return storage.read_text(self.quarantine).count("\n")
 
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from training into the folder; of several workers, the chief does.
+
+        Raises:
+            ValueError: upon entering, another process uses the folder.
+        """
+        self._require_local()
+        if not cluster.is_chief():
+            return contextlib.nullcontext()
+        return locks.exclusive(self.root, "Wait until it has ended, or name another output.")
+
     def is_prepared(self, recipe: Recipe) -> bool:
         """Whether the folder holds the complete data of a training with this recipe."""
         state = self._read_state()
@@ -90,7 +106,8 @@ class RunDirectory:
     def claim(self, source: Source, recipe: Recipe, restart: bool = False) -> bool:
         """Reserves the folder for this training, and returns whether its data are complete.
 
-        A training whose data were never complete gives way to another one.
+        A training that has not completed an epoch gives way to another one, which uses its data
+        where the source is the same.
 
         Args:
             source: an open source.
@@ -110,12 +127,13 @@ class RunDirectory:
             self._require_unfinished()
             if not restart and earlier == state:
                 return self._has_data()
-            if not restart and self._has_data():
+            if not restart and self._has_data() and self._has_begun():
                 raise ValueError(_other_training(self.root, earlier, state))
-            self._remove_training()
+            is_same_data = self._has_data() and _data_state(earlier) == _data_state(state)
+            self._remove_training(keep_data=is_same_data and not restart)
         storage.make_folder(self.root)
         storage.write_text(self._state_path, json.dumps(state, indent=2, ensure_ascii=True))
-        return False
+        return self._has_data()
 
     @property
     def _state_path(self) -> str:
@@ -129,11 +147,15 @@ class RunDirectory:
     def _has_data(self) -> bool:
         return storage.exists(self.dataset_file)
 
-    def _remove_training(self) -> None:
+    def _has_begun(self) -> bool:
+        """Whether an epoch was completed, the weights of which would be lost."""
+        return storage.exists(self.checkpoints) and bool(storage.list_names(self.checkpoints))
+
+    def _remove_training(self, keep_data: bool = False) -> None:
         """Removes everything but `training.json`; safe to be killed in between."""
-        if self._has_data():
+        if self._has_data() and not keep_data:
             os.remove(self.dataset_file)  # first: without it, no training uses what is left
-        for folder in (self.checkpoints, self.data, self.logs):
+        for folder in (self.checkpoints, self.logs, *([] if keep_data else [self.data])):
             storage.remove_folder(folder)
 
     def _require_local(self) -> None:
@@ -144,7 +166,8 @@ class RunDirectory:
             )
 
     def _require_empty(self) -> None:
-        if storage.is_folder(self.root) and storage.list_names(self.root):
+        found = storage.list_names(self.root) if storage.is_folder(self.root) else []
+        if set(found) - _OWN_FILES:
             raise ValueError(
                 f"the output must be a new or empty folder; {self.root} holds other files. "
                 "Name another one."
@@ -165,6 +188,10 @@ def _state(source: Source, recipe: Recipe) -> dict:
     }
 
 
+def _data_state(state: dict) -> dict:
+    return {key: state[key] for key in ("source", "fingerprint")}
+
+
 def _plain(recipe: Recipe) -> dict:
     """Returns the recipe as JSON gives it back: with lists for tuples."""
     return json.loads(recipe.to_json())
@@ -173,9 +200,29 @@ def _plain(recipe: Recipe) -> dict:
 def _other_training(root: str, earlier: dict, state: dict) -> str:
     changed = [title for key, title in _TITLES.items() if earlier[key] != state[key]]
     return (
-        f"{root} holds an unfinished training with another {' and '.join(changed)}. Start that "
-        "one again to finish it, replace it with --restart, or name another output."
+        f"{root} holds an unfinished training with another {' and '.join(changed)}"
+        f"{_differences(earlier, state)}. Start that one again to finish it, replace it with "
+        "--restart, or name another output."
     )
+
+
+def _differences(earlier: dict, state: dict) -> str:
+    """Such as " (training.epochs was 3, now 7; and 2 more)"; "" if only the images differ."""
+    before, now = (dict(_flat({**s, "fingerprint": ""})) for s in (earlier, state))
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    clauses = [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
+    more = len(clauses) - _FIELDS_SHOWN
+    clauses[_FIELDS_SHOWN:] = [f"and {more} more"] if more > 0 else []
+    return f" ({'; '.join(clauses)})" if clauses else ""
+
+
+def _flat(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yields ("training.epochs", 3) for each field of a recipe, however deep."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}".removeprefix("recipe."), value
 
 
 def train_source(
@@ -201,7 +248,7 @@ def train_source(
         verbose: whether to show the progress of the training.
 
     Raises:
-        ValueError: the folder holds something else, or there is nothing to train on.
+        ValueError: the folder holds something else or is in use, or there is nothing to train on.
     """
     from mixer_tf.training import distribution, trainer
     from mixer_tf.training.exporting import export_fitted
@@ -210,18 +257,19 @@ def train_source(
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
     output = RunDirectory(root)
-    info = prepare(source, recipe, output, progress, restart=restart)
-    splits = open_splits(output.data, info)
-    fitted = trainer.fit(
-        recipe,
-        splits[TRAIN],
-        splits.get(EVAL),
-        strategy=strategy,
-        checkpoint_dir=output.checkpoints,
-        log_dir=output.logs,
-        verbose=verbose,
-    )
-    export_fitted(fitted, info.class_names, output.model)
+    with output.lock():
+        info = prepare(source, recipe, output, progress, restart=restart)
+        splits = open_splits(output.data, info)
+        fitted = trainer.fit(
+            recipe,
+            splits[TRAIN],
+            splits.get(EVAL),
+            strategy=strategy,
+            checkpoint_dir=output.checkpoints,
+            log_dir=output.logs,
+            verbose=verbose,
+        )
+        export_fitted(fitted, info.class_names, output.model)
     return fitted
 
 

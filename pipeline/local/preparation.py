@@ -10,7 +10,6 @@ import os
 
 from mixer_tf import console, storage
 from mixer_tf.datasets.sources import opening
-from mixer_tf.datasets.sources.source import Source
 from pipeline import fingerprints, options
 from pipeline.configs import PipelineConfig
 
@@ -27,15 +26,13 @@ def prepare(values: dict) -> PipelineConfig:
         ValueError: an option has a bad value, a source cannot be opened, or the default root
             holds the runs of another source.
     """
-    config = options.make_config(values, _local_root(values["root"], options.pipeline_name(values)))
+    config = options.make_config(values, local_root(values))
     source = opening.open_source(config.source, config.data_dir)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
-    min_accuracy = values["min_accuracy"]
     config = dataclasses.replace(
         config,
         # A blessed model with other classes is not a baseline: its labels mean something else.
         name=f"{config.name}-{_digest(source.class_names)}",
-        min_accuracy=_guessing(source) if min_accuracy is None else min_accuracy,
         fingerprints=fingerprints.fingerprint_run(config, source, test_sets),
     )
     if not (values["root"] or values["name"]):
@@ -62,18 +59,24 @@ def claim_root(root: str, source: str) -> None:
         )
 
 
-def _local_root(root: str | None, name: str) -> str:
+def local_root(values: dict) -> str:
+    """Returns the absolute path of the root: the one that was given, or runs/NAME.
+
+    Args:
+        values: the keyword arguments of the command.
+
+    Raises:
+        ValueError: the root is in a bucket.
+    """
+    root = values["root"]
     if storage.is_remote(root or ""):
         raise ValueError(
             f"--root must be a folder on this machine, because ML Metadata is stored there as "
             f"SQLite; got {root}."
         )
-    return os.path.abspath(os.path.expanduser(root or os.path.join("runs", name)))
-
-
-def _guessing(source: Source) -> float:
-    """The accuracy of a model that has learned nothing."""
-    return 1 / len(source.class_names)
+    return os.path.abspath(
+        os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
+    )
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from mixer_tf.messages import did_you_mean
 from mixer_tf.serving import locations
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import progress
+from pipeline.local import missing_outputs, progress
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
@@ -34,8 +34,8 @@ def run(
         to_step: the last step to run.
 
     Raises:
-        ValueError: a step of that name does not exist, or there is no earlier run whose outputs
-            could replace the steps before `from_step`.
+        ValueError: a step of that name does not exist, or there are no outputs of an earlier run
+            that could replace the steps before `from_step`.
         StepError: a step failed.
     """
     metadata_path = os.path.join(config.root, METADATA_FILE)
@@ -44,6 +44,11 @@ def run(
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
     os.makedirs(config.root, exist_ok=True)
+    notes = missing_outputs.forget(connection, config.root)
+    for note in notes:
+        print(f"note: {note}")
+    if from_step:
+        _require_earlier_outputs(connection, pipeline, from_step)
     with contextlib.suppress(FileNotFoundError):  # this run may fail
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
@@ -52,9 +57,20 @@ def run(
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
     image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
-    summary = summarize(steps, outputs, _commands(config, outputs, image))
+    summary = summarize(steps, outputs, _commands(config, outputs, image), notes)
     summary.write(config.root)
     return summary
+
+
+def _require_earlier_outputs(connection, pipeline: Pipeline, from_step: str) -> None:
+    nodes = {node.id: node for node in pipeline.components}
+    earlier = _reachable(nodes[from_step], "upstream_nodes") - {from_step}
+    gone = earlier & missing_outputs.steps_of_newest_run(connection)
+    if gone:
+        raise ValueError(
+            f"--from={from_step} needs the outputs of earlier steps; those of "
+            f"{', '.join(sorted(gone))} are gone. Run once without --from."
+        )
 
 
 def _select(pipeline: Pipeline, from_step: str | None, to_step: str | None) -> set[str]:

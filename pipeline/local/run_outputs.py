@@ -11,6 +11,7 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components.evaluations import Evaluation
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.serving import contract
@@ -36,7 +37,7 @@ class RunOutputs:
             ran: the node ids that were launched; other outputs in the store are from earlier runs.
         """
         store = mlmd.MetadataStore(metadata_connection_config)
-        self._artifacts = _artifacts_of_newest_run(store)
+        self._artifacts = artifacts_of_newest_run(store)
         self._ran = ran
 
     def uri(self, node_id: str, key: str) -> str | None:
@@ -97,6 +98,18 @@ class RunOutputs:
         reason = artifact.custom_properties["reason"].string_value
         return "; ".join([reason, *self._missed_thresholds()])
 
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the data, and about the accuracy."""
+        info, uri = self.dataset_info(), self.uri("Evaluator", "evaluation")
+        notes = [*(info.notes if info else ())]
+        if not uri or not _overall_metrics(uri):
+            return tuple(notes)
+        evaluation = Evaluation.read(uri)
+        doubt = evaluation.not_better_than_one_class()
+        if doubt and doubt not in self.reason_not_pushed():
+            notes.append(doubt)
+        return (*notes, *evaluation.notes(info.class_names))
+
     def _missed_thresholds(self) -> list[str]:
         """One clause for each threshold that the model missed."""
         uri = self.uri("Evaluator", "evaluation")
@@ -110,7 +123,7 @@ class RunOutputs:
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
 
 
-def _artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
+def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     """(node id, output key) → the artifact of the newest pipeline run in the store."""
     runs = store.get_contexts_by_type("pipeline_run")
     newest = max(runs, key=lambda context: context.create_time_since_epoch)

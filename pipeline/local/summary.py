@@ -28,7 +28,8 @@ class Summary:
             and, if there are more classes than `contract.TOP_K`, `contract.top_k_metric()`).
         pushed_model: folder of the model version that this run pushed, or None.
         reason: why nothing was pushed, or "".
-        notes: notes of the source, such as an empty class folder.
+        notes: what to know about the data, such as an empty class folder, and about the metrics,
+            such as a class that was never recognized.
         saved_model: the trained model, pushed or not; None if no training ran.
         quarantine_file: the list of quarantined images; None if that step never ran.
         report_dir: the folder of the Deduplicator's report; None if that step never ran.
@@ -74,13 +75,19 @@ class Summary:
         return [f"  {name:<12} {text}" for name, text in rows if text]
 
 
-def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, str]) -> Summary:
+def summarize(
+    steps: dict[str, Step],
+    outputs: RunOutputs,
+    commands: dict[str, str],
+    notes: tuple[str, ...] = (),
+) -> Summary:
     """Collects the results of the steps.
 
     Args:
         steps: the steps of this run, as `progress.show_steps` saw them.
         outputs: the output artifacts of this run.
         commands: the "tensorboard" and "predict" commands.
+        notes: what to know about the run itself.
     """
     info = outputs.dataset_info()
     return Summary(
@@ -91,7 +98,7 @@ def summarize(steps: dict[str, Step], outputs: RunOutputs, commands: dict[str, s
         metrics=outputs.metrics(),
         pushed_model=outputs.pushed_model(),
         reason=outputs.reason_not_pushed(),
-        notes=info.notes if info else (),
+        notes=(*notes, *outputs.notes()),
         saved_model=outputs.saved_model(),
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),

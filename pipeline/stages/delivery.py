@@ -25,6 +25,7 @@ def create_delivery_stage(
     model_blessing: BaseChannel,
     infra_blessing: BaseChannel,
     anomalies: BaseChannel,
+    evaluation: BaseChannel,
 ) -> DeliveryStage:
     """Pushes the model to the serving folder.
 
@@ -34,12 +35,14 @@ def create_delivery_stage(
         model_blessing: the Evaluator's verdict on it.
         infra_blessing: the ModelChecker's verdict on it.
         anomalies: what the ExampleValidator found in the data.
+        evaluation: the Evaluator's metrics; they decide where `config.min_accuracy` is not given.
     """
     pusher = Pusher(
         model=model,
         model_blessing=model_blessing,
         infra_blessing=infra_blessing,
         anomalies=anomalies,
+        evaluation=evaluation if config.min_accuracy is None else None,
         push_destination=config.serving_path,
         fingerprint=config.fingerprints.pusher,
     )

@@ -47,10 +47,44 @@ def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path)
 def test_an_unfinished_training_is_not_continued_with_another_recipe(mixer, trained, tmp_path):
     output = tmp_path / "output"
     shutil.copytree(trained.output, output, ignore=shutil.ignore_patterns("serving"))
+    (output / "checkpoints").mkdir()
+    (output / "checkpoints" / "checkpoint").touch()
     arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
     result = mixer(*arguments, "--set", "training.epochs=7")
     assert result.exit_code == 1
-    assert "holds an unfinished training with another recipe." in result.output
+    assert (
+        "unfinished training with another recipe (training.epochs was 2, now 7)." in result.output
+    )
+
+
+@pytest.mark.parametrize("where", ["datasets.sources.opening.open_source", "prepare"])
+def test_ctrl_c_gives_the_exit_code_of_a_shell(mixer, tmp_path, monkeypatch, where):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(
+        f"mixer_tf.{where.replace('prepare', 'training.from_source.prepare')}", stop
+    )
+    result = mixer("train", "--source=digits", f"--output={tmp_path / 'output'}")
+    assert result.exit_code == 130
+    assert result.output.startswith("\nStopped")
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_output_in_use_is_one_clear_line(mixer, image_folder, tmp_path, tiny_options):
+    output = tmp_path / "output"
+    program = (
+        "import sys\nfrom mixer_tf import locks\n"
+        "with locks.exclusive(sys.argv[1], ''): print(flush=True), sys.stdin.read()"
+    )
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", program, output], **pipes) as process:
+        process.stdout.readline()
+        result = mixer("train", f"--source=folder:{image_folder}", f"--output={output}")
+        process.stdin.close()
+    assert result.exit_code == 1
+    assert f"it is in use by process {process.pid} since " in result.output
+    assert result.output.count("\n") == 1
 
 
 @pytest.mark.parametrize("options", [[], ["--restart"]])

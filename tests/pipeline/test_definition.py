@@ -115,6 +115,13 @@ def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config
         assert nodes[step].inputs["examples"] is nodes["ImageExampleGen"].outputs["examples"]
 
 
+@pytest.mark.parametrize(("min_accuracy", "is_gated"), [(None, True), (0.0, False), (0.9, False)])
+def test_largest_class_is_to_be_beaten_unless_an_accuracy_is_given(config, min_accuracy, is_gated):
+    config = dataclasses.replace(config, min_accuracy=min_accuracy)
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert ("evaluation" in nodes["Pusher"].inputs) is is_gated
+
+
 @pytest.mark.parametrize(("recipe", "expected"), [("photos", 128), ("digits", None)])
 def test_preprocessor_reduces_training_images_to_the_side_of_the_recipe(config, recipe, expected):
     config = dataclasses.replace(config, recipe=recipes.get(recipe))

@@ -46,10 +46,8 @@ def test_a_wrong_option_opens_nothing(tmp_path, opened):
     assert not (tmp_path / "root").exists()
 
 
-def test_default_accuracy_is_that_of_guessing(tmp_path, image_folder):
-    assert _prepare(root=str(tmp_path)).min_accuracy == 1 / 10
-    pets = _prepare(source=f"folder:{image_folder}", root=str(tmp_path))
-    assert pets.min_accuracy == 1 / 2
+def test_a_given_accuracy_is_kept_even_if_it_is_zero(tmp_path):
+    assert _prepare(root=str(tmp_path)).min_accuracy is None  # the largest class decides
     assert _prepare(root=str(tmp_path), min_accuracy=0.0).min_accuracy == 0.0
 
 

@@ -7,6 +7,7 @@ Whole trainings run in tests/cli.
 import json
 import os
 import pathlib
+import re
 import shutil
 import threading
 
@@ -15,7 +16,7 @@ import pytest
 from mixer_tf import recipes
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
-from mixer_tf.training.from_source import RunDirectory, prepare
+from mixer_tf.training.from_source import RunDirectory, prepare, train_source
 
 RECIPE = recipes.get("digits")
 
@@ -52,15 +53,34 @@ def test_an_interrupted_preparation_starts_again(images, output, tmp_path):
 
 def test_changed_images_are_an_error(images, output):
     prepare(open_source(images), RECIPE, output)
+    add_logs_and_checkpoint(output)
     (images / "cat" / "000.png").unlink()
-    with pytest.raises(ValueError, match="unfinished training with another state of the images"):
+    with pytest.raises(ValueError, match=r"training with another state of the images\. Start"):
         prepare(open_source(images), RECIPE, output)
 
 
-def test_another_recipe_is_an_error_that_names_the_flag(images, output):
+def test_another_recipe_is_an_error_that_names_the_fields_and_the_flag(images, output):
     prepare(open_source(images), RECIPE, output)
-    with pytest.raises(ValueError, match=r"another recipe\. Start that one again.* with --restart"):
-        prepare(open_source(images), RECIPE.override(["training.seed=1"]), output)
+    add_logs_and_checkpoint(output)
+    other = RECIPE.override(["training.seed=1", "model.patch_size=8"])
+    with pytest.raises(ValueError, match="another recipe .* with --restart") as caught:
+        prepare(open_source(images), other, output)
+    before = json.loads(RECIPE.to_json())["model"]["patch_size"]
+    fields = (
+        f"(model.patch_size was {before}, now 8; training.seed was {RECIPE.training.seed}, now 1)"
+    )
+    assert fields in str(caught.value)
+
+
+def test_many_different_fields_are_counted(images, output, tmp_path):
+    prepare(open_source(images), RECIPE, output)
+    add_logs_and_checkpoint(output)
+    source = opening.open_source(f"folder:{shutil.copytree(images, tmp_path / 'moved')}")
+    with pytest.raises(ValueError, match="with another source and .*recipe") as caught:
+        prepare(source, recipes.get("photos"), output)
+    text = str(caught.value)
+    assert f"(source was folder:{images}, now folder:{tmp_path / 'moved'}; " in text
+    assert text.count(" was ") == 5 and re.search(r"; and \d+ more\)\. Start", text)
 
 
 OTHER = RECIPE.override(["training.seed=1"])
@@ -115,8 +135,48 @@ def test_a_training_without_data_locks_nothing(images, output):
     assert sorted(os.listdir(output.root)) == ["training.json"]
     prepare(open_source(images), OTHER, output)
     assert output.claim(open_source(images), OTHER)
-    with pytest.raises(ValueError, match="another recipe"):
-        output.claim(open_source(images), RECIPE)
+
+
+def test_a_training_without_a_completed_epoch_leaves_its_data_to_another_recipe(images, output):
+    """Such as one whose weights could not be downloaded."""
+    prepare(open_source(images), RECIPE, output)
+    assert output.claim(open_source(images), OTHER)
+    assert output.is_prepared(OTHER) and not output.is_prepared(RECIPE)
+    (images / "cat" / "000.png").unlink()
+    assert not output.claim(open_source(images), OTHER)
+    assert not os.path.exists(output.data)
+
+
+@pytest.mark.parametrize("left", [".lock", "partial-training.json"])
+def test_what_a_kill_before_the_claim_leaves_locks_nothing(images, output, left):
+    os.makedirs(output.root)
+    pathlib.Path(output.root, left).touch()
+    prepare(open_source(images), RECIPE, output)
+    assert output.is_prepared(RECIPE)
+
+
+def test_only_one_training_at_a_time_uses_the_output(images, output):
+    refused = []
+    arguments = (open_source(images), RECIPE, output.root)
+    with output.lock():
+        thread = threading.Thread(target=lambda: refused.append(failure(train_source, *arguments)))
+        thread.start()
+        thread.join()
+    assert "in use by another thread of this process" in refused[0]
+    assert not os.path.exists(output.root)  # neither has begun
+
+
+def failure(function, *arguments) -> str:
+    with pytest.raises(ValueError) as caught:
+        function(*arguments)
+    return str(caught.value)
+
+
+def test_of_several_workers_only_the_chief_holds_the_lock(output, monkeypatch):
+    """They share the folder, and may run on one machine."""
+    set_task(monkeypatch, {"worker": ["a:1", "b:1"]}, "worker", 1)
+    with output.lock():
+        assert not os.path.exists(output.root)
 
 
 def test_a_worker_waits_for_the_data_of_its_own_recipe(images, output):
