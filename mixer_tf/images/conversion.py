@@ -7,19 +7,18 @@ import io
 
 from PIL import Image, ImageOps
 
-from mixer_tf.images import headers
+from mixer_tf.images import headers, jpeg_frames
 
-_DECODABLE = ("JPEG", "PNG")
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
 def make_decodable(encoded: bytes) -> bytes:
     """Returns bytes that `images.decode` reads: unchanged, or a lossless PNG of the pixels.
 
-    JPEG, PNG and still GIF are not changed. WebP, TIFF, AVIF, BMP and other formats are converted
-    to an RGB PNG of their first frame, upright; 16-bit channels keep their high byte, and
-    transparency is dropped. An animated GIF is converted too, because TensorFlow would hold all of
-    its frames in memory.
+    Baseline and progressive JPEG, PNG and still GIF are not changed. WebP, TIFF, AVIF, BMP,
+    lossless JPEG and other formats are converted to an RGB PNG of their first frame, upright;
+    16-bit channels keep their high byte, and transparency is dropped. An animated GIF is converted
+    too, because TensorFlow would hold all of its frames in memory.
 
     Raises:
         UnusableImageError: the bytes are not an image, or its pixels cannot be read.
@@ -29,7 +28,8 @@ def make_decodable(encoded: bytes) -> bytes:
 
 def convert(encoded: bytes, header: headers.Header) -> bytes:
     """Returns the same as `make_decodable` for an image whose header was read already."""
-    if header.format in _DECODABLE:
+    why_unreadable = jpeg_frames.why_unreadable(encoded)
+    if header.format == "PNG" or (header.format == "JPEG" and not why_unreadable):
         return encoded
     with headers.open_image(encoded) as image:
         try:
@@ -37,7 +37,9 @@ def convert(encoded: bytes, header: headers.Header) -> bytes:
                 return encoded
             rgb = to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # As in `open_image`: there is no common base class of errors.
-            raise headers.UnusableImageError(f"corrupt {header.format}: {error}") from error
+            raise headers.UnusableImageError(
+                why_unreadable or f"corrupt {header.format}: {error}"
+            ) from error
     file = io.BytesIO()
     rgb.save(file, "PNG", compress_level=1)
     return file.getvalue()

@@ -9,6 +9,8 @@ import warnings
 
 from PIL import Image
 
+from mixer_tf.images import jpeg_frames
+
 MIN_SIDE = 4
 MAX_PIXELS = 100_000_000
 # When its shorter side is enlarged to a common length, a narrow strip of a few bytes would fill the
@@ -88,6 +90,8 @@ def _require_valid_size(width: int, height: int) -> None:
 
 
 def _why_not_an_image(encoded: bytes) -> str:
+    if reason := jpeg_frames.why_unreadable(encoded):
+        return reason
     for signature, name in _SIGNATURES.items():
         if encoded.startswith(signature):
             return f"corrupt {name}: its header cannot be read"

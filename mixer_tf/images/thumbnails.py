@@ -11,7 +11,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps
 
-from mixer_tf.images import conversion, headers
+from mixer_tf.images import conversion, headers, jpeg_frames
 
 
 def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
@@ -47,11 +47,18 @@ def make_preview(encoded: bytes, size: int) -> bytes:
 
 
 def _read(encoded: bytes, size: int) -> Image.Image:
-    """Decodes to RGB; a JPEG only at the smallest scale with at least twice `size` pixels."""
+    """Decodes to RGB; a common JPEG at the smallest scale with at least twice `size` pixels."""
     with headers.open_image(encoded) as image:
         try:
-            image.draft("RGB", (2 * size, 2 * size))
+            if _can_scale(encoded):
+                image.draft("RGB", (2 * size, 2 * size))
             ImageOps.exif_transpose(image, in_place=True)
             return conversion.to_rgb(image)
         except Exception as error:  # As in `convert`: there is no common base class of errors.
             raise headers.UnusableImageError(f"corrupt {image.format}: {error}") from error
+
+
+def _can_scale(encoded: bytes) -> bool:
+    """Whether libjpeg may scale while it decodes: with a lossless JPEG it corrupts the memory."""
+    frame = jpeg_frames.read_frame(encoded)
+    return frame is not None and frame.is_common
