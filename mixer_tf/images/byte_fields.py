@@ -20,8 +20,10 @@ def integer_at(data: tf.Tensor, at, size: int, is_little=False) -> tf.Tensor:
 
 def unsigned(pieces: tf.Tensor, size: int, is_little=False) -> tf.Tensor:
     """Converts bytes [..., size] to unsigned integers, int64 [...]."""
-    weights = tf.constant([256**power for power in range(size)], tf.int64)
-    weights = tf.where(is_little, weights, weights[::-1])
+    # Two constants: in a served graph grappler logs an error for weights[::-1].
+    little = [256**power for power in range(size)]
+    big = [*reversed(little)]
+    weights = tf.where(is_little, tf.constant(little, tf.int64), tf.constant(big, tf.int64))
     return tf.reduce_sum(tf.cast(pieces, tf.int64) * weights, axis=-1)
 
 
