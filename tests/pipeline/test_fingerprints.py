@@ -103,7 +103,7 @@ PREPARE = {*READ_IMAGES, "preprocessor"}
 ALL = {*PREPARE, "trainer", "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "trainer"},
+    "mixer_tf/features.py": {*PREPARE, "trainer", "pusher"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
