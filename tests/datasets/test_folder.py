@@ -92,7 +92,7 @@ def test_ignored_files_and_folders_are_noted(tmp_path, write_image_folder):
         "folder 'unsorted' is not a split: ignored",
         "split folder 'val' is empty: ignored",
         "class folder 'empty' is empty: ignored",
-        "files that are not images were ignored: 1",
+        "files that are not images were ignored (.txt): 1",
         "images outside the class folders were ignored: 1",
     )
 
