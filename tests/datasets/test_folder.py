@@ -70,7 +70,8 @@ def test_classes_may_have_the_names_of_splits(tmp_path, write_image_folder):
     write_image_folder(tmp_path, classes=("bus", "train", "test tube", "dev board"))
     source = open_folder(tmp_path)
     assert source.class_names == ("bus", "dev board", "test tube", "train")
-    assert source.notes == ()
+    text = "class folders have names that are not usual for classes: 1 ('train')"
+    assert source.notes == (text,)
 
 
 def test_two_folders_for_one_split_are_an_error(tmp_path, write_image_folder):
@@ -92,7 +93,7 @@ def test_ignored_files_and_folders_are_noted(tmp_path, write_image_folder):
         "folder 'unsorted' is not a split: ignored",
         "split folder 'val' is empty: ignored",
         "class folder 'empty' is empty: ignored",
-        "files that are not images were ignored: 1",
+        "files that are not images were ignored (.txt): 1",
         "images outside the class folders were ignored: 1",
     )
 

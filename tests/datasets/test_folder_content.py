@@ -36,7 +36,7 @@ def test_folders_of_other_programs_are_ignored(tmp_path, write_image_folder):
     assert source.class_names == ("cat", "dog")
     assert count(source) == 40
     assert source.notes == (
-        "files that are not images were ignored: 2",
+        "files that are not images were ignored (.db, .ini): 2",
         "folders of other programs were ignored "
         "(#recycle, $RECYCLE.BIN, @eaDir, __MACOSX, lost+found): 6",
     )
@@ -90,7 +90,7 @@ def test_images_without_a_known_suffix_are_read(tmp_path, write_image_folder):
     assert source.class_names == ("cat", "dog", "fish")
     assert count(source) == 45
     assert source.notes == (
-        "files that are not images were ignored: 3",
+        "files that are not images were ignored (no suffix, .part): 3",
         "images without a known suffix were recognized by their first bytes: 13",
     )
 
@@ -123,6 +123,21 @@ def test_only_files_of_unknown_suffixes_are_opened(tmp_path, write_image_folder,
     monkeypatch.setattr(files, "starts_like_image", lambda path: opened.append(path))
     open_folder(tmp_path)
     assert [os.path.basename(path) for path in opened] == ["unknown"]
+
+
+def test_a_class_of_raw_photographs_is_not_silent(tmp_path, write_image_folder):
+    """A raw photograph starts like a TIFF, whose first image is a small preview."""
+    write_image_folder(tmp_path)
+    (tmp_path / "fish").mkdir()
+    for number in range(7):
+        path = tmp_path / f"fish/{number}.NEF"
+        Image.new("RGB", (16, 16), number).save(path, "TIFF")
+    source = open_folder(tmp_path)
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == (
+        "class folder 'fish' has no images, only 7 other files: ignored",
+        "files that are not images were ignored (.nef): 7",
+    )
 
 
 def test_each_folder_is_listed_once(tmp_path, write_image_folder, monkeypatch):

@@ -97,10 +97,33 @@ def test_a_folder_beside_unknown_splits_does_not_hide_them(tmp_path):
         open_folder(tmp_path)
 
 
-def test_splits_below_the_classes_are_refused(tmp_path):
-    write(tmp_path, "cat/train", "cat/test", "dog/train", "dog/test")
-    with pytest.raises(ValueError, match="contain the same subfolders 'test', 'train'"):
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("cat/train", "cat/test", "dog/train", "dog/test"),
+        ("cat/train", "cat/test", "dog"),
+        ("images/train/cat", "images/val/cat", "labels/train"),
+        ("set1/train/a", "set1/train/b", "set2/train/a", "set2/train/b"),
+    ],
+)
+def test_splits_below_the_classes_are_refused(tmp_path, folders):
+    write(tmp_path, *folders)
+    with pytest.raises(ValueError, match="splits must be above the classes, as in PATH/train/cat"):
         open_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["cat", "dog", "test"], "1 ('test')"),
+        (["images", "masks"], "1 ('images')"),
+        (["train/images", "train/labels", "test/images", "test/labels"], "1 ('images')"),
+    ],
+)
+def test_unusual_names_of_classes_are_noted(tmp_path, folders, names):
+    write(tmp_path, *folders, count=20)
+    text = f"class folders have names that are not usual for classes: {names}"
+    assert open_folder(tmp_path).notes == (text,)
 
 
 def test_equal_years_below_the_classes_are_noted(tmp_path):

@@ -13,10 +13,13 @@ from mixer_tf.datasets.class_names import in_order
 from mixer_tf.datasets.sources.folder_layout import find_layout
 from mixer_tf.datasets.sources.folder_tree import Folder
 from mixer_tf.datasets.sources.source import Source
+from mixer_tf.messages import printable
 
 KIND = "folder"
 FORM = "folder:PATH"
 HELP = "one subfolder per class, with or without train/, val/ and test/ above them"
+
+_MAX_SUFFIXES = 5
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
@@ -79,8 +82,9 @@ def _notes(top: Folder, parents: dict[str, Folder]) -> list[str]:
         name for folder in all_folders for name in folder.content.of_programs
     )
     programs = ", ".join(sorted(of_programs))
+    others = [name for folder in below for name in folder.content.others]
     counts = {
-        "files that are not images were ignored": sum(f.content.num_others for f in below),
+        f"files that are not images were ignored ({_suffixes(others)})": len(others),
         "images outside the class folders were ignored": sum(len(f.images) for f in listed),
         f"folders of other programs were ignored ({programs})": sum(of_programs.values()),
         "images without a known suffix were recognized by their first bytes": sum(
@@ -88,7 +92,7 @@ def _notes(top: Folder, parents: dict[str, Folder]) -> list[str]:
         ),
     }
     return [
-        *(f"class folder '{name}' is empty: ignored" for name in _empty_classes(parents)),
+        *_notes_of_empty_classes(parents),
         *_notes_of_unicode_forms(parents),
         *(f"{text}: {count:,}" for text, count in counts.items() if count),
     ]
@@ -99,10 +103,27 @@ def _below(parent: Folder) -> Iterator[Folder]:
         yield from folder.walk()
 
 
-def _empty_classes(parents: dict[str, Folder]) -> list[str]:
+def _suffixes(names: list[str]) -> str:
+    """The most frequent suffixes, so that raw photographs are seen among files of no importance."""
+    found = collections.Counter(os.path.splitext(name)[1].lower() or "no suffix" for name in names)
+    shown = [printable(suffix) for suffix, _ in found.most_common(_MAX_SUFFIXES)]
+    return ", ".join(shown) + (", …" if len(found) > _MAX_SUFFIXES else "")
+
+
+def _notes_of_empty_classes(parents: dict[str, Folder]) -> list[str]:
     """Folders without images; a class may be empty in one split as long as another has it."""
-    names = {folder.name for parent in parents.values() for folder in parent.folders}
-    return sorted(names - {folder.name for _, folder in _class_folders(parents)})
+    filled = {folder.name for _, folder in _class_folders(parents)}
+    num_files = collections.Counter()
+    for parent in parents.values():
+        for folder in parent.folders:
+            if folder.name not in filled:
+                num_files[folder.name] += sum(len(f.content.others) for f in folder.walk())
+    return [
+        f"class folder '{name}' has no images, only {number:,} other files: ignored"
+        if number
+        else f"class folder '{name}' is empty: ignored"
+        for name, number in sorted(num_files.items())
+    ]
 
 
 def _notes_of_unicode_forms(parents: dict[str, Folder]) -> list[str]:

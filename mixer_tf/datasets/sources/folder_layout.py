@@ -43,7 +43,8 @@ def find_layout(root: Folder) -> Layout:
     by_split = _find_splits(root)
     if not by_split:
         _require_no_wrapper(root)
-        return Layout({"": root}, _notes_of_classes(root))
+        _require_no_splits_below(root)
+        return Layout({"": root}, _notes_of_classes(root) + _notes_of_class_names([root]))
     notes = [
         f"folder '{folder.name}' is read as the split {split}"
         for split, folder in by_split.items()
@@ -57,6 +58,7 @@ def find_layout(root: Folder) -> Layout:
             notes.append(f"the class folders of {split} are in '{parents[split].path}'")
     _require_training_classes(root, parents)
     notes += _remove_unrelated(parents)
+    notes += _notes_of_class_names(parents.values())
     return Layout(parents, tuple(notes))
 
 
@@ -187,6 +189,25 @@ def _notes_of_classes(root: Folder) -> tuple[str, ...]:
         )
         return (f"{text}: {len(nested):,} ({_quoted(repeated)})",)
     return ()
+
+
+def _require_no_splits_below(root: Folder) -> None:
+    """Refuses cat/train, cat/test: splits below the classes, or two datasets beside each other."""
+    for folder in root.filled:
+        if folder.holds_folders_only and all(map(splits.split_named, folder.subfolder_names)):
+            raise ValueError(
+                f"splits must be above the classes, as in PATH/train/cat/1.jpg; "
+                f"{folder.full_path} contains {_names(folder.filled)}. Move them, use one folder "
+                "alone, or list the images with label and split: csv:PATH."
+            )
+
+
+def _notes_of_class_names(parents: Iterable[Folder]) -> tuple[str, ...]:
+    """Notes of classes with a name such as "test" or "images", which may not be meant as one."""
+    names = {name for parent in parents for name in parent.subfolder_names}
+    names = {name for name in names if splits.split_named(name) or splits.is_filler(name)}
+    text = "class folders have names that are not usual for classes"
+    return (f"{text}: {len(names):,} ({_quoted(names)})",) if names else ()
 
 
 def _require_no_wrapper(folder: Folder) -> None:

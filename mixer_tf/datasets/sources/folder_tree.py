@@ -32,14 +32,14 @@ class _Content:
         folders: subfolders, without those of other programs.
         images: names of the image files.
         num_unnamed: how many of them were recognized by their first bytes.
-        num_others: number of files that are not images.
+        others: names of the files that are not images.
         of_programs: names of subfolders that other programs left.
     """
 
     folders: tuple[Folder, ...] = ()
     images: tuple[str, ...] = ()
     num_unnamed: int = 0
-    num_others: int = 0
+    others: tuple[str, ...] = ()
     of_programs: tuple[str, ...] = ()
 
 
@@ -100,7 +100,7 @@ class Folder:
             tuple(below),
             (*by_name, *by_content),
             len(by_content),
-            len(rest) - len(by_content),
+            tuple(sorted(set(rest).difference(by_content))),
             of_programs,
         )
 
