@@ -122,6 +122,9 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
         ('cat/000.png,"cat\ncat/001.png,"cat\n', "quotes must enclose a whole cell"),
         ('cat/000.png,"cat\ncat/001.png",cat\n', "line break inside quotes|has 3, the first"),
         ("cat/000,cat\ndog/000,dog", "lists '000', and the file is '000.png'"),
+        ("cat,cat/000.png\ndog,dog/000.png", "the columns must be path,label; column 2 holds"),
+        ("1,cat/000.png,cat\n2,dog/000.png,dog", "the columns must be path,label; column 2 holds"),
+        ("what,\n" + ROWS, r"must name the columns of path and label; got \['what', ''\]"),
         ("id_code,diagnosis\ncat/000,1\ndog/000,0", "lists '000', and the file is '000.png'"),
         (",cat\n", "row 1 of .* does not"),
         ("a.png,cat,holiday\n", "row 1 of .* has 'holiday'"),
@@ -208,6 +211,14 @@ def test_other_delimiters_are_found(open_csv, delimiter, name, header):
     source = open_csv((header + ROWS).replace(",", delimiter))
     assert source.class_names == ("cat", "dog")
     assert source.notes == (f"columns are separated by {name}",)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_the_first_line_may_state_the_delimiter(open_csv, line_break):
+    rows = ROWS.replace(",", "^").splitlines()
+    source = open_csv(line_break.join(["sep=^", "path^label", *rows]))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == ("columns are separated by '^'",)
 
 
 def test_the_files_decide_between_two_possible_delimiters(open_csv, tmp_path, image_folder):

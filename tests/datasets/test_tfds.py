@@ -70,6 +70,39 @@ class NoClasses(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError
 
 
+class ManyLabels(tfds.core.GeneratorBasedBuilder):
+    """Several labels per image, which are the supervised ones, and one class of another kind."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name="supervised"),
+        tfds.core.BuilderConfig(name="neither"),
+    ]
+
+    def _info(self):
+        label = tfds.features.ClassLabel(names=["cat", "dog"])
+        kinds = {
+            "image": tfds.features.Image(shape=(8, 9, 3)),
+            "labels": tfds.features.Sequence(label),
+        }
+        is_supervised = self.builder_config.name == "supervised"
+        if is_supervised:
+            kinds["camera"] = tfds.features.ClassLabel(names=["old", "new"])
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(kinds),
+            supervised_keys=("image", "labels") if is_supervised else None,
+        )
+
+    def _split_generators(self, dl_manager):
+        example = {"image": PIXELS[0], "labels": [0, 1], "camera": 0}
+        kinds = self.info.features
+        return {"train": iter([(0, {key: example[key] for key in kinds})])}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> str:
     """Prepared: tiny_pets/small in three shards, tiny_pets/big, no_classes."""
@@ -147,6 +180,19 @@ def test_the_error_for_a_missing_dataset_names_the_command_at_once(tmp_path):
 def test_a_dataset_without_classes_is_an_error(data_dir):
     with pytest.raises(ValueError, match=r"one Image and one ClassLabel; .*\['left', 'right'\]"):
         opening.open_source("tfds:no_classes", data_dir)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("supervised", "each image must have one class; .* the label 'labels' may be several"),
+        ("neither", r"one Image and one ClassLabel; .* several values per image have \['labels'\]"),
+    ],
+)
+def test_several_classes_per_image_are_an_error(tmp_path, config, message):
+    ManyLabels(config=config, data_dir=str(tmp_path)).download_and_prepare()
+    with pytest.raises(ValueError, match=message):
+        opening.open_source(f"tfds:many_labels:{config}", str(tmp_path))
 
 
 def test_a_folder_stored_by_tfds_is_read(image_folder, tmp_path):

@@ -242,6 +242,23 @@ def test_a_feature_that_is_mostly_not_one_class_is_an_error(tmp_path, png, label
         open_examples(tmp_path, examples)
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (
+            b"no TFRecord at all",
+            r"is: corrupt or truncated TFRecord file: record 0 states .*; the file has 18\.",
+        ),
+        (b"\0" * 40, r"corrupt or truncated TFRecord file: corrupted record at 0 [^{\[:]*$"),
+        (b"\x1f\x8b" + b"\0" * 40, r"corrupt or truncated TFRecord file: [^{\[]*$"),
+    ],
+)
+def test_the_error_for_files_without_a_class_names_the_first_problem(tmp_path, content, reason):
+    (tmp_path / "a.tfrecord").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        opening.open_source(f"tfrecord:{tmp_path}/a.tfrecord")
+
+
 def test_a_hidden_label_is_not_a_class(tmp_path, png):
     examples = [make_example(image=png(i), label=(-1.0, 0.0, 1.0)[i % 3]) for i in range(9)]
     source = open_examples(tmp_path, examples)

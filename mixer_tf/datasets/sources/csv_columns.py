@@ -62,10 +62,16 @@ def find(header: list[str], sample: Sequence[list[str]], score: Score) -> Column
         raise ValueError(
             f"csv: a header must name the columns of path and label; got {header}. {_known_names()}"
         )
-    indices = dict(zip(_NAMES, range(len(header)), strict=False))
-    if "label" not in indices:
+    if len(header) < 2:
         raise ValueError(f"csv: the file must have the columns path,label; got {header}.")
-    return Columns(indices, has_header=False)
+    scores = [total + score(cell) for total, cell in zip(scores, header, strict=True)]
+    if any(scores) and not scores[0]:
+        raise ValueError(
+            "csv: without a header row the columns must be path,label; column "
+            f"{scores.index(max(scores)) + 1} holds the paths. Add a header row that names the "
+            "columns path and label."
+        )
+    return Columns(dict(zip(_NAMES, range(len(header)), strict=False)), has_header=False)
 
 
 def _named(header: list[str], names: Sequence[str]) -> list[int]:
@@ -88,6 +94,10 @@ def _from_header(
     indices = {"path": path, "label": _label_index(header, named, path)}
     if named["split"]:
         indices["split"] = named["split"][0]
+    if not header[path] or not header[indices["label"]]:
+        raise ValueError(
+            f"csv: a header must name the columns of path and label; got {header}. {_known_names()}"
+        )
     used = ", ".join(f"{column} = {header[index]!r}" for column, index in indices.items())
     unused = [header[i] for found in named.values() for i in found if i not in indices.values()]
     notes = []

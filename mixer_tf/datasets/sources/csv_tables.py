@@ -8,6 +8,7 @@ import dataclasses
 import io
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 
 # A list of several million images; a larger file is not a list of images.
@@ -15,6 +16,8 @@ MAX_BYTES = 512 * 2**20
 SAMPLE = 20
 _SAMPLE_SIZE = 2**20
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# The first line of a file for Excel; the line break is kept, so that the rows keep their numbers.
+_STATED = re.compile(r"sep=([^\w\s\"]|\t)(?=[\r\n])")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,10 @@ def read(path: str, score: Callable[[str], int]) -> Table:
             or not CSV.
     """
     text = _read_text(path)
-    delimiter = _find_delimiter(text, score)
+    stated = _STATED.match(text)
+    if stated:
+        text = text[stated.end() :]
+    delimiter = stated[1] if stated else _find_delimiter(text, score)
     try:
         rows = list(_rows(text, delimiter))
     except csv.Error as error:
@@ -60,7 +66,7 @@ def read(path: str, score: Callable[[str], int]) -> Table:
                 f"has {len(row)}, the first has {width}. Put a cell that contains "
                 f"{delimiter!r} in double quotes."
             )
-    return Table(rows, _DELIMITERS[delimiter])
+    return Table(rows, _DELIMITERS.get(delimiter, repr(delimiter)))
 
 
 def _read_text(path: str) -> str:
@@ -78,7 +84,9 @@ def _read_text(path: str) -> str:
         with open(path, encoding="utf-8-sig", newline="") as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise ValueError(f"csv: the file must be UTF-8; {path} is not: {error}.") from None
+        raise ValueError(
+            f"csv: the file must be UTF-8; {path} is not: {error}. Save it again as UTF-8."
+        ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise ValueError(

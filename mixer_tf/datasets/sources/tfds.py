@@ -181,11 +181,19 @@ def _find_keys(info) -> tuple[str, str]:
     supervised = info.supervised_keys or ()
     if len(supervised) >= 2 and supervised[0] in images and supervised[1] in labels:
         return supervised[0], supervised[1]
+    several = names_of(features.Sequence)
+    if len(supervised) >= 2 and supervised[1] in several:
+        raise ValueError(
+            "tfds: each image must have one class; in "
+            f"{info.full_name} the label {supervised[1]!r} may be several. Store the class of "
+            "each image as a ClassLabel."
+        )
     if len(images) == len(labels) == 1:
         return images[0], labels[0]
     raise ValueError(
         "tfds: a dataset must have one Image and one ClassLabel; "
-        f"{info.full_name} has images {images} and labels {labels}."
+        f"{info.full_name} has images {images} and labels {labels}; several values per image have "
+        f"{several}."
     )
 
 

@@ -187,7 +187,9 @@ def _known_classes(path: str) -> Classes | None:
 def _find_classes(paths: list[str]) -> Classes:
     """Reads all files; the class is the first of `CLASS_KEYS` that any example has."""
     seen = {key: _SeenClasses() for key in tfrecord_features.CLASS_KEYS}
+    problem = ""
     for example in _read(paths):
+        problem = problem or example.problem
         for key in example.lengths:
             seen[key].add(example, key)
     for key, classes in seen.items():
@@ -199,7 +201,7 @@ def _find_classes(paths: list[str]) -> Classes:
     raise ValueError(
         "tfrecord: the examples must have a class in one of the features "
         f"{', '.join(tfrecord_features.CLASS_KEYS)}; none of {len(paths)} files does, such as "
-        f"{paths[0]}."
+        f"{paths[0]}.{f' The first problem is: {problem}.' if problem else ''}"
     )
 
 

@@ -6,6 +6,7 @@ Format: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -16,6 +17,8 @@ _HEADER_SIZE = 12  # The length of the record and its checksum.
 _CHECKSUM_SIZE = 4
 _GZIP_START = b"\x1f\x8b"
 _ZLIB_STARTS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+# What TensorFlow adds to a message about the operation that met the error.
+_NODE = re.compile(r"\{\{.*?\}\}|\[Op:.*?\]|name:\s*$")
 
 
 class CorruptFileError(ValueError):
@@ -38,7 +41,7 @@ def read_records(path: str) -> Iterator[bytes]:
         records = tf.data.TFRecordDataset(path, kind).take(complete)
         yield from records.as_numpy_iterator()
     except tf.errors.OpError as error:
-        raise CorruptFileError(str(error).splitlines()[0]) from error
+        raise CorruptFileError(_NODE.sub("", error.message.partition("\n")[0]).strip()) from error
     except OSError as error:
         raise CorruptFileError(error.strerror or str(error)) from error
     if reason:
@@ -72,9 +75,7 @@ def _count_complete(path: str) -> tuple[int, str]:
             length = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else 0
             position += _HEADER_SIZE + length + _CHECKSUM_SIZE
             if position > size:
-                return count, (
-                    f"record {count} of {length:,} bytes exceeds the {size:,} bytes of the file"
-                )
+                return count, (f"record {count} states {length:,} bytes; the file has {size:,}")
             count += 1
     return count, ""
 
