@@ -20,8 +20,9 @@ def integer_at(data: tf.Tensor, at, size: int, is_little=False) -> tf.Tensor:
 
 def unsigned(pieces: tf.Tensor, size: int, is_little=False) -> tf.Tensor:
     """Converts bytes [..., size] to unsigned integers, int64 [...]."""
-    weights = tf.constant([256**power for power in range(size)], tf.int64)
-    weights = tf.where(is_little, weights, weights[::-1])
+    weights = [256**power for power in range(size)]
+    little, big = tf.constant(weights, tf.int64), tf.constant(weights[::-1], tf.int64)
+    weights = tf.where(is_little, little, big)
     return tf.reduce_sum(tf.cast(pieces, tf.int64) * weights, axis=-1)
 
 
