@@ -6,6 +6,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mixer_tf.images.bmp import decode_bmp
+from mixer_tf.images.byte_fields import called_function
 from mixer_tf.images.gif import decode_gif
 from mixer_tf.images.limits import require_valid_size
 from mixer_tf.images.orientation import apply_orientation, read_orientation
@@ -58,17 +59,21 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
-    def starts_with(magic: bytes) -> tf.Tensor:
-        return tf.strings.substr(encoded, 0, len(magic)) == magic
+    is_png = _starts_with(encoded, b"\x89PNG")
+    return tf.cond(is_png, lambda: decode_png(encoded), lambda: _decode_rare(encoded))
 
-    def decode_rare() -> tf.Tensor:
-        return tf.case(
-            [
-                (starts_with(b"GIF8"), lambda: decode_gif(encoded)),
-                (starts_with(b"BM"), lambda: decode_bmp(encoded)),
-            ],
-            # Raises the error for unknown formats.
-            default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
-        )
 
-    return tf.cond(starts_with(b"\x89PNG"), lambda: decode_png(encoded), decode_rare)
+@called_function
+def _decode_rare(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.case(
+        [
+            (_starts_with(encoded, b"GIF8"), lambda: decode_gif(encoded)),
+            (_starts_with(encoded, b"BM"), lambda: decode_bmp(encoded)),
+        ],
+        # Raises the error for unknown formats.
+        default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
+
+
+def _starts_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, len(magic)) == magic

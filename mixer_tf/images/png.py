@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mixer_tf.images.byte_fields import integer_at, matches_at
+from mixer_tf.images.byte_fields import called_function, integer_at, matches_at
 from mixer_tf.images.headers import LOW_RANGE, LOW_RANGE_LIMIT
 
 _DEPTH, _COLOR_TYPE = 24, 25  # Positions in a file.
@@ -26,9 +26,27 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
             only the low bits.
     """
     head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=28)
+    # One search, faster than a walk over the chunks.
+    before = tf.raw_ops.StringSplitV2(input=[encoded], sep="IDAT", maxsplit=1).values[:1]
+    parts = tf.raw_ops.StringSplitV2(input=before, sep="tRNS", maxsplit=1).values
+    is_usual = (head[_DEPTH] <= 8) & (head[_COLOR_TYPE] < _GRAY_WITH_ALPHA) & (tf.size(parts) < 2)
+    return tf.cond(
+        is_usual,
+        lambda: tf.io.decode_png(encoded, channels=3),
+        lambda: _decode_unusual(encoded),
+    )
+
+
+@called_function
+def _decode_unusual(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a PNG that may be transparent or have 16-bit channels."""
+    head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=28)
     color_type = head[_COLOR_TYPE]
     is_transparent = (
-        (color_type == _GRAY_WITH_ALPHA) | (color_type == _RGB_WITH_ALPHA) | _has_trns(encoded)
+        (color_type == _GRAY_WITH_ALPHA)
+        | (color_type == _RGB_WITH_ALPHA)
+        # TensorFlow fills the alpha channel of other palettes with wrong values.
+        | _has_chunk(encoded, b"tRNS")
     )
     image = tf.cond(
         is_transparent,
@@ -50,22 +68,14 @@ def _require_full_range(image: tf.Tensor) -> tf.Tensor:
         return tf.identity(image)
 
 
-def _has_trns(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether a tRNS chunk precedes the pixels: one color is transparent, or a palette has alpha.
-
-    Without such a chunk, TensorFlow fills the alpha channel of palettes with wrong values.
-    """
-    # One search, faster than the walk below, and the word may occur within other chunks.
-    before = tf.raw_ops.StringSplitV2(input=[encoded], sep="IDAT", maxsplit=1).values[0]
-    parts = tf.raw_ops.StringSplitV2(input=[before], sep="tRNS", maxsplit=1).values
-    return tf.cond(tf.size(parts) > 1, lambda: _has_chunk(before, b"tRNS"), lambda: False)
-
-
 def _has_chunk(encoded: tf.Tensor, name: bytes) -> tf.Tensor:
+    """Whether a chunk precedes the pixels; its name may occur within other chunks as well."""
     head = tf.io.decode_raw(encoded, tf.uint8)
     size = tf.size(head, tf.int64)
     at = tf.while_loop(
-        lambda at: (at < size) & ~matches_at(head, at + 4, name),
+        lambda at: (
+            (at < size) & ~matches_at(head, at + 4, name) & ~matches_at(head, at + 4, b"IDAT")
+        ),
         lambda at: (at + 12 + integer_at(head, at, 4),),
         (tf.constant(_FIRST_CHUNK, tf.int64),),
         maximum_iterations=_MAX_CHUNKS,
