@@ -16,6 +16,12 @@ MAX_PIXELS = 100_000_000
 # When its shorter side is enlarged to a common length, a narrow strip of a few bytes would fill the
 # memory.
 MAX_ASPECT = 100
+# 16-bit channels with lower values only, as of 12-bit sensors, would become nearly black.
+LOW_RANGE_LIMIT = 1 << 14
+LOW_RANGE = (
+    f"16-bit channels must use their range: a value of at least {LOW_RANGE_LIMIT:,} of 65,535 must "
+    "occur. Scale the values, as from 12 to 16 bits, and save the image again"
+)
 
 # An explicit list, so that no unexpected plug-in runs; EPS, for example, calls Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
@@ -53,6 +59,9 @@ def read_header(encoded: bytes) -> Header:
         # Phones write JPEGs with a second image inside; decoders read them as JPEG.
         image_format = "JPEG" if image.format == "MPO" else image.format
         header = Header(image_format, *image.size)
+    # PIL takes the size of the frame instead.
+    if header.format == "GIF" and b"\0\0" in (encoded[6:8], encoded[8:10]):
+        raise UnusableImageError("corrupt GIF: its logical screen has no pixels")
     _require_valid_size(header.width, header.height)
     return header
 

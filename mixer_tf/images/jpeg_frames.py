@@ -67,6 +67,12 @@ def read_frame(encoded: bytes) -> Frame | None:
     return None
 
 
+def is_common(encoded: bytes) -> bool:
+    """Whether the bytes are a baseline or progressive JPEG, Huffman-coded, with 8 bits."""
+    frame = read_frame(encoded) if encoded.startswith(b"\xff\xd8") else None
+    return frame is not None and frame.is_common
+
+
 def why_unreadable(encoded: bytes) -> str | None:
     """Returns why decoders may refuse a JPEG; None if its coding process is common or unknown."""
     frame = read_frame(encoded) if encoded.startswith(b"\xff\xd8") else None

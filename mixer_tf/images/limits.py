@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mixer_tf.images.bmp import bmp_sides
 from mixer_tf.images.headers import MAX_ASPECT, MAX_PIXELS
 
-# The first four bytes of a PNG as a big-endian int32, the first two of a GIF as a little-endian
-# uint16.
+# The first four bytes of a PNG as a big-endian int32, the first two of a GIF or BMP as a
+# little-endian uint16.
 _PNG = int.from_bytes(b"\x89PNG", "big", signed=True)
 _GIF = int.from_bytes(b"GI", "little")
+_BMP = int.from_bytes(b"BM", "little")
 
 
 def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
     """Returns `encoded`, a scalar string tensor, if the size in its header is valid.
 
     Valid are at most `MAX_PIXELS`, and no side more than `MAX_ASPECT` times the other, because the
-    shorter side is resized to a fixed length later. A BMP is not checked, because its file is as
-    large as its pixels; bytes that are not an image are left to the decoder, which raises the
-    error.
+    shorter side is resized to a fixed length later. Bytes that are not an image are left to the
+    decoder, which raises the error.
 
     Raises:
         tf.errors.InvalidArgumentError: the size is out of range, or the header of a JPEG is
@@ -35,8 +36,10 @@ def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
         "times the other; got sides of"
     )
     exact = tf.cast(sides, tf.int64)
-    is_valid = (tf.reduce_prod(exact) <= MAX_PIXELS) & (
-        tf.reduce_max(exact) <= MAX_ASPECT * tf.reduce_min(exact)
+    is_valid = (
+        (tf.reduce_min(exact) > 0)
+        & (tf.reduce_prod(exact) <= MAX_PIXELS)
+        & (tf.reduce_max(exact) <= MAX_ASPECT * tf.reduce_min(exact))
     )
     with tf.control_dependencies([tf.Assert(is_valid, [rule, sides])]):
         return tf.identity(encoded)
@@ -47,11 +50,12 @@ def _jpeg_sides(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _other_sides(encoded: tf.Tensor) -> tf.Tensor:
-    """Both sides of a PNG or GIF as int32 [2], zeros for anything else."""
+    """Both sides of a PNG, GIF or BMP as int32 [2], ones for anything else."""
     words = tf.io.decode_raw(encoded, tf.int32, little_endian=False, fixed_length=24)
-    return tf.cond(words[0] == _PNG, lambda: words[4:6], lambda: _gif_sides(encoded))
+    return tf.cond(words[0] == _PNG, lambda: words[4:6], lambda: _rare_sides(encoded))
 
 
-def _gif_sides(encoded: tf.Tensor) -> tf.Tensor:
+def _rare_sides(encoded: tf.Tensor) -> tf.Tensor:
     words = tf.cast(tf.io.decode_raw(encoded, tf.uint16, fixed_length=10), tf.int32)
-    return tf.where(words[0] == _GIF, words[3:5], [0, 0])
+    bmp = tf.where(words[0] == _BMP, bmp_sides(encoded), [1, 1])
+    return tf.where(words[0] == _GIF, words[3:5], bmp)

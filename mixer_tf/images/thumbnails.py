@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from mixer_tf.images import conversion, headers, jpeg_frames
+from mixer_tf.images import conversion
 
 
 def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
@@ -27,7 +27,7 @@ def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
     Raises:
         UnusableImageError: the bytes are not an image, or its pixels cannot be read.
     """
-    image = _read(encoded, size).resize((size, size), Image.Resampling.BICUBIC)
+    image = conversion.read_rgb(encoded, 2 * size).resize((size, size), Image.Resampling.BICUBIC)
     return np.asarray(image.convert("YCbCr"))
 
 
@@ -39,26 +39,8 @@ def make_preview(encoded: bytes, size: int) -> bytes:
     Raises:
         UnusableImageError: as `make_thumbnail`.
     """
-    image = _read(encoded, size)
+    image = conversion.read_rgb(encoded, 2 * size)
     image.thumbnail((size, size))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=85)
     return file.getvalue()
-
-
-def _read(encoded: bytes, size: int) -> Image.Image:
-    """Decodes to RGB; a common JPEG at the smallest scale with at least twice `size` pixels."""
-    with headers.open_image(encoded) as image:
-        try:
-            if _can_scale(encoded):
-                image.draft("RGB", (2 * size, 2 * size))
-            ImageOps.exif_transpose(image, in_place=True)
-            return conversion.to_rgb(image)
-        except Exception as error:  # As in `convert`: there is no common base class of errors.
-            raise headers.UnusableImageError(f"corrupt {image.format}: {error}") from error
-
-
-def _can_scale(encoded: bytes) -> bool:
-    """Whether libjpeg may scale while it decodes: with a lossless JPEG it corrupts the memory."""
-    frame = jpeg_frames.read_frame(encoded)
-    return frame is not None and frame.is_common
