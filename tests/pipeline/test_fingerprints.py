@@ -101,7 +101,7 @@ PREPARE = {*READ_IMAGES, "preprocessor"}
 ALL = {*PREPARE, "trainer", "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "trainer"},
+    "mixer_tf/features.py": {*PREPARE, "trainer", "pusher"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
@@ -117,6 +117,7 @@ CHANGES = {
     "mixer_tf/serving/locations.py": {"trainer", "pusher"},  # weights may be an exported model
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
+    "components/evaluations.py": {"pusher"},
     "components/records.py": {"image_example_gen", "preprocessor"},
     "components/artifacts.py": {"deduplicator", "preprocessor"},
     "components/preprocessor/component.py": {"preprocessor"},
