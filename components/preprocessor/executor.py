@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tfx.components.util import examples_utils
@@ -12,7 +13,8 @@ from tfx.types import Artifact, artifact_utils
 
 from components.preprocessor.transforms import Preprocess
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.features import TRAIN
+from mixer_tf.datasets.quarantine import require_training_images
+from mixer_tf.datasets.validation import FILE_NAME
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -44,12 +46,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | "Preprocess" >> preprocess
-        _require_training_images(DatasetInfo.read(output.uri), quarantine.uri)
-
-
-def _require_training_images(info: DatasetInfo, quarantine_dir: str) -> None:
-    if not info.examples.get(TRAIN):
-        raise ValueError(
-            f"at least one training image of {info.source} must be usable; none is. "
-            f"The reasons are in {quarantine_dir}."
-        )
+        info = DatasetInfo.read(output.uri)
+        quarantine_file = os.path.join(quarantine.uri, FILE_NAME)
+        require_training_images(info.source, info.examples, quarantine_file, is_kept=False)

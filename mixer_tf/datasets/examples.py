@@ -16,8 +16,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from mixer_tf import images, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.quarantine import require_training_images
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.features import ImageRecord
 
 _NUM_SHARDS = 4
 _READ_BATCH = 16
@@ -119,12 +120,8 @@ def write_source(
         for split in source.splits:
             write(validated.usable_records(split), folder, split, _NUM_SHARDS)
         quarantine.write("")  # gfile creates the file at the first write.
-    if not validated.counts.get(TRAIN):
-        raise ValueError(
-            f"at least one training image must be usable; none of the {validated.num_read:,} "
-            f"images of {source.spec} is. The reasons are listed in {quarantine_path}."
-        )
     info = DatasetInfo(source.spec, source.class_names, validated.counts, source.notes)
+    require_training_images(info.source, info.examples, quarantine_path, is_kept=True)
     info.write(folder)
     return info
 

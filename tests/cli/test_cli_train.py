@@ -140,7 +140,9 @@ def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):
 def test_no_usable_image_is_one_clear_line(mixer, unusable_folder, tmp_path):
     result = mixer("train", f"--source=folder:{unusable_folder}", f"--output={tmp_path / 'new'}")
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1].startswith("Error: at least one training image must be")
+    assert result.output.splitlines()[-1].startswith(
+        "Error: at least one training image of folder:"
+    )
 
 
 @pytest.mark.slow
