@@ -25,7 +25,9 @@ from mixer_tf.models.vit import VisionTransformer
 def load_weights(
     model: tf.keras.Model, path: str | os.PathLike, *, head: str | None = None
 ) -> None:
-    """Copies the weights of a checkpoint into `model`, one array at a time.
+    """Copies the weights of a checkpoint into `model`, all or none, one array at a time.
+
+    Every array is read twice: the first time only to find out whether it can be read.
 
     ```
     model = create_model("mixer_b16", num_classes=10)
@@ -44,7 +46,7 @@ def load_weights(
     timm's by about 3e-4 of the largest logit.
 
     Args:
-        model: the model whose weights are replaced; unchanged if the checkpoint does not fit.
+        model: the model whose weights are replaced; unchanged if there is an error.
         path: an .npz file from the authors, in any of their naming schemes, also inside a training
             state; for a Mixer also a .safetensors or .pth file from timm; or the folder of a model
             that mixer_tf exported, such as the output of `mixer train`.
@@ -77,6 +79,7 @@ def load_weights(
             repeated=layout.REPEATED,
             hint=functools.partial(layout.hint, model=model),
         )
+        model_weights.check_readable(variables, arrays)
         model_weights.assign(variables, arrays)
     if head == "new":
         reinitialize_head(model)

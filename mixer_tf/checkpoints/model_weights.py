@@ -37,11 +37,24 @@ def shapes_of(variables: dict[str, tf.Variable]) -> dict[str, Shape]:
     return {name: tuple(variable.shape) for name, variable in variables.items()}
 
 
+def check_readable(variables: dict[str, tf.Variable], arrays: LazyArrays) -> None:
+    """Reads each array once, and drops it, so that `assign` does not stop at a corrupt one.
+
+    A second reading costs less than a second copy of all weights in memory.
+    """
+    for name, variable in variables.items():
+        _value(name, variable, arrays)
+
+
 def assign(variables: dict[str, tf.Variable], arrays: LazyArrays) -> None:
     """Copies arrays, one at a time, into the variables of the same names.
 
     The shapes may differ as published shapes do: [1, 1, C, classes] for a kernel [C, classes].
     """
     for name, variable in variables.items():
-        array = np.asarray(arrays.read(name), variable.dtype.as_numpy_dtype)
-        variable.assign(array.reshape(variable.shape))
+        variable.assign(_value(name, variable, arrays))
+
+
+def _value(name: str, variable: tf.Variable, arrays: LazyArrays) -> np.ndarray:
+    array = np.asarray(arrays.read(name), variable.dtype.as_numpy_dtype)
+    return array.reshape(variable.shape)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The .npz format against numpy."""
 
+import io
 import pickle
+import re
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -85,3 +88,52 @@ def test_a_failed_write_leaves_only_the_old_file(tmp_path, arrays):
         write_npz(LazyArrays(lazy_arrays(arrays).shapes, read), str(tmp_path / "a.npz"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == b"old"
+
+
+def write_member(path, content, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("kernel.npy", content)
+    return str(path)
+
+
+def member(shape, dtype="<f4", data=b"") -> bytes:
+    """An array with any header."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
+    return file.getvalue() + data
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("shape", [(40000, 40000), (3, 3), (1,), (-1, -2)])
+def test_a_header_for_another_length_than_that_of_the_data_is_refused(tmp_path, shape, compression):
+    path = write_member(tmp_path / "a.npz", member(shape, data=bytes(16)), compression)
+    with (
+        pytest.raises(ValueError, match=f"{path} is corrupt or truncated: the header of kernel"),
+        open_npz(path),
+    ):
+        pass
+
+
+def test_a_length_that_no_compression_reaches_is_refused(tmp_path):
+    content = member((1 << 20,), data=bytes(4 << 20))
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("kernel.npy", content)
+    with pytest.raises(ValueError, match="a.npz is corrupt or truncated"), open_npz(str(path)):
+        pass
+
+
+@pytest.mark.parametrize("dtype", ["<U3", "|S4", "<c8"])
+def test_anything_but_real_numbers_is_refused(tmp_path, dtype):
+    path = write_member(tmp_path / "a.npz", member((2,), dtype, bytes(24)))
+    with pytest.raises(ValueError, match="every array must hold numbers"), open_npz(path):
+        pass
+
+
+def test_a_header_that_cannot_be_read_names_the_file(tmp_path):
+    content = member((2,), data=bytes(8)).replace(b"{", b"(")
+    path = write_member(tmp_path / "a.npz", content)
+    with pytest.raises(ValueError, match=re.escape(f"{path} is corrupt")), open_npz(path):
+        pass

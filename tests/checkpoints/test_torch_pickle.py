@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Against files written by torch (tests/golden/timm), and against malicious pickles."""
 
+import argparse
 import collections
+import io
 import os
 import pathlib
 import pickle
+import struct
 import sys
 import types
 import zipfile
@@ -217,3 +220,89 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, container, share):
     ):
         for name in opened.shapes:
             opened.read(name)
+
+
+def test_a_namespace_and_numpy_numbers_beside_the_weights_are_ignored(write_torch):
+    """As in timm's .pth.tar files."""
+    state = {
+        "epoch": 3,
+        "args": argparse.Namespace(lr=np.float64(0.1), mean=(0.5, 0.5), names={"a"}),
+        "metric": np.float64(76.1),
+        "counts": np.arange(3),
+        "state_dict": collections.OrderedDict(x=Tensor(NUMBERS, 0, (12,), (1,))),
+    }
+    with open_torch(write_torch(state)) as opened:
+        assert opened.shapes == {"x": (12,)}
+        np.testing.assert_array_equal(opened.read("x"), NUMBERS)
+
+
+def test_a_storage_with_a_length_beyond_the_file_is_refused(write_torch, tmp_path):
+    path = pathlib.Path(write_torch({"x": Tensor(NUMBERS, 0, (12,), (1,))}))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    pickled = members["archive/data.pkl"].replace(b"cpuq\x06K\x0c", b"cpuq\x06J\0\0\0\x70")
+    assert pickled != members["archive/data.pkl"]
+    for compression, message in (
+        (zipfile.ZIP_STORED, "storage 0 must have 7516192768 bytes; the file has 48"),
+        (zipfile.ZIP_DEFLATED, "its storages are compressed"),
+    ):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            for name, content in {**members, "archive/data.pkl": pickled}.items():
+                archive.writestr(name, content)
+        with pytest.raises(ValueError, match=message), open_torch(str(path)) as opened:
+            opened.read("x")
+
+
+@pytest.mark.parametrize("length", [1 << 40, -1])
+def test_a_forged_length_in_the_older_container_is_refused(tmp_path, length):
+    content = (GOLDEN / "mixer_sequence.pth").read_bytes()
+    file = io.BytesIO(content)
+    for _ in range(3):
+        pickle.load(file)
+    keys = content.rindex(b"\x80\x02]q")  # the list of keys, after which comes the first length
+    first = content.index(b".", keys) + 1
+    path = tmp_path / "file.pth"
+    path.write_bytes(content[:first] + struct.pack("<q", length) + content[first + 8 :])
+    with pytest.raises(ValueError, match="must have .* bytes; the file has"), open_torch(str(path)):
+        pass
+
+
+def test_a_tensor_larger_than_its_storage_is_refused(write_torch):
+    path = write_torch({"x": Tensor(NUMBERS, 0, (1 << 31,), (0,))})
+    with pytest.raises(ValueError, match="a tensor extends beyond its storage"), open_torch(path):
+        pass
+
+
+def nested(levels: int, innermost: bytes = b")") -> bytes:
+    """A tuple that contains itself twice, 2^levels times in all."""
+    return innermost + b"".join(b"q\x00h\x00\x86" for _ in range(levels))
+
+
+HARMFUL = {
+    "a key that takes 2^300 steps to hash": b"}" + nested(300) + b"K\x01s.",
+    "a key that takes 2^300 steps in a new dictionary": b"(" + nested(300) + b"K\x01d.",
+    "a key so deep that hashing it ends the process": b"}" + b")" + b"\x85" * 200_000 + b"K\x01s.",
+    "a reference that takes 2^300 steps to print": nested(300) + b"Q.",
+    "a set": b"\x8f(" + nested(300) + b"\x90.",
+    "a memo of 32 GB": b")r\xff\xff\xff\xff.",
+    "an array of 1 TB": b"\x96" + struct.pack("<Q", 1 << 40) + b".",
+    "a string of 1 TB": b"\x8d" + struct.pack("<Q", 1 << 40) + b".",
+    "a frame of 1 TB": b"\x95" + struct.pack("<Q", 1 << 40) + b".",
+}
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_a_pickle_without_end_is_one_quick_error(tmp_path, name):
+    path = tmp_path / "file.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x04" + HARMFUL[name])
+    with pytest.raises(ValueError, match=f"{path} must be a state dict"), open_torch(str(path)):
+        pass
+
+
+def test_a_pickle_that_is_unpacked_from_a_few_bytes_is_refused(tmp_path):
+    path = tmp_path / "file.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + b"]" * (9 << 20))
+    with pytest.raises(ValueError, match="its data.pkl is larger than"), open_torch(str(path)):
+        pass
