@@ -41,7 +41,14 @@ Examples:
 _ADVICE = "Wait until it has ended, or give this run a --root of its own."
 
 
-@click.command(help=_HELP, context_settings={"max_content_width": 100, "show_default": True})
+_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "show_default": True,
+}
+
+
+@click.command(help=_HELP, context_settings=_SETTINGS)
 @pipeline_options
 @click.option("--from", "from_step", metavar="STEP", help="First step to run.")
 @click.option("--to", "to_step", metavar="STEP", help="Last step to run.")
