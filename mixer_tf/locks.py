@@ -38,8 +38,10 @@ def exclusive(folder: str, advice: str) -> Iterator[None]:
         advice: what to do where the folder is in use, as a sentence.
 
     Raises:
-        ValueError: another process or thread uses the folder.
+        ValueError: another process or thread uses the folder, or it is a file.
     """
+    if os.path.isfile(folder):
+        raise ValueError(f"the output must be a folder; {folder} is a file. Name another one.")
     path = os.path.join(os.path.realpath(folder), FILE_NAME)
     if _held.get(path) == threading.get_ident():
         yield

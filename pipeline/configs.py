@@ -13,6 +13,7 @@ from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training import cluster
 
 # The features that every example must have, as TensorFlow Data Validation checks them.
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.pbtxt")
@@ -93,6 +94,7 @@ class PipelineConfig:
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
+        cluster.parse_strategy(self.strategy)
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:

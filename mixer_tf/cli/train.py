@@ -40,7 +40,9 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
       mixer train --source=folder:pets --output=pets-model
       mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
     """
-    recipe = options.choose_recipe(recipe_name, source, overrides)  # before anything is read
+    # Before anything is read:
+    recipe = options.choose_recipe(recipe_name, source, overrides)
+    cluster.parse_strategy(strategy)
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
 

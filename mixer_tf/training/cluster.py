@@ -11,6 +11,20 @@ STRATEGIES = ("auto", "default", "mirrored", "multi_worker", "tpu", "tpu:NAME")
 VARIABLE = "TF_CONFIG"
 
 
+def parse_strategy(name: str) -> tuple[str, str]:
+    """Returns the kind of a strategy, such as "tpu", and the name of the TPU, or "".
+
+    Raises:
+        ValueError: it is not one of `STRATEGIES`.
+    """
+    kind, _, tpu_name = name.partition(":")
+    if not name.strip() or kind not in [known.partition(":")[0] for known in STRATEGIES]:
+        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {name!r}.")
+    if tpu_name and kind != "tpu":
+        raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {name!r}.")
+    return kind, tpu_name
+
+
 def tf_config() -> str | None:
     """Returns the value of the environment variable; None where it is not set."""
     return os.environ.get(VARIABLE)

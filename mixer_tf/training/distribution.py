@@ -31,11 +31,7 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
         ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
         ConnectionError: no TPU responds.
     """
-    kind, _, tpu_name = name.partition(":")
-    if not name.strip() or kind not in [known.partition(":")[0] for known in cluster.STRATEGIES]:
-        raise ValueError(f"strategy must be one of {', '.join(cluster.STRATEGIES)}; got {name!r}.")
-    if tpu_name and kind != "tpu":
-        raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {name!r}.")
+    kind, tpu_name = cluster.parse_strategy(name)
     if kind == "auto":
         kind = _auto()
     if kind == "mirrored":

@@ -176,7 +176,8 @@ class RunDirectory:
     def _require_unfinished(self) -> None:
         if storage.exists(os.path.join(self.model, MODEL_FILE)):
             raise ValueError(
-                f"{self.root} holds a finished model already. Name another output, or remove it."
+                f"{self.root} holds a finished model already, which --restart does not replace. "
+                "Name another output, or remove it."
             )
 
 

@@ -35,28 +35,28 @@ def prepare(values: dict) -> PipelineConfig:
         name=f"{config.name}-{_digest(source.class_names)}",
         fingerprints=fingerprints.fingerprint_run(config, source, test_sets),
     )
-    if not (values["root"] or values["name"]):
-        claim_root(config.root, config.source)
+    claim_root(config.root, config.source, is_default=not (values["root"] or values["name"]))
     return config
 
 
-def claim_root(root: str, source: str) -> None:
-    """Notes the source of a default root: two sources may have the same short name.
+def claim_root(root: str, source: str, is_default: bool) -> None:
+    """Notes the source of a root: two sources may have the same short name.
 
     Raises:
-        ValueError: the root holds the runs of another source.
+        ValueError: a default root holds the runs of another source; one that was chosen is taken
+            over, with a line on the console.
     """
     path = os.path.join(root, _OWNER_FILE)
-    if not os.path.exists(path):
-        storage.make_folder(root)
-        storage.write_text(path, source)
-        return
-    owner = storage.read_text(path)
-    if owner != source:
+    owner = storage.read_text(path) if os.path.exists(path) else source
+    if owner != source and is_default:
         raise ValueError(
             f"a root must hold the runs of one source; {console.short_path(root)} is that of "
             f"{owner}, not of {source}. Give this one a --name of its own."
         )
+    if owner != source:
+        print(f"note: {console.short_path(root)} held the runs of {owner} before, its models too")
+    storage.make_folder(root)
+    storage.write_text(path, source)
 
 
 def local_root(values: dict) -> str:

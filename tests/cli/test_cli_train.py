@@ -126,6 +126,7 @@ def test_an_impossible_model_fails_before_the_source_is_opened(
         (["--source=pets"], "a source must be one of digits, "),
         (["--source=folder:/not/there"], "/not/there"),
         (["--source=digits", "--recipe=photo"], "Did you mean photos?"),
+        (["--source=digits", "--strategy=gpu"], "strategy must be one of auto, default, "),
         (["--source=digits", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
     ],
 )

@@ -74,6 +74,14 @@ def test_default_root_belongs_to_one_source(tmp_path, image_folder, monkeypatch)
     assert _prepare(source="folder:b/pets", name="other").root.endswith("runs/other")
 
 
+def test_a_chosen_root_of_another_source_is_noted(tmp_path, capsys):
+    preparation.claim_root(str(tmp_path), "folder:a", is_default=False)
+    preparation.claim_root(str(tmp_path), "folder:a", is_default=False)
+    assert capsys.readouterr().out == ""
+    preparation.claim_root(str(tmp_path), "folder:b", is_default=False)
+    assert "held the runs of folder:a before" in capsys.readouterr().out
+
+
 def test_root_in_a_bucket_is_refused():
     with pytest.raises(ValueError, match="--root must be a folder on this machine"):
         _prepare(root="gs://bucket/root")

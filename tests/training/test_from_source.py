@@ -204,3 +204,11 @@ def test_of_several_workers_the_chief_writes_and_the_others_wait(images, output,
 def set_task(monkeypatch, cluster: dict, kind: str, index: int) -> None:
     config = {"cluster": cluster, "task": {"type": kind, "index": index}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+
+
+def test_a_file_is_not_an_output(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    output = RunDirectory(str(tmp_path / "file"))
+    with pytest.raises(ValueError, match="must be a folder; .*file is a file"), output.lock():
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
