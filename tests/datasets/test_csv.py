@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import random
+
 import pytest
 
 from mixer_tf.datasets import files
@@ -251,3 +253,28 @@ def test_a_list_that_is_too_large_is_an_error(open_csv, monkeypatch):
     monkeypatch.setattr(csv_tables, "MAX_BYTES", 5)
     with pytest.raises(ValueError, match="must have at most"):
         open_csv(ROWS)
+
+
+def mutated(text: str, seed: int) -> str:
+    """The text with a few characters removed, or replaced by those that mean something in a CSV."""
+    rng = random.Random(seed)
+    for _ in range(rng.choice([1, 2, 5, 20])):
+        start = rng.randrange(len(text) + 1)
+        inserted = rng.choice(['"', ";", "\t", "|", ",", "\0", "\n", "\r", "\\", "//", "://", "*"])
+        text = text[:start] + inserted + text[start + rng.choice([0, 1, 9]) :]
+    return text
+
+
+def test_a_damaged_list_is_read_or_refused_with_a_message_of_ours(open_csv):
+    refused = []
+    for seed in range(100):
+        try:
+            source = open_csv(mutated("path,label\n" + ROWS, seed))
+        except ValueError as error:
+            refused.append(error)
+        else:
+            assert all(
+                record.problem or record.encoded for record in sum(read(source).values(), [])
+            )
+    assert 5 < len(refused) < 95
+    assert [error for error in refused if not str(error).startswith(("csv: ", "at least "))] == []
