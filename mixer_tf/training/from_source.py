@@ -7,7 +7,8 @@ The folder holds
 * `data/`: the images as TFRecords, `dataset.json`, and `quarantine.jsonl` for unusable ones,
 * `logs/`: for TensorBoard,
 * `checkpoints/`: while the training is not finished,
-* `training.json`: the source and the recipe, by which an interrupted training is recognized.
+* `training.json`: the source and the recipe, by which an interrupted training is recognized,
+* `.lock`: while a process uses the folder.
 """
 
 from __future__ import annotations
