@@ -54,7 +54,7 @@ def test_bytes_that_are_not_an_image_keep_the_error_of_the_decoder():
 
 
 @pytest.mark.parametrize("sides", [(4, 401), (401, 4)])
-@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "GIF"])
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "GIF", "BMP"])
 def test_a_narrow_strip_is_an_error_before_and_in_the_graph(encode, sides, image_format):
     """With its shorter side enlarged to 256 pixels, a strip of a few bytes takes gigabytes."""
     encoded = encode(Image.new("RGB", sides), image_format)
