@@ -74,14 +74,21 @@ def _detect_format(path: str) -> str:
 
 def _detect_file_format(path: str, first_bytes: bytes) -> str | None:
     if first_bytes.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
+        members = _zip_members(path)
         if any(name.endswith("/data.pkl") for name in members):
             return "torch"
         return "npz" if any(name.endswith(".npy") for name in members) else None
     if first_bytes.startswith(b"\x80"):  # a pickle: torch before 1.6 wrote several in sequence
         return "torch"
     return "safetensors" if first_bytes[8:] == b"{" else None
+
+
+def _zip_members(path: str) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Exception as error:  # also UnicodeDecodeError, NotImplementedError, struct.error …
+        raise corrupt_file_error(path, error) from error
 
 
 def _not_found_message(path: str) -> str:
