@@ -58,6 +58,7 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
+@called_function
 def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
     is_png = _starts_with(encoded, b"\x89PNG")
     return tf.cond(is_png, lambda: decode_png(encoded), lambda: _decode_rare(encoded))
