@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -134,14 +133,7 @@ def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator
 def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
     """Returns the record with an image whose shorter side has at most that many pixels."""
     encoded = images.reduce_shorter_side(record.encoded, shorter_side)
-    header = images.read_header(encoded)
-    return dataclasses.replace(
-        record,
-        encoded=encoded,
-        format=header.format,
-        width=header.width,
-        height=header.height,
-    )
+    return validation.replace_image(record, encoded)
 
 
 def count_shards(folder: str, split: str) -> int:

@@ -24,8 +24,11 @@ def check_record(record: ImageRecord) -> ImageRecord:
     if record.label is None:
         raise images.UnusableImageError("no label")
     encoded = images.check(record.encoded)
-    if encoded == record.encoded:
-        return record
+    return record if encoded == record.encoded else replace_image(record, encoded)
+
+
+def replace_image(record: ImageRecord, encoded: bytes) -> ImageRecord:
+    """Returns the record with another encoded image and the format and size of that image."""
     header = images.read_header(encoded)
     return dataclasses.replace(
         record,
