@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from mixer_tf.models.patch_config import PatchConfig
 from mixer_tf.models.validation import (
     check_integer,
     check_patches,
@@ -39,7 +40,7 @@ _SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d*)", re.IGNO
 
 
 @dataclasses.dataclass(frozen=True)
-class MixerConfig:
+class MixerConfig(PatchConfig):
     """The dimensions and regularization of a Mixer (paper, Section 2, Table 1, supplement B).
 
     Attributes:
@@ -95,16 +96,9 @@ class MixerConfig:
         _check_pyramid(self)
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """The number of rows and of columns of patches."""
-        height, width = self.image_size
-        return height // self.patch_size, width // self.patch_size
-
-    @property
     def num_tokens(self) -> int:
         """S, the number of patches of an image."""
-        rows, columns = self.grid
-        return rows * columns
+        return self.num_patches
 
     @property
     def ablations(self) -> list[str]:
@@ -126,10 +120,6 @@ class MixerConfig:
             tokens_out=after if after != before else None,
         )
         return {name: value for name, value in options.items() if value}
-
-    def drop_rate(self, block: int) -> float:
-        """Returns the probability that a block is dropped: 0 for the first, s for the last."""
-        return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
 
 
 def parse(name: str) -> tuple[str, dict[str, object]] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from mixer_tf.models.patch_config import PatchConfig
 from mixer_tf.models.validation import (
     check_integer,
     check_patches,
@@ -34,7 +35,7 @@ _SIZE_AND_PATCH = re.compile(r"vit[_-](ti|s|b|l|h)[_/-]?([1-9]\d*)", re.IGNORECA
 
 
 @dataclasses.dataclass(frozen=True)
-class ViTConfig:
+class ViTConfig(PatchConfig):
     """The dimensions and regularization of a Vision Transformer.
 
     Fields that a Mixer also has are named as in `MixerConfig`.
@@ -91,20 +92,9 @@ class ViTConfig:
             )
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """The number of rows and of columns of patches."""
-        height, width = self.image_size
-        return height // self.patch_size, width // self.patch_size
-
-    @property
     def num_tokens(self) -> int:
         """S, the number of tokens of the encoder: the patches and the class token, if any."""
-        rows, columns = self.grid
-        return rows * columns + (self.classifier == "token")
-
-    def drop_rate(self, block: int) -> float:
-        """Returns the probability that a block is dropped: 0 for the first, s for the last."""
-        return block / max(self.num_blocks - 1, 1) * self.stochastic_depth
+        return self.num_patches + (self.classifier == "token")
 
 
 def parse(name: str) -> tuple[str, dict[str, int]] | None:
