@@ -15,6 +15,7 @@ PIPELINE = [
     "tfx[kfp]>=1.15.1,<1.16",
 ]
 REFERENCES = ["flax>=0.10,<0.11", "jax>=0.4.34,<0.5", "optax>=0.2.5"]
+ONNX = ["onnx>=1.16,<1.18", "onnxruntime>=1.18", "tf2onnx>=1.16.1"]
 TEST = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.6"]
 
 
@@ -45,9 +46,10 @@ setup(
     extras_require={
         "pipeline": PIPELINE,
         "plots": ["matplotlib>=3.7"],
+        "onnx": ONNX,
         "references": REFERENCES,
         "test": TEST,
-        "all": [*PIPELINE, "matplotlib>=3.7", *REFERENCES, *TEST],
+        "all": [*PIPELINE, "matplotlib>=3.7", *ONNX, *REFERENCES, *TEST],
     },
     entry_points={"console_scripts": ["mixer = mixer_tf.cli:main"]},
 )

@@ -9,6 +9,7 @@ from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
+from mixer_tf.cli.export import export
 from mixer_tf.cli.info import info
 from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
@@ -41,6 +42,7 @@ for command in (
     train,
     evaluate,
     predict,
+    export,
     upscale,
     convert,
     plot,

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras files of a Mixer that open in plain Keras 2: stock layers instead of those of mixer_tf."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+from mixer_tf.export.loading import Export
+from mixer_tf.models.layers import Conv2D, Dense, LayerNorm, Rescale
+from mixer_tf.models.mlp_mixer import MlpMixer
+from mixer_tf.serving.contract import PIXELS, PROBABILITIES
+
+SUFFIX = ".keras"
+FLOAT32 = "float32"
+PRECISIONS = (FLOAT32,)
+
+
+def convert(export: Export) -> bytes:
+    """Returns the content of a file that Keras 2 opens without mixer_tf.
+
+    Raises:
+        ValueError: the model is not a Mixer with the paper's own token mixing.
+    """
+    if not isinstance(export.model, MlpMixer) or export.model.config.ablations:
+        raise ValueError(
+            f"a .keras file that opens without mixer_tf must be a Mixer without ablations; this "
+            f"model is a {type(export.model).__name__}, whose layers plain Keras does not have. "
+            "Use .tflite or .onnx, or open the model with mixer_tf and call model.save."
+        )
+    model = stock_model(export.model, export.recipe.training.loss)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, f"model{SUFFIX}")
+        model.save(path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def stock_model(mixer: MlpMixer, activation: str) -> keras.Model:
+    """Returns a model of Keras' own layers with the weights of a Mixer.
+
+    Shape: uint8 [N, H, W, 3] -> [N, num_classes].
+
+    Args:
+        mixer: a Mixer with the paper's own token mixing, in float32.
+        activation: name of the activation of the head, such as "softmax".
+    """
+    config = mixer.config
+    pixels = keras.Input((*config.image_size, 3), dtype="uint8", name=PIXELS)
+    x = Rescale()(pixels)
+    x = Conv2D(config.hidden_dim, config.patch_size, strides=config.patch_size)(x)
+    x = keras.layers.Reshape((config.num_tokens, config.hidden_dim))(x)
+    for _ in range(config.num_blocks):
+        x = _block(x, config)
+    x = keras.layers.GlobalAveragePooling1D()(LayerNorm()(x))
+    probabilities = Dense(config.num_classes, activation=activation, name=PROBABILITIES)(x)
+    model = keras.Model(pixels, probabilities, name=mixer.name)
+    model.set_weights(mixer.get_weights())
+    return model
+
+
+def _block(x, config):
+    """[N, S, C] -> [N, S, C]; see `MixerBlock`."""
+    transpose = keras.layers.Permute((2, 1))
+    y = transpose(LayerNorm()(x))  # [N, C, S]
+    y = _mlp(y, config.tokens_mlp_dim, config.num_tokens, config.exact_gelu)
+    x = keras.layers.Add()([x, transpose(y)])
+    y = _mlp(LayerNorm()(x), config.channels_mlp_dim, config.hidden_dim, config.exact_gelu)
+    return keras.layers.Add()([x, y])
+
+
+def _mlp(x, hidden: int, output: int, exact_gelu: bool):
+    """[..., output] -> [..., output]; see `MlpBlock`."""
+    return Dense(output)(tf.nn.gelu(Dense(hidden)(x), approximate=not exact_gelu))
+
+
+class KerasModel:
+    """A file of `convert`, ready to classify.
+
+    Args:
+        path: path of the file.
+    """
+
+    def __init__(self, path: str):
+        self._model = keras.models.load_model(path, compile=False)
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] -> float32 [N, num_classes]."""
+        return self._model(tf.constant(pixels), training=False).numpy()
