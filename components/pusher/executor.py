@@ -16,6 +16,16 @@ PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
 REASON = "reason"
 
 
+def _reasons_of_versions(folder: str, model_dir: str) -> list[str]:
+    served = versions.already_served(folder, model_dir)
+    if served:
+        return [f"version {served}, the newest one, is already this model"]
+    withdrawn = versions.withdrawn_as(folder, model_dir)
+    if withdrawn:
+        return [f"version {withdrawn}, which was withdrawn, is this model"]
+    return []
+
+
 class Executor(base_executor.BaseExecutor):
     """Pushes a model that passes every gate."""
 
@@ -31,9 +41,7 @@ class Executor(base_executor.BaseExecutor):
         folder = exec_properties["push_destination"]
 
         reasons = gates.reasons_not_to_push(input_dict)
-        served = None if reasons else versions.already_served(folder, model_dir)
-        if served:
-            reasons = [f"version {served}, the newest one, is already this model"]
+        reasons = reasons or _reasons_of_versions(folder, model_dir)
 
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
         pushed_model.set_int_custom_property(PUSHED, 0 if reasons else 1)

@@ -15,6 +15,7 @@ from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.rollback import rollback
 from mixer_tf.cli.study import study
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
@@ -43,6 +44,7 @@ for command in (
     evaluate,
     predict,
     export,
+    rollback,
     upscale,
     convert,
     plot,

@@ -39,6 +39,25 @@ def resolve_saved_model(path: str) -> str:
     )
 
 
+def resolve_versions_folder(path: str) -> str:
+    """Returns the folder of versions that a model server watches.
+
+    Args:
+        path: that folder, or one whose `serving/` holds versions (the root of a pipeline).
+
+    Raises:
+        ValueError: there are no versions.
+    """
+    path = os.path.expanduser(path)
+    for folder in (path, os.path.join(path, SERVING)):
+        if list_versions(folder):
+            return folder
+    raise ValueError(
+        f"MODEL must hold versions of a model, in sub-folders with numbers as names, itself or in "
+        f"{SERVING}/; got {path}."
+    )
+
+
 def list_versions(folder: str) -> list[int]:
     """Returns the complete versions below a folder, the newest last.
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tensorflow import errors
 from tensorflow.io import gfile
 
 from mixer_tf import storage
+from mixer_tf.serving import contract
 from mixer_tf.serving.locations import MODEL_FILE, list_versions
 
 _CHUNK = 1 << 20
+_WITHDRAWN = ".withdrawn-"  # TensorFlow Serving ignores names that are not numbers
 
 
 def already_served(folder: str, model_dir: str) -> int | None:
@@ -30,16 +32,25 @@ def already_served(folder: str, model_dir: str) -> int | None:
     return served[-1] if fingerprint(newest) == fingerprint(model_dir) else None
 
 
+def withdrawn_as(folder: str, model_dir: str) -> int | None:
+    """Returns the withdrawn version whose files are those of the model, else None."""
+    for number in _list_withdrawn(folder):
+        if fingerprint(_withdrawn_path(folder, number)) == fingerprint(model_dir):
+            return number
+    return None
+
+
 def publish(model_dir: str, folder: str) -> str:
     """Copies a model to a new version, and returns its path.
 
     The version is the current Unix time in seconds, or the first free number after it that is
-    higher than all existing versions. The copy is made under a name that is not a number, then
+    higher than all versions, withdrawn ones too. The copy is made under a name that is not a number, then
     renamed. Object stores such as gs:// cannot rename a folder in one step: there, the copy is made
     under its final name, with saved_model.pb as the last file; without it, a folder is not a model.
     """
     storage.make_folder(folder)
-    version = max(int(time.time()), *(number + 1 for number in [0, *list_versions(folder)]))
+    used = [0, *list_versions(folder), *_list_withdrawn(folder)]
+    version = max(int(time.time()), max(used) + 1)
     if storage.is_remote(folder):
         path = os.path.join(folder, str(version))
         _copy(model_dir, path)
@@ -48,6 +59,89 @@ def publish(model_dir: str, folder: str) -> str:
     storage.remove_folder(incoming)  # of a push that was killed
     _copy(model_dir, incoming)
     return _rename_to_free_version(incoming, folder, version)
+
+
+def remove_old(folder: str, keep: int) -> list[int]:
+    """Removes all but the newest versions, and returns those removed.
+
+    A version disappears in one step: its `saved_model.pb` goes first, without which it is not one.
+    Versions that mixer_tf did not export stay.
+
+    Args:
+        folder: the folder of the versions.
+        keep: number of versions that stay, at least 1.
+    """
+    removed = [number for number in list_versions(folder)[:-keep] if _is_ours(folder, number)]
+    for number in removed:
+        path = os.path.join(folder, str(number))
+        gfile.remove(os.path.join(path, MODEL_FILE))
+        storage.remove_folder(path)
+    return removed
+
+
+def withdraw(folder: str, to: int | None = None) -> list[int]:
+    """Takes the newest versions out of service, and returns them, the newest first.
+
+    They stay in the folder under a name that model servers ignore, `.withdrawn-VERSION`.
+
+    Args:
+        folder: the folder of the versions.
+        to: the version that becomes the newest; None for the one before the newest.
+
+    Raises:
+        ValueError: there is no such version, or no earlier one.
+    """
+    known = list_versions(folder)
+    if to is None and len(known) < 2:
+        raise ValueError(
+            f"a rollback needs an earlier version; {folder} has {_listing(known)}. "
+            "Push more versions first."
+        )
+    to = known[-2] if to is None else to
+    if to not in known:
+        raise ValueError(f"the version must be one of {_listing(known)}; got {to}.")
+    withdrawn = [number for number in reversed(known) if number > to]
+    for number in withdrawn:
+        _hide(folder, number)
+    return withdrawn
+
+
+def _hide(folder: str, number: int) -> None:
+    """Renames a version; in an object store, file by file, `saved_model.pb` first."""
+    path = os.path.join(folder, str(number))
+    hidden = _withdrawn_path(folder, number)
+    storage.remove_folder(hidden)
+    if not storage.is_remote(folder):
+        gfile.rename(path, hidden)
+        return
+    storage.make_folder(hidden)
+    gfile.rename(os.path.join(path, MODEL_FILE), os.path.join(hidden, MODEL_FILE))
+    for name in list(_files(path)):
+        storage.make_folder(os.path.dirname(os.path.join(hidden, name)))
+        gfile.rename(os.path.join(path, name), os.path.join(hidden, name))
+    storage.remove_folder(path)
+
+
+def _withdrawn_path(folder: str, number: int) -> str:
+    return os.path.join(folder, f"{_WITHDRAWN}{number}")
+
+
+def _list_withdrawn(folder: str) -> list[int]:
+    if not storage.is_folder(folder):
+        return []
+    names = storage.list_names(folder)
+    numbers = [name.removeprefix(_WITHDRAWN) for name in names if name.startswith(_WITHDRAWN)]
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def _is_ours(folder: str, number: int) -> bool:
+    return storage.exists(
+        os.path.join(folder, str(number), contract.EXTRA_ASSETS, contract.RECIPE_FILE)
+    )
+
+
+def _listing(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"
 
 
 def fingerprint(model_dir: str) -> str:

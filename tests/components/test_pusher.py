@@ -90,6 +90,20 @@ def test_a_model_that_passes_is_copied_to_a_new_version(model_dir, served):
     assert files(served / version) == files(model_dir)
 
 
+def test_a_withdrawn_model_is_not_pushed_again(model_dir, served):
+    push(model_dir, served)
+    (model_dir / "saved_model.pb").write_bytes(b"a worse graph")
+    version = push(model_dir, served).get_string_custom_property("pushed_version")
+    versions.withdraw(str(served))
+    again = push(model_dir, served)
+    assert again.get_int_custom_property("pushed") == 0
+    assert again.get_string_custom_property("reason") == (
+        f"version {version}, which was withdrawn, is this model"
+    )
+    (model_dir / "saved_model.pb").write_bytes(b"a better graph")
+    assert push(model_dir, served).get_int_custom_property("pushed") == 1
+
+
 def test_the_model_that_is_served_already_is_not_pushed_again(model_dir, served):
     version = push(model_dir, served).get_string_custom_property("pushed_version")
     again = push(model_dir, served)
