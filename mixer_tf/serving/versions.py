@@ -44,9 +44,10 @@ def publish(model_dir: str, folder: str) -> str:
     """Copies a model to a new version, and returns its path.
 
     The version is the current Unix time in seconds, or the first free number after it that is
-    higher than all versions, withdrawn ones too. The copy is made under a name that is not a number, then
-    renamed. Object stores such as gs:// cannot rename a folder in one step: there, the copy is made
-    under its final name, with saved_model.pb as the last file; without it, a folder is not a model.
+    higher than all versions, withdrawn ones too. The copy is made under a name that is not a
+    number, then renamed. Object stores such as gs:// cannot rename a folder in one step: there, the
+    copy is made under its final name, with saved_model.pb as the last file; without it, a folder is
+    not a model.
     """
     storage.make_folder(folder)
     used = [0, *list_versions(folder), *_list_withdrawn(folder)]
