@@ -11,9 +11,10 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
-from components.evaluations import Evaluation
+from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.serving import contract
 from pipeline import eval_config
 
@@ -98,26 +99,38 @@ class RunOutputs:
         reason = artifact.custom_properties["reason"].string_value
         return "; ".join([reason, *self._missed_thresholds()])
 
+    def warnings(self) -> tuple[str, ...]:
+        """Signs that the model has learned nothing, unless the reason not to push names them."""
+        counts = self._class_counts()
+        found = counts.warnings() if counts else ()
+        return tuple(line for line in found if line not in self.reason_not_pushed())
+
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the data, and about the accuracy."""
-        info, uri = self.dataset_info(), self.uri("Evaluator", "evaluation")
-        notes = [*(info.notes if info else ())]
-        if not uri or not _overall_metrics(uri):
-            return tuple(notes)
-        evaluation = Evaluation.read(uri)
-        doubt = evaluation.not_better_than_one_class()
-        if doubt and doubt not in self.reason_not_pushed():
-            notes.append(doubt)
-        return (*notes, *evaluation.notes(info.class_names))
+        info, counts = self.dataset_info(), self._class_counts()
+        return (
+            *(info.notes if info else ()),
+            *(counts.notes(info.class_names) if counts else ()),
+        )
+
+    def _class_counts(self) -> ClassCounts | None:
+        """The results on the test split; None if the Evaluator never ran or found no image."""
+        uri = self.uri("Evaluator", "evaluation")
+        return read_class_counts(uri) if uri and _overall_metrics(uri) else None
 
     def _missed_thresholds(self) -> list[str]:
-        """One clause for each threshold that the model missed."""
+        """One clause for each threshold that the model missed; the Pusher names one of them."""
         uri = self.uri("Evaluator", "evaluation")
         if uri and not _overall_metrics(uri):
             return ["the test split has no usable image"]
         result = tfma.load_validation_result(uri) if uri else None
         slices = result.metric_validations_per_slice if result else ()
-        return [_clause(failure) for found in slices for failure in found.failures]
+        return [
+            _clause(failure)
+            for found in slices
+            for failure in found.failures
+            if failure.metric_key.name != ABOVE_LARGEST_CLASS
+        ]
 
     def _pushed(self):
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None

@@ -30,6 +30,7 @@ class Summary:
         reason: why nothing was pushed, or "".
         notes: what to know about the data, such as an empty class folder, and about the metrics,
             such as a class that was never recognized.
+        warnings: signs that the model has learned nothing, such as one answer for all images.
         saved_model: the trained model, pushed or not; None if no training ran.
         quarantine_file: the list of quarantined images; None if that step never ran.
         report_dir: the folder of the Deduplicator's report; None if that step never ran.
@@ -45,6 +46,7 @@ class Summary:
     pushed_model: str | None
     reason: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     saved_model: str | None
     quarantine_file: str | None
     report_dir: str | None
@@ -68,6 +70,7 @@ class Summary:
             ("quarantined", _count(self.quarantined, "image", "", self.quarantine_file)),
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
+            *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
             ("curves", self.tensorboard if self.saved_model else ""),
             ("predict", self.predict if self.saved_model else ""),
@@ -99,6 +102,7 @@ def summarize(
         pushed_model=outputs.pushed_model(),
         reason=outputs.reason_not_pushed(),
         notes=(*notes, *outputs.notes()),
+        warnings=outputs.warnings(),
         saved_model=outputs.saved_model(),
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),

@@ -18,6 +18,7 @@ def _summary(**changes) -> Summary:
         "pushed_model": None,
         "reason": "version 7, the newest one, is already this model",
         "notes": ("class folder 'x' is empty: left out",),
+        "warnings": (),
         "saved_model": "/r/model",
         "quarantine_file": "/r/quarantine.jsonl",
         "report_dir": "/r/report",
@@ -57,3 +58,10 @@ def test_top_k_of_the_contract_is_shown(monkeypatch):
     lines = _summary(metrics={"accuracy": 0.5, "top_3_accuracy": 0.75}).lines()
     (line,) = [line for line in lines if line.startswith("  test split")]
     assert line.split("  ")[-1].strip() == "top-1 0.5000, top-3 0.7500"
+
+
+def test_a_warning_stands_before_the_notes():
+    lines = _summary(warnings=("the model answered 'cat' for all 206 images",)).lines()
+    assert [line.split()[0] for line in lines][-5:] == [
+        *("pushed", "WARNING", "note", "curves", "predict")
+    ]
