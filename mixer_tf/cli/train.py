@@ -11,6 +11,8 @@ from mixer_tf import console
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
+from mixer_tf.evaluation import class_counts
+from mixer_tf.features import EVAL
 from mixer_tf.training import cluster
 
 
@@ -64,7 +66,7 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
             result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
-    _show_result(result, folder, source)
+    _show_result(result, info, folder, source)
 
 
 def _show_data(info, folder) -> None:
@@ -75,9 +77,11 @@ def _show_data(info, folder) -> None:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
 
 
-def _show_result(result, folder, source: str) -> None:
-    for note in result.notes:
+def _show_result(result, info, folder, source: str) -> None:
+    for note in (*result.notes, *class_counts.notes_of_splits(info.counts, info.class_names)):
         click.echo(f"note: {note}")
+    if result.accuracy is not None:
+        _warn_if_not_better_than_one_class(result.accuracy, info.counts[EVAL])
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
@@ -90,3 +94,10 @@ def _show_result(result, folder, source: str) -> None:
     click.echo("\nnext:")
     for program, *arguments in commands:
         click.echo(f"  {console.command_line(program, *arguments)}")
+
+
+def _warn_if_not_better_than_one_class(accuracy: float, images: dict[str, int]) -> None:
+    num_correct = round(accuracy * sum(images.values()))
+    doubt = class_counts.not_better_than_one_class(images, num_correct, class_counts.where(EVAL))
+    if doubt:
+        click.echo(f"WARNING: {doubt}")

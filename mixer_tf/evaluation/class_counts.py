@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
+from mixer_tf.features import EVAL, TEST
+
 FEW_IMAGES = 30  # an accuracy of 0.5 on 30 images has a standard error of 0.09
-TEST_SPLIT = "the test split"
 _NAMES_SHOWN = 5
 
 
@@ -28,7 +29,7 @@ class ClassCounts:
     images: Mapping[str, int]
     correct: Mapping[str, int]
     num_answers: int | None = None
-    where: str = TEST_SPLIT
+    where: str = "the test split"
 
     @property
     def num_images(self) -> int:
@@ -71,6 +72,31 @@ class ClassCounts:
     def not_better_than_one_class(self) -> str:
         """See the function of this name."""
         return not_better_than_one_class(self.images, self.num_correct, self.where)
+
+
+def where(split: str) -> str:
+    """Returns what notes call a split: "the test split"."""
+    return f"the {split} split"
+
+
+def notes_of_splits(
+    counts: Mapping[str, Mapping[str, int]],
+    class_names: Sequence[str],
+    splits: Sequence[str] = (EVAL, TEST),
+) -> list[str]:
+    """Returns the notes of each split that has images; by a hash, a small class may get none.
+
+    Args:
+        counts: split → class name → number of images, as in `dataset.json`.
+        class_names: all classes of the data set.
+        splits: the splits to look at.
+    """
+    return [
+        note
+        for split in splits
+        if sum(counts.get(split, {}).values())
+        for note in notes_of_images(counts[split], class_names, where(split))
+    ]
 
 
 def notes_of_images(images: Mapping[str, int], class_names: Sequence[str], where: str) -> list[str]:

@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.features import ImageRecord
 from mixer_tf.messages import printable, without_credentials
 from mixer_tf.serving import contract
@@ -111,6 +112,20 @@ class Scores:
             )
             for name in names
         }
+
+    def class_counts(self, where: str) -> ClassCounts:
+        """Returns the counts for each class that has images.
+
+        Args:
+            where: where the images are from, such as "the test split".
+        """
+        images, correct = collections.Counter(), {}
+        for (class_name, _), count in self.confusion.items():
+            images[class_name] += count
+        for class_name in images:
+            correct[class_name] = self.confusion[class_name, class_name]
+        answers = {prediction for _, prediction in self.confusion}
+        return ClassCounts(images, correct, len(answers), where)
 
 
 def _most_frequent_mistake(name: str, predictions: dict[str, int]) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
+from mixer_tf.evaluation.class_counts import where
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
     from mixer_tf.evaluation.answers import Answers
+    from mixer_tf.evaluation.class_counts import ClassCounts
     from mixer_tf.evaluation.classification import ClassMetrics, Scores
     from mixer_tf.serving.predictor import Predictor
 
@@ -54,6 +56,8 @@ class Report:
             "images": self.scores.images,
             "top_1": self.scores.top_1,
             f"top_{contract.TOP_K}": self.scores.top_k,
+            "warnings": self._class_counts().warnings(),
+            "notes": self._class_counts().notes(self.predictor.class_names),
             "classes": classes,
             "unusable": dict(self.problems),
         }
@@ -84,7 +88,16 @@ class Report:
         if len(self.predictor.class_names) > contract.TOP_K > 1:
             rows[contract.top_k_title()] = self._accuracy(scores.top_k, scores.correct_in_top_k)
         rows["time"] = f"{self.seconds:.1f} s, {scores.images / self.seconds:,.0f} images/s"
-        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in rows.items()]
+        counts = self._class_counts()
+        notes = [
+            *(("WARNING", warning) for warning in counts.warnings()),
+            *(("note", note) for note in counts.notes(self.predictor.class_names)),
+        ]
+        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in [*rows.items(), *notes]]
+
+    def _class_counts(self) -> ClassCounts:
+        is_one = len(self.splits) == 1
+        return self.scores.class_counts(where(self.splits[0]) if is_one else "all splits")
 
     def _accuracy(self, accuracy: float, correct: int) -> str:
         return f"{accuracy:.4f}  ({correct:,} of {self.scores.images:,})"

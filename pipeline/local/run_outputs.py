@@ -14,7 +14,8 @@ from tfx.utils import path_utils
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.evaluation.class_counts import ClassCounts
+from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
+from mixer_tf.features import EVAL, TEST
 from mixer_tf.serving import contract
 from pipeline import eval_config
 
@@ -108,8 +109,12 @@ class RunOutputs:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the data, and about the accuracy."""
         info, counts = self.dataset_info(), self._class_counts()
+        if not info:
+            return ()
+        splits = (EVAL,) if counts else (EVAL, TEST)  # the images of the counts are those of test
         return (
-            *(info.notes if info else ()),
+            *info.notes,
+            *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )
 

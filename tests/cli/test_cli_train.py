@@ -21,6 +21,20 @@ def test_a_training_prints_what_it_did_and_the_next_commands(trained):
     assert f"tensorboard --logdir '{trained.output}/logs'" in trained.printed
 
 
+def test_a_training_says_what_its_accuracy_hides(mixer, write_image_folder, tmp_path, tiny_options):
+    for split, per_class in {"train": 12, "val": 4}.items():
+        write_image_folder(tmp_path / "pets" / split, per_class=per_class)
+    shutil.rmtree(tmp_path / "pets" / "val" / "dog")
+    arguments = (f"--source=folder:{tmp_path / 'pets'}", f"--output={tmp_path / 'output'}")
+    result = mixer("train", *arguments, *tiny_options, "--set", "training.epochs=1")
+    assert result.exit_code == 0, result.output
+    assert "note: only 4 images in the eval split: the accuracy is a rough estimate; " in (
+        result.output
+    )
+    assert "note: classes without an image in the eval split: 'dog'\n" in result.output
+    assert "WARNING: all images of the eval split are of class 'cat', so that" in result.output
+
+
 def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
     assert (trained.output / "serving" / "1" / "saved_model.pb").exists()
     assert (trained.output / "data" / "dataset.json").exists()

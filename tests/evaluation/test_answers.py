@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All answers as JSON lines, and the most confident mistakes, in bounded memory."""
 
+import dataclasses
 import json
 import random
 
@@ -82,6 +83,23 @@ def test_text_names_the_worst_mistakes(many):
     assert len(rows) == 11
     assert {tuple(row[:2]) for row in rows[1:]} == {("cat", "dog")}
     assert rows[1][3].startswith("pets/été ")
+
+
+@pytest.mark.parametrize(("splits", "where"), [(["eval"], "the eval split"), ("ab", "all splits")])
+def test_signs_of_a_model_that_has_learned_nothing_are_in_both_forms(splits, where):
+    always_cat = [Answer("a", "cat", "cat", 1.0)] * 20 + [Answer("b", "dog", "cat", 1.0)]
+    with Answers(1, keep_all=True) as kept:
+        made = dataclasses.replace(make_report(always_cat, kept), splits=splits)
+        found = json.loads("\n".join(made.to_json()))
+        text = made.to_text()
+    first, second = found["warnings"]
+    assert first == f"the model answered 'cat' for all 21 images of {where}"
+    assert second.startswith("accuracy 0.9524 is not above 0.9524, which always answering 'cat'")
+    few, never = found["notes"]
+    assert few.startswith(f"only 21 images in {where}:")
+    assert never == f"classes never recognized in {where}: 'dog' (0 of 1)"
+    for label, line in [("WARNING ", first), ("note    ", never)]:
+        assert f"\n{label} {line}\n" in text
 
 
 def test_text_without_a_mistake_lists_none():

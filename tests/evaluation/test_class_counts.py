@@ -3,7 +3,7 @@
 
 import pytest
 
-from mixer_tf.evaluation.class_counts import ClassCounts
+from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 
 CLASSES = ("cat", "dog", "7")
 
@@ -51,6 +51,15 @@ def test_notes_name_what_the_accuracy_hides():
         "classes never recognized in the test split: 'dog' (0 of 1)",
     ]
     assert ClassCounts({"cat": 29, "dog": 1}, {"cat": 20, "dog": 1}).notes(("cat", "dog")) == []
+
+
+def test_splits_without_an_image_of_a_class_are_noted():
+    """By a hash, a small class may get no image in one split."""
+    counts = {"train": {"cat": 90, "dog": 9}, "eval": {"cat": 31, "dog": 1}, "test": {"cat": 31}}
+    assert notes_of_splits(counts, ("cat", "dog")) == [
+        "classes without an image in the test split: 'dog'"
+    ]
+    assert notes_of_splits({"train": {"cat": 9}, "eval": {}}, ("cat", "dog")) == []
 
 
 def test_long_lists_of_classes_are_cut():

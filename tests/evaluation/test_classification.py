@@ -58,6 +58,18 @@ def test_recall_and_precision_equal_scikit_learns(scores, predictions):
             assert confusion[index, mistaken] == confusion[index].max()
 
 
+def test_counts_of_classes_equal_numpys(scores, predictions):
+    labels, values = predictions
+    counts = scores.class_counts("the eval split")
+    right = values.argmax(1) == labels
+    for index, name in enumerate(NAMES[:7]):
+        assert counts.images[name] == (labels == index).sum()
+        assert counts.correct[name] == right[labels == index].sum()
+    assert set(counts.images) == set(counts.correct) == set(NAMES[:7])
+    assert counts.num_answers == len(np.unique(values.argmax(1)))
+    assert counts.where == "the eval split"
+
+
 def test_a_class_without_images_or_predictions_has_no_recall():
     assert Scores().by_class(["cat"]) == {"cat": ClassMetrics(0, 0, 0, "")}
     assert Scores().by_class(["cat"])["cat"].recall is None
