@@ -15,8 +15,6 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis import metrics
 from tensorflow_model_analysis.metrics import metric_util
 
-from components.evaluations import NUM_ANSWERS
-
 # Accumulator: images by label, images by answer, number of correct answers.
 _Counts = tuple[collections.Counter, collections.Counter, int]
 
@@ -25,14 +23,26 @@ class CorrectAboveLargestClass(metrics.Metric):
     """The number of right answers beyond those that always answering the largest class would give.
 
     It is 1 or more for a model that is right more often, whatever the distribution of the classes.
-    A second value, `evaluations.NUM_ANSWERS`, is the number of different top-1 classes. For the
-    images of a single class, the first value is the negative number of mistakes.
+    A second value is the number of different top-1 classes. For the images of a single class, the
+    first value is the negative number of mistakes.
 
     Labels are indices, predictions are probabilities in label order.
     """
 
-    def __init__(self, name: str):
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name)
+    def __init__(self, name: str, answers_name: str, fingerprint: str = ""):
+        """Makes the metric.
+
+        Args:
+            name: the name of the first value.
+            answers_name: the name of the second value.
+            fingerprint: the state of the code, for the cache key of the Evaluator.
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(_computations),
+            name=name,
+            answers_name=answers_name,
+            fingerprint=fingerprint,
+        )
 
     @property
     def compute_confidence_interval(self) -> bool:
@@ -41,13 +51,15 @@ class CorrectAboveLargestClass(metrics.Metric):
 
 def _computations(
     name: str,
+    answers_name: str,
+    fingerprint: str,
     eval_config: tfma.EvalConfig | None = None,
     model_name: str = "",
     output_name: str = "",
 ) -> metrics.MetricComputations:
     keys = [
         metrics.MetricKey(name=each, model_name=model_name, output_name=output_name)
-        for each in (name, NUM_ANSWERS)
+        for each in (name, answers_name)
     ]
     combiner = _CountAnswers(keys, eval_config)
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]

@@ -28,8 +28,9 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, model_checker,
-            pusher: one opaque string for each step; a step runs again when its string has changed.
+        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, evaluator,
+            model_checker, pusher: one opaque string for each step; a step runs again when its
+            string has changed.
     """
 
     image_example_gen: str = ""
@@ -37,6 +38,7 @@ class Fingerprints:
     import_schema_gen: str = ""
     preprocessor: str = ""
     trainer: str = ""
+    evaluator: str = ""
     model_checker: str = ""
     pusher: str = ""
 

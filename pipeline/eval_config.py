@@ -6,14 +6,16 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from components import evaluation_metrics
-from components.evaluations import ABOVE_LARGEST_CLASS, EXAMPLE_COUNT, TOP_1
+from components.evaluations import ABOVE_LARGEST_CLASS, EXAMPLE_COUNT, NUM_ANSWERS, TOP_1
 from mixer_tf import features
 from mixer_tf.serving import contract
 
 CROSS_ENTROPY = "cross_entropy"
 
 
-def make_eval_config(min_accuracy: float | None, max_accuracy_drop: float) -> tfma.EvalConfig:
+def make_eval_config(
+    min_accuracy: float | None, max_accuracy_drop: float, fingerprint: str = ""
+) -> tfma.EvalConfig:
     """Returns top-1, top-k, cross-entropy, and top-1 above one answer, overall and by class.
 
     Only the overall slice is gated: a threshold without slices applies to every class, and a
@@ -23,6 +25,7 @@ def make_eval_config(min_accuracy: float | None, max_accuracy_drop: float) -> tf
         min_accuracy: the lowest top-1 accuracy, in [0, 1]; None if the model must be right more
             often than always answering the largest class of the test split.
         max_accuracy_drop: how far top-1 accuracy may fall below the baseline's, in [0, 1].
+        fingerprint: the state of the code of our metric; the cache key of the Evaluator holds it.
     """
     return tfma.EvalConfig(
         model_specs=[
@@ -44,7 +47,7 @@ def make_eval_config(min_accuracy: float | None, max_accuracy_drop: float) -> tf
                         f'"k": {contract.TOP_K}',
                     ),
                     _gated_top_1(min_accuracy or 0.0, max_accuracy_drop),
-                    _above_largest_class(is_gated=min_accuracy is None),
+                    _above_largest_class(fingerprint, is_gated=min_accuracy is None),
                 ]
             )
         ],
@@ -69,9 +72,14 @@ def _gated_top_1(min_accuracy: float, max_accuracy_drop: float) -> tfma.MetricCo
     return metric
 
 
-def _above_largest_class(is_gated: bool) -> tfma.MetricConfig:
+def _above_largest_class(fingerprint: str, is_gated: bool) -> tfma.MetricConfig:
     """A model that is not better than one answer is not a baseline for later runs either."""
-    metric = _metric(evaluation_metrics.CorrectAboveLargestClass.__name__, ABOVE_LARGEST_CLASS)
+    metric = _metric(
+        evaluation_metrics.CorrectAboveLargestClass.__name__,
+        ABOVE_LARGEST_CLASS,
+        f'"answers_name": "{NUM_ANSWERS}"',
+        f'"fingerprint": "{fingerprint}"',
+    )
     metric.module = evaluation_metrics.__name__
     if is_gated:
         at_least_one = tfma.GenericValueThreshold(lower_bound={"value": 1.0})
