@@ -23,7 +23,8 @@ from mixer_tf.evaluation.report import MAX_MISTAKES, Report
     type=click.Choice(["test", "eval", "train", "all"]),
     default="test",
     show_default=True,
-    help="Which images; if the source has no splits, test is what `mixer train` holds out.",
+    help="Which images; if the source has no splits, test is what `mixer train` holds out, about a "
+    "tenth.",
 )
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
 @click.option(

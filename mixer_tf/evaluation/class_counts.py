@@ -13,6 +13,7 @@ from mixer_tf.features import EVAL, TEST
 
 FEW_IMAGES = 30  # an accuracy of 0.5 on 30 images has a standard error of 0.09
 _NAMES_SHOWN = 5
+_WITHOUT = {EVAL: "the model is that of the last epoch", TEST: "nothing measures the model"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ def notes_of_splits(
     class_names: Sequence[str],
     splits: Sequence[str] = (EVAL, TEST),
 ) -> list[str]:
-    """Returns the notes of each split that has images; by a hash, a small class may get none.
+    """Returns the notes of each split; if a hash divides the images, a small class may get none.
 
     Args:
         counts: split → class name → number of images, as in `dataset.json`.
@@ -94,9 +95,14 @@ def notes_of_splits(
     return [
         note
         for split in splits
-        if sum(counts.get(split, {}).values())
-        for note in notes_of_images(counts[split], class_names, where(split))
+        for note in _notes_of_split(split, counts.get(split, {}), class_names)
     ]
+
+
+def _notes_of_split(split: str, images: Mapping[str, int], class_names: Sequence[str]) -> list[str]:
+    if sum(images.values()):
+        return notes_of_images(images, class_names, where(split))
+    return [f"no usable image in {where(split)}: {_WITHOUT[split]}"]
 
 
 def notes_of_images(images: Mapping[str, int], class_names: Sequence[str], where: str) -> list[str]:

@@ -59,7 +59,14 @@ def test_splits_without_an_image_of_a_class_are_noted():
     assert notes_of_splits(counts, ("cat", "dog")) == [
         "classes without an image in the test split: 'dog'"
     ]
-    assert notes_of_splits({"train": {"cat": 9}, "eval": {}}, ("cat", "dog")) == []
+
+
+def test_splits_without_a_usable_image_are_noted():
+    counts = {"train": {"cat": 90, "dog": 9}, "eval": {}}
+    assert notes_of_splits(counts, ("cat", "dog")) == [
+        "no usable image in the eval split: the model is that of the last epoch",
+        "no usable image in the test split: nothing measures the model",
+    ]
 
 
 def test_long_lists_of_classes_are_cut():
