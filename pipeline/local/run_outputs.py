@@ -13,6 +13,7 @@ from tfx.utils import path_utils
 
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
 from mixer_tf import storage
+from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
@@ -62,9 +63,9 @@ class RunOutputs:
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
-        return os.path.join(uri, "quarantine.jsonl") if uri else None
+        return os.path.join(uri, validation.FILE_NAME) if uri else None
 
-    def quarantined(self) -> int | None:
+    def unusable(self) -> int | None:
         path = self.quarantine_file()
         if path is None:
             return None

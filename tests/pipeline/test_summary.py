@@ -13,7 +13,7 @@ def _summary(**changes) -> Summary:
         "steps": {"ImageExampleGen": Step(2.5, False), "Pusher": Step(0.1, True)},
         "examples": {"train": 1289, "test": 324},
         "duplicates_removed": 0,
-        "quarantined": 2,
+        "unusable": 2,
         "metrics": {"accuracy": 0.97, "example_count": 324.0},
         "pushed_model": None,
         "reason": "version 7, the newest one, is already this model",
@@ -49,8 +49,8 @@ def test_lists_are_named_only_if_they_are_not_empty():
 
 
 def test_steps_that_never_ran_are_left_out():
-    lines = _summary(metrics={}, quarantined=None, duplicates_removed=None).lines()
-    assert not {"quarantined", "duplicates", "test"} & {line.split()[0] for line in lines}
+    lines = _summary(metrics={}, unusable=None, duplicates_removed=None).lines()
+    assert not {"unusable", "duplicates", "test"} & {line.split()[0] for line in lines}
 
 
 def test_top_k_of_the_contract_is_shown(monkeypatch):
