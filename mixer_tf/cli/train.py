@@ -70,6 +70,8 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
 def _show_data(info, folder) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
+    for note in info.notes_of_classes:
+        click.echo(f"note: {note}")
     unusable = folder.count_quarantined()
     if unusable:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")

@@ -6,17 +6,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from mixer_tf import images, storage
-from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.features import ImageRecord
 from mixer_tf.images import signatures
 from mixer_tf.messages import without_credentials
 
 # Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
 _CHUNK = 64
-_MAX_NAMES = 5
 _EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
@@ -122,18 +121,6 @@ def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
     """Groups (path, label) pairs into chunks, so that a million files make a short list."""
     starts = range(0, len(files), _CHUNK)
     return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
-
-
-def notes_of_classes(
-    shards: Mapping[str, Sequence[FileChunk]], class_names: Sequence[str]
-) -> tuple[str, ...]:
-    """Returns a note if there are training images, but none of some classes."""
-    trained = {label for chunk in shards.get(TRAIN, ()) for label in chunk.labels}
-    missing = [name for label, name in enumerate(class_names) if label not in trained]
-    if not trained or not missing:
-        return ()
-    shown = ", ".join(missing[:_MAX_NAMES]) + (", …" if len(missing) > _MAX_NAMES else "")
-    return (f"classes without a training image: {len(missing):,} ({shown})",)
 
 
 def file_signature(path: str) -> str:

@@ -101,7 +101,7 @@ class RunOutputs:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the data, and about the accuracy."""
         info, uri = self.dataset_info(), self.uri("Evaluator", "evaluation")
-        notes = [*(info.notes if info else ())]
+        notes = [*info.notes, *info.notes_of_classes] if info else []
         if not uri or not _overall_metrics(uri):
             return tuple(notes)
         evaluation = Evaluation.read(uri)

@@ -150,17 +150,3 @@ def test_each_folder_is_listed_once(tmp_path, write_image_folder, monkeypatch):
     )
     open_folder(tmp_path)
     assert len(listed) == len(set(listed)) == 7
-
-
-def test_a_class_with_an_image_in_the_test_split_only_is_noted(tmp_path, write_image_folder):
-    """Splits are assigned by a hash, so a class of one image may have none to learn from."""
-    write_image_folder(tmp_path)
-    (tmp_path / "rare").mkdir()
-    for number in range(100):
-        path = tmp_path / f"rare/{number}.png"
-        shutil.copy(tmp_path / "cat/000.png", path)
-        source = open_folder(tmp_path)
-        if source.notes:
-            break
-        path.unlink()
-    assert source.notes == ("classes without a training image: 1 (rare)",)

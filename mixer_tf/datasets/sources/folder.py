@@ -47,22 +47,18 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         for label in [labels[folder.name]]
         for path in folder.image_paths()
     ]
-    shards = {
-        split: files.make_chunks(chosen) for split, chosen in splits.assign_splits(items).items()
-    }
     return Source(
         spec=spec,
         class_names=class_names,
-        shards=shards,
+        shards={
+            split: files.make_chunks(chosen)
+            for split, chosen in splits.assign_splits(items).items()
+        },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: (
             files.file_signature(os.path.join(root, path)) for _, _, (path, _) in items
         ),
-        notes=(
-            *layout.notes,
-            *_notes(top, layout.splits),
-            *files.notes_of_classes(shards, class_names),
-        ),
+        notes=(*layout.notes, *_notes(top, layout.splits)),
     )
 
 
