@@ -43,6 +43,24 @@ def normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def notes_of_unicode_forms(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns a note if several of the names are the same after `normalize`.
+
+    Args:
+        names: the names as they are stored.
+    """
+    spellings = collections.defaultdict(set)
+    for name in names:
+        if not name.isascii():
+            spellings[normalize(name)].add(name)
+    found = sorted(map(repr, (name for name, forms in spellings.items() if len(forms) > 1)))
+    if not found:
+        return ()
+    shown = ", ".join(found[:_MAX_GROUPS]) + (", …" if len(found) > _MAX_GROUPS else "")
+    text = "class names in several Unicode forms were read as one class"
+    return (f"{text}: {len(found):,} ({shown})",)
+
+
 def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
     """Returns a note if names look alike: "Cat" and "cat", "hot dog" and "hot_dog", 1 and 01.
 

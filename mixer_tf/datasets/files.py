@@ -57,10 +57,12 @@ class FileChunk:
     Attributes:
         paths: relative to the reader's root, or absolute.
         labels: for each path the index into the class names, or None.
+        problem: why none of them can be used, or "".
     """
 
     paths: tuple[str, ...]
     labels: tuple[int | None, ...]
+    problem: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,11 @@ class FileReader:
     def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
         for path, label in zip(chunk.paths, chunk.labels, strict=True):
             class_name = "" if label is None else self.class_names[label]
-            yield read_image(resolve(self.root, path), label, class_name)
+            full_path = resolve(self.root, path)
+            if chunk.problem:
+                yield _unreadable(full_path, label, class_name, chunk.problem)
+            else:
+                yield read_image(full_path, label, class_name)
 
 
 def resolve(root: str, path: str) -> str:
@@ -117,10 +123,10 @@ def _unreadable(path: str, label: int | None, class_name: str, reason: str) -> I
     return ImageRecord(b"", "", label, class_name, without_credentials(path), 0, 0, reason)
 
 
-def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
+def make_chunks(files: Sequence[tuple[str, int | None]], problem: str = "") -> list[FileChunk]:
     """Groups (path, label) pairs into chunks, so that a million files make a short list."""
-    starts = range(0, len(files), _CHUNK)
-    return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
+    chunks = (files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
+    return [FileChunk(*zip(*chunk, strict=True), problem=problem) for chunk in chunks]
 
 
 def file_signature(path: str) -> str:

@@ -60,6 +60,55 @@ def test_byte_order_mark_quotes_and_blank_lines_are_accepted(open_csv, image_fol
     assert open_csv(text, encoding="utf-8-sig").class_names == ('a "fine", cat', "cat", "dog")
 
 
+def test_two_unicode_forms_of_a_label_are_one_class(open_csv):
+    rows = ROWS.replace(",cat", ",mu\u0308sli").replace("000.png,mu\u0308sli", "000.png,m\u00fcsli")
+    source = open_csv(rows)
+    assert source.class_names == ("dog", "m\u00fcsli")
+    assert source.notes == (
+        "class names in several Unicode forms were read as one class: 1 ('m\u00fcsli')",
+    )
+    assert open_csv(ROWS.replace(",cat", ",mu\u0308sli")).notes == ()
+
+
+def test_a_file_that_is_listed_again_is_read_once(open_csv):
+    source = open_csv(ROWS + "\n./cat/000.png,cat\ncat/000.png,cat\ndog/001.png,\n")
+    assert source.notes == ("rows that list a file again are ignored: 3, such as 'cat/000.png'",)
+    assert len(sum(read(source).values(), [])) == 40
+
+
+def test_a_file_with_two_labels_is_not_used(open_csv):
+    source = open_csv(ROWS + "\ncat/003.png,dog\ncat//004.png,cow\ndog/001.png,cow,\n"[:-2])
+    assert source.notes == (
+        "files with several labels are not used: 3, such as 'cat/003.png': 'cat', 'dog'",
+    )
+    records = sum(read(source).values(), [])
+    assert len(records) == 40
+    problems = [r for r in records if r.problem == "listed with several labels"]
+    found = {"/".join(record.source.split("/")[-2:]) for record in problems}
+    assert found == {"cat/003.png", "cat/004.png", "dog/001.png"}
+    assert all(record.class_name for record in records)
+
+
+def test_a_file_in_two_splits_stays_in_test(open_csv):
+    rows = [f"{row},train" for row in ROWS.splitlines()]
+    source = open_csv("\n".join([*rows, "cat/000.png,cat,val", "dog/000.png,dog,test"]))
+    assert source.notes == (
+        "files in several splits are used in one, test or else eval: 2, such as 'cat/000.png' in "
+        "eval and train",
+    )
+    assert {split: len(found) for split, found in read(source).items()} == {
+        "train": 38,
+        "eval": 1,
+        "test": 1,
+    }
+
+
+def test_a_list_with_several_labels_for_most_files_is_an_error(open_csv):
+    text = ROWS + "\n" + ROWS.replace(",cat", ",grey").replace(",dog", ",brown")
+    with pytest.raises(ValueError, match="of 40 files, 40 have several, such as 'cat/000.png': "):
+        open_csv(text)
+
+
 def test_integer_labels_are_sorted_as_integers(open_csv):
     rows = [f"cat/{i:03d}.png,{i}" for i in range(12)]
     assert open_csv("\n".join(rows)).class_names == tuple(map(str, range(12)))
@@ -90,7 +139,9 @@ def test_remote_paths_are_not_changed(open_csv, monkeypatch):
 
 
 def test_rows_without_a_label_are_kept(open_csv):
-    source = open_csv(ROWS + "\ncat/000.png,\ncat/001.png\n")
+    source = open_csv(
+        ROWS.replace("cat/000.png,cat", "cat/000.png,").replace("001.png,cat", "001.png")
+    )
     assert source.notes == ("rows without a label: 2",)
     labels = [record.label for found in read(source).values() for record in found]
     assert labels.count(None) == 2
@@ -224,9 +275,12 @@ def test_the_first_line_may_state_the_delimiter(open_csv, line_break):
 
 
 def test_the_files_decide_between_two_possible_delimiters(open_csv, tmp_path, image_folder):
-    (tmp_path / "a,b.png").symlink_to(image_folder / "cat/000.png")
-    assert open_csv("a,b.png;cat\n" * 4).class_names == ("cat",)
-    assert open_csv("cat/000.png,a;b\n" * 4).class_names == ("a;b",)
+    for number in range(4):
+        (tmp_path / f"{number},b.png").symlink_to(image_folder / "cat/000.png")
+    commas = [f"{number},b.png;cat" for number in range(4)]
+    semicolons = [f"cat/00{number}.png,a;b" for number in range(4)]
+    assert open_csv("\n".join(commas)).class_names == ("cat",)
+    assert open_csv("\n".join(semicolons)).class_names == ("a;b",)
 
 
 def test_backslashes_separate_folders_unless_a_name_has_them(open_csv, tmp_path, image_folder):

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from mixer_tf import storage
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.class_names import in_order
-from mixer_tf.datasets.sources import csv_columns, csv_tables
+from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_forms
+from mixer_tf.datasets.sources import csv_columns, csv_duplicates, csv_tables
+from mixer_tf.datasets.sources.csv_duplicates import Row
 from mixer_tf.datasets.sources.source import Source
 
 KIND = "csv"
@@ -22,7 +23,7 @@ HELP = "a file with the columns path,label"
 _INTEGRAL = re.compile(r"([0-9]+(\.0*)?)?")
 _LINE_BREAK = re.compile(r"[\r\n]")
 
-Row = tuple[str, str, str]
+_SEVERAL_LABELS = "listed with several labels"
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
@@ -38,6 +39,8 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """
     path = os.path.expanduser(location)
     rows, notes = _read_rows(path)
+    merged = csv_duplicates.merge(rows)
+    rows = merged.rows
     class_names = in_order(label for _, label, _ in rows if label)
     if not class_names:
         raise ValueError(f"csv: the file must list path,label; found no label in {path}.")
@@ -48,15 +51,23 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         spec=spec,
         class_names=class_names,
         shards={
-            split: files.make_chunks(chosen)
+            split: _make_chunks(chosen, merged.conflicting)
             for split, chosen in splits.assign_splits(items).items()
         },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: map(
             files.file_signature, [path, *(files.resolve(root, row[0]) for row in rows)]
         ),
-        notes=(*notes, *_notes(rows)),
+        notes=(*notes, *merged.notes, *_notes(rows)),
     )
+
+
+def _make_chunks(
+    chosen: list[tuple[str, int | None]], conflicting: frozenset[str]
+) -> list[files.FileChunk]:
+    usable = [item for item in chosen if item[0] not in conflicting]
+    others = [item for item in chosen if item[0] in conflicting]
+    return files.make_chunks(usable) + files.make_chunks(others, _SEVERAL_LABELS)
 
 
 def _read_rows(path: str) -> tuple[list[Row], tuple[str, ...]]:
@@ -70,9 +81,11 @@ def _read_rows(path: str) -> tuple[list[Row], tuple[str, ...]]:
     rows = [_parse_row(path, number, row, columns.indices) for number, row in numbered]
     rows, slashes = _with_slashes(root, rows)
     rows, integers = _with_integers(rows)
+    forms = notes_of_unicode_forms({label for _, label, _ in rows})
+    rows = [(file, normalize(label), split) for file, label, split in rows]
     _require_suffixes(path, root, [row[0] for row in rows[: csv_tables.SAMPLE]])
     notes = () if table.delimiter == "commas" else (f"columns are separated by {table.delimiter}",)
-    return rows, (*notes, *columns.notes, *slashes, *integers)
+    return rows, (*notes, *columns.notes, *slashes, *integers, *forms)
 
 
 def _path_score(root: str, cell: str) -> int:
