@@ -4,7 +4,7 @@ import random
 import pytest
 
 from mixer_tf.datasets import files
-from mixer_tf.datasets.sources import csv_tables, opening
+from mixer_tf.datasets.sources import csv, csv_tables, opening
 from mixer_tf.datasets.sources.source import Source
 
 
@@ -164,9 +164,9 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
         ("", "is empty"),
         ("path,label\n", "found no label"),
         ("a.png\nb.png\n", "must have the columns path,label; got \\['a.png'\\]"),
-        ("photo,label\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
-        ("photo,label\na,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
-        ("a,b,c\ncat/000.png,1,2\n", r"of which 'a' holds the paths. Known names"),
+        ("photo,label\n", r"a header must name .*; got \['photo', 'label'\]. Names such"),
+        ("photo,label\na,cat\n", r"a header must name .*; got \['photo', 'label'\]. Names such"),
+        ("a,b,c\ncat/000.png,1,2\n", r"of which 'a' holds the paths. Names .* --columns=1,2"),
         ("a,b,label\ncat/000.png,cat/001.png,2\n", "'a' and 'b' do. Name it 'path'"),
         ("cat/0,0.png,cat\n" * 2 + "cat/000.png,cat", "row 1 of .* has 'cat'"),
         ("cat/000.png,cat\ncat/0,01.png,cat", "row 2 of .* has 3, the first has 2. Put a cell"),
@@ -238,6 +238,95 @@ def test_an_unknown_header_is_found_by_the_data(open_csv, header, row, columns):
     records = sum(read(source).values(), [])
     assert len(records) == 40
     assert all(record.class_name in record.source and not record.problem for record in records)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "filename,label",
+        "file_name,class",
+        "image_path,category",
+        "Image Path,Class Name",
+        "img,target",
+        "Image,Species",
+        "image_id,diagnosis",
+        "filepaths,labels",
+        ",filename,label_name",
+    ],
+)
+def test_the_headers_of_public_data_sets_are_known(open_csv, header):
+    rows = ROWS.splitlines()
+    if header.startswith(","):
+        rows = [f"{number},{row}" for number, row in enumerate(rows)]
+    source = open_csv("\n".join([header, *rows]))
+    assert (source.class_names, source.notes) == (("cat", "dog"), ())
+
+
+def test_the_header_of_a_public_data_set_with_splits_is_known(open_csv):
+    header = "class id,filepaths,labels,data set,scientific name"
+    rows = [f"{i % 2},{row},train,Felis" for i, row in enumerate(ROWS.splitlines())]
+    source = open_csv("\n".join([header, *rows]))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == (
+        "columns used: path = 'filepaths', label = 'labels', split = 'data set'; "
+        "not used: 'class id'",
+    )
+
+
+def open_stated(path, columns: str) -> Source:
+    return opening.open_source(csv.with_columns(f"csv:{path}", columns))
+
+
+@pytest.mark.parametrize("columns", ["photo,age", "3, 1", "PHOTO,1", "photo,age,when", "3,1,5"])
+def test_columns_may_be_stated_by_name_or_number(tmp_path, open_csv, columns):
+    rows = [
+        f"{number % 3},{path}.bak,{path},{label},{'test' if number < 9 else 'train'}"
+        for number, (path, label) in enumerate(row.split(",") for row in ROWS.splitlines())
+    ]
+    text = "\n".join(["age,path,photo,label,when", *rows])
+    assert open_csv(text).class_names == ("cat", "dog")
+    source = open_stated(tmp_path / "list.csv", columns)
+    assert source.class_names == ("0", "1", "2")
+    found = read(source)
+    assert not any(record.problem for record in sum(found.values(), []))
+    assert (len(found["test"]) == 9) == (columns.count(",") == 2)
+
+
+@pytest.mark.parametrize("header", ["n,what,photo", "cat/019.png,what,photo"])
+def test_numbers_of_columns_leave_a_header_to_the_data(tmp_path, open_csv, header):
+    """Without --columns, "cat/019.png" in the first row would be the only path of its column."""
+    rows = [",".join(["1", *reversed(row.split(","))]) for row in ROWS.splitlines()]
+    open_csv("\n".join(["path,label", *ROWS.splitlines()]))
+    for first in ([header], []):
+        (tmp_path / "list.csv").write_text("\n".join([*first, *rows]))
+        source = open_stated(tmp_path / "list.csv", "3,2")
+        assert source.class_names == ("cat", "dog")
+        assert len(sum(read(source).values(), [])) == 40
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("photo", "must be those of path, label and perhaps split"),
+        ("photo,label,photo", "must be those of path, label and perhaps split"),
+        ("photo,label,n,what", "must be those of path, label and perhaps split"),
+        ("photo,phot", r"a number from 1 to 4; got 'phot'\. The first row is \['n', 'photo'"),
+        ("0,1", "a number from 1 to 4; got '0'"),
+        ("5,1", "a number from 1 to 4; got '5'"),
+        ("photo,", "a number from 1 to 4; got ''"),
+        ("", "names or numbers without a colon"),
+        ("a:b,c", "names or numbers without a colon; got 'a:b,c'. Use numbers"),
+    ],
+)
+def test_columns_that_do_not_exist_are_an_error(tmp_path, columns, message):
+    (tmp_path / "list.csv").write_text("n,photo,label,what\n1,cat.png,cat,x\n")
+    with pytest.raises(ValueError, match=message):
+        open_stated(tmp_path / "list.csv", columns)
+
+
+def test_only_a_csv_has_columns():
+    with pytest.raises(ValueError, match="--columns applies to csv:PATH only; got the source 'fol"):
+        csv.with_columns("folder:pets", "1,2")
 
 
 def test_a_missing_first_file_whose_label_occurs_again_is_not_a_header(open_csv):

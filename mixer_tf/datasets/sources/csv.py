@@ -18,8 +18,10 @@ from mixer_tf.datasets.sources.source import Source
 
 KIND = "csv"
 FORM = "csv:PATH"
-HELP = "a file with the columns path,label"
+HELP = "a file with the columns path,label[,split]"
 
+# Of files that are listed without a suffix; see `_require_suffixes`.
+_SUFFIXES = (".jpg", ".png", ".jpeg", ".JPG")
 _INTEGRAL = re.compile(r"([0-9]+(\.0*)?)?")
 _LINE_BREAK = re.compile(r"[\r\n]")
 
@@ -30,15 +32,16 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Reads the list, not the images; a missing file becomes a record with a problem.
 
     Paths are relative to the folder of the CSV file. The header and the first rows decide which
-    column is which. The order of the labels is that of `class_names.in_order`. Rows without a
-    label are kept for the validation to report.
+    column is which, unless `spec` states it: "csv+COLUMNS:PATH", see `csv_columns.find_stated`. The
+    order of the labels is that of `class_names.in_order`. Rows without a label are kept for the
+    validation to report.
 
     Raises:
         ValueError: the file does not exist, or has no rows, no column of paths or of labels, or an
             unknown split; it is not a regular file of text, or leaves open what its columns are.
     """
     path = os.path.expanduser(location)
-    rows, notes = _read_rows(path)
+    rows, notes = _read_rows(path, spec.partition(":")[0].partition("+")[2])
     merged = csv_duplicates.merge(rows)
     rows = merged.rows
     class_names = in_order(label for _, label, _ in rows if label)
@@ -70,13 +73,35 @@ def _make_chunks(
     return files.make_chunks(usable) + files.make_chunks(others, _SEVERAL_LABELS)
 
 
-def _read_rows(path: str) -> tuple[list[Row], tuple[str, ...]]:
+def with_columns(spec: str, columns: str) -> str:
+    """Returns the specification of a CSV file whose columns are stated: "csv+COLUMNS:PATH".
+
+    Args:
+        spec: "csv:PATH".
+        columns: see `csv_columns.find_stated`.
+
+    Raises:
+        ValueError: it is another kind of source, or a name contains a colon.
+    """
+    kind, _, location = spec.partition(":")
+    if kind != KIND:
+        raise ValueError(f"--columns applies to {FORM} only; got the source {spec!r}.")
+    if ":" in columns or not columns.strip():
+        raise ValueError(
+            f"--columns must be names or numbers without a colon; got {columns!r}. Use numbers, "
+            "such as --columns=1,2."
+        )
+    return f"{KIND}+{columns}:{location}"
+
+
+def _read_rows(path: str, stated: str) -> tuple[list[Row], tuple[str, ...]]:
     """(path, label, split or "") of each non-blank row, and notes on how they were read."""
     root = os.path.dirname(path)
     score = functools.partial(_path_score, root)
     table = csv_tables.read(path, score)
     sample = [row for _, row in table.rows[1 : csv_tables.SAMPLE]]
-    columns = csv_columns.find(table.rows[0][1], sample, score)
+    find = functools.partial(csv_columns.find_stated, stated) if stated else csv_columns.find
+    columns = find(table.rows[0][1], sample, score)
     numbered = table.rows[1:] if columns.has_header else table.rows
     rows = [_parse_row(path, number, row, columns.indices) for number, row in numbered]
     rows, slashes = _with_slashes(root, rows)
@@ -94,7 +119,9 @@ def _path_score(root: str, cell: str) -> int:
         return 0
     if not storage.is_remote(cell) and os.path.isfile(files.resolve(root, cell)):
         return 2
-    return int(storage.is_remote(cell) or files.is_image_name(cell))
+    if storage.is_remote(cell) or files.is_image_name(cell):
+        return 1
+    return int(any(os.path.isfile(files.resolve(root, cell + suffix)) for suffix in _SUFFIXES))
 
 
 def _with_slashes(root: str, rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
@@ -149,7 +176,8 @@ def _parse_row(path: str, number: int, row: list[str], columns: dict[str, int]) 
     if split and split.lower() not in splits.ALIASES:
         raise ValueError(
             f"csv: a split must be one of {', '.join(splits.ALIASES)}; "
-            f"row {number} of {path} has {split!r}."
+            f"row {number} of {path} has {split!r}. If the column means something else, leave it "
+            "out: --columns=1,2."
         )
     return cells["path"], cells["label"], splits.ALIASES[split.lower()] if split else ""
 

@@ -32,13 +32,16 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     """Opens the source that `spec` names.
 
     Args:
-        spec: one of `forms()`, such as "folder:/data/pets".
+        spec: one of `forms()`, such as "folder:/data/pets"; the columns of a CSV file may be
+            stated: "csv+photo,species:list.csv".
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
 
     Raises:
         ValueError: unknown kind of source, nothing at that path, or no image there.
     """
     kind, _, location = spec.partition(":")
+    if kind.startswith(f"{csv.KIND}+"):
+        kind = csv.KIND
     if kind not in KINDS:
         raise ValueError(_unknown_kind(spec, kind))
     module = KINDS[kind]
