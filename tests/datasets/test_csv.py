@@ -123,7 +123,8 @@ def test_a_missing_file_is_a_record_with_a_problem(bad_folder, bad_csv):
     assert missing[0].class_name == "cat"
 
 
-def test_a_class_may_have_the_name_of_a_column(open_csv):
+def test_a_class_may_have_the_name_of_a_column(open_csv, tmp_path):
+    (tmp_path / "a.png").touch()
     assert open_csv("a.png,label\nb.png,image\nc.png,image\n").class_names == ("image", "label")
 
 
@@ -186,6 +187,63 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
 def test_an_invalid_list_is_an_error(open_csv, text, message):
     with pytest.raises(ValueError, match=message):
         open_csv(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_the_byte_order_mark_gives_the_encoding(open_csv, encoding):
+    assert open_csv(ROWS.replace(",cat", ",猫"), encoding).class_names == ("dog", "猫")
+
+
+def test_utf16_without_a_byte_order_mark_is_named(open_csv):
+    with pytest.raises(ValueError, match="NUL byte, as UTF-16 without a byte order mark has"):
+        open_csv(ROWS, "utf-16-le")
+
+
+def test_file_addresses_are_paths(open_csv, tmp_path, image_folder):
+    (tmp_path / "a b.png").symlink_to(image_folder / "cat/000.png")
+    rows = ROWS.replace("cat/00", f"file://{tmp_path}/cat/00").splitlines()
+    rows += [f"file://localhost{tmp_path}/a%20b.png,cat"]
+    source = open_csv("\n".join(rows))
+    assert source.notes == ("paths that begin with file: are read as paths of this machine: 11",)
+    assert not any(record.problem for record in sum(read(source).values(), []))
+
+
+def test_the_home_folder_may_be_a_tilde(open_csv, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = open_csv(ROWS.replace("dog/", "~/dog/"))
+    assert source.notes == ()
+    assert not any(record.problem for record in sum(read(source).values(), []))
+
+
+def test_an_address_of_the_web_is_a_problem(open_csv):
+    source = open_csv(ROWS + "\nhttps://me:secret@x.org/1.png,cat\n")
+    records = sum(read(source).values(), [])
+    assert [(r.source, r.problem) for r in records if r.problem] == [
+        ("https://x.org/1.png", "an address of the web; download the image and list its file")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no/{}.png", "none of the first 9 does, such as 'no/0.png', which would be /.*/no/0.png"),
+        ("C:\\cat\\{}.png", "It is a path of Windows"),
+        ("\\\\server\\cat\\{}.png", "It is a path of Windows"),
+        ("inside/{}.png", "It exists in the current folder"),
+        ("http://me:secret@x.org/{}.png", "addresses of the web, such as http://x.org/0.png"),
+    ],
+)
+def test_paths_that_are_all_wrong_are_an_error(open_csv, path, message, tmp_path, monkeypatch):
+    (tmp_path / "cwd/inside").mkdir(parents=True)
+    (tmp_path / "cwd/inside/0.png").touch()
+    monkeypatch.chdir(tmp_path / "cwd")
+    with pytest.raises(ValueError, match=message):
+        open_csv("".join(f"{path.format(number)},cat\n" for number in range(9)))
+
+
+def test_an_enormous_cell_is_an_error(open_csv):
+    with pytest.raises(ValueError, match="a cell must have at most 131,072 characters"):
+        open_csv(ROWS + "\n" + "x" * 10_000_000)
 
 
 def test_an_encoding_other_than_utf8_is_an_error(open_csv):
