@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from mixer_tf.cli.command import Command
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 _BATCH_SIZE = 32
@@ -93,11 +94,14 @@ def _read(path: str) -> bytes:
 
 
 def _show_text(path: str, answer, top: int) -> None:
+    image = visible(click.format_filename(path))
     if isinstance(answer, str):
-        click.echo(f"{click.format_filename(path)}: {answer}", err=True)
+        click.echo(f"{image}: {answer}", err=True)
         return
-    classes = ", ".join(f"{found.class_name} {found.probability:.4f}" for found in answer[:top])
-    click.echo(f"{click.format_filename(path)}  {classes}")
+    classes = ", ".join(
+        f"{visible(found.class_name)} {found.probability:.4f}" for found in answer[:top]
+    )
+    click.echo(f"{image}  {classes}")
 
 
 def _show_json(path: str, answer, top: int) -> None:

@@ -11,6 +11,7 @@ from mixer_tf import console
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
+from mixer_tf.messages import visible
 from mixer_tf.training import cluster
 
 
@@ -55,7 +56,7 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)
     for note in opened.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     try:
         with folder.lock():
             with progress_counter("reading images") as progress:
@@ -71,7 +72,7 @@ def _show_data(info, folder) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
     for note in info.notes_of_classes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     unusable = folder.count_quarantined()
     if unusable:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
@@ -79,7 +80,7 @@ def _show_data(info, folder) -> None:
 
 def _show_result(result, folder, source: str) -> None:
     for note in result.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Report:
         if len(self.predictor.class_names) > contract.TOP_K > 1:
             rows[contract.top_k_title()] = self._accuracy(scores.top_k, scores.correct_in_top_k)
         rows["time"] = f"{self.seconds:.1f} s, {scores.images / self.seconds:,.0f} images/s"
-        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in rows.items()]
+        return [f"{label:<{_LABEL_WIDTH}} {visible(text)}" for label, text in rows.items()]
 
     def _accuracy(self, accuracy: float, correct: int) -> str:
         return f"{accuracy:.4f}  ({correct:,} of {self.scores.images:,})"
@@ -98,7 +99,7 @@ class Report:
     def _problem_lines(self) -> list[str]:
         if not self.problems:
             return []
-        lines = [f"  {path}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
+        lines = [f"  {visible(path)}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
         num_hidden = len(self.problems) - _MAX_PROBLEMS
         return [
             *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),

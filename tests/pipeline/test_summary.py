@@ -57,3 +57,9 @@ def test_top_k_of_the_contract_is_shown(monkeypatch):
     lines = _summary(metrics={"accuracy": 0.5, "top_3_accuracy": 0.75}).lines()
     (line,) = [line for line in lines if line.startswith("  test split")]
     assert line.split("  ")[-1].strip() == "top-1 0.5000, top-3 0.7500"
+
+
+def test_a_note_is_one_line_whatever_a_name_contains():
+    notes = ("class folder 'a\nb\x1b[31m' is empty: ignored",)
+    lines = _summary(notes=notes, saved_model=None).lines()
+    assert lines[-1] == "  note         class folder 'a\\nb\\x1b[31m' is empty: ignored"
