@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import click
 
+from mixer_tf.cli.options import columns_option, with_columns
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -18,7 +19,13 @@ from mixer_tf.training import cluster
 from pipeline.configs import DEDUPLICATE, PipelineConfig
 
 _OPTIONS = (
-    click.option("--source", default="digits", help="Where the images come from; see above."),
+    click.option(
+        "--source",
+        default="digits",
+        help="Where the images come from; see above.",
+        callback=with_columns,
+    ),
+    columns_option,
     click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
     click.option(
         "--recipe",

@@ -13,6 +13,7 @@ from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
 from mixer_tf.evaluation.report import MAX_MISTAKES, Report
+from mixer_tf.messages import visible
 
 
 @click.command(cls=Command)
@@ -95,7 +96,7 @@ def _require_known_classes(source, predictor) -> None:
 
 def _shortened(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(visible, names[:most])) + more
 
 
 def _usable_records(source, splits: Sequence[str], problems: list) -> Iterator:
@@ -118,4 +119,4 @@ def _nothing_to_evaluate(source, split: str, problems: Sequence[tuple[str, str]]
             f"{source.spec} has no image in the split {split}; it has {', '.join(source.splits)}."
         )
     path, reason = problems[0]
-    return f"none of {len(problems)} images can be used; the first is {path}: {reason}."
+    return f"none of {len(problems)} images can be used; the first is {visible(path)}: {reason}."

@@ -13,6 +13,7 @@ import click
 
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 _BATCH_SIZE = 32
@@ -123,10 +124,13 @@ def _read(path: str) -> bytes:
 
 
 def _show_text(image: str, answer, top: int) -> None:
+    image = visible(image)
     if isinstance(answer, str):
         click.echo(f"{image}: {answer}", err=True)
         return
-    classes = ", ".join(f"{found.class_name} {found.probability:.4f}" for found in answer[:top])
+    classes = ", ".join(
+        f"{visible(found.class_name)} {found.probability:.4f}" for found in answer[:top]
+    )
     click.echo(f"{image}  {classes}")
 
 

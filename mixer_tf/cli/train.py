@@ -13,6 +13,7 @@ from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
 from mixer_tf.evaluation import class_counts
 from mixer_tf.features import EVAL
+from mixer_tf.messages import visible
 from mixer_tf.training import cluster
 
 
@@ -60,7 +61,7 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)
     for note in opened.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     try:
         with folder.lock():
             with progress_counter("reading images") as progress:
@@ -75,6 +76,8 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
 def _show_data(info, folder) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
+    for note in info.notes_of_classes:
+        click.echo(f"note: {visible(note)}")
     unusable = folder.count_quarantined()
     if unusable:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
@@ -82,7 +85,7 @@ def _show_data(info, folder) -> None:
 
 def _show_result(result, info, folder, source: str) -> None:
     for note in (*result.notes, *class_counts.notes_of_splits(info.counts, info.class_names)):
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     if result.accuracy is not None:
         _warn_if_not_better_than_one_class(result.accuracy, info.counts[EVAL])
     if result.accuracy is not None:

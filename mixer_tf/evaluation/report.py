@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
 from mixer_tf.evaluation.class_counts import where
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class Report:
             *(("WARNING", warning) for warning in counts.warnings()),
             *(("note", note) for note in counts.notes(self.predictor.class_names)),
         ]
-        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in [*rows.items(), *notes]]
+        lines = [*rows.items(), *notes]
+        return [f"{label:<{_LABEL_WIDTH}} {visible(text)}" for label, text in lines]
 
     def _class_counts(self) -> ClassCounts:
         is_one = len(self.splits) == 1
@@ -140,7 +142,7 @@ class Report:
     def _problem_lines(self) -> list[str]:
         if not self.problems:
             return []
-        lines = [f"  {path}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
+        lines = [f"  {visible(path)}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
         num_hidden = len(self.problems) - _MAX_PROBLEMS
         return [
             *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),

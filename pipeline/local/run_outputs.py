@@ -115,6 +115,7 @@ class RunOutputs:
         splits = (EVAL,) if counts else (EVAL, TEST)  # the images of the counts are those of test
         return (
             *info.notes,
+            *info.notes_of_classes,
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )

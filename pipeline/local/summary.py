@@ -8,6 +8,7 @@ import json
 import os
 
 from mixer_tf import console, storage
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.step import Step
@@ -75,7 +76,7 @@ class Summary:
             ("curves", self.tensorboard if self.saved_model else ""),
             ("predict", self.predict if self.saved_model else ""),
         ]
-        return [f"  {name:<12} {text}" for name, text in rows if text]
+        return [f"  {name:<12} {visible(text)}" for name, text in rows if text]
 
 
 def summarize(

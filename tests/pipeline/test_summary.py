@@ -65,3 +65,9 @@ def test_a_warning_stands_before_the_notes():
     assert [line.split()[0] for line in lines][-5:] == [
         *("pushed", "WARNING", "note", "curves", "predict")
     ]
+
+
+def test_a_note_is_one_line_whatever_a_name_contains():
+    notes = ("class folder 'a\nb\x1b[31m' is empty: ignored",)
+    lines = _summary(notes=notes, saved_model=None).lines()
+    assert lines[-1] == "  note         class folder 'a\\nb\\x1b[31m' is empty: ignored"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from mixer_tf.datasets.class_names import notes_of_similar
+from mixer_tf.datasets.class_names import notes_of_odd, notes_of_similar
 from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.messages import did_you_mean, without_credentials
@@ -32,13 +32,16 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     """Opens the source that `spec` names.
 
     Args:
-        spec: one of `forms()`, such as "folder:/data/pets".
+        spec: one of `forms()`, such as "folder:/data/pets"; the columns of a CSV file may be
+            stated: "csv+photo,species:list.csv".
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
 
     Raises:
         ValueError: unknown kind of source, nothing at that path, or no image there.
     """
     kind, _, location = spec.partition(":")
+    if kind.startswith(f"{csv.KIND}+"):
+        kind = csv.KIND
     if kind not in KINDS:
         raise ValueError(_unknown_kind(spec, kind))
     module = KINDS[kind]
@@ -51,7 +54,7 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
 def _notes(class_names: Sequence[str]) -> tuple[str, ...]:
     if len(class_names) == 1:
         return (f"the only class is {class_names[0]!r}: there is nothing to learn",)
-    return notes_of_similar(class_names)
+    return notes_of_similar(class_names) + notes_of_odd(class_names)
 
 
 def _unknown_kind(spec: str, kind: str) -> str:
