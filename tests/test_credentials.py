@@ -21,6 +21,12 @@ from mixer_tf.datasets.sources import opening, tfrecord_features
         ("http://host:8080/a@b.png", "http://host:8080/a@b.png"),
         ("me:word@host/a.png", "me:word@host/a.png"),
         ("see http://host: mail me@host", "see http://host: mail me@host"),
+        ("https://host/a.png?X-Amz-Signature=secret", "https://host/a.png"),
+        ("got 'https://me:pw@host/my a.png?token=secret'.", "got 'https://host/my a.png'."),
+        ("a://b?sig=secret and c://d#token=secret, e", "a://b and c://d, e"),
+        ("gs://bucket/a?.png", "gs://bucket/a?.png"),
+        ("gs://bucket/a?/b.png?sig=secret", "gs://bucket/a?/b.png"),
+        ("a?b=c.png", "a?b=c.png"),
         ("", ""),
     ],
 )
