@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from mixer_tf import storage
 from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
@@ -101,6 +102,8 @@ class PipelineConfig:
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
+        for name in ("root", "serving_dir"):
+            storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side

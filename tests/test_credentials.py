@@ -4,7 +4,7 @@ import json
 import pytest
 
 from mixer_tf import messages
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, files
 from mixer_tf.datasets.sources import opening, tfrecord_features
 
 
@@ -64,3 +64,11 @@ def test_nothing_that_is_written_has_the_password_of_a_listed_path(tmp_path, wri
 def test_the_problem_of_a_remote_file_has_no_password():
     (item,) = tfrecord_features.read_file("odd://me:secret@host/a.tfrecord")
     assert item.problem and "secret" not in item.problem
+
+
+@pytest.mark.parametrize("user", ["me:secret", "secret", "me:a b secret", "me:se/cret"])
+def test_the_record_of_an_unreadable_image_has_no_password(user):
+    record = files.read_image(f"odd://{user}@host/a.png?sig=secret", 0, "cat")
+    assert record.source == "odd://host/a.png"
+    assert "odd://host/a.png" in record.problem
+    assert "secret" not in repr(record) and "se/cret" not in repr(record)

@@ -94,7 +94,9 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     except FileNotFoundError:
         return _unreadable(path, label, class_name, "file not found")
     except OSError as error:
-        reason = f"cannot be read: {without_credentials(str(error.strerror or error))}"
+        shown = path_without_credentials(path)  # TensorFlow names the path in its message
+        text = without_credentials(str(error.strerror or error).replace(path, shown))
+        reason = f"cannot be read: {text}"
         return _unreadable(path, label, class_name, reason)
     return make_record(encoded, label, class_name, path)
 
