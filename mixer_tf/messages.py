@@ -8,12 +8,18 @@ import pathlib
 import re
 import traceback
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _PROJECT = pathlib.Path(__file__).parent
 
 # User name and password; what follows a colon is a port if it is digits and a slash.
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s:@]*:(?![0-9]*/)[^\s@]*@)?(?:[^/\s]*@)?")
+
+# A signed query or fragment, such as "?X-Amz-Signature=…"; what closes a quotation is kept.
+_QUERY = re.compile(r"(://.*?)[?#][\w.%\[\]-]+=\S*?(?=[\"')\].,;:]*(?:\s|$))")
+
+# As in `_CREDENTIALS`, where the text is a single path: a password may contain spaces.
+_CREDENTIALS_OF_PATH = re.compile(r"://([^/@]*@|[^/:@]*:(?![0-9]*/)[^@]*@)")
 
 # Marks that change the direction of the text after them.
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -70,11 +76,38 @@ def _visible_character(character: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Returns a text whose URLs have no user name and password, such as "s3://host/a.png".
+    """Returns a text whose URLs have no user name, password and query, such as "s3://host/a.png".
 
     Everything that is written or shown and may contain the path of a file must pass through here.
     """
-    return _CREDENTIALS.sub("", text) if "://" in text else text
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("", text)) if "://" in text else text
+
+
+def path_without_credentials(path: str) -> str:
+    """The same for a single path: in it, a password may contain spaces."""
+    return _CREDENTIALS_OF_PATH.sub("://", without_credentials(path)) if "://" in path else path
+
+
+def require_no_credentials(values: Mapping[str, object]) -> None:
+    """Raises an error if a value that is stored with a run, and shown, would disclose a secret.
+
+    Args:
+        values: name → a string, several strings, or another object, which is ignored. A string may
+            hold a path behind a word, such as "csv:s3://bucket/list.csv".
+
+    Raises:
+        ValueError: one of the strings has credentials; the message does not.
+    """
+    for name, value in values.items():
+        texts = value if isinstance(value, (list, tuple)) else (value,)
+        for text in texts:
+            if isinstance(text, str) and path_without_credentials(text) != text:
+                raise ValueError(
+                    f"{name} must be without user name, password and query, because it is stored "
+                    f"and shown; got {path_without_credentials(text)} with them. Give them to the "
+                    "file system instead: in environment variables such as AWS_ACCESS_KEY_ID, or "
+                    "in its own configuration file."
+                )
 
 
 def clear_message(error: Exception) -> str:

@@ -7,7 +7,7 @@ import os
 
 import click
 
-from mixer_tf import console
+from mixer_tf import console, storage
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
@@ -49,6 +49,7 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     # Before anything is read:
     recipe = options.choose_recipe(recipe_name, source, overrides)
     cluster.parse_strategy(strategy)
+    storage.require_literal(output or "", "--output")
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
 

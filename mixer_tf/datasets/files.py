@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from mixer_tf import images, storage
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import signatures
-from mixer_tf.messages import without_credentials
+from mixer_tf.messages import path_without_credentials, without_credentials
 
 # Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
@@ -99,7 +99,9 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     except FileNotFoundError:
         return _unreadable(path, label, class_name, "file not found")
     except OSError as error:
-        reason = f"cannot be read: {without_credentials(str(error.strerror or error))}"
+        shown = path_without_credentials(path)  # TensorFlow names the path in its message
+        text = without_credentials(str(error.strerror or error).replace(path, shown))
+        reason = f"cannot be read: {text}"
         return _unreadable(path, label, class_name, reason)
     return make_record(encoded, label, class_name, path)
 
@@ -107,9 +109,9 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
 def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
     """Makes the record of one image from its bytes; only the header is read.
 
-    If `source` is a URL, its user name and password are not part of the record.
+    If `source` is a URL, its user name, password and query are not part of the record.
     """
-    source = without_credentials(source)
+    source = path_without_credentials(source)
     try:
         header = images.read_header(encoded)
     except images.UnusableImageError as error:
@@ -120,7 +122,7 @@ def make_record(encoded: bytes, label: int | None, class_name: str, source: str)
 
 
 def _unreadable(path: str, label: int | None, class_name: str, reason: str) -> ImageRecord:
-    return ImageRecord(b"", "", label, class_name, without_credentials(path), 0, 0, reason)
+    return ImageRecord(b"", "", label, class_name, path_without_credentials(path), 0, 0, reason)
 
 
 def make_chunks(files: Sequence[tuple[str, int | None]], problem: str = "") -> list[FileChunk]:

@@ -81,9 +81,13 @@ class TrainingCheckpoint(BestWeights):
         model: built and compiled, with a built optimizer.
         folder: a folder for this training only; every worker must be able to read it.
         is_chief: whether this process writes the files that all workers share.
+
+    Raises:
+        ValueError: TensorFlow would read the path of the folder as a pattern.
     """
 
     def __init__(self, model: tf.keras.Model, folder: str, is_chief: bool = True):
+        storage.require_literal(folder, "the folder of checkpoints")
         super().__init__()
         self._folder = folder
         self._is_chief = is_chief

@@ -53,9 +53,15 @@ class RunDirectory:
 
     Attributes:
         root: path of the folder.
+
+    Raises:
+        ValueError: TensorFlow would read the path as a pattern.
     """
 
     root: str
+
+    def __post_init__(self):
+        storage.require_literal(self.root, "the output")
 
     @property
     def model(self) -> str:

@@ -66,7 +66,7 @@ def local_root(values: dict) -> str:
         values: the keyword arguments of the command.
 
     Raises:
-        ValueError: the root is in a bucket.
+        ValueError: the root is in a bucket, or TensorFlow would read its path as a pattern.
     """
     root = values["root"]
     if storage.is_remote(root or ""):
@@ -74,9 +74,9 @@ def local_root(values: dict) -> str:
             f"--root must be a folder on this machine, because ML Metadata is stored there as "
             f"SQLite; got {root}."
         )
-    return os.path.abspath(
-        os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
-    )
+    root = os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
+    storage.require_literal(os.path.abspath(root), "--root")
+    return os.path.abspath(root)
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import itertools
 import os
 import re
@@ -118,11 +119,23 @@ def _find_files(location: str) -> list[str]:
     if not paths:
         if storage.is_folder(os.path.expanduser(location)):
             raise ValueError(_not_a_pattern(location))
+        if storage.exists(os.path.expanduser(location)):
+            raise ValueError(_not_a_regular_file(location))
         raise ValueError(
             "tfrecord: must be followed by a pattern that matches files, such as "
             f"/data/train-*.tfrecord; got {location!r}, which matches none."
         )
     return paths
+
+
+def _not_a_regular_file(location: str) -> str:
+    """Why a path that exists is not among the files that it matches as a pattern."""
+    if glob.escape(location) == location:
+        return f"tfrecord: must be followed by regular files; {location} is not one."
+    return (
+        f"tfrecord: must be followed by a pattern; {location}, read as a pattern, does not match "
+        f"the file of that name. Use tfrecord:{glob.escape(location)}."
+    )
 
 
 def _not_a_pattern(folder: str) -> str:
@@ -134,7 +147,7 @@ def _not_a_pattern(folder: str) -> str:
         pattern = "Split-*/*" if any(name.startswith("Split-") for name in names) else "*"
     return (
         "tfrecord: must be followed by a pattern that matches files; "
-        f"got the folder {folder!r}. Use tfrecord:{os.path.join(folder, pattern)}."
+        f"got the folder {folder!r}. Use tfrecord:{os.path.join(glob.escape(folder), pattern)}."
     )
 
 
