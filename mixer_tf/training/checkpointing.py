@@ -130,8 +130,13 @@ class TrainingCheckpoint(BestWeights):
 
     def discard(self) -> None:
         """Removes the checkpoint and the best weights."""
-        if self._is_chief:
-            storage.remove_folder(self._folder)
+        if not self._is_chief:
+            return
+        # First what names the checkpoint: a run that is killed in between leaves none, not a part.
+        state = os.path.join(self._folder, "checkpoint")
+        if storage.exists(state):
+            tf.io.gfile.remove(state)
+        storage.remove_folder(self._folder)
 
 
 def _write_weights(weights: list[np.ndarray], path: str) -> None:

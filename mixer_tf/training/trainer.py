@@ -100,7 +100,7 @@ def fit(
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
     _check_splits(train, evaluation)
-    _check_batch_size(recipe, strategy)
+    distribution.require_divisible(recipe.training.batch_size, strategy.num_replicas_in_sync)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     length = training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
@@ -202,15 +202,4 @@ def _check_splits(train: Split, evaluation: Split | None) -> None:
         raise ValueError(
             "evaluation must have the classes of train; got "
             f"{evaluation.num_classes} and {train.num_classes} classes."
-        )
-
-
-def _check_batch_size(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
-    batch_size, devices = recipe.training.batch_size, strategy.num_replicas_in_sync
-    rest = batch_size % devices
-    if rest:
-        raise ValueError(
-            "training.batch_size must be a multiple of the number of devices; got "
-            f"batch_size={batch_size} on {devices} devices. Use {batch_size - rest or devices} "
-            f"or {batch_size - rest + devices}."
         )

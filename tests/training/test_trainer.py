@@ -279,14 +279,6 @@ def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
         train(wild, dataset, str(tmp_path))
 
 
-def test_a_batch_that_the_devices_cannot_share_names_the_next_sizes(recipe):
-    class Eight:
-        num_replicas_in_sync = 8
-
-    with pytest.raises(ValueError, match="got batch_size=100 on 8 devices. Use 96 or 104"):
-        trainer._check_batch_size(recipe.override(["training.batch_size=100"]), Eight())
-
-
 @pytest.mark.parametrize(
     "changes",
     [
