@@ -16,7 +16,7 @@ from mixer_tf.serving import locations
 from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import missing_outputs, progress
+from pipeline.local import leftovers, missing_outputs, progress
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
@@ -48,7 +48,10 @@ def run(
     if "Trainer" in selected:
         requirements.require_devices(config.strategy, config.recipe)
     os.makedirs(config.root, exist_ok=True)
-    notes = missing_outputs.forget(connection, config.root)
+    notes = (
+        *leftovers.remove(connection, config.root),
+        *missing_outputs.forget(connection, config.root),
+    )
     for note in notes:
         print(f"note: {note}")
     if from_step:
