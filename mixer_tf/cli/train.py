@@ -51,13 +51,11 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     cluster.parse_strategy(strategy)
     storage.require_literal(output or "", "--output")
     from mixer_tf.datasets.sources import opening
-    from mixer_tf.training import from_source
+    from mixer_tf.training import from_source, requirements
 
     if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
-        # Must be created before TensorFlow computes anything, which includes reading images.
-        from mixer_tf.training import distribution
-
-        strategy = distribution.create_strategy(strategy)
+        # Must be created before TensorFlow computes anything, which includes opening a source.
+        strategy = requirements.create_strategy(strategy, recipe)
     opened = opening.open_source(source, data_dir)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)
@@ -65,10 +63,15 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
         click.echo(f"note: {visible(note)}")
     try:
         with folder.lock():
+            if isinstance(strategy, str):
+                strategy = requirements.create_strategy(strategy, recipe)
+            if not restart and folder.finish(opened, recipe):
+                click.echo("note: the training was complete; its checkpoints are removed now")
+                return _show_model(folder, source)
             with progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
             _show_data(info, folder)
-            result = from_source.train_source(opened, recipe, root, strategy=strategy)
+            result = from_source.train_prepared(info, recipe, folder, strategy=strategy)
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
     _show_result(result, info, folder, source)
@@ -92,6 +95,11 @@ def _show_result(result, info, folder, source: str) -> None:
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
+    _show_model(folder, source)
+
+
+def _show_model(folder, source: str) -> None:
+    """Shows where the model is, and the commands to type next."""
     click.echo(f"model    {folder.model}")
     commands = [
         ("mixer", "evaluate", folder.root, f"--source={source}"),

@@ -18,6 +18,8 @@ from tensorflow.io import gfile
 from mixer_tf import storage
 from mixer_tf.serving.locations import MODEL_FILE, list_versions
 
+INCOMING = ".incoming-"  # start of the name of a version that is not complete
+
 _CHUNK = 1 << 20
 
 
@@ -44,7 +46,7 @@ def publish(model_dir: str, folder: str) -> str:
         path = os.path.join(folder, str(version))
         _copy(model_dir, path)
         return path
-    incoming = os.path.join(folder, f".incoming-{fingerprint(model_dir)[:16]}")
+    incoming = os.path.join(folder, f"{INCOMING}{fingerprint(model_dir)[:16]}")
     storage.remove_folder(incoming)  # of a push that was killed
     _copy(model_dir, incoming)
     return _rename_to_free_version(incoming, folder, version)

@@ -149,7 +149,7 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     newest = max(runs, key=lambda context: context.create_time_since_epoch)
     found = {}
     for execution in store.get_executions_by_context(newest.id):
-        node_id = _node_id(store, execution.id)
+        node_id = node_id_of(store, execution.id)
         for event in store.get_events_by_execution_ids([execution.id]):
             if event.type == _OUTPUT:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
@@ -157,7 +157,8 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     return found
 
 
-def _node_id(store: mlmd.MetadataStore, execution_id: int) -> str:
+def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:
+    """Returns the step that an execution belongs to."""
     contexts = store.get_contexts_by_execution(execution_id)
     node = next(context for context in contexts if context.type == "node")
     return node.name.rsplit(".", 1)[-1]

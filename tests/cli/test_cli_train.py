@@ -50,6 +50,21 @@ def test_a_finished_model_is_not_overwritten(mixer, trained):
     assert f"{trained.output} holds a finished model already" in result.output
 
 
+def test_what_a_kill_after_the_export_has_left_is_removed(mixer, trained, tmp_path):
+    output = tmp_path / "output"
+    shutil.copytree(trained.output, output)
+    (output / "checkpoints").mkdir()
+    (output / "checkpoints" / "best_weights.npz").touch()
+    arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
+    assert mixer(*arguments, "--restart").exit_code == 1
+    result = mixer(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "note: the training was complete; its checkpoints are removed now" in result.output
+    assert f"model    {output}/serving/1" in result.output and "next:" in result.output
+    assert not (output / "checkpoints").exists()
+    assert mixer(*arguments).exit_code == 1
+
+
 def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path):
     (tmp_path / "thesis.tex").touch()
     result = mixer("train", f"--source=folder:{image_folder}", f"--output={tmp_path}")
