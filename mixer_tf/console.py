@@ -14,6 +14,8 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
+from mixer_tf.messages import visible
+
 _REFRESH_SECONDS = 0.2
 _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "root")
 
@@ -60,11 +62,11 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int
 
     Args:
         header: a title for each column.
-        rows: one text for each column.
+        rows: one text for each column; control characters become visible.
         left: the number of first columns with text, which is left-aligned; the other columns are
             numbers, which are right-aligned.
     """
-    table = [list(header), *map(list, rows)]
+    table = [list(header), *([visible(text) for text in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     return "\n".join(_format_row(row, widths, left) for row in table)
 
@@ -80,7 +82,7 @@ def _format_row(row: Sequence[str], widths: Sequence[int], left: int) -> str:
 def _width(text: str) -> int:
     """Returns the width of a text on a terminal: 2 for a Chinese character, 0 for an accent."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    marks = sum(unicodedata.combining(character) > 0 for character in text)
+    marks = sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
     return len(text) + wide - marks
 
 

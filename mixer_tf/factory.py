@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -103,17 +104,46 @@ def from_recipe(recipe: Recipe, num_classes: int) -> ConfiguredModel:
         ValueError: the recipe's weights do not fit the model.
         DownloadError: the weights cannot be downloaded; the message says where to put them.
     """
+    return create_model(num_classes=num_classes, **_model_options(recipe))
+
+
+@_AS_WRITTEN
+def check_weights(recipe: Recipe) -> None:
+    """Raises what `from_recipe` would raise about the recipe's weights; builds no usable model.
+
+    Published weights are downloaded, so that `from_recipe` finds them. Every array is read once,
+    and none is kept.
+
+    Raises:
+        ValueError: the weights do not exist, are corrupt, or do not fit the model.
+        DownloadError: the weights cannot be downloaded; the message says where to put them.
+    """
+    if recipe.model.weights is None:
+        return
+    with tf.device("CPU"), tf.variable_creator_scope(_create_zeros):
+        _create_pretrained(load=loading.check_weights, **_model_options(recipe))
+
+
+def _model_options(recipe: Recipe) -> dict[str, object]:
+    """Returns the arguments of `create_model` that a recipe decides: all but the classes."""
     model = recipe.model
-    return create_model(
-        model.name,
-        image_size=model.image_size,
-        num_classes=num_classes,
-        weights=model.weights,
-        interpolate=model.interpolate,
-        head=None if model.keep_head else "new",
-        dtype=recipe.training.precision,
+    return {
+        "name": model.name,
+        "image_size": model.image_size,
+        "weights": model.weights,
+        "interpolate": model.interpolate,
+        "head": None if model.keep_head else "new",
+        "dtype": recipe.training.precision,
         **model.fields,
-    )
+    }
+
+
+def _create_zeros(next_creator: Callable, **options) -> tf.Variable:
+    """Creates a variable of zeros; random initial values take most of the time of a new model."""
+    shape, dtype = options["shape"], options["dtype"]
+    if shape is not None:
+        options["initial_value"] = lambda: tf.zeros(shape, dtype)
+    return next_creator(**options)
 
 
 @_AS_WRITTEN
@@ -145,6 +175,7 @@ def _create_pretrained(
     interpolate: bool = False,
     head: str | None = None,
     cache_dir: str | None = None,
+    load: Callable[..., None] = loading.load_weights,
     **options,
 ) -> ConfiguredModel:
     """Builds a model with the weights of a checkpoint; see `create_model`.
@@ -154,6 +185,7 @@ def _create_pretrained(
     Args:
         name, weights, image_size, num_classes, interpolate, head: as in `create_model`.
         cache_dir: see `fetch`.
+        load: `load_weights`, or a function with its arguments.
         **options: the dtype and the fields of `create_model`.
     """
     path = find_weights(registry.canonical_name(name), weights, cache_dir)
@@ -169,7 +201,7 @@ def _create_pretrained(
         size, width = fitting_size(shapes, image_size, options.get("tokens_mlp_dim"))
         options["tokens_mlp_dim"] = width
     model = _create_new(name, image_size=size, num_classes=num_classes, **options)
-    loading.load_weights(model, path, head=head)
+    load(model, path, head=head)
     if image_size is None or model.config.image_size == height_and_width(image_size):
         return model
     return upscale(model, image_size=image_size, interpolate=interpolate)

@@ -30,6 +30,8 @@ def attach(package: str, modules: Mapping[str, str]) -> tuple[Callable, Callable
         return value
 
     def dir_() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *modules})
+        """The public names, without what the package itself imports."""
+        special = (name for name in vars(sys.modules[package]) if name.startswith("__"))
+        return sorted({*special, *modules})
 
     return getattr_, dir_, list(modules)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages for users: suggestions for misspelled names, printable paths, one line per error."""
+"""Messages for users: suggestions for misspelled names, visible names, one line per error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import difflib
 import pathlib
 import re
 import traceback
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 _PROJECT = pathlib.Path(__file__).parent
 
 # User name and password; what follows a colon is a port if it is digits and a slash.
 _CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s:@]*:(?![0-9]*/)[^\s@]*@)?(?:[^/\s]*@)?")
+
+# A signed query or fragment, such as "?X-Amz-Signature=…"; what closes a quotation is kept.
+_QUERY = re.compile(r"(://.*?)[?#][\w.%\[\]-]+=\S*?(?=[\"')\].,;:]*(?:\s|$))")
+
+# As in `_CREDENTIALS`, where the text is a single path: a password may contain spaces.
+_CREDENTIALS_OF_PATH = re.compile(r"://([^/@]*@|[^/:@]*:(?![0-9]*/)[^@]*@)")
+
+# Marks that change the direction of the text after them.
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 # Raised with a message for the user; any other exception is a bug of ours.
 _MEANT_FOR_USERS = (ValueError, ArithmeticError, OSError, RuntimeError)
@@ -47,12 +57,57 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def visible(text: str) -> str:
+    """Returns a text as one line that a terminal shows as it is.
+
+    Control characters, line breaks, invalid characters and marks that change the direction of the
+    text are written as in Python, because an escape sequence in a name would act on the terminal.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_visible_character, text))
+
+
+def _visible_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category not in ("Cc", "Cs", "Zl", "Zp") and character not in _DIRECTIONS:
+        return character
+    return character.encode("unicode_escape").decode()
+
+
 def without_credentials(text: str) -> str:
-    """Returns a text whose URLs have no user name and password, such as "s3://host/a.png".
+    """Returns a text whose URLs have no user name, password and query, such as "s3://host/a.png".
 
     Everything that is written or shown and may contain the path of a file must pass through here.
     """
-    return _CREDENTIALS.sub("", text) if "://" in text else text
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("", text)) if "://" in text else text
+
+
+def path_without_credentials(path: str) -> str:
+    """The same for a single path: in it, a password may contain spaces."""
+    return _CREDENTIALS_OF_PATH.sub("://", without_credentials(path)) if "://" in path else path
+
+
+def require_no_credentials(values: Mapping[str, object]) -> None:
+    """Raises an error if a value that is stored with a run, and shown, would disclose a secret.
+
+    Args:
+        values: name → a string, several strings, or another object, which is ignored. A string may
+            hold a path behind a word, such as "csv:s3://bucket/list.csv".
+
+    Raises:
+        ValueError: one of the strings has credentials; the message does not.
+    """
+    for name, value in values.items():
+        texts = value if isinstance(value, (list, tuple)) else (value,)
+        for text in texts:
+            if isinstance(text, str) and path_without_credentials(text) != text:
+                raise ValueError(
+                    f"{name} must be without user name, password and query, because it is stored "
+                    f"and shown; got {path_without_credentials(text)} with them. Give them to the "
+                    "file system instead: in environment variables such as AWS_ACCESS_KEY_ID, or "
+                    "in its own configuration file."
+                )
 
 
 def clear_message(error: Exception) -> str:
@@ -61,9 +116,8 @@ def clear_message(error: Exception) -> str:
     A library's message is cut after its first line. Our own messages are complete, such as the list
     of all weights that do not fit.
     """
-    text = without_credentials(str(error).strip())
-    if not _is_ours(error):
-        text = text.partition("\n")[0]
+    lines = without_credentials(str(error).strip()).split("\n")
+    text = "\n".join(map(visible, lines if _is_ours(error) else lines[:1]))
     if isinstance(error, ImportError):
         return f"{text}. `mixer doctor` says how to install what is missing."
     if isinstance(error, _MEANT_FOR_USERS) and text:

@@ -14,11 +14,39 @@ import shutil
 from collections.abc import Iterator
 
 _PARTIAL = "partial-"
+_PATTERN_CHARACTERS = "[]*?\\"
 
 
 def is_remote(path: str) -> bool:
     """Whether only TensorFlow's file system can reach the path, such as "gs://bucket/a.png"."""
     return "://" in path
+
+
+def require_literal(path: str, name: str) -> None:
+    """Raises an error if TensorFlow would read the path of a folder as a pattern.
+
+    TensorFlow finds the files of a model's variables by a pattern that starts with the path of the
+    folder, and so does TFX with its examples; neither knows an escape. Call it before any work.
+
+    Args:
+        path: a folder that TensorFlow reads or writes.
+        name: what the path is, such as "--output".
+
+    Raises:
+        ValueError: the path has one of `[ ] * ? \\`, or bytes that are not UTF-8.
+    """
+    found = next((character for character in path if character in _PATTERN_CHARACTERS), None)
+    if found:
+        raise ValueError(
+            f"{name} must have none of {' '.join(_PATTERN_CHARACTERS)} in its path, which "
+            f"TensorFlow reads as a pattern; got {found} in {path}. Use a path without it."
+        )
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{name} must be valid UTF-8; got {path!r}. Use a path without such bytes."
+        ) from None
 
 
 def gfile():

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from mixer_tf import storage
 from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
+from mixer_tf.messages import require_no_credentials
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster
 
@@ -28,8 +30,9 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, model_checker,
-            pusher: one opaque string for each step; a step runs again when its string has changed.
+        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, evaluator,
+            model_checker, pusher: one opaque string for each step; a step runs again when its
+            string has changed.
     """
 
     image_example_gen: str = ""
@@ -37,6 +40,7 @@ class Fingerprints:
     import_schema_gen: str = ""
     preprocessor: str = ""
     trainer: str = ""
+    evaluator: str = ""
     model_checker: str = ""
     pusher: str = ""
 
@@ -90,10 +94,18 @@ class PipelineConfig:
     def __post_init__(self):
         if not self.name:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
+        # TFX stores them in ML Metadata; it does not store beam_args.
+        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir")
+        require_no_credentials(
+            {name: getattr(self, name) for name in stored}
+            | {"model.weights": self.recipe.model.weights}
+        )
         for field in ("min_accuracy", "max_accuracy_drop"):
             value = getattr(self, field)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{field} must be a fraction from 0 to 1; got {value}.")
+        for name in ("root", "serving_dir"):
+            storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side

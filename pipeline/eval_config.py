@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluations import EXAMPLE_COUNT, TOP_1
+from components import evaluation_metrics
+from components.evaluations import ABOVE_LARGEST_CLASS, EXAMPLE_COUNT, NUM_ANSWERS, TOP_1
 from mixer_tf import features
 from mixer_tf.serving import contract
 
 CROSS_ENTROPY = "cross_entropy"
 
 
-def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.EvalConfig:
-    """Returns top-1, top-k and cross-entropy, overall and for each class.
+def make_eval_config(
+    min_accuracy: float | None, max_accuracy_drop: float, fingerprint: str = ""
+) -> tfma.EvalConfig:
+    """Returns top-1, top-k, cross-entropy, and top-1 above one answer, overall and by class.
 
     Only the overall slice is gated: a threshold without slices applies to every class, and a
     class with a dozen images would block a model by chance.
 
     Args:
-        min_accuracy: the lowest top-1 accuracy, in [0, 1].
+        min_accuracy: the lowest top-1 accuracy, in [0, 1]; None if the model must be right more
+            often than always answering the largest class of the test split.
         max_accuracy_drop: how far top-1 accuracy may fall below the baseline's, in [0, 1].
+        fingerprint: the state of the code of our metric; the cache key of the Evaluator holds it.
     """
     return tfma.EvalConfig(
         model_specs=[
@@ -41,7 +46,8 @@ def make_eval_config(min_accuracy: float, max_accuracy_drop: float) -> tfma.Eval
                         contract.top_k_metric(),
                         f'"k": {contract.TOP_K}',
                     ),
-                    _gated_top_1(min_accuracy, max_accuracy_drop),
+                    _gated_top_1(min_accuracy or 0.0, max_accuracy_drop),
+                    _above_largest_class(fingerprint, is_gated=min_accuracy is None),
                 ]
             )
         ],
@@ -62,7 +68,26 @@ def _gated_top_1(min_accuracy: float, max_accuracy_drop: float) -> tfma.MetricCo
             absolute={"value": -max_accuracy_drop},
         ),
     )
-    metric.per_slice_thresholds.append(
-        tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
-    )
+    metric.per_slice_thresholds.append(_overall(threshold))
     return metric
+
+
+def _above_largest_class(fingerprint: str, is_gated: bool) -> tfma.MetricConfig:
+    """A model that is not better than one answer is not a baseline for later runs either."""
+    metric = _metric(
+        evaluation_metrics.CorrectAboveLargestClass.__name__,
+        ABOVE_LARGEST_CLASS,
+        f'"answers_name": "{NUM_ANSWERS}"',
+        f'"fingerprint": "{fingerprint}"',
+    )
+    metric.module = evaluation_metrics.__name__
+    if is_gated:
+        at_least_one = tfma.GenericValueThreshold(lower_bound={"value": 1.0})
+        metric.per_slice_thresholds.append(
+            _overall(tfma.MetricThreshold(value_threshold=at_least_one))
+        )
+    return metric
+
+
+def _overall(threshold: tfma.MetricThreshold) -> tfma.PerSliceMetricThreshold:
+    return tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)

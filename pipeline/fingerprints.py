@@ -18,13 +18,14 @@ from pipeline.import_graph import ImportGraph
 
 PROJECT = pathlib.Path(__file__).parents[1]
 
-# The field of Fingerprints → the module that TFX imports to run the step. The other steps run code
-# of TFX alone.
+# The field of Fingerprints → the module that TFX imports to run the step; of the Evaluator, the
+# metric alone is ours. The other steps run code of TFX alone.
 ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
     "preprocessor": "components.preprocessor.executor",
     "trainer": "components.trainer.run_fn",
+    "evaluator": "components.evaluation_metrics",
     "model_checker": "components.model_checker.executor",
     "pusher": "components.pusher.executor",
 }
@@ -49,6 +50,7 @@ def fingerprint_run(
         import_schema_gen=_digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")]),
         preprocessor=code["preprocessor"],
         trainer=_digest([weights, code["trainer"]]),
+        evaluator=code["evaluator"],
         model_checker=code["model_checker"],
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
     )

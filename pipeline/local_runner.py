@@ -10,7 +10,7 @@ import click
 
 from mixer_tf import console, locks
 from mixer_tf.messages import clear_message
-from pipeline.options import pipeline_options, sources_help
+from pipeline.options import pipeline_options, require_no_secrets, sources_help
 
 NOTHING_PUSHED = 3
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -76,6 +76,7 @@ def _run(options: dict) -> str | None:
     """Runs what the options say, prints the summary, and returns the model that was pushed."""
     from pipeline.local import preparation
 
+    require_no_secrets(options)  # before the name of a folder is made from the source
     with locks.exclusive(preparation.local_root(options), _ADVICE):
         config = preparation.prepare(options)
         from pipeline.local import run  # imports TFX, which takes seconds

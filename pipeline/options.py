@@ -11,14 +11,22 @@ from collections.abc import Callable
 
 import click
 
+from mixer_tf.cli.options import columns_option, with_columns
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
+from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
 from pipeline.configs import DEDUPLICATE, PipelineConfig
 
 _OPTIONS = (
-    click.option("--source", default="digits", help="Where the images come from; see above."),
+    click.option(
+        "--source",
+        default="digits",
+        help="Where the images come from; see above.",
+        callback=with_columns,
+    ),
+    columns_option,
     click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
     click.option(
         "--recipe",
@@ -118,6 +126,21 @@ def sources_help() -> str:
     with formatter.indentation():
         formatter.write_dl(opening.help_table(), col_spacing=4)
     return formatter.getvalue()
+
+
+def require_no_secrets(options: dict) -> None:
+    """Refuses URLs with credentials in every option but --beam, which is neither stored nor shown.
+
+    Args:
+        options: the keyword arguments of a command with `pipeline_options`.
+
+    Raises:
+        ValueError: an option has credentials.
+    """
+    titles = {"data_dir": "data-dir", "test_sets": "downstream-test-sets", "overrides": "set"}
+    require_no_credentials(
+        {f"--{titles.get(name, name)}": options[name] for name in options if name != "beam"}
+    )
 
 
 def pipeline_name(options: dict) -> str:

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from mixer_tf import messages
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, files
 from mixer_tf.datasets.sources import opening, tfrecord_features
 
 
@@ -21,6 +21,12 @@ from mixer_tf.datasets.sources import opening, tfrecord_features
         ("http://host:8080/a@b.png", "http://host:8080/a@b.png"),
         ("me:word@host/a.png", "me:word@host/a.png"),
         ("see http://host: mail me@host", "see http://host: mail me@host"),
+        ("https://host/a.png?X-Amz-Signature=secret", "https://host/a.png"),
+        ("got 'https://me:pw@host/my a.png?token=secret'.", "got 'https://host/my a.png'."),
+        ("a://b?sig=secret and c://d#token=secret, e", "a://b and c://d, e"),
+        ("gs://bucket/a?.png", "gs://bucket/a?.png"),
+        ("gs://bucket/a?/b.png?sig=secret", "gs://bucket/a?/b.png"),
+        ("a?b=c.png", "a?b=c.png"),
         ("", ""),
     ],
 )
@@ -58,3 +64,11 @@ def test_nothing_that_is_written_has_the_password_of_a_listed_path(tmp_path, wri
 def test_the_problem_of_a_remote_file_has_no_password():
     (item,) = tfrecord_features.read_file("odd://me:secret@host/a.tfrecord")
     assert item.problem and "secret" not in item.problem
+
+
+@pytest.mark.parametrize("user", ["me:secret", "secret", "me:a b secret", "me:se/cret"])
+def test_the_record_of_an_unreadable_image_has_no_password(user):
+    record = files.read_image(f"odd://{user}@host/a.png?sig=secret", 0, "cat")
+    assert record.source == "odd://host/a.png"
+    assert "odd://host/a.png" in record.problem
+    assert "secret" not in repr(record) and "se/cret" not in repr(record)

@@ -120,3 +120,23 @@ def test_local_files_need_no_tensorflow(tmp_path):
         "assert 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("character", [*"[]*?\\"])
+def test_a_path_that_tensorflow_reads_as_a_pattern_is_refused(character):
+    with pytest.raises(ValueError) as caught:
+        storage.require_literal(f"/data/a{character}b", "--output")
+    assert f"got {character} in /data/a{character}b" in str(caught.value)
+    assert str(caught.value).startswith("--output must have none of [ ] * ? \\ in its path")
+
+
+def test_a_path_that_is_not_utf8_is_refused():
+    with pytest.raises(ValueError, match="must be valid UTF-8"):
+        storage.require_literal("a\udcff", "--output")
+
+
+@pytest.mark.parametrize(
+    "path", ["a b", "a#b", "a%20b", "a\nb", "a{b,c}", "été", "a'b\"", "gs://a"]
+)
+def test_other_paths_are_not_patterns(path):
+    storage.require_literal(path, "--output")

@@ -6,8 +6,10 @@ The checkpoints of each model family are described in `layouts/{mixer,vit,bit}.p
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
 import tensorflow as tf
@@ -58,6 +60,30 @@ def load_weights(
         ValueError: the file is not a checkpoint, is corrupt, or does not fit; in the last case the
             message lists all missing, extra and misshapen weights.
     """
+    with _fitting_arrays(model, path, head) as (variables, arrays):
+        model_weights.check_readable(variables, arrays)
+        model_weights.assign(variables, arrays)
+    if head == "new":
+        reinitialize_head(model)
+
+
+def check_weights(
+    model: tf.keras.Model, path: str | os.PathLike, *, head: str | None = None
+) -> None:
+    """Raises what `load_weights` would raise; the model keeps its weights.
+
+    Args:
+        model, path, head: see `load_weights`.
+    """
+    with _fitting_arrays(model, path, head) as (variables, arrays):
+        model_weights.check_readable(variables, arrays)
+
+
+@contextlib.contextmanager
+def _fitting_arrays(
+    model: tf.keras.Model, path: str | os.PathLike, head: str | None
+) -> Iterator[tuple[dict[str, tf.Variable], LazyArrays]]:
+    """Yields the variables to load and the open checkpoint, by published name, if they fit."""
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
     layout = layout_of(model)
@@ -79,10 +105,7 @@ def load_weights(
             repeated=layout.REPEATED,
             hint=functools.partial(layout.hint, model=model),
         )
-        model_weights.check_readable(variables, arrays)
-        model_weights.assign(variables, arrays)
-    if head == "new":
-        reinitialize_head(model)
+        yield variables, arrays
 
 
 def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from mixer_tf import console
-from mixer_tf.messages import clear_message
+from mixer_tf.messages import clear_message, require_no_credentials
 
 _VERBOSE = "mixer_tf.verbose"
 
@@ -34,7 +34,10 @@ verbose_option = click.option(
 
 
 class Command(click.Command):
-    """A sub-command with `--verbose`; without it, libraries are silent and errors are one line."""
+    """A sub-command with `--verbose`; without it, libraries are silent and errors are one line.
+
+    URLs with credentials are refused in all arguments and options, which are shown and stored.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -48,13 +51,19 @@ class Command(click.Command):
 
     def _invoke(self, context: click.Context):
         if context.meta[_VERBOSE]:
-            return super().invoke(context)
+            return self._invoke_checked(context)
         console.silence_libraries()
         try:
-            return super().invoke(context)
+            return self._invoke_checked(context)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except click.Abort:
             raise
         except Exception as error:
             raise click.ClickException(clear_message(error)) from error
+
+    def _invoke_checked(self, context: click.Context):
+        titles = {param.name: param.opts[0].upper() for param in self.params}
+        titles |= {p.name: p.opts[0] for p in self.params if isinstance(p, click.Option)}
+        require_no_credentials({titles[name]: value for name, value in context.params.items()})
+        return super().invoke(context)

@@ -12,7 +12,8 @@ import click
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
-from mixer_tf.evaluation.report import Report
+from mixer_tf.evaluation.report import MAX_MISTAKES, Report
+from mixer_tf.messages import visible
 
 
 @click.command(cls=Command)
@@ -23,24 +24,35 @@ from mixer_tf.evaluation.report import Report
     type=click.Choice(["test", "eval", "train", "all"]),
     default="test",
     show_default=True,
-    help="Which images; if the source has no splits, test is what `mixer train` holds out.",
+    help="Which images; if the source has no splits, test is what `mixer train` holds out, about a "
+    "tenth.",
 )
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))
-@click.option("--json", "as_json", is_flag=True, help="Print all metrics as one JSON object.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print all metrics, and the answer for each image, as one JSON object.",
+)
 def evaluate(model, source, data_dir, split, batch_size, as_json) -> None:
     """Evaluates an exported model on the images of a source.
 
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
     train`. The model gets the images as from a client: encoded bytes through the served signature.
 
+    The most confident mistakes are listed. With --json, "answers" lists all images, each on a line
+    of its own, with path, class, predicted class and its probability.
+
     \b
     Examples:
       mixer evaluate pets-model --source=folder:pets
       mixer evaluate runs/digits --source=digits --json
       mixer evaluate pets-model --source=folder:new-photos --split=all
+      mixer evaluate pets-model --source=folder:pets --json | grep '"correct": false'
     """
     from mixer_tf.datasets.sources import opening
     from mixer_tf.evaluation import classification
+    from mixer_tf.evaluation.answers import Answers
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
@@ -50,17 +62,21 @@ def evaluate(model, source, data_dir, split, batch_size, as_json) -> None:
     _require_known_classes(opened, predictor)
     problems: list[tuple[str, str]] = []
     start = time.monotonic()
-    with progress_counter("images") as progress:
-        scores = classification.evaluate(
-            predictor,
-            _usable_records(opened, splits, problems),
-            batch_size=batch_size,
-            progress=progress,
-        )
-    if not scores.images:
-        raise click.ClickException(_nothing_to_evaluate(opened, split, problems))
-    report = Report(predictor, opened.spec, splits, scores, problems, time.monotonic() - start)
-    click.echo(report.to_json() if as_json else report.to_text())
+    with Answers(MAX_MISTAKES, keep_all=as_json) as answers:
+        with progress_counter("images") as progress:
+            scores = classification.evaluate(
+                predictor,
+                _usable_records(opened, splits, problems),
+                batch_size=batch_size,
+                progress=progress,
+                keep=answers.add,
+            )
+        if not scores.images:
+            raise click.ClickException(_nothing_to_evaluate(opened, split, problems))
+        seconds = time.monotonic() - start
+        report = Report(predictor, opened.spec, splits, scores, answers, problems, seconds)
+        for line in report.to_json() if as_json else [report.to_text()]:
+            click.echo(line)
 
 
 def _require_known_classes(source, predictor) -> None:
@@ -80,7 +96,7 @@ def _require_known_classes(source, predictor) -> None:
 
 def _shortened(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(visible, names[:most])) + more
 
 
 def _usable_records(source, splits: Sequence[str], problems: list) -> Iterator:
@@ -103,4 +119,4 @@ def _nothing_to_evaluate(source, split: str, problems: Sequence[tuple[str, str]]
             f"{source.spec} has no image in the split {split}; it has {', '.join(source.splits)}."
         )
     path, reason = problems[0]
-    return f"none of {len(problems)} images can be used; the first is {path}: {reason}."
+    return f"none of {len(problems)} images can be used; the first is {visible(path)}: {reason}."

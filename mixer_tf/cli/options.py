@@ -7,17 +7,45 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources import csv, opening
 
+_COLUMNS = f"{__name__}.columns"
 _DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
 
 
 def source_options(command: Callable) -> Callable:
-    """Adds --source and --data-dir."""
+    """Adds --source, --columns, which becomes a part of the source, and --data-dir."""
+    source = click.option(
+        "--source", required=True, help=f"{opening.forms()}.", callback=with_columns
+    )
     data_dir = click.option(
         "--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored."
     )
-    return click.option("--source", required=True, help=f"{opening.forms()}.")(data_dir(command))
+    return source(columns_option(data_dir(command)))
+
+
+def columns_option(command: Callable) -> Callable:
+    """Adds --columns; `with_columns`, the callback of --source, reads it."""
+    option = click.option(
+        "--columns",
+        metavar="PATH,LABEL[,SPLIT]",
+        is_eager=True,  # Before --source, which it changes.
+        expose_value=False,
+        callback=lambda context, option, value: context.meta.__setitem__(_COLUMNS, value),
+        help="For csv:PATH: the columns by name or number, such as photo,species or 2,3.",
+    )
+    return option(command)
+
+
+def with_columns(context: click.Context, option: click.Parameter, source: str) -> str:
+    """Returns the source with the columns that --columns states."""
+    columns = context.meta.get(_COLUMNS)
+    if columns is None:
+        return source
+    try:
+        return csv.with_columns(source, columns)
+    except ValueError as error:
+        raise click.UsageError(str(error), context) from None
 
 
 def recipe_options(only: str = "") -> Callable:

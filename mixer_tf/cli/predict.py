@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer predict`: class names and probabilities for image files."""
+"""`mixer predict`: class names and probabilities for image files and folders of them."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
 from mixer_tf.cli.command import Command
+from mixer_tf.console import progress_counter
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 _BATCH_SIZE = 32
@@ -25,7 +29,7 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE_OR_FOLDER…")
 @click.option(
     "--top",
     type=int,
@@ -33,31 +37,58 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     help=f"Number of classes to show. Default: {_DEFAULT_TOP}.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with all classes."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per line, with the path of the image and all classes.",
 )
 def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> None:
     """Classifies image files with an exported model.
 
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
-    train`. Unusable images are listed with the reason; the exit code is then 1.
+    train`. A folder stands for all images in it and below it, in natural order (2.jpg before
+    10.jpg); its other files are ignored and counted. Unusable images are listed with the reason;
+    the exit code is then 1.
 
     \b
     Examples:
       mixer predict pets-model photo.jpg
+      mixer predict pets-model holiday/ photo.jpg
       mixer predict runs/digits *.png --top=1
-      mixer predict /models/pets/1732000000 holiday/*.webp --json > answers.jsonl
+      mixer predict /models/pets/1732000000 holiday/ --json > answers.jsonl
     """
+    from mixer_tf.datasets.image_paths import find_images
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
     predictor = Predictor(locations.resolve_saved_model(model))
+    found = find_images(images)
+    for note in found.notes():
+        click.echo(f"note: {_printable(note)}", err=True)
     show = _show_json if as_json else _show_text
     failures = 0
-    for path, answer in _classify(predictor, images):
-        failures += isinstance(answer, str)
-        show(path, answer, top)
+    with _progress() as progress:
+        answers = itertools.chain(found.problems.items(), _classify(predictor, found.images))
+        for count, (path, answer) in enumerate(answers, 1):
+            failures += isinstance(answer, str)
+            show(_printable(path), answer, top)
+            progress(count)
     if failures:
-        raise click.ClickException(f"{failures} of {len(images)} images cannot be used.")
+        total = len(found.images) + len(found.problems)
+        raise click.ClickException(f"{failures:,} of {total:,} images cannot be used.")
+
+
+def _progress() -> contextlib.AbstractContextManager[Callable[[int], None]]:
+    """Counts the images while the answers go to a file; on a terminal they show the progress."""
+    if sys.stdout.isatty():
+        return contextlib.nullcontext(lambda count: None)
+    return progress_counter("images")
+
+
+def _printable(path: str) -> str:
+    from mixer_tf.messages import printable, without_credentials
+
+    return printable(without_credentials(path))
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
@@ -84,24 +115,26 @@ def _read(path: str) -> bytes:
         UnusableImageError: the file is not such an image; the message is the reason.
     """
     from mixer_tf import images
+    from mixer_tf.datasets.files import read_image
 
-    try:
-        with open(path, "rb") as file:
-            return images.check(file.read())
-    except OSError as error:
-        raise images.UnusableImageError(error.strerror.lower()) from error
+    record = read_image(path, None, "")
+    if record.problem:
+        raise images.UnusableImageError(record.problem)
+    return images.check(record.encoded)
 
 
-def _show_text(path: str, answer, top: int) -> None:
+def _show_text(image: str, answer, top: int) -> None:
+    image = visible(image)
     if isinstance(answer, str):
-        click.echo(f"{click.format_filename(path)}: {answer}", err=True)
+        click.echo(f"{image}: {answer}", err=True)
         return
-    classes = ", ".join(f"{found.class_name} {found.probability:.4f}" for found in answer[:top])
-    click.echo(f"{click.format_filename(path)}  {classes}")
+    classes = ", ".join(
+        f"{visible(found.class_name)} {found.probability:.4f}" for found in answer[:top]
+    )
+    click.echo(f"{image}  {classes}")
 
 
-def _show_json(path: str, answer, top: int) -> None:
-    image = click.format_filename(path)
+def _show_json(image: str, answer, top: int) -> None:
     if isinstance(answer, str):
         line = {"image": image, "error": answer}
     else:

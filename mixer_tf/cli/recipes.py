@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import click
 
 from mixer_tf.cli.command import Command
@@ -36,16 +38,18 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 
 def _table(found) -> str:
+    """The figures of each recipe in columns, and below them its purpose; in 100 columns."""
     rows = [
         [
-            *(recipe.name, recipe.model.name, recipe.summary),
-            *(str(recipe.model.image_size), _length(recipe.training)),
-            str(recipe.training.batch_size),
+            *(recipe.name, recipe.model.name, str(recipe.model.image_size)),
+            *(_length(recipe.training), str(recipe.training.batch_size)),
         ]
         for recipe in found
     ]
-    header = ("name", "model", "purpose", "image", "epochs", "batch")
-    return format_table(header, rows, left=3)
+    table = format_table(("name", "model", "image", "epochs", "batch"), rows, left=2)
+    header, *lines = table.split("\n")
+    described = zip(lines, (f"  {recipe.summary}" for recipe in found), strict=True)
+    return "\n".join([header, *itertools.chain.from_iterable(described)])
 
 
 def _length(training) -> str:

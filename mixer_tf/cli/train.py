@@ -7,10 +7,13 @@ import os
 
 import click
 
-from mixer_tf import console
+from mixer_tf import console, storage
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
+from mixer_tf.evaluation import class_counts
+from mixer_tf.features import EVAL
+from mixer_tf.messages import visible
 from mixer_tf.training import cluster
 
 
@@ -28,6 +31,9 @@ from mixer_tf.training import cluster
 def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -> None:
     """Trains a model on a source of images.
 
+    A split for evaluation or test that the source lacks gets about a tenth of the images, by
+    a hash of their paths, so that an image keeps its split when others are added.
+
     The epoch with the best top-1 on the evaluation split becomes the model, in OUTPUT/serving/1.
     The same command resumes a training that was stopped. After Ctrl-C the exit code is 130.
 
@@ -43,44 +49,57 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     # Before anything is read:
     recipe = options.choose_recipe(recipe_name, source, overrides)
     cluster.parse_strategy(strategy)
+    storage.require_literal(output or "", "--output")
     from mixer_tf.datasets.sources import opening
-    from mixer_tf.training import from_source
+    from mixer_tf.training import from_source, requirements
 
     if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
-        # Must be created before TensorFlow computes anything, which includes reading images.
-        from mixer_tf.training import distribution
-
-        strategy = distribution.create_strategy(strategy)
+        # Must be created before TensorFlow computes anything, which includes opening a source.
+        strategy = requirements.create_strategy(strategy, recipe)
     opened = opening.open_source(source, data_dir)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = from_source.RunDirectory(root)
     for note in opened.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {visible(note)}")
     try:
         with folder.lock():
+            if isinstance(strategy, str):
+                strategy = requirements.create_strategy(strategy, recipe)
+            if not restart and folder.finish(opened, recipe):
+                click.echo("note: the training was complete; its checkpoints are removed now")
+                return _show_model(folder, source)
             with progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
             _show_data(info, folder)
-            result = from_source.train_source(opened, recipe, root, strategy=strategy)
+            result = from_source.train_prepared(info, recipe, folder, strategy=strategy)
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
-    _show_result(result, folder, source)
+    _show_result(result, info, folder, source)
 
 
 def _show_data(info, folder) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
+    for note in info.notes_of_classes:
+        click.echo(f"note: {visible(note)}")
     unusable = folder.count_quarantined()
     if unusable:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
 
 
-def _show_result(result, folder, source: str) -> None:
-    for note in result.notes:
-        click.echo(f"note: {note}")
+def _show_result(result, info, folder, source: str) -> None:
+    for note in (*result.notes, *class_counts.notes_of_splits(info.counts, info.class_names)):
+        click.echo(f"note: {visible(note)}")
+    if result.accuracy is not None:
+        _warn_if_not_better_than_one_class(result.accuracy, info.counts[EVAL])
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
+    _show_model(folder, source)
+
+
+def _show_model(folder, source: str) -> None:
+    """Shows where the model is, and the commands to type next."""
     click.echo(f"model    {folder.model}")
     commands = [
         ("mixer", "evaluate", folder.root, f"--source={source}"),
@@ -90,3 +109,10 @@ def _show_result(result, folder, source: str) -> None:
     click.echo("\nnext:")
     for program, *arguments in commands:
         click.echo(f"  {console.command_line(program, *arguments)}")
+
+
+def _warn_if_not_better_than_one_class(accuracy: float, images: dict[str, int]) -> None:
+    num_correct = round(accuracy * sum(images.values()))
+    doubt = class_counts.not_better_than_one_class(images, num_correct, class_counts.where(EVAL))
+    if doubt:
+        click.echo(f"WARNING: {doubt}")

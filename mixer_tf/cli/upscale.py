@@ -7,6 +7,7 @@ import os
 
 import click
 
+from mixer_tf import storage
 from mixer_tf.cli.command import Command
 
 
@@ -33,6 +34,7 @@ def upscale(model, output, factor, image_size, interpolate) -> None:
     from mixer_tf.export import loading
     from mixer_tf.serving import locations
 
+    storage.require_literal(output, "OUTPUT")
     target = os.path.join(os.path.expanduser(output), locations.SERVING, "1")
     if os.path.exists(target):
         raise click.ClickException(f"OUTPUT must be new; {target} exists already.")

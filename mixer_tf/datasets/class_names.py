@@ -12,11 +12,13 @@ import collections
 import decimal
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 # The exponent is short, so that every match is a valid decimal.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DIGITS = re.compile(r"([0-9]+)")
+_SEPARATORS = re.compile(r"\s*[,;|/+&]\s*|\s+")
+_MISSING = frozenset(["nan", "n/a", "na", "none", "null", "nil", "<na>", "?"])
 _MAX_GROUPS = 3
 
 
@@ -43,6 +45,38 @@ def normalize(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def notes_of_unicode_forms(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns a note if several of the names are the same after `normalize`.
+
+    Args:
+        names: the names as they are stored.
+    """
+    spellings = collections.defaultdict(set)
+    for name in names:
+        if not name.isascii():
+            spellings[normalize(name)].add(name)
+    found = sorted(name for name, forms in spellings.items() if len(forms) > 1)
+    if not found:
+        return ()
+    return (f"class names in several Unicode forms were read as one class: {_listing(found)}",)
+
+
+def notes_of_odd(names: Collection[str]) -> tuple[str, ...]:
+    """Returns notes of names that may not be meant as classes: "nan", and "cat,dog" beside both."""
+    known = set(names)
+    missing = [name for name in names if name.casefold() in _MISSING]
+    lists = [
+        name
+        for name in names
+        if len(parts := _SEPARATORS.split(name)) > 1 and known.issuperset(parts)
+    ]
+    found = {
+        "class names that often stand for a missing label": missing,
+        "class names that may be lists of other classes": lists,
+    }
+    return tuple(f"{text}: {_listing(names)}" for text, names in found.items() if names)
+
+
 def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
     """Returns a note if names look alike: "Cat" and "cat", "hot dog" and "hot_dog", 1 and 01.
 
@@ -58,6 +92,11 @@ def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
     more = "; …" if len(similar) > _MAX_GROUPS else ""
     number = sum(map(len, similar))
     return (f"classes whose names differ only in spelling: {number:,} ({shown}{more})",)
+
+
+def _listing(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_MAX_GROUPS])) + (", …" if len(names) > _MAX_GROUPS else "")
+    return f"{len(names):,} ({shown})"
 
 
 def _appearance(name: str) -> object:

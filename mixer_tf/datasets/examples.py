@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import glob
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -26,7 +27,7 @@ _READ_BATCH = 16
 
 def file_pattern(folder: str, split: str) -> str:
     """Returns the glob pattern of the shards of a split in an Examples folder."""
-    return os.path.join(_split_folder(folder, split), "data_tfrecord-*.gz")
+    return os.path.join(glob.escape(_split_folder(folder, split)), "data_tfrecord-*.gz")
 
 
 def list_shards(folder: str, split: str) -> list[str]:

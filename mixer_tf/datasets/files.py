@@ -6,17 +6,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from mixer_tf import images, storage
-from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.features import ImageRecord
 from mixer_tf.images import signatures
-from mixer_tf.messages import without_credentials
+from mixer_tf.messages import path_without_credentials, without_credentials
 
 # Larger than any photograph, smaller than the 2 GB limit of a tf.Example.
 MAX_BYTES = 256 * 2**20
 _CHUNK = 64
-_MAX_NAMES = 5
 _EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"),
@@ -58,10 +57,12 @@ class FileChunk:
     Attributes:
         paths: relative to the reader's root, or absolute.
         labels: for each path the index into the class names, or None.
+        problem: why none of them can be used, or "".
     """
 
     paths: tuple[str, ...]
     labels: tuple[int | None, ...]
+    problem: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,11 @@ class FileReader:
     def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
         for path, label in zip(chunk.paths, chunk.labels, strict=True):
             class_name = "" if label is None else self.class_names[label]
-            yield read_image(resolve(self.root, path), label, class_name)
+            full_path = resolve(self.root, path)
+            if chunk.problem:
+                yield _unreadable(full_path, label, class_name, chunk.problem)
+            else:
+                yield read_image(full_path, label, class_name)
 
 
 def resolve(root: str, path: str) -> str:
@@ -94,7 +99,9 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     except FileNotFoundError:
         return _unreadable(path, label, class_name, "file not found")
     except OSError as error:
-        reason = f"cannot be read: {without_credentials(str(error.strerror or error))}"
+        shown = path_without_credentials(path)  # TensorFlow names the path in its message
+        text = without_credentials(str(error.strerror or error).replace(path, shown))
+        reason = f"cannot be read: {text}"
         return _unreadable(path, label, class_name, reason)
     return make_record(encoded, label, class_name, path)
 
@@ -102,9 +109,9 @@ def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
 def make_record(encoded: bytes, label: int | None, class_name: str, source: str) -> ImageRecord:
     """Makes the record of one image from its bytes; only the header is read.
 
-    If `source` is a URL, its user name and password are not part of the record.
+    If `source` is a URL, its user name, password and query are not part of the record.
     """
-    source = without_credentials(source)
+    source = path_without_credentials(source)
     try:
         header = images.read_header(encoded)
     except images.UnusableImageError as error:
@@ -115,25 +122,13 @@ def make_record(encoded: bytes, label: int | None, class_name: str, source: str)
 
 
 def _unreadable(path: str, label: int | None, class_name: str, reason: str) -> ImageRecord:
-    return ImageRecord(b"", "", label, class_name, without_credentials(path), 0, 0, reason)
+    return ImageRecord(b"", "", label, class_name, path_without_credentials(path), 0, 0, reason)
 
 
-def make_chunks(files: Sequence[tuple[str, int | None]]) -> list[FileChunk]:
+def make_chunks(files: Sequence[tuple[str, int | None]], problem: str = "") -> list[FileChunk]:
     """Groups (path, label) pairs into chunks, so that a million files make a short list."""
-    starts = range(0, len(files), _CHUNK)
-    return [FileChunk(*zip(*files[start : start + _CHUNK], strict=True)) for start in starts]
-
-
-def notes_of_classes(
-    shards: Mapping[str, Sequence[FileChunk]], class_names: Sequence[str]
-) -> tuple[str, ...]:
-    """Returns a note if there are training images, but none of some classes."""
-    trained = {label for chunk in shards.get(TRAIN, ()) for label in chunk.labels}
-    missing = [name for label, name in enumerate(class_names) if label not in trained]
-    if not trained or not missing:
-        return ()
-    shown = ", ".join(missing[:_MAX_NAMES]) + (", …" if len(missing) > _MAX_NAMES else "")
-    return (f"classes without a training image: {len(missing):,} ({shown})",)
+    chunks = (files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK))
+    return [FileChunk(*zip(*chunk, strict=True), problem=problem) for chunk in chunks]
 
 
 def file_signature(path: str) -> str:

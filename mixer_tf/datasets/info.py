@@ -8,8 +8,10 @@ import json
 import os
 
 from mixer_tf import storage
+from mixer_tf.features import TRAIN
 
 FILE_NAME = "dataset.json"
+_MAX_NAMES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,23 @@ class DatasetInfo:
         """Split → number of images."""
         return {split: sum(by_class.values()) for split, by_class in self.counts.items()}
 
+    @property
+    def notes_of_classes(self) -> tuple[str, ...]:
+        """Notes of classes with no training image, and of those with a single one.
+
+        They are not stored, because every step that removes images changes the counts.
+        """
+        train = self.counts.get(TRAIN, {})
+        if not train:
+            return ()
+        found = {
+            "classes without a training image": [n for n in self.class_names if not train.get(n)],
+            "classes with a single training image": [
+                name for name in self.class_names if train.get(name) == 1
+            ],
+        }
+        return tuple(f"{text}: {_listing(names)}" for text, names in found.items() if names)
+
     def write(self, folder: str) -> None:
         """Writes `dataset.json` into an existing folder, local or remote."""
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
@@ -59,3 +78,8 @@ class DatasetInfo:
         data["class_names"] = tuple(data["class_names"])
         data["notes"] = tuple(data["notes"])
         return cls(**data)
+
+
+def _listing(names: list[str]) -> str:
+    shown = ", ".join(map(repr, names[:_MAX_NAMES])) + (", …" if len(names) > _MAX_NAMES else "")
+    return f"{len(names):,} ({shown})"

@@ -8,7 +8,7 @@ import json
 
 from mixer_tf import images
 from mixer_tf.features import ImageRecord
-from mixer_tf.messages import printable
+from mixer_tf.messages import printable, without_credentials
 
 FILE_NAME = "quarantine.jsonl"
 
@@ -45,6 +45,6 @@ def to_line(record: ImageRecord, split: str, reason: str) -> str:
         "source": printable(record.source),
         "split": split,
         "class_name": record.class_name,
-        "reason": reason,
+        "reason": without_credentials(reason),
     }
     return json.dumps(line, ensure_ascii=False)

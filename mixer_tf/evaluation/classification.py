@@ -13,8 +13,31 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.features import ImageRecord
+from mixer_tf.messages import printable, without_credentials
 from mixer_tf.serving import contract
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a model says about one labeled image.
+
+    Attributes:
+        image: path or id of the image.
+        class_name: its class.
+        predicted: the class that the model finds most probable.
+        probability: the probability of that class, in [0, 1].
+    """
+
+    image: str
+    class_name: str
+    predicted: str
+    probability: float
+
+    @property
+    def is_correct(self) -> bool:
+        return self.predicted == self.class_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +113,20 @@ class Scores:
             for name in names
         }
 
+    def class_counts(self, where: str) -> ClassCounts:
+        """Returns the counts for each class that has images.
+
+        Args:
+            where: where the images are from, such as "the test split".
+        """
+        images, correct = collections.Counter(), {}
+        for (class_name, _), count in self.confusion.items():
+            images[class_name] += count
+        for class_name in images:
+            correct[class_name] = self.confusion[class_name, class_name]
+        answers = {prediction for _, prediction in self.confusion}
+        return ClassCounts(images, correct, len(answers), where)
+
 
 def _most_frequent_mistake(name: str, predictions: dict[str, int]) -> str:
     wrong = [
@@ -104,6 +141,7 @@ def evaluate(
     *,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
+    keep: Callable[[Answer], None] | None = None,
 ) -> Scores:
     """Counts the correct predictions of a model on labeled images.
 
@@ -112,6 +150,7 @@ def evaluate(
         records: images that passed `datasets.validation.check_record`.
         batch_size: number of images in one call of the model.
         progress: called after each batch with the number of images so far.
+        keep: called with the answer for each image, in the order of the records.
 
     Raises:
         ValueError: the model returns fewer classes for an image than top-k accuracy requires.
@@ -122,9 +161,16 @@ def evaluate(
         for record, ranking in zip(batch, predictions, strict=True):
             _check_length(ranking, predictor)
             scores.add(record.class_name, [prediction.class_name for prediction in ranking])
+            if keep:
+                keep(_answer(record, ranking[0]))
         if progress:
             progress(scores.images)
     return scores
+
+
+def _answer(record: ImageRecord, best) -> Answer:
+    image = printable(without_credentials(record.source))
+    return Answer(image, record.class_name, best.class_name, best.probability)
 
 
 def _check_length(ranking: Sequence, predictor) -> None:

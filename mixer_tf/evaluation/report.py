@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
+from mixer_tf.evaluation.class_counts import where
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
+    from mixer_tf.evaluation.answers import Answers
+    from mixer_tf.evaluation.class_counts import ClassCounts
     from mixer_tf.evaluation.classification import ClassMetrics, Scores
     from mixer_tf.serving.predictor import Predictor
 
 _MAX_CLASSES = 40
 _MAX_PROBLEMS = 10
+MAX_MISTAKES = 10
 _LABEL_WIDTH = 8  # of the first column of the summary
 
 
@@ -29,6 +34,7 @@ class Report:
         source: the source of the images, as the user gave it.
         splits: the evaluated splits of the source.
         scores: the counted predictions.
+        answers: the worst mistakes, and for JSON all answers.
         problems: (path, reason) of each image that could not be used.
         seconds: duration in seconds, without loading the model.
     """
@@ -37,27 +43,41 @@ class Report:
     source: str
     splits: Sequence[str]
     scores: Scores
+    answers: Answers
     problems: Sequence[tuple[str, str]]
     seconds: float
 
-    def to_json(self) -> str:
+    def to_json(self) -> Iterator[str]:
+        """Yields the lines of one JSON object; "answers" is last, with one line for each image."""
         classes = {name: dataclasses.asdict(metrics) for name, metrics in self._classes().items()}
-        return json.dumps(
-            {
-                "model": self.predictor.model_dir,
-                "source": self.source,
-                "splits": list(self.splits),
-                "images": self.scores.images,
-                "top_1": self.scores.top_1,
-                f"top_{contract.TOP_K}": self.scores.top_k,
-                "classes": classes,
-                "unusable": dict(self.problems),
-            },
-            indent=2,
-        )
+        figures = {
+            "model": self.predictor.model_dir,
+            "source": self.source,
+            "splits": list(self.splits),
+            "images": self.scores.images,
+            "top_1": self.scores.top_1,
+            f"top_{contract.TOP_K}": self.scores.top_k,
+            "warnings": self._class_counts().warnings(),
+            "notes": self._class_counts().notes(self.predictor.class_names),
+            "classes": classes,
+            "unusable": dict(self.problems),
+        }
+        yield json.dumps(figures, indent=2, ensure_ascii=False).removesuffix("\n}") + ","
+        yield '  "answers": ['
+        for number, line in enumerate(self.answers.lines(), 1):
+            yield f"    {line}" + ("," if number < self.scores.images else "")
+        yield "  ]\n}"
 
     def to_text(self) -> str:
-        return "\n".join([*self._summary(), "", *self._class_table(), *self._problem_lines()])
+        return "\n".join(
+            [
+                *self._summary(),
+                "",
+                *self._class_table(),
+                *self._mistakes(),
+                *self._problem_lines(),
+            ]
+        )
 
     def _summary(self) -> list[str]:
         scores = self.scores
@@ -69,7 +89,17 @@ class Report:
         if len(self.predictor.class_names) > contract.TOP_K > 1:
             rows[contract.top_k_title()] = self._accuracy(scores.top_k, scores.correct_in_top_k)
         rows["time"] = f"{self.seconds:.1f} s, {scores.images / self.seconds:,.0f} images/s"
-        return [f"{label:<{_LABEL_WIDTH}} {text}" for label, text in rows.items()]
+        counts = self._class_counts()
+        notes = [
+            *(("WARNING", warning) for warning in counts.warnings()),
+            *(("note", note) for note in counts.notes(self.predictor.class_names)),
+        ]
+        lines = [*rows.items(), *notes]
+        return [f"{label:<{_LABEL_WIDTH}} {visible(text)}" for label, text in lines]
+
+    def _class_counts(self) -> ClassCounts:
+        is_one = len(self.splits) == 1
+        return self.scores.class_counts(where(self.splits[0]) if is_one else "all splits")
 
     def _accuracy(self, accuracy: float, correct: int) -> str:
         return f"{accuracy:.4f}  ({correct:,} of {self.scores.images:,})"
@@ -92,13 +122,27 @@ class Report:
         header = ("class", "mistaken for", "images", "recall", "precision")
         return [format_table(header, rows, left=2), *note]
 
+    def _mistakes(self) -> list[str]:
+        """The most confident mistakes: often a wrong label, or two classes that look alike."""
+        worst = self.answers.worst()
+        if not worst:
+            return []
+        total = self.scores.images - self.scores.correct
+        title = f"the {len(worst)} most confident of {total:,} mistakes; --json lists all images:"
+        rows = [
+            [mistake.class_name, mistake.predicted, f"{mistake.probability:.4f}", mistake.image]
+            for mistake in worst
+        ]
+        header = ("class", "answer", "probability", "image")
+        return ["", title, format_table(header, rows, left=4)]
+
     def _classes(self) -> dict[str, ClassMetrics]:
         return self.scores.by_class(self.predictor.class_names)
 
     def _problem_lines(self) -> list[str]:
         if not self.problems:
             return []
-        lines = [f"  {path}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
+        lines = [f"  {visible(path)}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
         num_hidden = len(self.problems) - _MAX_PROBLEMS
         return [
             *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),

@@ -45,7 +45,9 @@ def export_saved_model(
 
     Raises:
         FailedCheck: the export does not answer as `model` does.
+        ValueError: TensorFlow would read the path as a pattern.
     """
+    storage.require_literal(path, "the folder of a model")
     recipe = _exported(recipe, model)
     served = factory.for_export(recipe, len(class_names))
     served.set_weights(model.get_weights())

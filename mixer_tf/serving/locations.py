@@ -22,9 +22,10 @@ def resolve_saved_model(path: str) -> str:
             Model artifact of TFX. Any file system that TensorFlow knows.
 
     Raises:
-        ValueError: there is no SavedModel.
+        ValueError: there is no SavedModel, or TensorFlow would read its path as a pattern.
     """
     path = os.path.expanduser(path)
+    storage.require_literal(path, "MODEL")
     if not storage.exists(path):
         raise ValueError(f"MODEL must be a folder that exists; got {path!r}.")
     for folder in (path, os.path.join(path, SERVING), os.path.join(path, _TFX_FOLDER)):

@@ -19,6 +19,8 @@ from mixer_tf import storage
 from mixer_tf.serving import contract
 from mixer_tf.serving.locations import MODEL_FILE, list_versions
 
+INCOMING = ".incoming-"  # start of the name of a version that is not complete
+
 _CHUNK = 1 << 20
 _WITHDRAWN = ".withdrawn-"  # TensorFlow Serving ignores names that are not numbers
 
@@ -56,7 +58,7 @@ def publish(model_dir: str, folder: str) -> str:
         path = os.path.join(folder, str(version))
         _copy(model_dir, path)
         return path
-    incoming = os.path.join(folder, f".incoming-{fingerprint(model_dir)[:16]}")
+    incoming = os.path.join(folder, f"{INCOMING}{fingerprint(model_dir)[:16]}")
     storage.remove_folder(incoming)  # of a push that was killed
     _copy(model_dir, incoming)
     return _rename_to_free_version(incoming, folder, version)

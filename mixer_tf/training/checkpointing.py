@@ -13,6 +13,7 @@ import tensorflow as tf
 from mixer_tf import storage
 from mixer_tf.training import cluster
 from mixer_tf.training.ema import averaged_weights
+from mixer_tf.training.tensorboard import LogBackup
 
 SAVE_SECONDS = 5.0  # epochs of small datasets take less time than saving
 _BEST_WEIGHTS = "best_weights.npz"
@@ -81,11 +82,23 @@ class TrainingCheckpoint(BestWeights):
         model: built and compiled, with a built optimizer.
         folder: a folder for this training only; every worker must be able to read it.
         is_chief: whether this process writes the files that all workers share.
+        logs: the logs of the training, of which each checkpoint keeps a copy; None for none.
+
+    Raises:
+        ValueError: TensorFlow would read the path of the folder as a pattern.
     """
 
-    def __init__(self, model: tf.keras.Model, folder: str, is_chief: bool = True):
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        folder: str,
+        is_chief: bool = True,
+        logs: LogBackup | None = None,
+    ):
+        storage.require_literal(folder, "the folder of checkpoints")
         super().__init__()
         self._folder = folder
+        self._logs = logs
         self._is_chief = is_chief
         self._epoch = tf.Variable(0, dtype=tf.int64)
         self._checkpoint = tf.train.Checkpoint(model=model, epoch=self._epoch, best=self._best)
@@ -102,6 +115,8 @@ class TrainingCheckpoint(BestWeights):
         if not self._manager.latest_checkpoint:
             return 0
         self._checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+        if self._logs:
+            self._logs.restore()
         return int(self._epoch.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
@@ -112,6 +127,8 @@ class TrainingCheckpoint(BestWeights):
 
     def save(self) -> None:
         """Writes a checkpoint, and removes the one before it."""
+        if self._logs:  # first: epochs that are only in the logs are repeated
+            self._logs.save()
         self._writer.save()
         self._saved_at = time.monotonic()
         if not self._is_chief:
@@ -130,8 +147,13 @@ class TrainingCheckpoint(BestWeights):
 
     def discard(self) -> None:
         """Removes the checkpoint and the best weights."""
-        if self._is_chief:
-            storage.remove_folder(self._folder)
+        if not self._is_chief:
+            return
+        # First what names the checkpoint: a run that is killed in between leaves none, not a part.
+        state = os.path.join(self._folder, "checkpoint")
+        if storage.exists(state):
+            tf.io.gfile.remove(state)
+        storage.remove_folder(self._folder)
 
 
 def _write_weights(weights: list[np.ndarray], path: str) -> None:

@@ -31,16 +31,53 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
         ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
         ConnectionError: no TPU responds.
     """
-    kind, tpu_name = cluster.parse_strategy(name)
-    if kind == "auto":
-        kind = _auto()
+    kind, tpu_name = _resolve(name)
     if kind == "mirrored":
         return tf.distribute.MirroredStrategy()
     if kind == "multi_worker":
         return _multi_worker()
     if kind == "tpu":
-        return _tpu(tpu_name or os.environ.get("TPU_NAME") or "local")
+        return _tpu(tpu_name)
     return tf.distribute.get_strategy()
+
+
+def count_devices(name: str) -> int | None:
+    """Returns the number of devices of a strategy that is not created; None where only it knows.
+
+    Args:
+        name: see `create_strategy`.
+
+    Raises:
+        ValueError, ConnectionError: see `create_strategy`.
+    """
+    kind, tpu_name = _resolve(name)
+    if kind == "mirrored":
+        return max(1, len(tf.config.list_physical_devices("GPU")))
+    if kind == "multi_worker":
+        _require_workers()
+        return None
+    if kind == "tpu":
+        _resolve_tpu(tpu_name)
+        return None
+    return 1
+
+
+def require_divisible(batch_size: int, num_devices: int) -> None:
+    """Raises ValueError unless all devices can get an equal part of each batch."""
+    below = batch_size - batch_size % num_devices
+    if below != batch_size:
+        sizes = [size for size in (below, below + num_devices) if size]
+        raise ValueError(
+            "training.batch_size must be a multiple of the number of devices; got "
+            f"batch_size={batch_size} on {num_devices} devices. "
+            f"Use {' or '.join(map(str, sizes))}."
+        )
+
+
+def _resolve(name: str) -> tuple[str, str]:
+    """Returns the kind of a strategy, which is not "auto", and the name of the TPU."""
+    kind, tpu_name = cluster.parse_strategy(name)
+    return _auto() if kind == "auto" else kind, tpu_name or os.environ.get("TPU_NAME") or "local"
 
 
 def _auto() -> str:
@@ -51,7 +88,7 @@ def _auto() -> str:
     return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "default"
 
 
-def _multi_worker() -> tf.distribute.Strategy:
+def _require_workers() -> None:
     if not cluster.num_workers():
         raise ValueError(
             f"multi_worker requires the environment variable {cluster.VARIABLE} with the addresses "
@@ -59,6 +96,10 @@ def _multi_worker() -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
             '"task": {"type": "worker", "index": 0}}, with a different index on each machine.'
         )
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    _require_workers()
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -69,19 +110,31 @@ def _multi_worker() -> tf.distribute.Strategy:
 
 
 def _tpu(name: str) -> tf.distribute.Strategy:
-    try:
-        with _socket_timeout(CONNECT_SECONDS):
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
-        _require_response(resolver.cluster_spec())
+    resolver = _resolve_tpu(name)
+    with _tpu_errors(name):
         if name != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _resolve_tpu(name: str) -> tf.distribute.cluster_resolver.TPUClusterResolver:
+    with _tpu_errors(name):
+        with _socket_timeout(CONNECT_SECONDS):
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
+        _require_response(resolver.cluster_spec())
+    return resolver
+
+
+@contextlib.contextmanager
+def _tpu_errors(name: str):
+    try:
+        yield
     except Exception as error:  # the resolver raises whatever its HTTP client raised
         raise ConnectionError(
             f"strategy tpu requires a TPU that responds; got {name!r}: {_first_sentence(error)} "
             "Run this on a TPU VM, set TPU_NAME, or use --strategy=default."
         ) from error
-    return tf.distribute.TPUStrategy(resolver)
 
 
 def _require_response(spec: tf.train.ClusterSpec) -> None:

@@ -28,7 +28,7 @@ from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
-from mixer_tf.training import cluster
+from mixer_tf.training import cluster, requirements
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -53,9 +53,15 @@ class RunDirectory:
 
     Attributes:
         root: path of the folder.
+
+    Raises:
+        ValueError: TensorFlow would read the path as a pattern.
     """
 
     root: str
+
+    def __post_init__(self):
+        storage.require_literal(self.root, "the output")
 
     @property
     def model(self) -> str:
@@ -108,7 +114,8 @@ class RunDirectory:
         """Reserves the folder for this training, and returns whether its data are complete.
 
         A training that has not completed an epoch gives way to another one, which uses its data
-        where the source is the same.
+        where the source is the same. Weights that are missing are noticed before anything is
+        written or removed.
 
         Args:
             source: an open source.
@@ -117,24 +124,45 @@ class RunDirectory:
                 training, this one or another.
 
         Raises:
-            ValueError: the folder holds a finished model, another training or other files.
+            ValueError: the folder holds a finished model, another training or other files; or the
+                weights of the recipe cannot be used.
+            DownloadError: the weights of the recipe cannot be downloaded.
         """
         self._require_local()
         state = _state(source, recipe)
         earlier = self._read_state()
-        if earlier is None:
-            self._require_empty()
-        else:
-            self._require_unfinished()
-            if not restart and earlier == state:
-                return self._has_data()
-            if not restart and self._has_data() and self._has_begun():
-                raise ValueError(_other_training(self.root, earlier, state))
+        resumes = earlier == state and not restart
+        self._require_claimable(earlier, state, restart)
+        requirements.require_weights(recipe)
+        if resumes:
+            return self._has_data()
+        if earlier is not None:
             is_same_data = self._has_data() and _data_state(earlier) == _data_state(state)
             self._remove_training(keep_data=is_same_data and not restart)
         storage.make_folder(self.root)
         storage.write_text(self._state_path, json.dumps(state, indent=2, ensure_ascii=True))
         return self._has_data()
+
+    def finish(self, source: Source, recipe: Recipe) -> bool:
+        """Completes a training that was killed when only its checkpoints were left to remove.
+
+        Args:
+            source, recipe: see `claim`.
+
+        Returns:
+            Whether the folder held such a training of this recipe on this source.
+        """
+        if not (self._has_model() and storage.exists(self.checkpoints) and cluster.is_chief()):
+            return False
+        storage.remove_folder(self.checkpoints)
+        return self._read_state() == _state(source, recipe)
+
+    def _require_claimable(self, earlier: dict | None, state: dict, restart: bool) -> None:
+        if earlier is None:
+            return self._require_empty()
+        self._require_unfinished()
+        if earlier != state and not restart and self._has_data() and self._has_begun():
+            raise ValueError(_other_training(self.root, earlier, state))
 
     @property
     def _state_path(self) -> str:
@@ -148,6 +176,9 @@ class RunDirectory:
     def _has_data(self) -> bool:
         return storage.exists(self.dataset_file)
 
+    def _has_model(self) -> bool:
+        return storage.exists(os.path.join(self.model, MODEL_FILE))
+
     def _has_begun(self) -> bool:
         """Whether an epoch was completed, the weights of which would be lost."""
         return storage.exists(self.checkpoints) and bool(storage.list_names(self.checkpoints))
@@ -156,7 +187,9 @@ class RunDirectory:
         """Removes everything but `training.json`; safe to be killed in between."""
         if self._has_data() and not keep_data:
             os.remove(self.dataset_file)  # first: without it, no training uses what is left
-        for folder in (self.checkpoints, self.logs, *([] if keep_data else [self.data])):
+        partial_model = os.path.join(self.root, SERVING, storage.partial_name("1"))
+        data = [] if keep_data else [self.data]
+        for folder in (self.checkpoints, self.logs, partial_model, *data):
             storage.remove_folder(folder)
 
     def _require_local(self) -> None:
@@ -175,7 +208,7 @@ class RunDirectory:
             )
 
     def _require_unfinished(self) -> None:
-        if storage.exists(os.path.join(self.model, MODEL_FILE)):
+        if self._has_model():
             raise ValueError(
                 f"{self.root} holds a finished model already, which --restart does not replace. "
                 "Name another output, or remove it."
@@ -236,7 +269,7 @@ def train_source(
     progress: Callable[[int], None] | None = None,
     restart: bool = False,
     verbose: bool = True,
-) -> Fitted:
+) -> Fitted | None:
     """Trains a recipe on a source; called again after an interruption, it resumes.
 
     Args:
@@ -249,29 +282,54 @@ def train_source(
         restart: see `RunDirectory.claim`.
         verbose: whether to show the progress of the training.
 
+    Returns:
+        The result; None if an earlier call was killed after it had written the model.
+
     Raises:
-        ValueError: the folder holds something else or is in use, or there is nothing to train on.
+        ValueError: the folder holds something else or is in use, there is nothing to train on, or
+            the recipe does not fit its weights or the devices.
+        DownloadError: the weights of the recipe cannot be downloaded.
     """
-    from mixer_tf.training import distribution, trainer
+    if isinstance(strategy, str):
+        strategy = requirements.create_strategy(strategy, recipe)
+    output = RunDirectory(root)
+    with output.lock():
+        if not restart and output.finish(source, recipe):
+            return None
+        info = prepare(source, recipe, output, progress, restart=restart)
+        return train_prepared(info, recipe, output, strategy=strategy, verbose=verbose)
+
+
+def train_prepared(
+    info: DatasetInfo,
+    recipe: Recipe,
+    output: RunDirectory,
+    *,
+    strategy: tf.distribute.Strategy,
+    verbose: bool = True,
+) -> Fitted:
+    """Trains on the images that `prepare` has written, and exports the model.
+
+    Args:
+        info: what `prepare` has returned.
+        recipe, strategy, verbose: see `train_source`.
+        output: the folder, of which the caller holds the lock.
+    """
+    from mixer_tf.training import trainer
     from mixer_tf.training.exporting import export_fitted
     from mixer_tf.training.input.split import open_splits
 
-    if isinstance(strategy, str):
-        strategy = distribution.create_strategy(strategy)
-    output = RunDirectory(root)
-    with output.lock():
-        info = prepare(source, recipe, output, progress, restart=restart)
-        splits = open_splits(output.data, info)
-        fitted = trainer.fit(
-            recipe,
-            splits[TRAIN],
-            splits.get(EVAL),
-            strategy=strategy,
-            checkpoint_dir=output.checkpoints,
-            log_dir=output.logs,
-            verbose=verbose,
-        )
-        export_fitted(fitted, info.class_names, output.model)
+    splits = open_splits(output.data, info)
+    fitted = trainer.fit(
+        recipe,
+        splits[TRAIN],
+        splits.get(EVAL),
+        strategy=strategy,
+        checkpoint_dir=output.checkpoints,
+        log_dir=output.logs,
+        verbose=verbose,
+    )
+    export_fitted(fitted, info.class_names, output.model)
     return fitted
 
 
@@ -292,10 +350,11 @@ def prepare(
         output: the folder.
 
     Raises:
-        ValueError: the folder holds something else; see `RunDirectory.claim`.
+        ValueError, DownloadError: see `RunDirectory.claim`.
         TimeoutError: the chief has not done it within an hour.
     """
     if not cluster.is_chief():
+        requirements.require_weights(recipe)
         _wait_for(output, recipe)
         return DatasetInfo.read(output.data)
     if output.claim(source, recipe, restart):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,7 +21,7 @@ from mixer_tf.training.ema import SwapEMAWeights
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
 from mixer_tf.training.length import TrainingLength, training_length
-from mixer_tf.training.tensorboard import TensorBoardScalars, WeightImages
+from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
 
@@ -100,7 +101,7 @@ def fit(
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
     _check_splits(train, evaluation)
-    _check_batch_size(recipe, strategy)
+    distribution.require_divisible(recipe.training.batch_size, strategy.num_replicas_in_sync)
     tf.keras.utils.set_random_seed(recipe.training.seed)
     length = training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
@@ -109,20 +110,22 @@ def fit(
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy)
         model.optimizer.build(model.trainable_variables)
-        best = _best_weights(model, checkpoint_dir, is_chief)
+        best = _best_weights(model, checkpoint_dir, log_dir, is_chief)
         epochs_done = best.restore()
 
     first_step = epochs_done * length.steps_per_epoch
     data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
     history = History()
     built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
-    reports = _reports(length, log_dir, verbose) if is_chief else ()
+    loggers = _loggers(length, log_dir, epochs_done) if log_dir and is_chief else ()
+    progress = [ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else ()
     model.fit(
         **data,
         epochs=length.epochs,
         initial_epoch=epochs_done,
         steps_per_epoch=length.steps_per_epoch,
-        callbacks=[*built_in, best, *reports, *callbacks, history],
+        # The loggers come before the checkpoint: after it, an epoch is not repeated.
+        callbacks=[*built_in, *loggers, best, *progress, *callbacks, history],
         verbose=0,
     )
     best.load_best(model)
@@ -149,20 +152,23 @@ def _create_model(
     return model
 
 
-def _best_weights(model: ConfiguredModel, folder: str | None, is_chief: bool) -> BestWeights:
-    return TrainingCheckpoint(model, folder, is_chief) if folder else BestWeights()
+def _best_weights(
+    model: ConfiguredModel, folder: str | None, log_dir: str | None, is_chief: bool
+) -> BestWeights:
+    if not folder:
+        return BestWeights()
+    logs = LogBackup(log_dir, os.path.join(folder, "logs")) if log_dir and is_chief else None
+    return TrainingCheckpoint(model, folder, is_chief, logs)
 
 
-def _reports(
-    length: TrainingLength, log_dir: str | None, verbose: bool
+def _loggers(
+    length: TrainingLength, log_dir: str, epochs_done: int
 ) -> list[tf.keras.callbacks.Callback]:
-    """Returns the callbacks that only the chief has: TensorBoard and the progress."""
-    found = []
-    if log_dir:
-        found += [TensorBoardScalars(log_dir), WeightImages(log_dir, length.epochs)]
-    if verbose:
-        found.append(ProgressBar(length.epochs, length.steps_per_epoch))
-    return found
+    """Returns the callbacks for TensorBoard, which only the chief has."""
+    return [
+        TensorBoardScalars(log_dir, epochs_done),
+        WeightImages(log_dir, length.epochs, epochs_done),
+    ]
 
 
 def _distribute(
@@ -202,15 +208,4 @@ def _check_splits(train: Split, evaluation: Split | None) -> None:
         raise ValueError(
             "evaluation must have the classes of train; got "
             f"{evaluation.num_classes} and {train.num_classes} classes."
-        )
-
-
-def _check_batch_size(recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
-    batch_size, devices = recipe.training.batch_size, strategy.num_replicas_in_sync
-    rest = batch_size % devices
-    if rest:
-        raise ValueError(
-            "training.batch_size must be a multiple of the number of devices; got "
-            f"batch_size={batch_size} on {devices} devices. Use {batch_size - rest or devices} "
-            f"or {batch_size - rest + devices}."
         )

@@ -10,10 +10,14 @@ import os
 
 from mixer_tf import console, storage
 from mixer_tf.datasets.sources import opening
+from mixer_tf.training import requirements
 from pipeline import fingerprints, options
 from pipeline.configs import PipelineConfig
 
 _OWNER_FILE = "source.txt"
+# The steps on the way to the Trainer and after it.
+_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer")
+_FROM_TRAINER = ("Trainer", "Evaluator", "ModelChecker", "Pusher")
 
 
 def prepare(values: dict) -> PipelineConfig:
@@ -23,8 +27,9 @@ def prepare(values: dict) -> PipelineConfig:
         values: the keyword arguments of the command.
 
     Raises:
-        ValueError: an option has a bad value, a source cannot be opened, or the default root
-            holds the runs of another source.
+        ValueError: an option has a bad value, a source cannot be opened, the default root
+            holds the runs of another source, or the recipe's weights cannot be used.
+        DownloadError: the recipe's weights cannot be downloaded; the root is not claimed.
     """
     config = options.make_config(values, local_root(values))
     source = opening.open_source(config.source, config.data_dir)
@@ -35,8 +40,19 @@ def prepare(values: dict) -> PipelineConfig:
         name=f"{config.name}-{_digest(source.class_names)}",
         fingerprints=fingerprints.fingerprint_run(config, source, test_sets),
     )
+    if trains(values["from_step"], values["to_step"]):
+        requirements.require_weights(config.recipe)
     claim_root(config.root, config.source, is_default=not (values["root"] or values["name"]))
     return config
+
+
+def trains(from_step: str | None, to_step: str | None) -> bool:
+    """Whether a run includes the Trainer; knows it without TFX, which takes seconds to import.
+
+    Args:
+        from_step, to_step: the first and the last step; None for all.
+    """
+    return from_step in (None, *_TO_TRAINER) and to_step in (None, *_FROM_TRAINER)
 
 
 def claim_root(root: str, source: str, is_default: bool) -> None:
@@ -66,7 +82,7 @@ def local_root(values: dict) -> str:
         values: the keyword arguments of the command.
 
     Raises:
-        ValueError: the root is in a bucket.
+        ValueError: the root is in a bucket, or TensorFlow would read its path as a pattern.
     """
     root = values["root"]
     if storage.is_remote(root or ""):
@@ -74,9 +90,9 @@ def local_root(values: dict) -> str:
             f"--root must be a folder on this machine, because ML Metadata is stored there as "
             f"SQLite; got {root}."
         )
-    return os.path.abspath(
-        os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
-    )
+    root = os.path.expanduser(root or os.path.join("runs", options.pipeline_name(values)))
+    storage.require_literal(os.path.abspath(root), "--root")
+    return os.path.abspath(root)
 
 
 def _digest(class_names: tuple[str, ...]) -> str:

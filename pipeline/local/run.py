@@ -13,9 +13,10 @@ from tfx.orchestration.pipeline import Pipeline, RunOptions
 from mixer_tf import console
 from mixer_tf.messages import did_you_mean
 from mixer_tf.serving import locations
+from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import missing_outputs, progress
+from pipeline.local import leftovers, missing_outputs, progress
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
@@ -35,7 +36,8 @@ def run(
 
     Raises:
         ValueError: a step of that name does not exist, or there are no outputs of an earlier run
-            that could replace the steps before `from_step`.
+            that could replace the steps before `from_step`; or the strategy's devices are missing.
+        ConnectionError: no TPU responds.
         StepError: a step failed.
     """
     metadata_path = os.path.join(config.root, METADATA_FILE)
@@ -43,8 +45,13 @@ def run(
     pipeline = create_pipeline(config, connection)
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
+    if "Trainer" in selected:
+        requirements.require_devices(config.strategy, config.recipe)
     os.makedirs(config.root, exist_ok=True)
-    notes = missing_outputs.forget(connection, config.root)
+    notes = (
+        *leftovers.remove(connection, config.root),
+        *missing_outputs.forget(connection, config.root),
+    )
     for note in notes:
         print(f"note: {note}")
     if from_step:

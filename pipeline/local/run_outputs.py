@@ -11,9 +11,12 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
-from components.evaluations import Evaluation
+from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
 from mixer_tf import storage
+from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
+from mixer_tf.features import EVAL, TEST
 from mixer_tf.serving import contract
 from pipeline import eval_config
 
@@ -60,9 +63,9 @@ class RunOutputs:
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
-        return os.path.join(uri, "quarantine.jsonl") if uri else None
+        return os.path.join(uri, validation.FILE_NAME) if uri else None
 
-    def quarantined(self) -> int | None:
+    def unusable(self) -> int | None:
         path = self.quarantine_file()
         if path is None:
             return None
@@ -98,26 +101,43 @@ class RunOutputs:
         reason = artifact.custom_properties["reason"].string_value
         return "; ".join([reason, *self._missed_thresholds()])
 
+    def warnings(self) -> tuple[str, ...]:
+        """Signs that the model has learned nothing, unless the reason not to push names them."""
+        counts = self._class_counts()
+        found = counts.warnings() if counts else ()
+        return tuple(line for line in found if line not in self.reason_not_pushed())
+
     def notes(self) -> tuple[str, ...]:
         """What a user should know about the data, and about the accuracy."""
-        info, uri = self.dataset_info(), self.uri("Evaluator", "evaluation")
-        notes = [*(info.notes if info else ())]
-        if not uri or not _overall_metrics(uri):
-            return tuple(notes)
-        evaluation = Evaluation.read(uri)
-        doubt = evaluation.not_better_than_one_class()
-        if doubt and doubt not in self.reason_not_pushed():
-            notes.append(doubt)
-        return (*notes, *evaluation.notes(info.class_names))
+        info, counts = self.dataset_info(), self._class_counts()
+        if not info:
+            return ()
+        splits = (EVAL,) if counts else (EVAL, TEST)  # the images of the counts are those of test
+        return (
+            *info.notes,
+            *info.notes_of_classes,
+            *notes_of_splits(info.counts, info.class_names, splits),
+            *(counts.notes(info.class_names) if counts else ()),
+        )
+
+    def _class_counts(self) -> ClassCounts | None:
+        """The results on the test split; None if the Evaluator never ran or found no image."""
+        uri = self.uri("Evaluator", "evaluation")
+        return read_class_counts(uri) if uri and _overall_metrics(uri) else None
 
     def _missed_thresholds(self) -> list[str]:
-        """One clause for each threshold that the model missed."""
+        """One clause for each threshold that the model missed; the Pusher names one of them."""
         uri = self.uri("Evaluator", "evaluation")
         if uri and not _overall_metrics(uri):
             return ["the test split has no usable image"]
         result = tfma.load_validation_result(uri) if uri else None
         slices = result.metric_validations_per_slice if result else ()
-        return [_clause(failure) for found in slices for failure in found.failures]
+        return [
+            _clause(failure)
+            for found in slices
+            for failure in found.failures
+            if failure.metric_key.name != ABOVE_LARGEST_CLASS
+        ]
 
     def _pushed(self):
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
@@ -129,7 +149,7 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     newest = max(runs, key=lambda context: context.create_time_since_epoch)
     found = {}
     for execution in store.get_executions_by_context(newest.id):
-        node_id = _node_id(store, execution.id)
+        node_id = node_id_of(store, execution.id)
         for event in store.get_events_by_execution_ids([execution.id]):
             if event.type == _OUTPUT:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
@@ -137,7 +157,8 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
     return found
 
 
-def _node_id(store: mlmd.MetadataStore, execution_id: int) -> str:
+def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:
+    """Returns the step that an execution belongs to."""
     contexts = store.get_contexts_by_execution(execution_id)
     node = next(context for context in contexts if context.type == "node")
     return node.name.rsplit(".", 1)[-1]

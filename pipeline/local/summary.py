@@ -8,6 +8,7 @@ import json
 import os
 
 from mixer_tf import console, storage
+from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.step import Step
@@ -23,15 +24,16 @@ class Summary:
         steps: node id → its seconds and whether it came from the cache, in order of execution.
         examples: split → number of images for the Trainer and the Evaluator.
         duplicates_removed: images removed from the training split; None if that step never ran.
-        quarantined: images that could not be used; None if that step never ran.
+        unusable: images that could not be used; None if that step never ran.
         metrics: overall metrics of the test split ("accuracy", "cross_entropy", "example_count",
             and, if there are more classes than `contract.TOP_K`, `contract.top_k_metric()`).
         pushed_model: folder of the model version that this run pushed, or None.
         reason: why nothing was pushed, or "".
         notes: what to know about the data, such as an empty class folder, and about the metrics,
             such as a class that was never recognized.
+        warnings: signs that the model has learned nothing, such as one answer for all images.
         saved_model: the trained model, pushed or not; None if no training ran.
-        quarantine_file: the list of quarantined images; None if that step never ran.
+        quarantine_file: the list of unusable images; None if that step never ran.
         report_dir: the folder of the Deduplicator's report; None if that step never ran.
         tensorboard: the command that shows the training curves.
         predict: the command that classifies an image with this model.
@@ -40,11 +42,12 @@ class Summary:
     steps: dict[str, Step]
     examples: dict[str, int]
     duplicates_removed: int | None
-    quarantined: int | None
+    unusable: int | None
     metrics: dict[str, float]
     pushed_model: str | None
     reason: str
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
     saved_model: str | None
     quarantine_file: str | None
     report_dir: str | None
@@ -65,14 +68,15 @@ class Summary:
             ("steps", f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache"),
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
             ("duplicates", _count(self.duplicates_removed, "image", " removed", self.report_dir)),
-            ("quarantined", _count(self.quarantined, "image", "", self.quarantine_file)),
+            ("unusable", _count(self.unusable, "image", "", self.quarantine_file)),
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
+            *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
             ("curves", self.tensorboard if self.saved_model else ""),
             ("predict", self.predict if self.saved_model else ""),
         ]
-        return [f"  {name:<12} {text}" for name, text in rows if text]
+        return [f"  {name:<12} {visible(text)}" for name, text in rows if text]
 
 
 def summarize(
@@ -94,11 +98,12 @@ def summarize(
         steps=dict(steps),
         examples=info.examples if info else {},
         duplicates_removed=outputs.duplicates_removed(),
-        quarantined=outputs.quarantined(),
+        unusable=outputs.unusable(),
         metrics=outputs.metrics(),
         pushed_model=outputs.pushed_model(),
         reason=outputs.reason_not_pushed(),
         notes=(*notes, *outputs.notes()),
+        warnings=outputs.warnings(),
         saved_model=outputs.saved_model(),
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),

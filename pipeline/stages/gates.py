@@ -48,7 +48,9 @@ def create_gates_stage(
         examples=examples,
         model=model,
         baseline_model=baseline.outputs["model"],
-        eval_config=make_eval_config(config.min_accuracy or 0.0, config.max_accuracy_drop),
+        eval_config=make_eval_config(
+            config.min_accuracy, config.max_accuracy_drop, config.fingerprints.evaluator
+        ),
         example_splits=[features.TEST],
     )
     model_checker = ModelChecker(model=model, fingerprint=config.fingerprints.model_checker)

@@ -24,6 +24,14 @@ def test_metrics_equal_an_independent_count(mixer, trained, bad_folder):
         assert counts["predicted"] == first.count(name)
         assert counts["correct"] == pairs.count((name, name))
     assert len(report["unusable"]) == len(bad_folder.bad)
+    listed = {answer["image"]: answer for answer in report["answers"]}
+    assert {path: listed[path]["class_name"] for path in listed} == dict(
+        zip(map(str, paths), right, strict=True)
+    )
+    for path, line in zip(paths, answers, strict=True):
+        best = json.loads(line)["predictions"][0]
+        assert listed[str(path)]["predicted"] == best["class_name"]
+        assert listed[str(path)]["probability"] == pytest.approx(best["probability"], abs=1e-5)
 
 
 def test_the_text_has_metrics_a_table_and_the_unusable_images(mixer, trained, bad_folder):

@@ -55,11 +55,38 @@ def test_bad_images_are_listed_with_the_reason_and_good_ones_are_classified(
     assert lines[-1] == f"Error: {bad} of {total} images cannot be used."
 
 
-def test_a_folder_and_a_missing_file_are_bad_images(mixer, trained, bad_folder, tmp_path):
-    result = mixer("predict", trained.output, bad_folder.path, tmp_path / "none.jpg")
+def test_a_folder_stands_for_its_images(mixer, trained, bad_folder, tmp_path):
+    shutil.copytree(bad_folder.path, tmp_path / "all")
+    (tmp_path / "all" / "cat" / "notes.txt").touch()
+    missing, single = tmp_path / "none.jpg", bad_folder.path / "cat" / "000.png"
+    result = mixer("predict", trained.output, single, missing, tmp_path / "all", "--json")
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    first, second, *others = answers
+    assert (first["image"], second) == (
+        str(single),
+        {"image": str(missing), "error": "file not found"},
+    )
+    found = {answer["image"] for answer in others if "predictions" in answer}
+    assert found == {str(tmp_path / "all" / name) for name in bad_folder.good}
+    assert others[0]["image"] == str(tmp_path / "all" / "cat" / "000.png")
+    alone = mixer("predict", trained.output, others[0]["image"], "--json").stdout
+    assert json.loads(alone)["predictions"] == others[0]["predictions"]
+
+    bad, total = len(bad_folder.bad) + 1, len(answers)
     assert result.exit_code == 1
-    assert f"{bad_folder.path}: is a directory\n" in result.stderr
-    assert f"{tmp_path / 'none.jpg'}: no such file or directory\n" in result.stderr
+    assert result.stderr.splitlines() == [
+        "note: files and folders that are not images were ignored: 1, such as "
+        f"{tmp_path / 'all' / 'cat' / 'notes.txt'}",
+        f"Error: {bad} of {total} images cannot be used.",
+    ]
+
+
+def test_a_folder_without_images_is_unusable(mixer, trained, tmp_path):
+    result = mixer("predict", trained.output, tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{tmp_path}: a folder without images\nError: 1 of 1 images cannot be used.\n"
+    )
 
 
 def test_json_has_one_object_per_line(mixer, trained, bad_folder):

@@ -22,11 +22,12 @@ def test_models_computes_any_size_and_patch(mixer):
     assert f"{expected:,}" in result.output
 
 
-def test_recipes_shows_each_with_its_summary(mixer):
+def test_recipes_shows_each_with_its_summary_in_100_columns(mixer):
     output = mixer("recipes").output
     for name in recipes.list_names():
         assert f"\n{name} " in output
-        assert recipes.get(name).summary in output
+        assert f"\n  {recipes.get(name).summary}\n" in output
+    assert max(map(len, output.splitlines())) <= 100
 
 
 def test_a_recipe_shows_every_field_as_set_takes_it_and_what_it_means(mixer):

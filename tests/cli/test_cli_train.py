@@ -21,6 +21,20 @@ def test_a_training_prints_what_it_did_and_the_next_commands(trained):
     assert f"tensorboard --logdir '{trained.output}/logs'" in trained.printed
 
 
+def test_a_training_says_what_its_accuracy_hides(mixer, write_image_folder, tmp_path, tiny_options):
+    for split, per_class in {"train": 12, "val": 4}.items():
+        write_image_folder(tmp_path / "pets" / split, per_class=per_class)
+    shutil.rmtree(tmp_path / "pets" / "val" / "dog")
+    arguments = (f"--source=folder:{tmp_path / 'pets'}", f"--output={tmp_path / 'output'}")
+    result = mixer("train", *arguments, *tiny_options, "--set", "training.epochs=1")
+    assert result.exit_code == 0, result.output
+    assert "note: only 4 images in the eval split: the accuracy is a rough estimate; " in (
+        result.output
+    )
+    assert "note: classes without an image in the eval split: 'dog'\n" in result.output
+    assert "WARNING: all images of the eval split are of class 'cat', so that" in result.output
+
+
 def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
     assert (trained.output / "serving" / "1" / "saved_model.pb").exists()
     assert (trained.output / "data" / "dataset.json").exists()
@@ -34,6 +48,21 @@ def test_a_finished_model_is_not_overwritten(mixer, trained):
     result = mixer(*trained.arguments)
     assert result.exit_code == 1
     assert f"{trained.output} holds a finished model already" in result.output
+
+
+def test_what_a_kill_after_the_export_has_left_is_removed(mixer, trained, tmp_path):
+    output = tmp_path / "output"
+    shutil.copytree(trained.output, output)
+    (output / "checkpoints").mkdir()
+    (output / "checkpoints" / "best_weights.npz").touch()
+    arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
+    assert mixer(*arguments, "--restart").exit_code == 1
+    result = mixer(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "note: the training was complete; its checkpoints are removed now" in result.output
+    assert f"model    {output}/serving/1" in result.output and "next:" in result.output
+    assert not (output / "checkpoints").exists()
+    assert mixer(*arguments).exit_code == 1
 
 
 def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path):

@@ -57,6 +57,7 @@ def test_names_that_look_alike_are_noted():
 
 
 def test_a_csv_file_with_similar_labels_has_a_note(tmp_path):
+    (tmp_path / "a.png").touch()
     (tmp_path / "list.csv").write_text("a.png,Cat\nb.png,cat\nc.png,dog\nd.png,cat\n")
     source = opening.open_source(f"csv:{tmp_path}/list.csv")
     assert source.class_names == ("Cat", "cat", "dog")
@@ -82,3 +83,15 @@ def test_folder_csv_and_tfrecord_have_the_same_order(tmp_path, write_image_folde
     for spec in specs:
         found = opening.open_source(spec.format(tmp_path)).class_names
         assert found == ("-1", "0.5", "9", "10", "b9", "b10", "Ä"), spec
+
+
+def test_names_that_stand_for_a_missing_label_or_a_list_are_noted():
+    assert class_names.notes_of_odd(["cat", "dog", "hot dog", "0", "3.5", "None of these"]) == ()
+    assert class_names.notes_of_odd(["NaN", "cat", "n/a", "none"]) == (
+        "class names that often stand for a missing label: 3 ('NaN', 'n/a', 'none')",
+    )
+    names = ["cat", "dog", "cow", "cat,dog", "dog; cow", "cat dog cow", "dog|elk", "cow/cat"]
+    assert class_names.notes_of_odd(names) == (
+        "class names that may be lists of other classes: 4 ('cat,dog', 'dog; cow', 'cat dog cow', "
+        "…)",
+    )

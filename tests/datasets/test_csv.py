@@ -4,7 +4,7 @@ import random
 import pytest
 
 from mixer_tf.datasets import files
-from mixer_tf.datasets.sources import csv_tables, opening
+from mixer_tf.datasets.sources import csv, csv_tables, opening
 from mixer_tf.datasets.sources.source import Source
 
 
@@ -60,6 +60,55 @@ def test_byte_order_mark_quotes_and_blank_lines_are_accepted(open_csv, image_fol
     assert open_csv(text, encoding="utf-8-sig").class_names == ('a "fine", cat', "cat", "dog")
 
 
+def test_two_unicode_forms_of_a_label_are_one_class(open_csv):
+    rows = ROWS.replace(",cat", ",mu\u0308sli").replace("000.png,mu\u0308sli", "000.png,m\u00fcsli")
+    source = open_csv(rows)
+    assert source.class_names == ("dog", "m\u00fcsli")
+    assert source.notes == (
+        "class names in several Unicode forms were read as one class: 1 ('m\u00fcsli')",
+    )
+    assert open_csv(ROWS.replace(",cat", ",mu\u0308sli")).notes == ()
+
+
+def test_a_file_that_is_listed_again_is_read_once(open_csv):
+    source = open_csv(ROWS + "\n./cat/000.png,cat\ncat/000.png,cat\ndog/001.png,\n")
+    assert source.notes == ("rows that list a file again are ignored: 3, such as 'cat/000.png'",)
+    assert len(sum(read(source).values(), [])) == 40
+
+
+def test_a_file_with_two_labels_is_not_used(open_csv):
+    source = open_csv(ROWS + "\ncat/003.png,dog\ncat//004.png,cow\ndog/001.png,cow,\n"[:-2])
+    assert source.notes == (
+        "files with several labels are not used: 3, such as 'cat/003.png': 'cat', 'dog'",
+    )
+    records = sum(read(source).values(), [])
+    assert len(records) == 40
+    problems = [r for r in records if r.problem == "listed with several labels"]
+    found = {"/".join(record.source.split("/")[-2:]) for record in problems}
+    assert found == {"cat/003.png", "cat/004.png", "dog/001.png"}
+    assert all(record.class_name for record in records)
+
+
+def test_a_file_in_two_splits_stays_in_test(open_csv):
+    rows = [f"{row},train" for row in ROWS.splitlines()]
+    source = open_csv("\n".join([*rows, "cat/000.png,cat,val", "dog/000.png,dog,test"]))
+    assert source.notes == (
+        "files in several splits are used in one, test or else eval: 2, such as 'cat/000.png' in "
+        "eval and train",
+    )
+    assert {split: len(found) for split, found in read(source).items()} == {
+        "train": 38,
+        "eval": 1,
+        "test": 1,
+    }
+
+
+def test_a_list_with_several_labels_for_most_files_is_an_error(open_csv):
+    text = ROWS + "\n" + ROWS.replace(",cat", ",grey").replace(",dog", ",brown")
+    with pytest.raises(ValueError, match="of 40 files, 40 have several, such as 'cat/000.png': "):
+        open_csv(text)
+
+
 def test_integer_labels_are_sorted_as_integers(open_csv):
     rows = [f"cat/{i:03d}.png,{i}" for i in range(12)]
     assert open_csv("\n".join(rows)).class_names == tuple(map(str, range(12)))
@@ -74,7 +123,8 @@ def test_a_missing_file_is_a_record_with_a_problem(bad_folder, bad_csv):
     assert missing[0].class_name == "cat"
 
 
-def test_a_class_may_have_the_name_of_a_column(open_csv):
+def test_a_class_may_have_the_name_of_a_column(open_csv, tmp_path):
+    (tmp_path / "a.png").touch()
     assert open_csv("a.png,label\nb.png,image\nc.png,image\n").class_names == ("image", "label")
 
 
@@ -90,7 +140,9 @@ def test_remote_paths_are_not_changed(open_csv, monkeypatch):
 
 
 def test_rows_without_a_label_are_kept(open_csv):
-    source = open_csv(ROWS + "\ncat/000.png,\ncat/001.png\n")
+    source = open_csv(
+        ROWS.replace("cat/000.png,cat", "cat/000.png,").replace("001.png,cat", "001.png")
+    )
     assert source.notes == ("rows without a label: 2",)
     labels = [record.label for found in read(source).values() for record in found]
     assert labels.count(None) == 2
@@ -113,9 +165,9 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
         ("", "is empty"),
         ("path,label\n", "found no label"),
         ("a.png\nb.png\n", "must have the columns path,label; got \\['a.png'\\]"),
-        ("photo,label\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
-        ("photo,label\na,cat\n", r"a header must name .*; got \['photo', 'label'\]. Known"),
-        ("a,b,c\ncat/000.png,1,2\n", r"of which 'a' holds the paths. Known names"),
+        ("photo,label\n", r"a header must name .*; got \['photo', 'label'\]. Names such"),
+        ("photo,label\na,cat\n", r"a header must name .*; got \['photo', 'label'\]. Names such"),
+        ("a,b,c\ncat/000.png,1,2\n", r"of which 'a' holds the paths. Names .* --columns=1,2"),
         ("a,b,label\ncat/000.png,cat/001.png,2\n", "'a' and 'b' do. Name it 'path'"),
         ("cat/0,0.png,cat\n" * 2 + "cat/000.png,cat", "row 1 of .* has 'cat'"),
         ("cat/000.png,cat\ncat/0,01.png,cat", "row 2 of .* has 3, the first has 2. Put a cell"),
@@ -135,6 +187,63 @@ def test_the_fingerprint_changes_with_the_list_and_the_images(
 def test_an_invalid_list_is_an_error(open_csv, text, message):
     with pytest.raises(ValueError, match=message):
         open_csv(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_the_byte_order_mark_gives_the_encoding(open_csv, encoding):
+    assert open_csv(ROWS.replace(",cat", ",猫"), encoding).class_names == ("dog", "猫")
+
+
+def test_utf16_without_a_byte_order_mark_is_named(open_csv):
+    with pytest.raises(ValueError, match="NUL byte, as UTF-16 without a byte order mark has"):
+        open_csv(ROWS, "utf-16-le")
+
+
+def test_file_addresses_are_paths(open_csv, tmp_path, image_folder):
+    (tmp_path / "a b.png").symlink_to(image_folder / "cat/000.png")
+    rows = ROWS.replace("cat/00", f"file://{tmp_path}/cat/00").splitlines()
+    rows += [f"file://localhost{tmp_path}/a%20b.png,cat"]
+    source = open_csv("\n".join(rows))
+    assert source.notes == ("paths that begin with file: are read as paths of this machine: 11",)
+    assert not any(record.problem for record in sum(read(source).values(), []))
+
+
+def test_the_home_folder_may_be_a_tilde(open_csv, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = open_csv(ROWS.replace("dog/", "~/dog/"))
+    assert source.notes == ()
+    assert not any(record.problem for record in sum(read(source).values(), []))
+
+
+def test_an_address_of_the_web_is_a_problem(open_csv):
+    source = open_csv(ROWS + "\nhttps://me:secret@x.org/1.png,cat\n")
+    records = sum(read(source).values(), [])
+    assert [(r.source, r.problem) for r in records if r.problem] == [
+        ("https://x.org/1.png", "an address of the web; download the image and list its file")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no/{}.png", "none of the first 9 does, such as 'no/0.png', which would be /.*/no/0.png"),
+        ("C:\\cat\\{}.png", "It is a path of Windows"),
+        ("\\\\server\\cat\\{}.png", "It is a path of Windows"),
+        ("inside/{}.png", "It exists in the current folder"),
+        ("http://me:secret@x.org/{}.png", "addresses of the web, such as http://x.org/0.png"),
+    ],
+)
+def test_paths_that_are_all_wrong_are_an_error(open_csv, path, message, tmp_path, monkeypatch):
+    (tmp_path / "cwd/inside").mkdir(parents=True)
+    (tmp_path / "cwd/inside/0.png").touch()
+    monkeypatch.chdir(tmp_path / "cwd")
+    with pytest.raises(ValueError, match=message):
+        open_csv("".join(f"{path.format(number)},cat\n" for number in range(9)))
+
+
+def test_an_enormous_cell_is_an_error(open_csv):
+    with pytest.raises(ValueError, match="a cell must have at most 131,072 characters"):
+        open_csv(ROWS + "\n" + "x" * 10_000_000)
 
 
 def test_an_encoding_other_than_utf8_is_an_error(open_csv):
@@ -189,6 +298,95 @@ def test_an_unknown_header_is_found_by_the_data(open_csv, header, row, columns):
     assert all(record.class_name in record.source and not record.problem for record in records)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "filename,label",
+        "file_name,class",
+        "image_path,category",
+        "Image Path,Class Name",
+        "img,target",
+        "Image,Species",
+        "image_id,diagnosis",
+        "filepaths,labels",
+        ",filename,label_name",
+    ],
+)
+def test_the_headers_of_public_data_sets_are_known(open_csv, header):
+    rows = ROWS.splitlines()
+    if header.startswith(","):
+        rows = [f"{number},{row}" for number, row in enumerate(rows)]
+    source = open_csv("\n".join([header, *rows]))
+    assert (source.class_names, source.notes) == (("cat", "dog"), ())
+
+
+def test_the_header_of_a_public_data_set_with_splits_is_known(open_csv):
+    header = "class id,filepaths,labels,data set,scientific name"
+    rows = [f"{i % 2},{row},train,Felis" for i, row in enumerate(ROWS.splitlines())]
+    source = open_csv("\n".join([header, *rows]))
+    assert source.class_names == ("cat", "dog")
+    assert source.notes == (
+        "columns used: path = 'filepaths', label = 'labels', split = 'data set'; "
+        "not used: 'class id'",
+    )
+
+
+def open_stated(path, columns: str) -> Source:
+    return opening.open_source(csv.with_columns(f"csv:{path}", columns))
+
+
+@pytest.mark.parametrize("columns", ["photo,age", "3, 1", "PHOTO,1", "photo,age,when", "3,1,5"])
+def test_columns_may_be_stated_by_name_or_number(tmp_path, open_csv, columns):
+    rows = [
+        f"{number % 3},{path}.bak,{path},{label},{'test' if number < 9 else 'train'}"
+        for number, (path, label) in enumerate(row.split(",") for row in ROWS.splitlines())
+    ]
+    text = "\n".join(["age,path,photo,label,when", *rows])
+    assert open_csv(text).class_names == ("cat", "dog")
+    source = open_stated(tmp_path / "list.csv", columns)
+    assert source.class_names == ("0", "1", "2")
+    found = read(source)
+    assert not any(record.problem for record in sum(found.values(), []))
+    assert (len(found["test"]) == 9) == (columns.count(",") == 2)
+
+
+@pytest.mark.parametrize("header", ["n,what,photo", "cat/019.png,what,photo"])
+def test_numbers_of_columns_leave_a_header_to_the_data(tmp_path, open_csv, header):
+    """Without --columns, "cat/019.png" in the first row would be the only path of its column."""
+    rows = [",".join(["1", *reversed(row.split(","))]) for row in ROWS.splitlines()]
+    open_csv("\n".join(["path,label", *ROWS.splitlines()]))
+    for first in ([header], []):
+        (tmp_path / "list.csv").write_text("\n".join([*first, *rows]))
+        source = open_stated(tmp_path / "list.csv", "3,2")
+        assert source.class_names == ("cat", "dog")
+        assert len(sum(read(source).values(), [])) == 40
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("photo", "must be those of path, label and perhaps split"),
+        ("photo,label,photo", "must be those of path, label and perhaps split"),
+        ("photo,label,n,what", "must be those of path, label and perhaps split"),
+        ("photo,phot", r"a number from 1 to 4; got 'phot'\. The first row is \['n', 'photo'"),
+        ("0,1", "a number from 1 to 4; got '0'"),
+        ("5,1", "a number from 1 to 4; got '5'"),
+        ("photo,", "a number from 1 to 4; got ''"),
+        ("", "names or numbers without a colon"),
+        ("a:b,c", "names or numbers without a colon; got 'a:b,c'. Use numbers"),
+    ],
+)
+def test_columns_that_do_not_exist_are_an_error(tmp_path, columns, message):
+    (tmp_path / "list.csv").write_text("n,photo,label,what\n1,cat.png,cat,x\n")
+    with pytest.raises(ValueError, match=message):
+        open_stated(tmp_path / "list.csv", columns)
+
+
+def test_only_a_csv_has_columns():
+    with pytest.raises(ValueError, match="--columns applies to csv:PATH only; got the source 'fol"):
+        csv.with_columns("folder:pets", "1,2")
+
+
 def test_a_missing_first_file_whose_label_occurs_again_is_not_a_header(open_csv):
     source = open_csv("lost,cat\n" + ROWS)
     assert source.class_names == ("cat", "dog")
@@ -224,9 +422,12 @@ def test_the_first_line_may_state_the_delimiter(open_csv, line_break):
 
 
 def test_the_files_decide_between_two_possible_delimiters(open_csv, tmp_path, image_folder):
-    (tmp_path / "a,b.png").symlink_to(image_folder / "cat/000.png")
-    assert open_csv("a,b.png;cat\n" * 4).class_names == ("cat",)
-    assert open_csv("cat/000.png,a;b\n" * 4).class_names == ("a;b",)
+    for number in range(4):
+        (tmp_path / f"{number},b.png").symlink_to(image_folder / "cat/000.png")
+    commas = [f"{number},b.png;cat" for number in range(4)]
+    semicolons = [f"cat/00{number}.png,a;b" for number in range(4)]
+    assert open_csv("\n".join(commas)).class_names == ("cat",)
+    assert open_csv("\n".join(semicolons)).class_names == ("a;b",)
 
 
 def test_backslashes_separate_folders_unless_a_name_has_them(open_csv, tmp_path, image_folder):

@@ -74,14 +74,6 @@ def test_an_image_is_recognized_by_its_first_bytes(tmp_path, write_image_folder)
         assert not files.starts_like_image(str(tmp_path / name))
 
 
-def test_classes_without_training_images_are_counted():
-    shards = {"train": [files.FileChunk(("a", "b"), (1, None))], "test": []}
-    note = "classes without a training image: 2 (cat, cow)"
-    assert files.notes_of_classes(shards, ("cat", "dog", "cow")) == (note,)
-    assert files.notes_of_classes(shards, ("cat", "dog")) != ()
-    assert files.notes_of_classes({"test": shards["train"]}, ("cat", "dog")) == ()
-
-
 def test_a_remote_folder_is_read_like_a_local_one(tmp_path, write_image_folder):
     """TensorFlow's in-memory file system has the same interface as gs://."""
     import tensorflow as tf

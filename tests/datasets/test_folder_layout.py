@@ -224,11 +224,3 @@ def test_a_folder_that_only_extends_train_is_not_a_split(tmp_path):
     source = open_folder(tmp_path)
     assert top_folders(source)["train"] == {"train"}
     assert source.notes == ("folder 'train_noisy' is not a split: ignored",)
-
-
-def test_classes_without_training_images_are_noted(tmp_path):
-    write_splits(tmp_path, "Train", "Test", count=20)
-    write(tmp_path, "Test/bird", "Test/cow")
-    source = open_folder(tmp_path)
-    assert source.class_names == ("bird", "cat", "cow", "dog")
-    assert source.notes == ("classes without a training image: 2 (bird, cow)",)

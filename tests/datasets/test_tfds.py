@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
@@ -103,6 +104,61 @@ class ManyLabels(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError
 
 
+class Kinds(tfds.core.GeneratorBasedBuilder):
+    """12 examples, whose image has another kind in each configuration."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [
+        tfds.core.BuilderConfig(name=name)
+        for name in ("float", "uint16", "gray", "mask", "tensor", "frames")
+    ]
+
+    def _info(self):
+        image = tfds.features.Image(shape=(8, 9, 3))
+        kinds = {
+            "float": {"image": tfds.features.Image(shape=(8, 9, 1), dtype=np.float32)},
+            "uint16": {
+                "image": tfds.features.Image(
+                    shape=(8, 9, 3), dtype=np.uint16, encoding_format="png"
+                )
+            },
+            "gray": {"image": tfds.features.Image(shape=(8, 9, 1))},
+            "mask": {
+                "image": image,
+                "mask": tfds.features.LabeledImage(labels=3, shape=(8, 9, 1)),
+            },
+            "tensor": {"image": tfds.features.Tensor(shape=(8, 9, 3), dtype=np.uint8)},
+            "frames": {"image": tfds.features.Sequence(image)},
+        }[self.builder_config.name]
+        label = tfds.features.ClassLabel(names=["cat", "dog"])
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict({**kinds, "label": label}),
+            supervised_keys=("image", "label"),
+        )
+
+    def image(self, index: int):
+        pixels = PIXELS[index]
+        return {
+            "float": np.float32(pixels[..., :1] / 255),
+            "uint16": np.uint16(pixels) * 257,
+            "gray": pixels[..., :1],
+            "frames": [pixels, pixels],
+        }.get(self.builder_config.name, pixels)
+
+    def _split_generators(self, dl_manager):
+        def example(index: int) -> dict:
+            found = {"image": self.image(index), "label": index % 2}
+            if "mask" in self.info.features:
+                found["mask"] = PIXELS[index][..., :1] % 3
+            return found
+
+        return {"train": ((index, example(index)) for index in range(12))}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory) -> str:
     """Prepared: tiny_pets/small in three shards, tiny_pets/big, no_classes."""
@@ -172,7 +228,7 @@ def test_the_newest_version_is_read_unless_one_is_named(data_dir, tmp_path):
 
 def test_the_error_for_a_missing_dataset_names_the_command_at_once(tmp_path):
     started = time.monotonic()
-    with pytest.raises(ValueError, match=r'builder\("mnist", data_dir=.*download_and_prepare'):
+    with pytest.raises(ValueError, match=r'"mnist", data_dir=.*prepare\(file_format="tfrecord"\)'):
         opening.open_source("tfds:mnist", str(tmp_path))
     assert time.monotonic() - started < 5
 
@@ -185,8 +241,8 @@ def test_a_dataset_without_classes_is_an_error(data_dir):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("supervised", "each image must have one class; .* the label 'labels' may be several"),
-        ("neither", r"one Image and one ClassLabel; .* several values per image have \['labels'\]"),
+        ("supervised", "each example must have one class; .* the feature 'labels' may be several"),
+        ("neither", r"one Image and one ClassLabel; .* image: Image, labels: Sequence"),
     ],
 )
 def test_several_classes_per_image_are_an_error(tmp_path, config, message):
@@ -243,3 +299,95 @@ def test_a_test_split_without_labels_is_ignored_and_another_is_held_out(tmp_path
     records = read(source)
     assert sum(map(len, records.values())) == 20
     assert records["test"] and all(r.label is not None for r in records["test"])
+
+
+@pytest.mark.parametrize("file_format", ["array_record", "parquet"])
+def test_every_file_format_gives_the_same_records(data_dir, tmp_path, file_format):
+    builder = TinyPets(config="small", data_dir=str(tmp_path))
+    builder.download_and_prepare(
+        file_format=file_format, download_config=tfds.download.DownloadConfig(num_shards=3)
+    )
+    source = opening.open_source("tfds:tiny_pets:small", str(tmp_path))
+    expected = opening.open_source("tfds:tiny_pets:small", data_dir)
+    assert read(source) == read(expected)
+    assert (source.class_names, source.notes) == (expected.class_names, expected.notes)
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_what_a_corrupt_or_missing_shard_holds_is_a_record_with_a_problem(tmp_path, file_format):
+    builder = Challenge(data_dir=str(tmp_path))
+    builder.download_and_prepare(
+        file_format=file_format, download_config=tfds.download.DownloadConfig(num_shards=2)
+    )
+    source = opening.open_source("tfds:challenge", str(tmp_path))
+    for index in range(2):
+        (shard,) = pathlib.Path(builder.data_dir).glob(f"*train*-0000{index}-of-*")
+        shard.write_bytes(shard.read_bytes()[:900]) if index else shard.unlink()
+    records = read(source)
+    problems = [record for record in records["train"] if record.problem]
+    assert [record.source for record in problems] == [f"challenge/train[{i}shard]" for i in (0, 1)]
+    assert all("the rest of the shard is corrupt: " in record.problem for record in problems)
+
+
+def test_a_shard_with_fewer_examples_than_stated_is_a_record_with_a_problem(tmp_path):
+    builder = Challenge(data_dir=str(tmp_path))
+    builder.download_and_prepare()
+    source = opening.open_source("tfds:challenge", str(tmp_path))
+    (shard,) = pathlib.Path(builder.data_dir).glob("*-train.*")
+    examples = list(tf.data.TFRecordDataset(str(shard)).take(15).as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        for example in examples:
+            writer.write(example)
+    problems = [record.problem for record in read(source)["train"] if record.problem]
+    assert problems == [
+        "the rest of the shard is corrupt: Input dataset was expected to contain 20 elements but "
+        "contained only 15 elements."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("float", "must have the dtype uint8 or uint16; .* the dtype of 'image' is float32"),
+        ("tensor", "must have one Image and one ClassLabel; .* image: Tensor"),
+        ("frames", "must have one image; .* the feature 'image' may be several"),
+    ],
+)
+def test_a_feature_that_is_not_one_image_is_an_error(tmp_path, config, message):
+    Kinds(config=config, data_dir=str(tmp_path)).download_and_prepare()
+    with pytest.raises(ValueError, match=message):
+        opening.open_source(f"tfds:kinds:{config}", str(tmp_path))
+
+
+@pytest.mark.parametrize("config", ["uint16", "gray", "mask"])
+def test_the_values_of_other_kinds_of_images_are_right(tmp_path, config):
+    builder = Kinds(config=config, data_dir=str(tmp_path))
+    builder.download_and_prepare()
+    records = read(opening.open_source(f"tfds:kinds:{config}", str(tmp_path)))
+    images = [tf.io.decode_image(r.encoded, 3).numpy().tobytes() for r in sum(records.values(), [])]
+    channels = 1 if config == "gray" else 3
+    expected = [np.broadcast_to(PIXELS[i][..., :channels], (8, 9, 3)) for i in range(12)]
+    assert sorted(images) == sorted(pixels.tobytes() for pixels in expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "dataset_info.json",
+            "array_record",
+            "riegeli",
+            "must be one of .*has 'riegeli'.*tfrecord",
+        ),
+        ("dataset_info.json", "array_record", "bagz", "must be one of tfrecord, .*has 'bagz'"),
+        ("dataset_info.json", "{", "", "must be JSON"),
+        ("features.json", "{", "", "must be complete; .*Delete the folder"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_clear_error(tmp_path, name, old, new, message):
+    builder = Challenge(data_dir=str(tmp_path))
+    builder.download_and_prepare(file_format="array_record")
+    path = pathlib.Path(builder.data_dir) / name
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        opening.open_source("tfds:challenge", str(tmp_path))

@@ -264,3 +264,43 @@ def test_a_hidden_label_is_not_a_class(tmp_path, png):
     source = open_examples(tmp_path, examples)
     assert source.class_names == ("0", "1")
     assert sum(record.label is None for record in read_all(source)) == 3
+
+
+def test_two_unicode_forms_of_a_name_are_one_class(tmp_path, png):
+    names = ["m\u00fcsli", "mu\u0308sli", "dog"]
+    examples = [make_example(image=png(i), label=names[i % 3].encode()) for i in range(30)]
+    source = open_examples(tmp_path, examples)
+    assert source.class_names == ("dog", "m\u00fcsli")
+    assert source.notes == (
+        "class names in several Unicode forms were read as one class: 1 ('m\u00fcsli')",
+    )
+    assert sorted(record.label for record in read_all(source)) == [0] * 10 + [1] * 20
+
+
+def test_names_that_are_not_utf8_stay_different_classes(tmp_path, png):
+    examples = [make_example(image=png(i), label=(b"t\xe8", b"t\xe9")[i % 2]) for i in range(9)]
+    assert open_examples(tmp_path, examples).class_names == ("t\\xe8", "t\\xe9")
+
+
+def test_a_name_of_two_labels_is_followed_by_the_label(tmp_path, png):
+    """In ImageNet, "crane" is a bird and a machine."""
+    names = [b"crane", b"dog", b"crane"]
+    examples = [
+        make_example(image=png(i), label=5 + i % 3, class_name=names[i % 3]) for i in range(9)
+    ]
+    source = open_examples(tmp_path, examples)
+    assert source.class_names == ("crane (5)", "dog", "crane (7)")
+    assert source.notes == (
+        "labels 5 to 7 are now 0 to 2",
+        "names of several labels, now followed by the label: 1 ('crane')",
+    )
+
+
+def test_the_most_frequent_name_of_a_label_is_used(tmp_path, png):
+    names = [b"", b"dog", b"cat", b"cat"]
+    examples = [make_example(image=png(i), label=0, class_name=names[i % 4]) for i in range(12)]
+    source = open_examples(tmp_path, examples)
+    assert source.class_names == ("cat",)
+    assert source.notes[0] == (
+        "labels with several names, of which the most frequent is used: 1 (0: 'dog' and 'cat')"
+    )

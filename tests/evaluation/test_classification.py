@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.classification import ClassMetrics, Scores, evaluate
 from mixer_tf.evaluation.report import Report
 from mixer_tf.features import ImageRecord
@@ -55,6 +56,18 @@ def test_recall_and_precision_equal_scikit_learns(scores, predictions):
         if found.mistaken_for:
             mistaken = NAMES.index(found.mistaken_for)
             assert confusion[index, mistaken] == confusion[index].max()
+
+
+def test_counts_of_classes_equal_numpys(scores, predictions):
+    labels, values = predictions
+    counts = scores.class_counts("the eval split")
+    right = values.argmax(1) == labels
+    for index, name in enumerate(NAMES[:7]):
+        assert counts.images[name] == (labels == index).sum()
+        assert counts.correct[name] == right[labels == index].sum()
+    assert set(counts.images) == set(counts.correct) == set(NAMES[:7])
+    assert counts.num_answers == len(np.unique(values.argmax(1)))
+    assert counts.where == "the eval split"
 
 
 def test_a_class_without_images_or_predictions_has_no_recall():
@@ -111,10 +124,10 @@ def test_the_number_of_top_classes_is_read_from_the_contract(monkeypatch):
     predictor = FakePredictor(NAMES, 5)  # exported with more top classes
     scores = evaluate(predictor, make_records(images))
     assert (scores.correct, scores.correct_in_top_k) == (0, 2)
-    report = Report(predictor, "folder:pets", ["test"], scores, (), 1.0)
+    report = Report(predictor, "folder:pets", ["test"], scores, Answers(0), (), 1.0)
     assert "\ntop-3    0.6667  (2 of 3)\n" in report.to_text()
     assert "top-5" not in report.to_text()
-    figures = json.loads(report.to_json())
+    figures = json.loads("\n".join(report.to_json()))
     assert figures["top_3"] == pytest.approx(2 / 3)
     assert "top_5" not in figures
 

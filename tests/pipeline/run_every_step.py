@@ -77,6 +77,13 @@ def train(examples: str, folder: str) -> list[str]:
     return project_modules()
 
 
+def evaluate() -> list[str]:
+    """Imports the metric as TFMA does, by the name of its module."""
+    forget_project()
+    importlib.import_module("components.evaluation_metrics")
+    return project_modules()
+
+
 def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
     raw, clean, ready = (artifact(folder, name) for name in ("raw", "clean", "ready"))
     report, quarantine = artifact(folder, "report"), artifact(folder, "quarantine")
@@ -102,6 +109,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             train_shorter_side=12,
         ),
         "trainer": train(ready.uri, folder),
+        "evaluator": evaluate(),
         "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),
         "pusher": run(
             "pusher",

@@ -55,7 +55,7 @@ def test_first_run_pushes_a_model_and_says_so(first_run):
     assert pathlib.Path(summary["pushed_model"]).parent == root / "serving"
     assert (pathlib.Path(summary["pushed_model"]) / "saved_model.pb").exists()
     assert sum(summary["examples"].values()) == 1797
-    assert summary["duplicates_removed"] == summary["quarantined"] == 0
+    assert summary["duplicates_removed"] == summary["unusable"] == 0
     assert summary["metrics"]["example_count"] == summary["examples"]["test"]
     assert len(summary["steps"]) == 11
     assert not any(step["cached"] for step in summary["steps"].values())
@@ -90,7 +90,7 @@ def test_anomalies_stop_the_push_and_the_summary_says_which(tmp_path):
     assert result.returncode == 0, result.stderr
     summary = _summary(root)
     assert summary["pushed_model"] is None and not (root / "serving").exists()
-    assert summary["quarantined"] == 17
+    assert summary["unusable"] == 17
     assert summary["reason"].startswith("anomalies in ")
     assert "image/class/label: The feature was present in fewer examples" in summary["reason"]
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("  pushed ")]

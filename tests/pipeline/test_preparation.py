@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
+from mixer_tf.checkpoints.downloading import DownloadError
 from mixer_tf.datasets.sources import opening
-from pipeline.local import preparation
+from pipeline.definition import create_pipeline
+from pipeline.local import preparation, run
 
 DEFAULTS = {
     **{"source": "digits", "data_dir": None, "recipe": None, "overrides": (), "root": None},
@@ -85,3 +87,29 @@ def test_a_chosen_root_of_another_source_is_noted(tmp_path, capsys):
 def test_root_in_a_bucket_is_refused():
     with pytest.raises(ValueError, match="--root must be a folder on this machine"):
         _prepare(root="gs://bucket/root")
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """An empty cache, and nothing that can be reached."""
+    monkeypatch.setenv("MIXER_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+
+
+def test_missing_weights_are_noticed_before_the_root_is_claimed(tmp_path, image_folder, offline):
+    options = dict(source=f"folder:{image_folder}", recipe="finetune_pets")
+    with pytest.raises(DownloadError, match="could not be downloaded: .* and put it at"):
+        _prepare(**options, root=str(tmp_path / "root"))
+    assert not (tmp_path / "root").exists()
+    _prepare(**options, root=str(tmp_path / "root"), from_step="Evaluator")
+    _prepare(**options, root=str(tmp_path / "root"), to_step="Preprocessor")
+
+
+def test_it_is_known_without_tfx_which_runs_include_the_trainer(tmp_path):
+    config = _prepare(root=str(tmp_path))
+    nodes = [node.id for node in create_pipeline(config).components]
+    for step in nodes:
+        pipeline = create_pipeline(config)
+        assert preparation.trains(step, None) == ("Trainer" in run._select(pipeline, step, None))
+        assert preparation.trains(None, step) == ("Trainer" in run._select(pipeline, None, step))

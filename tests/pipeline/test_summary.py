@@ -13,11 +13,12 @@ def _summary(**changes) -> Summary:
         "steps": {"ImageExampleGen": Step(2.5, False), "Pusher": Step(0.1, True)},
         "examples": {"train": 1289, "test": 324},
         "duplicates_removed": 0,
-        "quarantined": 2,
+        "unusable": 2,
         "metrics": {"accuracy": 0.97, "example_count": 324.0},
         "pushed_model": None,
         "reason": "version 7, the newest one, is already this model",
         "notes": ("class folder 'x' is empty: left out",),
+        "warnings": (),
         "saved_model": "/r/model",
         "quarantine_file": "/r/quarantine.jsonl",
         "report_dir": "/r/report",
@@ -48,8 +49,8 @@ def test_lists_are_named_only_if_they_are_not_empty():
 
 
 def test_steps_that_never_ran_are_left_out():
-    lines = _summary(metrics={}, quarantined=None, duplicates_removed=None).lines()
-    assert not {"quarantined", "duplicates", "test"} & {line.split()[0] for line in lines}
+    lines = _summary(metrics={}, unusable=None, duplicates_removed=None).lines()
+    assert not {"unusable", "duplicates", "test"} & {line.split()[0] for line in lines}
 
 
 def test_top_k_of_the_contract_is_shown(monkeypatch):
@@ -57,3 +58,16 @@ def test_top_k_of_the_contract_is_shown(monkeypatch):
     lines = _summary(metrics={"accuracy": 0.5, "top_3_accuracy": 0.75}).lines()
     (line,) = [line for line in lines if line.startswith("  test split")]
     assert line.split("  ")[-1].strip() == "top-1 0.5000, top-3 0.7500"
+
+
+def test_a_warning_stands_before_the_notes():
+    lines = _summary(warnings=("the model answered 'cat' for all 206 images",)).lines()
+    assert [line.split()[0] for line in lines][-5:] == [
+        *("pushed", "WARNING", "note", "curves", "predict")
+    ]
+
+
+def test_a_note_is_one_line_whatever_a_name_contains():
+    notes = ("class folder 'a\nb\x1b[31m' is empty: ignored",)
+    lines = _summary(notes=notes, saved_model=None).lines()
+    assert lines[-1] == "  note         class folder 'a\\nb\\x1b[31m' is empty: ignored"

@@ -64,3 +64,25 @@ def test_no_tpu_is_one_clear_error_soon(name, monkeypatch):
     with pytest.raises(ConnectionError, match="a TPU that responds; got .*--strategy=default"):
         distribution.create_strategy(name)
     assert time.monotonic() - start < 10
+
+
+def test_a_batch_that_the_devices_cannot_share_names_the_next_sizes():
+    distribution.require_divisible(96, 8)
+    with pytest.raises(ValueError, match="got batch_size=100 on 8 devices. Use 96 or 104"):
+        distribution.require_divisible(100, 8)
+    with pytest.raises(ValueError, match=r"got batch_size=3 on 8 devices. Use 8\."):
+        distribution.require_divisible(3, 8)
+
+
+def test_devices_are_counted_without_a_strategy(monkeypatch):
+    assert distribution.count_devices("auto") == distribution.count_devices("default") == 1
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 4)
+    assert distribution.count_devices("auto") == distribution.count_devices("mirrored") == 4
+    with pytest.raises(ValueError, match="TF_CONFIG with the addresses of all workers"):
+        distribution.count_devices("multi_worker")
+
+
+def test_a_tpu_that_does_not_respond_is_noticed_without_a_strategy(monkeypatch):
+    monkeypatch.setattr(distribution, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(ConnectionError, match="a TPU that responds; got 'grpc://localhost:1'"):
+        distribution.count_devices("tpu:grpc://localhost:1")

@@ -4,11 +4,15 @@
 Whole trainings run in tests/cli.
 """
 
+import errno
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -212,3 +216,89 @@ def test_a_file_is_not_an_output(tmp_path):
     with pytest.raises(ValueError, match="must be a folder; .*file is a file"), output.lock():
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def add_model(output):
+    os.makedirs(output.model)
+    pathlib.Path(output.model, "saved_model.pb").touch()
+
+
+def test_a_training_that_was_killed_after_its_export_is_finished(images, output):
+    """Between the rename of the model and the removal of the checkpoints."""
+    source = open_source(images)
+    prepare(source, RECIPE, output)
+    assert not output.finish(source, RECIPE)
+    add_logs_and_checkpoint(output)
+    assert not output.finish(source, RECIPE)
+    add_model(output)
+    assert train_source(source, RECIPE, output.root, strategy="default") is None
+    assert sorted(os.listdir(output.root)) == ["data", "logs", "serving", "training.json"]
+    assert not output.finish(source, RECIPE)
+    with pytest.raises(ValueError, match="holds a finished model already"):
+        train_source(source, RECIPE, output.root, strategy="default")
+
+
+def test_a_finished_model_of_another_training_stays_an_error(images, output):
+    prepare(open_source(images), RECIPE, output)
+    add_logs_and_checkpoint(output)
+    add_model(output)
+    with pytest.raises(ValueError, match="holds a finished model already"):
+        train_source(open_source(images), OTHER, output.root, strategy="default")
+    assert os.path.exists(output.model)
+
+
+def test_restart_removes_a_partial_export(images, output):
+    prepare(open_source(images), RECIPE, output)
+    add_logs_and_checkpoint(output)
+    partial = pathlib.Path(output.root, "serving", "partial-1")
+    partial.mkdir(parents=True)
+    prepare(open_source(images), OTHER, output, restart=True)
+    assert not partial.exists()
+
+
+_KILLED = """
+import os, signal, sys
+from mixer_tf import recipes, storage
+from mixer_tf.datasets.sources import opening
+from mixer_tf.training import from_source
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+source, root, where = opening.open_source(sys.argv[1]), sys.argv[2], sys.argv[3]
+output = from_source.RunDirectory(root)
+with output.lock():
+    if where == "locked":
+        die()
+    module, name = {"claiming": (os, "replace"), "claimed": (storage, "make_folder")}[where]
+    original, calls = getattr(module, name), []
+    def replaced(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == (1 if where == "claiming" else 2):
+            die()
+        return original(*args, **kwargs)
+    setattr(module, name, replaced)
+    from_source.prepare(source, recipes.get("digits"), output)
+"""
+
+
+@pytest.mark.parametrize("where", ["locked", "claiming", "claimed"])
+def test_a_kill_before_the_first_image_locks_nothing(images, output, where):
+    arguments = [f"folder:{images}", output.root, where]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert os.path.exists(output.root)
+    prepare(open_source(images), OTHER, output)
+    assert output.is_prepared(OTHER)
+
+
+def test_a_disk_that_is_full_before_the_claim_locks_nothing(images, output, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for function in ("replace", "makedirs"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            patch.setattr(os, function, fail)
+            train_source(open_source(images), RECIPE, output.root, strategy="default")
+        assert not os.path.exists(output.root)
+    prepare(open_source(images), OTHER, output)

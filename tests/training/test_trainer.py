@@ -155,6 +155,28 @@ def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, mon
     assert (tmp_path / "model" / "saved_model.pb").exists()
 
 
+def test_killed_while_the_checkpoints_are_removed_it_trains_again(
+    recipe, dataset, tmp_path, monkeypatch
+):
+    """A part of a checkpoint must not be resumed from; TFX may not have the model yet."""
+
+    remove = checkpointing.storage.remove_folder
+
+    def fail(path):
+        if path.endswith("checkpoints"):
+            raise KeyboardInterrupt
+        remove(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpointing, "SAVE_SECONDS", 0)
+        patch.setattr(checkpointing.storage, "remove_folder", fail)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, dataset, str(tmp_path))
+    (tmp_path / "checkpoints" / "best_weights.npz").unlink()
+    result = train(recipe, dataset, str(tmp_path))
+    assert result.first_epoch == 1 and sorted(os.listdir(tmp_path)) == ["logs", "model"]
+
+
 def weights_are_equal(model, other) -> bool:
     pairs = zip(model.get_weights(), other.get_weights(), strict=True)
     return all(np.array_equal(weight, same) for weight, same in pairs)
@@ -277,14 +299,6 @@ def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
         TrainingDivergedError, match="must stay finite; got nan by step .* --set optimizer.learning"
     ):
         train(wild, dataset, str(tmp_path))
-
-
-def test_a_batch_that_the_devices_cannot_share_names_the_next_sizes(recipe):
-    class Eight:
-        num_replicas_in_sync = 8
-
-    with pytest.raises(ValueError, match="got batch_size=100 on 8 devices. Use 96 or 104"):
-        trainer._check_batch_size(recipe.override(["training.batch_size=100"]), Eight())
 
 
 @pytest.mark.parametrize(

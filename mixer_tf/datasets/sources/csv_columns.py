@@ -10,15 +10,23 @@ from collections.abc import Callable, Sequence
 _NAMES = {
     "path": (
         *("path", "file", "filename", "filepath", "filelocation", "image", "imagepath"),
+        *("paths", "files", "filenames", "filepaths", "images", "imagepaths"),
         *("imagefile", "imagefilename", "imagename", "imageid", "imageurl", "imageuri", "img"),
         *("imgpath", "imgname", "imgid", "id", "picture", "uri", "url"),
     ),
     "label": (
         *("label", "labelname", "class", "classname", "classlabel", "classid", "category"),
-        *("categoryname", "categoryid", "labelid", "target", "groundtruth"),
+        *("categoryname", "categoryid", "labelid", "target", "groundtruth", "labels", "classes"),
+        *("species", "breed", "diagnosis", "dx"),
     ),
-    "split": ("split", "set", "subset", "partition"),
+    "split": ("split", "set", "subset", "partition", "dataset"),
 }
+
+_HOW_TO_STATE = "Or state the columns by name or number, such as --columns=1,2."
+_KNOWN = (
+    "Names such as path, filename or image, and label, class or category are known, in any "
+    f"spelling. {_HOW_TO_STATE}"
+)
 
 Score = Callable[[str], int]
 
@@ -60,7 +68,7 @@ def find(header: list[str], sample: Sequence[list[str]], score: Score) -> Column
         return _from_header(header, named, scores, known=False)
     if any(named.values()) and not any(map(score, header)):
         raise ValueError(
-            f"csv: a header must name the columns of path and label; got {header}. {_known_names()}"
+            f"csv: a header must name the columns of path and label; got {header}. {_KNOWN}"
         )
     if len(header) < 2:
         raise ValueError(f"csv: the file must have the columns path,label; got {header}.")
@@ -69,15 +77,60 @@ def find(header: list[str], sample: Sequence[list[str]], score: Score) -> Column
         raise ValueError(
             "csv: without a header row the columns must be path,label; column "
             f"{scores.index(max(scores)) + 1} holds the paths. Add a header row that names the "
-            "columns path and label."
+            f"columns path and label. {_HOW_TO_STATE}"
         )
     return Columns(dict(zip(_NAMES, range(len(header)), strict=False)), has_header=False)
 
 
+def find_stated(
+    stated: str, header: list[str], sample: Sequence[list[str]], score: Score
+) -> Columns:
+    """Finds the columns that the user states.
+
+    Args:
+        stated: name or number of the columns of path, label and perhaps split, between commas;
+            the first column has the number 1.
+        header, sample, score: as in `find`.
+
+    Raises:
+        ValueError: there is no such column, or not two or three different ones.
+    """
+    parts = [part.strip() for part in stated.split(",")]
+    found = [_stated_index(part, header) for part in parts]
+    if not 2 <= len(parts) <= len(_NAMES) or len(set(found)) < len(found):
+        raise ValueError(
+            "csv: the columns must be those of path, label and perhaps split, by name or number; "
+            f"got {stated!r}. The first row is {header}."
+        )
+    indices = dict(zip(_NAMES, found, strict=False))
+    path = indices["path"]
+    scores = sum(score(row[path]) for row in sample if path < len(row))
+    has_header = any(part in header for part in parts) or not (score(header[path]) or not scores)
+    return Columns(indices, has_header)
+
+
+def _stated_index(part: str, header: list[str]) -> int:
+    if part in header:
+        return header.index(part)
+    found = [index for index, name in enumerate(map(_plain, header)) if name == _plain(part)]
+    if part and len(found) == 1:
+        return found[0]
+    if part.isascii() and part.isdigit() and 1 <= int(part) <= len(header):
+        return int(part) - 1
+    raise ValueError(
+        f"csv: a column must be a name in the first row, or a number from 1 to {len(header)}; got "
+        f"{part!r}. The first row is {header}."
+    )
+
+
+def _plain(name: str) -> str:
+    """A name without spaces, punctuation and capital letters."""
+    return "".join(filter(str.isalnum, name.lower()))
+
+
 def _named(header: list[str], names: Sequence[str]) -> list[int]:
     """The indices of the columns with one of these names, in any spelling."""
-    plain = ["".join(filter(str.isalnum, cell.lower())) for cell in header]
-    return [index for index, name in enumerate(plain) if name in names]
+    return [index for index, cell in enumerate(header) if _plain(cell) in names]
 
 
 def _is_repeated(header: list[str], sample: Sequence[list[str]], scores: list[int]) -> bool:
@@ -96,7 +149,7 @@ def _from_header(
         indices["split"] = named["split"][0]
     if not header[path] or not header[indices["label"]]:
         raise ValueError(
-            f"csv: a header must name the columns of path and label; got {header}. {_known_names()}"
+            f"csv: a header must name the columns of path and label; got {header}. {_KNOWN}"
         )
     used = ", ".join(f"{column} = {header[index]!r}" for column, index in indices.items())
     unused = [header[i] for found in named.values() for i in found if i not in indices.values()]
@@ -115,9 +168,10 @@ def _path_index(header: list[str], named: list[int], scores: list[int]) -> int:
         return best
     found = [index for index, total in enumerate(scores) if total == max(scores)]
     if len(found) > 1:
+        names = " and ".join(repr(header[index]) for index in found)
         raise ValueError(
-            "csv: one column must hold the paths of the images; "
-            f"{' and '.join(repr(header[index]) for index in found)} do. Name it 'path'."
+            f"csv: one column must hold the paths of the images; {names} do. Name it 'path'. "
+            f"{_HOW_TO_STATE}"
         )
     return found[0]
 
@@ -125,16 +179,12 @@ def _path_index(header: list[str], named: list[int], scores: list[int]) -> int:
 def _label_index(header: list[str], named: dict[str, list[int]], path: int) -> int:
     found = [index for index in named["label"] if index != path]
     if found:
-        return found[0]
+        # Of "class id" and "class name", the name.
+        return min(found, key=lambda index: _plain(header[index]).endswith("id"))
     others = [i for i in range(len(header)) if i != path and i not in named["split"]]
     if len(others) == 1:
         return others[0]
     raise ValueError(
         f"csv: a header must name the columns of path and label; got {header}, of which "
-        f"{header[path]!r} holds the paths. {_known_names()}"
+        f"{header[path]!r} holds the paths. {_KNOWN}"
     )
-
-
-def _known_names() -> str:
-    known = "; ".join(f"{column}: {', '.join(names)}" for column, names in _NAMES.items())
-    return f"Known names, in any spelling, are {known}."

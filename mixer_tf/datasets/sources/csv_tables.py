@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
 import io
@@ -16,6 +17,12 @@ MAX_BYTES = 512 * 2**20
 SAMPLE = 20
 _SAMPLE_SIZE = 2**20
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# Those of UTF-32 first, because they begin with those of UTF-16.
+_ENCODINGS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    *((mark, "utf-32") for mark in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
+    *((mark, "utf-16") for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
+)
 # The first line of a file for Excel; the line break is kept, so that the rows keep their numbers.
 _STATED = re.compile(r"sep=([^\w\s\"]|\t)(?=[\r\n])")
 
@@ -42,7 +49,7 @@ def read(path: str, score: Callable[[str], int]) -> Table:
             the one with the highest sum is used.
 
     Raises:
-        ValueError: the file does not exist, or is not a regular file, too large, not UTF-8, empty
+        ValueError: the file does not exist, or is not a regular file, too large, not Unicode, empty
             or not CSV.
     """
     text = _read_text(path)
@@ -54,7 +61,8 @@ def read(path: str, score: Callable[[str], int]) -> Table:
         rows = list(_rows(text, delimiter))
     except csv.Error as error:
         raise ValueError(
-            f"csv: quotes must enclose a whole cell on one line; {path} is not valid: {error}."
+            f"csv: quotes must enclose a whole cell on one line, and a cell must have at most "
+            f"{csv.field_size_limit():,} characters; {path} is not valid: {error}."
         ) from None
     if not rows:
         raise ValueError(f"csv: the file must list path,label; {path} is empty.")
@@ -80,17 +88,21 @@ def _read_text(path: str) -> str:
             f"csv: the file must have at most {MAX_BYTES / 2**20:,.0f} MB; {path} has "
             f"{size / 2**20:,.0f} MB. Is it a list of images?"
         )
+    with open(path, "rb") as file:
+        content = file.read()
+    # UTF-8 or what the byte order mark says, such as the "Unicode text" of Excel.
+    encoding = next((name for mark, name in _ENCODINGS if content.startswith(mark)), "utf-8")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
             f"csv: the file must be UTF-8; {path} is not: {error}. Save it again as UTF-8."
         ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
+        utf16 = ", as UTF-16 without a byte order mark has" if text.count("\0") > 9 else ""
         raise ValueError(
-            f"csv: the file must be UTF-8 text; line {line} of {path} contains a NUL byte. "
+            f"csv: the file must be UTF-8 text; line {line} of {path} contains a NUL byte{utf16}. "
             "Save it again as UTF-8."
         )
     return text

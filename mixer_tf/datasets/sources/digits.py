@@ -31,7 +31,7 @@ _CHUNK_SIZE = 100
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Returns the digits as a source; a fifth of them is held out as test, a tenth as eval."""
+    """Returns the digits as a source; about a fifth is held out as test, a tenth as eval."""
     images, _ = _load()
     items = [("", _image_id(index), index) for index in range(len(images))]
     by_split = splits.assign_splits(items, TEST_SHARE)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.datasets import files, splits
-from mixer_tf.datasets.class_names import in_order
+from mixer_tf.datasets.class_names import in_order, notes_of_unicode_forms
 from mixer_tf.datasets.sources.folder_layout import find_layout
 from mixer_tf.datasets.sources.folder_tree import Folder
 from mixer_tf.datasets.sources.source import Source
@@ -47,22 +47,18 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         for label in [labels[folder.name]]
         for path in folder.image_paths()
     ]
-    shards = {
-        split: files.make_chunks(chosen) for split, chosen in splits.assign_splits(items).items()
-    }
     return Source(
         spec=spec,
         class_names=class_names,
-        shards=shards,
+        shards={
+            split: files.make_chunks(chosen)
+            for split, chosen in splits.assign_splits(items).items()
+        },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: (
             files.file_signature(os.path.join(root, path)) for _, _, (path, _) in items
         ),
-        notes=(
-            *layout.notes,
-            *_notes(top, layout.splits),
-            *files.notes_of_classes(shards, class_names),
-        ),
+        notes=(*layout.notes, *_notes(top, layout.splits)),
     )
 
 
@@ -93,7 +89,9 @@ def _notes(top: Folder, parents: dict[str, Folder]) -> list[str]:
     }
     return [
         *_notes_of_empty_classes(parents),
-        *_notes_of_unicode_forms(parents),
+        *notes_of_unicode_forms(
+            printable(os.path.basename(folder.path)) for _, folder in _class_folders(parents)
+        ),
         *(f"{text}: {count:,}" for text, count in counts.items() if count),
     ]
 
@@ -124,15 +122,6 @@ def _notes_of_empty_classes(parents: dict[str, Folder]) -> list[str]:
         else f"class folder '{name}' is empty: ignored"
         for name, number in sorted(num_files.items())
     ]
-
-
-def _notes_of_unicode_forms(parents: dict[str, Folder]) -> list[str]:
-    spellings = collections.defaultdict(set)
-    for _, folder in _class_folders(parents):
-        spellings[folder.name].add(os.path.basename(folder.path))
-    names = sorted(name for name, found in spellings.items() if len(found) > 1)
-    text = "class folders in several Unicode forms of one name were read as one class"
-    return [f"{text}: {len(names):,} ({', '.join(names)})"] if names else []
 
 
 def _nothing_found(top: Folder) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from mixer_tf.datasets.class_names import notes_of_similar
+from mixer_tf.datasets.class_names import notes_of_odd, notes_of_similar
 from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.messages import did_you_mean, without_credentials
+from mixer_tf.messages import did_you_mean, require_no_credentials, without_credentials
 
 KINDS = {module.KIND: module for module in (digits, folder, csv, tfrecord, tfds)}
 
@@ -32,26 +32,33 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
     """Opens the source that `spec` names.
 
     Args:
-        spec: one of `forms()`, such as "folder:/data/pets".
+        spec: one of `forms()`, such as "folder:/data/pets"; the columns of a CSV file may be
+            stated: "csv+photo,species:list.csv".
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
 
     Raises:
-        ValueError: unknown kind of source, nothing at that path, or no image there.
+        ValueError: unknown kind of source, nothing at that path, or no image there; or a URL with
+            user name, password or query, also as the name of a class.
     """
+    require_no_credentials({"a source": spec, "data_dir": data_dir})
     kind, _, location = spec.partition(":")
+    if kind.startswith(f"{csv.KIND}+"):
+        kind = csv.KIND
     if kind not in KINDS:
         raise ValueError(_unknown_kind(spec, kind))
     module = KINDS[kind]
     if bool(location) != (":" in module.FORM):
         raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
-    source = module.open_source(without_credentials(spec), location, data_dir)
-    return dataclasses.replace(source, notes=(*source.notes, *_notes(source.class_names)))
+    source = module.open_source(spec, location, data_dir)
+    require_no_credentials({"the name of a class": source.class_names})
+    notes = (*map(without_credentials, source.notes), *_notes(source.class_names))
+    return dataclasses.replace(source, notes=notes)
 
 
 def _notes(class_names: Sequence[str]) -> tuple[str, ...]:
     if len(class_names) == 1:
         return (f"the only class is {class_names[0]!r}: there is nothing to learn",)
-    return notes_of_similar(class_names)
+    return notes_of_similar(class_names) + notes_of_odd(class_names)
 
 
 def _unknown_kind(spec: str, kind: str) -> str:

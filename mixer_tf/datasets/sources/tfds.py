@@ -8,7 +8,6 @@ for a missing dataset names the command that prepares it.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import os
 import re
@@ -17,14 +16,15 @@ from collections.abc import Iterator
 from mixer_tf import storage
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import file_signature, list_folder, make_record
+from mixer_tf.datasets.sources import tfds_examples, tfds_features
 from mixer_tf.datasets.sources.source import Source
+from mixer_tf.datasets.sources.tfds_features import Keys
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
 
 KIND = "tfds"
 FORM = "tfds:NAME[:CONFIG]"
 HELP = "any image-classification dataset of TFDS, prepared on this machine"
 
-_INFO = "dataset_info.json"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -67,32 +67,27 @@ class ShardReader:
 
     def __call__(self, shard: Shard) -> Iterator[ImageRecord]:
         is_train = splits.ALIASES[shard.tfds_split.lower()] == TRAIN
-        for number, example in enumerate(self._read(shard), start=shard.first):
-            image_id = _image_id(self.name, shard.tfds_split, number)
-            if not is_train or self.rule.split_for(image_id) == shard.split:
-                yield self._make_record(example, image_id)
+        builder = tfds_examples.open_builder(self.folder)
+        part = f"{shard.tfds_split}[{shard.index}shard]"
+        found = tfds_examples.read(builder, part, self.image_key, self.label_key)
+        try:
+            for number, (encoded, label) in enumerate(found, start=shard.first):
+                image_id = _image_id(self.name, shard.tfds_split, number)
+                if not is_train or self.rule.split_for(image_id) == shard.split:
+                    yield self._make_record(encoded, label, image_id)
+        except tfds_examples.UnreadableError as error:
+            if not is_train or shard.split == TRAIN:
+                yield _unreadable(f"{self.name}/{part}", error)
 
-    def _read(self, shard: Shard) -> Iterator[dict]:
-        import tensorflow_datasets as tfds
-
-        return iter(
-            _open_builder(self.folder)
-            .as_dataset(
-                split=f"{shard.tfds_split}[{shard.index}shard]",
-                decoders=tfds.decode.PartialDecoding(
-                    {self.image_key: True, self.label_key: True},
-                    decoders={self.image_key: tfds.decode.SkipDecoding()},
-                ),
-                read_config=tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1),
-            )
-            .as_numpy_iterator()
-        )
-
-    def _make_record(self, example: dict, image_id: str) -> ImageRecord:
-        label = int(example[self.label_key])
+    def _make_record(self, encoded: bytes, label: int, image_id: str) -> ImageRecord:
         if label < 0:  # TFDS marks the hidden labels of a test split by -1.
-            return make_record(example[self.image_key], None, "", image_id)
-        return make_record(example[self.image_key], label, self.class_names[label], image_id)
+            return make_record(encoded, None, "", image_id)
+        return make_record(encoded, label, self.class_names[label], image_id)
+
+
+def _unreadable(name: str, error: Exception) -> ImageRecord:
+    """What stands for the rest of a shard that cannot be read."""
+    return ImageRecord(b"", "", None, "", name, 0, 0, f"the rest of the shard is corrupt: {error}")
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
@@ -104,9 +99,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """
     tfds = _import_tfds()
     folder = _find_prepared(location, data_dir or tfds.core.constants.DATA_DIR)
-    builder = tfds.builder_from_directory(folder)
-    image_key, label_key = _find_keys(builder.info)
-    hidden = [name for name in builder.info.splits if _hides_labels(builder, name, label_key)]
+    builder = tfds_examples.open_builder(folder)
+    keys = tfds_features.find_keys(builder.info)
+    hidden = [name for name in builder.info.splits if _hides_labels(builder, name, keys)]
     lengths = {
         name: info.shard_lengths
         for name, info in builder.info.splits.items()
@@ -118,35 +113,41 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
             f"{location} has {', '.join(builder.info.splits)}."
         )
     name = re.split("[:/]", location)[0]
-    class_names = tuple(builder.info.features[label_key].names)
+    class_names = tuple(builder.info.features[keys.label].names)
     rule = _hold_out(name, lengths)
     return Source(
         spec=spec,
         class_names=class_names,
         shards=_list_shards(lengths, rule),
-        reader=ShardReader(folder, name, image_key, label_key, class_names, rule),
-        file_signatures=lambda: [file_signature(os.path.join(folder, _INFO)), str(lengths)],
-        notes=tuple(
-            f"split '{name}' of {location} is not used" + (": no labels" if name in hidden else "")
-            for name in builder.info.splits
-            if name not in lengths
-        ),
+        reader=ShardReader(folder, name, keys.image, keys.label, class_names, rule),
+        file_signatures=lambda: [
+            file_signature(os.path.join(folder, tfds_examples.INFO)),
+            str(lengths),
+        ],
+        notes=(*keys.notes, *_notes_of_unused(location, builder.info.splits, lengths, hidden)),
     )
 
 
-def _hides_labels(builder, split: str, label_key: str) -> bool:
+def _notes_of_unused(location: str, found, used, hidden) -> Iterator[str]:
+    for name in found:
+        if name not in used:
+            reason = ": no labels" if name in hidden else ""
+            yield f"split '{name}' of {location} is not used{reason}"
+
+
+def _hides_labels(builder, split: str, keys: Keys) -> bool:
     """Whether the first image of an evaluation or test split has no label.
 
     Challenges often keep the labels of their test split secret.
     """
-    import tensorflow_datasets as tfds
-
     alias = splits.ALIASES.get(split.lower())
     if alias in (None, TRAIN) or not builder.info.splits[split].num_examples:
         return False
-    only_label = tfds.decode.PartialDecoding({label_key: True})
-    first = builder.as_dataset(split=f"{split}[:1]", decoders=only_label).as_numpy_iterator()
-    return all(int(example[label_key]) < 0 for example in first)
+    try:
+        first = tfds_examples.read(builder, f"{split}[:1]", keys.image, keys.label)
+        return all(label < 0 for _, label in first)
+    except tfds_examples.UnreadableError:
+        return False
 
 
 def _hold_out(name: str, lengths: dict[str, list[int]]) -> splits.HoldOut:
@@ -167,34 +168,6 @@ def _list_shards(lengths: dict[str, list[int]], rule: splits.HoldOut) -> dict[st
             for target in (split, *held_out):
                 shards[target].append(Shard(name, index, start, target))
     return shards
-
-
-def _find_keys(info) -> tuple[str, str]:
-    """The names of the image feature and of the label feature."""
-    from tensorflow_datasets import features
-
-    def names_of(kind) -> list[str]:
-        found = (name for name, feature in info.features.items() if isinstance(feature, kind))
-        return sorted(found)
-
-    images, labels = names_of(features.Image), names_of(features.ClassLabel)
-    supervised = info.supervised_keys or ()
-    if len(supervised) >= 2 and supervised[0] in images and supervised[1] in labels:
-        return supervised[0], supervised[1]
-    several = names_of(features.Sequence)
-    if len(supervised) >= 2 and supervised[1] in several:
-        raise ValueError(
-            "tfds: each image must have one class; in "
-            f"{info.full_name} the label {supervised[1]!r} may be several. Store the class of "
-            "each image as a ClassLabel."
-        )
-    if len(images) == len(labels) == 1:
-        return images[0], labels[0]
-    raise ValueError(
-        "tfds: a dataset must have one Image and one ClassLabel; "
-        f"{info.full_name} has images {images} and labels {labels}; several values per image have "
-        f"{several}."
-    )
 
 
 def _find_prepared(location: str, data_dir: str) -> str:
@@ -220,10 +193,11 @@ def _find_prepared(location: str, data_dir: str) -> str:
 
 
 def _how_to_prepare(name: str, data_dir: str) -> str:
+    builder = f'tfds.builder("{name}", data_dir="{data_dir}")'
     return (
         f"tfds:{name} must be prepared before it is used; it is not in {data_dir}. "
         "Prepare it once, with network access: python -c 'import tensorflow_datasets as tfds; "
-        f'tfds.builder("{name}", data_dir="{data_dir}").download_and_prepare()\''
+        f'{builder}.download_and_prepare(file_format="tfrecord")\''
     )
 
 
@@ -238,18 +212,11 @@ def _folders(folder: str) -> list[str]:
 
 
 def _is_prepared(folder: str) -> bool:
-    return storage.exists(os.path.join(folder, _INFO))
+    return storage.exists(os.path.join(folder, tfds_examples.INFO))
 
 
 def _image_id(name: str, tfds_split: str, number: int) -> str:
     return f"{name}/{tfds_split}/{number:07d}"
-
-
-@functools.lru_cache(maxsize=8)
-def _open_builder(folder: str):
-    import tensorflow_datasets as tfds
-
-    return tfds.builder_from_directory(folder)
 
 
 def _import_tfds():

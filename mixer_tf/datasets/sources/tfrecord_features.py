@@ -61,8 +61,8 @@ def read_file(path: str) -> Iterator[ParsedExample]:
 
 
 def to_text(value: Value) -> str:
-    """Returns a feature value as a string."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    """Returns a feature value as a string; different values stay different."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def raw_pixels(num_bytes: int) -> str:

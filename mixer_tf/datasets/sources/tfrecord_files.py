@@ -41,11 +41,16 @@ def read_records(path: str) -> Iterator[bytes]:
         records = tf.data.TFRecordDataset(path, kind).take(complete)
         yield from records.as_numpy_iterator()
     except tf.errors.OpError as error:
-        raise CorruptFileError(_NODE.sub("", error.message.partition("\n")[0]).strip()) from error
+        raise CorruptFileError(reason_of(error.message)) from error
     except OSError as error:
         raise CorruptFileError(error.strerror or str(error)) from error
     if reason:
         raise CorruptFileError(reason)
+
+
+def reason_of(message: str) -> str:
+    """Returns the first line of an error of TensorFlow, without the name of the operation."""
+    return _NODE.sub("", message.strip().partition("\n")[0]).strip()
 
 
 def compression(path: str) -> str:

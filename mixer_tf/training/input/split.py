@@ -92,8 +92,8 @@ def _check_trainable(files: Sequence[str], info: DatasetInfo) -> None:
     if not files or not info.examples.get(features.TRAIN):
         raise ValueError(
             f"training requires at least one image in the split {features.TRAIN!r}; got "
-            f"{info.examples or 'no split'} from {info.source}. The quarantine lists the images "
-            "that could not be used, with the reason."
+            f"{info.examples or 'no split'} from {info.source}. quarantine.jsonl lists "
+            "unusable images with the reason."
         )
 
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No secret reaches the metadata, the data, the model or the console of a run."""
+
+import gzip
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from mixer_tf import recipes
+from pipeline import local_runner
+from pipeline.configs import PipelineConfig
+
+SECRET = "hunter2"
+PROJECT = pathlib.Path(__file__).parents[2]
+TINY = [
+    *("model.name=mixer", "model.image_size=16", "model.patch_size=4", "model.num_blocks=1"),
+    *("model.hidden_dim=8", "model.tokens_mlp_dim=8", "model.channels_mlp_dim=8"),
+    *("training.epochs=1", "training.batch_size=16"),
+]
+URLS = [
+    f"s3://me:{SECRET}@host/a",
+    f"s3://{SECRET}@host/a",
+    f"s3://me:a space and {SECRET}@host/a",
+    f"https://host/a?X-Amz-Expires=9&X-Amz-Signature={SECRET}",
+    f"https://host/a#access_token={SECRET}",
+]
+
+
+def content(path: pathlib.Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def files_with_secret(root: pathlib.Path) -> list[str]:
+    paths = [path for path in root.rglob("*") if path.is_file()]
+    found = [path for path in paths if SECRET.encode() in content(path)]
+    return [str(path) for path in found + [path for path in paths if SECRET in path.name]]
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("--source", f"{kind}:URL") for kind in ("csv", "folder", "tfrecord", "tfds")],
+        *[("--source", "URL"), ("--downstream-test-sets", "folder:URL"), ("--root", "URL")],
+        *[("--data-dir", "URL"), ("--name", "URL"), ("--set", "model.weights=URL")],
+    ],
+)
+def test_an_option_with_a_secret_is_refused_before_anything_is_written(
+    tmp_path, monkeypatch, option, value, url
+):
+    monkeypatch.chdir(tmp_path)
+    value = value.replace("URL", url)
+    result = CliRunner().invoke(local_runner.main, ["--verbose", f"{option}={value}"])
+    assert result.exit_code == 1
+    message = str(result.exception)
+    assert message.startswith(f"{option} must be without user name, password and query")
+    assert SECRET not in message + result.output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("field", ["root", "source", "data_dir", "test_sets", "serving_dir"])
+def test_a_configuration_holds_no_secret(field):
+    values = {"name": "pets", "root": "/root", "source": "digits"}
+    field = "downstream_test_sets" if field == "test_sets" else field
+    values[field] = (URLS[0],) if field == "downstream_test_sets" else URLS[0]
+    with pytest.raises(ValueError, match=f"^{field} must be without user name") as caught:
+        PipelineConfig(recipe=recipes.get("digits"), **values)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_nothing_that_a_run_writes_or_prints_has_a_secret(tmp_path, write_image_folder):
+    """The secrets are in the paths of a CSV file, whose images are unreadable, and in --beam."""
+    images = tmp_path / "images"
+    write_image_folder(images)
+    rows = [f"{name}/{i:03d}.png,{name}" for name in ("cat", "dog") for i in range(20)]
+    rows += [f"{url.replace('://', f'{i}://')},cat" for i, url in enumerate(URLS * 9)]
+    (images / "list.csv").write_text("path,label\n" + "\n".join(rows))
+    command = [sys.executable, "-m", "pipeline.local_runner", f"--source=csv:{images}/list.csv"]
+    command += [f"--root={tmp_path / 'root'}", "--min-accuracy=0", "--recipe=digits"]
+    command += [f"--beam=--direct_num_workers=1 --s3_secret_access_key={SECRET}"]
+    command += [word for change in TINY for word in ("--set", change)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "root").rglob("*")}
+    assert {"metadata.sqlite", "quarantine.jsonl", "summary.json", "recipe.json"} < names
+    assert SECRET not in done.stdout + done.stderr
+    assert files_with_secret(tmp_path / "root") == []
