@@ -28,6 +28,7 @@ WARMUP_FILE = "tf_serving_warmup_requests"  # the name that TensorFlow Serving l
 EXPECTED_FILE = "expected_outputs.json"
 RECIPE_FILE = "recipe.json"
 CLASS_NAMES_FILE = "class_names.json"
+LINEAGE_FILE = "lineage.json"  # written by a push; see mixer_tf/serving/lineage.py
 
 
 def top_k_metric() -> str:

@@ -17,6 +17,7 @@ from tensorflow.io import gfile
 
 from mixer_tf import storage
 from mixer_tf.serving import contract
+from mixer_tf.serving import lineage as _lineage
 from mixer_tf.serving.locations import MODEL_FILE, list_versions
 
 INCOMING = ".incoming-"  # start of the name of a version that is not complete
@@ -42,7 +43,7 @@ def withdrawn_as(folder: str, model_dir: str) -> int | None:
     return None
 
 
-def publish(model_dir: str, folder: str) -> str:
+def publish(model_dir: str, folder: str, lineage: str | None = None) -> str:
     """Copies a model to a new version, and returns its path.
 
     The version is the current Unix time in seconds, or the first free number after it that is
@@ -50,17 +51,22 @@ def publish(model_dir: str, folder: str) -> str:
     number, then renamed. Object stores such as gs:// cannot rename a folder in one step: there, the
     copy is made under its final name, with saved_model.pb as the last file; without it, a folder is
     not a model.
+
+    Args:
+        model_dir: path of the SavedModel.
+        folder: the folder of the versions.
+        lineage: content of `lineage.json` in the copy; None for no such file.
     """
     storage.make_folder(folder)
     used = [0, *list_versions(folder), *_list_withdrawn(folder)]
     version = max(int(time.time()), max(used) + 1)
     if storage.is_remote(folder):
         path = os.path.join(folder, str(version))
-        _copy(model_dir, path)
+        _copy(model_dir, path, lineage)
         return path
     incoming = os.path.join(folder, f"{INCOMING}{fingerprint(model_dir)[:16]}")
     storage.remove_folder(incoming)  # of a push that was killed
-    _copy(model_dir, incoming)
+    _copy(model_dir, incoming, lineage)
     return _rename_to_free_version(incoming, folder, version)
 
 
@@ -148,9 +154,10 @@ def _listing(numbers: Sequence[int]) -> str:
 
 
 def fingerprint(model_dir: str) -> str:
-    """Returns a digest of the names and the contents of all files in a folder."""
+    """Returns a digest of the names and the contents of all files, without the lineage."""
     digest = hashlib.sha256()
-    for path in sorted(_files(model_dir)):
+    ignored = os.path.relpath(_lineage.path(model_dir), model_dir)
+    for path in sorted(set(_files(model_dir)) - {ignored}):
         digest.update(f"{path}\0{storage.file_size(os.path.join(model_dir, path))}\0".encode())
         with gfile.GFile(os.path.join(model_dir, path), "rb") as file:
             while chunk := file.read(_CHUNK):
@@ -169,8 +176,11 @@ def _rename_to_free_version(incoming: str, folder: str, version: int) -> str:
             version += 1
 
 
-def _copy(source: str, target: str) -> None:
+def _copy(source: str, target: str, lineage: str | None) -> None:
     """Copies a model folder file by file, saved_model.pb last."""
+    if lineage is not None:
+        storage.make_folder(os.path.join(target, contract.EXTRA_ASSETS))
+        storage.write_text(_lineage.path(target), lineage)
     paths = sorted(_files(source), key=lambda path: (path == MODEL_FILE, path))
     for path in paths:
         destination = os.path.join(target, path)
