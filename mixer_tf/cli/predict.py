@@ -84,12 +84,12 @@ def _read(path: str) -> bytes:
         UnusableImageError: the file is not such an image; the message is the reason.
     """
     from mixer_tf import images
+    from mixer_tf.datasets import files
 
     try:
-        with open(path, "rb") as file:
-            return images.check(file.read())
+        return images.check(files.read_bytes(path))
     except OSError as error:
-        raise images.UnusableImageError(error.strerror.lower()) from error
+        raise images.UnusableImageError((error.strerror or str(error)).lower()) from error
 
 
 def _show_text(path: str, answer, top: int) -> None:

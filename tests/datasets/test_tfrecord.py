@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import pathlib
 
 import pytest
@@ -264,3 +265,11 @@ def test_a_hidden_label_is_not_a_class(tmp_path, png):
     source = open_examples(tmp_path, examples)
     assert source.class_names == ("0", "1")
     assert sum(record.label is None for record in read_all(source)) == 3
+
+
+def test_a_device_or_a_named_pipe_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "a.tfrecord"
+    os.mkfifo(pipe)
+    for path in ("/dev/zero", pipe):
+        with pytest.raises(ValueError, match=f"must be followed by regular files; {path} is not"):
+            opening.open_source(f"tfrecord:{path}")
