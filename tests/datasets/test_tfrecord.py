@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import pathlib
 
 import pytest
@@ -304,3 +305,11 @@ def test_the_most_frequent_name_of_a_label_is_used(tmp_path, png):
     assert source.notes[0] == (
         "labels with several names, of which the most frequent is used: 1 (0: 'dog' and 'cat')"
     )
+
+
+def test_a_device_or_a_named_pipe_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "a.tfrecord"
+    os.mkfifo(pipe)
+    for path in ("/dev/zero", pipe):
+        with pytest.raises(ValueError, match=f"must be followed by regular files; {path} is not"):
+            opening.open_source(f"tfrecord:{path}")
