@@ -304,3 +304,12 @@ def test_the_most_frequent_name_of_a_label_is_used(tmp_path, png):
     assert source.notes[0] == (
         "labels with several names, of which the most frequent is used: 1 (0: 'dog' and 'cat')"
     )
+
+
+def test_a_few_of_many_features_are_named(tmp_path, png):
+    odd = make_example(label=1, **{f"a{i}": 0 for i in range(10, 99)})
+    good = [make_example(image=png(i), label=1) for i in range(9)]
+    (problem,) = {r.problem for r in read_all(open_examples(tmp_path, [*good, odd])) if r.problem}
+    assert problem == (
+        "no encoded image; its features are " + ", ".join(f"a{i}" for i in range(10, 20)) + ", …"
+    )
