@@ -313,3 +313,12 @@ def test_a_device_or_a_named_pipe_is_refused_at_once(tmp_path):
     for path in ("/dev/zero", pipe):
         with pytest.raises(ValueError, match=f"must be followed by regular files; {path} is not"):
             opening.open_source(f"tfrecord:{path}")
+
+
+def test_a_few_of_many_features_are_named(tmp_path, png):
+    odd = make_example(label=1, **{f"a{i}": 0 for i in range(10, 99)})
+    good = [make_example(image=png(i), label=1) for i in range(9)]
+    (problem,) = {r.problem for r in read_all(open_examples(tmp_path, [*good, odd])) if r.problem}
+    assert problem == (
+        "no encoded image; its features are " + ", ".join(f"a{i}" for i in range(10, 20)) + ", …"
+    )
