@@ -10,6 +10,8 @@ import traceback
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+from mixer_tf import system_errors
+
 _PROJECT = pathlib.Path(__file__).parent
 
 # User name and password; what follows a colon is a port if it is digits and a slash.
@@ -110,12 +112,20 @@ def require_no_credentials(values: Mapping[str, object]) -> None:
                 )
 
 
-def clear_message(error: Exception) -> str:
+def clear_message(error: Exception, folder: str | None = None) -> str:
     """Returns what is wrong, and what to do if that is not obvious.
 
     A library's message is cut after its first line. Our own messages are complete, such as the list
-    of all weights that do not fit.
+    of all weights that do not fit. For a full disk and the like, see `system_errors`.
+
+    Args:
+        error: the exception.
+        folder: what the command writes to, if known.
     """
+    has_own_text = _is_ours(error) and getattr(error, "errno", None) is None
+    system_error = system_errors.explain(error, folder, has_own_text)
+    if system_error:
+        return without_credentials(system_error)
     lines = without_credentials(str(error).strip()).split("\n")
     text = "\n".join(map(visible, lines if _is_ours(error) else lines[:1]))
     if isinstance(error, ImportError):

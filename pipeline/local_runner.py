@@ -66,7 +66,7 @@ def main(**options) -> None:
     except Exception as error:
         if options["verbose"]:
             raise
-        print(f"\nError: {_one_clear_message(error)}", file=sys.stderr)
+        print(f"\nError: {_one_clear_message(error, options)}", file=sys.stderr)
         sys.exit(1)
     if options["require_push"] and not pushed_model:
         sys.exit(NOTHING_PUSHED)
@@ -87,13 +87,18 @@ def _run(options: dict) -> str | None:
     return summary.pushed_model
 
 
-def _one_clear_message(error: BaseException) -> str:
+def _one_clear_message(error: BaseException, options: dict) -> str:
     """The message of the first cause, without what Beam adds to it."""
+    from pipeline.local import preparation
     from pipeline.local.step import StepError
 
+    try:
+        root = preparation.local_root(options)
+    except ValueError:  # which is the error
+        root = None
     step = f"{error.node_id}: " if isinstance(error, StepError) else ""
     cause = error.__cause__ if isinstance(error, StepError) else error
-    return step + re.sub(r"\s*\[while running .*", "", clear_message(cause), flags=re.DOTALL)
+    return step + re.sub(r"\s*\[while running .*", "", clear_message(cause, root), flags=re.DOTALL)
 
 
 if __name__ == "__main__":

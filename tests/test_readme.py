@@ -42,7 +42,7 @@ def test_output_of_the_demo_is_that_of_this_version():
     )
     for step in graph.components:
         assert re.search(rf"^\[ ?\d+/{len(graph.components)}\] {step.id} ", README, re.MULTILINE)
-    for name in ("steps", "images", "duplicates", "quarantined", "test split", "pushed", "predict"):
+    for name in ("steps", "images", "duplicates", "unusable", "test split", "pushed", "predict"):
         assert f"\n  {name} " in README
 
 

@@ -8,6 +8,9 @@ it only when it is complete: its length and its MD5 must be those that the serve
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
+import glob
 import hashlib
 import http.client
 import os
@@ -91,10 +94,16 @@ def download(url: str, *, cache_dir: str | None = None) -> str:
         return path
     try:
         storage.make_folder(os.path.dirname(path))
-        with storage.replacing(path, concurrent=True) as partial:
-            with open(partial, "wb") as file:
-                _receive(url, file)
-            if path.endswith(".npz") and not zipfile.is_zipfile(partial):
+        with (
+            contextlib.ExitStack() as open_files,  # until the file has its name
+            storage.replacing(path, concurrent=True) as partial,
+        ):
+            file = open_files.enter_context(open(partial, "w+b"))
+            _lock(file)
+            _remove_abandoned(path, own=partial)
+            _receive(url, file)
+            file.flush()
+            if path.endswith(".npz") and not zipfile.is_zipfile(file):
                 raise OSError("the response is not an .npz file")  # a login page, for example
     except (OSError, http.client.HTTPException) as error:
         raise DownloadError(
@@ -103,6 +112,24 @@ def download(url: str, *, cache_dir: str | None = None) -> str:
             f"or set {CACHE_VARIABLE} to a cache that has it."
         ) from error
     return path
+
+
+def _lock(file: BinaryIO) -> None:
+    """Marks a partial file as that of a live process; the system frees a dead one's lock."""
+    with contextlib.suppress(OSError):  # the file system has no locks
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(path: str, own: str) -> None:
+    """Removes the partial files that killed processes have left of the download to `path`."""
+    folder, name = os.path.split(path)
+    pattern = os.path.join(glob.escape(folder), f"{storage.partial_name('*')}-{glob.escape(name)}")
+    for partial in set(glob.glob(pattern)) - {own}:
+        # Locking fails for that of a live process; one that is empty may be about to be locked.
+        with contextlib.suppress(OSError), open(partial, "rb+") as file:
+            if os.path.getsize(partial):
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.remove(partial)
 
 
 def _receive(url: str, file: BinaryIO) -> None:

@@ -65,6 +65,8 @@ def _detect_format(path: str) -> str:
         raise FileNotFoundError(_not_found_message(path))
     if os.path.isdir(path):
         return "saved_model"
+    if not os.path.isfile(path):  # a named pipe would block for ever
+        raise ValueError(f"a checkpoint must be {_FORMATS}; {path} is not a regular file.")
     with open(path, "rb") as file:
         file_format = _detect_file_format(path, file.read(9))
     if file_format is None:

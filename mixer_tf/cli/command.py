@@ -60,7 +60,8 @@ class Command(click.Command):
         except click.Abort:
             raise
         except Exception as error:
-            raise click.ClickException(clear_message(error)) from error
+            folder = context.params.get("output") or context.params.get("target")
+            raise click.ClickException(clear_message(error, folder)) from error
 
     def _invoke_checked(self, context: click.Context):
         titles = {param.name: param.opts[0].upper() for param in self.params}

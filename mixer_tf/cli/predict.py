@@ -64,7 +64,7 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
     predictor = Predictor(locations.resolve_saved_model(model))
     found = find_images(images)
     for note in found.notes():
-        click.echo(f"note: {_printable(note)}", err=True)
+        click.echo(f"note: {visible(_printable(note))}", err=True)
     show = _show_json if as_json else _show_text
     failures = 0
     with _progress() as progress:

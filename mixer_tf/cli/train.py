@@ -115,4 +115,4 @@ def _warn_if_not_better_than_one_class(accuracy: float, images: dict[str, int]) 
     num_correct = round(accuracy * sum(images.values()))
     doubt = class_counts.not_better_than_one_class(images, num_correct, class_counts.where(EVAL))
     if doubt:
-        click.echo(f"WARNING: {doubt}")
+        click.echo(f"WARNING: {visible(doubt)}")

@@ -95,7 +95,7 @@ def resolve(root: str, path: str) -> str:
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     """Reads one file; an error becomes the record's `problem`."""
     try:
-        encoded = _read_bytes(path)
+        encoded = read_bytes(path)
     except FileNotFoundError:
         return _unreadable(path, label, class_name, "file not found")
     except OSError as error:
@@ -182,7 +182,12 @@ def starts_like_image(path: str) -> bool:
         return False
 
 
-def _read_bytes(path: str) -> bytes:
+def read_bytes(path: str) -> bytes:
+    """Returns the bytes of the file of an image.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or is larger than any image.
+    """
     # A named pipe would block for ever, and a device has no end.
     if not storage.is_remote(path) and not stat.S_ISREG(mode := os.stat(path).st_mode):
         raise OSError("is a directory" if stat.S_ISDIR(mode) else "not a regular file")

@@ -128,7 +128,9 @@ class Report:
         if not worst:
             return []
         total = self.scores.images - self.scores.correct
-        title = f"the {len(worst)} most confident of {total:,} mistakes; --json lists all images:"
+        title = f"{total:,} mistake{'' if total == 1 else 's'}, the most confident first:"
+        if total > len(worst):
+            title = f"the {len(worst)} most confident of {total:,} mistakes; --json lists all:"
         rows = [
             [mistake.class_name, mistake.predicted, f"{mistake.probability:.4f}", mistake.image]
             for mistake in worst

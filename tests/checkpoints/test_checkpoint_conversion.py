@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """convert between timm's and the authors' formats."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -40,3 +44,26 @@ def test_other_checkpoints_than_mixers_are_refused(tmp_path):
 def test_target_with_an_unknown_extension_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must end in .npz or .safetensors; got .*out.pth"):
         convert(tmp_path / "a.npz", tmp_path / "out.pth")
+
+
+_KILLED = """
+import os, signal, sys
+from mixer_tf.checkpoints import convert
+
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+convert(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("extension", ["npz", "safetensors"])
+def test_what_a_killed_conversion_has_left_is_gone_after_the_next_one(
+    tmp_path, tiny_model, timm_arrays, extension
+):
+    source, target = tmp_path / "timm.safetensors", tmp_path / "out" / f"model.{extension}"
+    save_file(timm_arrays(tiny_model), source)
+    target.parent.mkdir()
+    command = [sys.executable, "-c", _KILLED, str(source), str(target)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert [path.name for path in target.parent.iterdir()] == [f"partial-{target.name}"]
+    convert(source, target)
+    assert list(target.parent.iterdir()) == [target]

@@ -8,13 +8,14 @@ import io
 import os
 import pathlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from mixer_tf import storage
 from mixer_tf.checkpoints import downloading, fetch
 from mixer_tf.checkpoints.downloading import DownloadError, cached_path, download
 
@@ -117,14 +118,36 @@ def test_after_an_interruption_the_next_attempt_starts_again(server):
     assert pathlib.Path(download(f"{server}flaky.npz")).read_bytes() == CONTENT
 
 
-def test_two_processes_can_download_the_same_file_at_the_same_time(server, cache, monkeypatch):
+_DOWNLOADING = """
+import sys
+from mixer_tf.checkpoints import downloading
+
+def receive(url, file):
+    file.write(open(sys.argv[2], "rb").read())
+    file.flush()
+    print(file.name, flush=True)
+    sys.stdin.read()
+
+downloading._receive = receive
+downloading.download(sys.argv[1])
+"""
+
+
+def test_processes_can_download_the_same_file_at_the_same_time(server, cache, tmp_path):
+    """And what a killed one has left is removed by the next one."""
     url = f"{server}plain.npz"
-    os.makedirs(os.path.dirname(cached_path(url)))
-    with storage.replacing(cached_path(url), concurrent=True) as partial:
-        pathlib.Path(partial).write_bytes(CONTENT)
-        monkeypatch.setattr(os, "getpid", lambda: -1)
+    (tmp_path / "content").write_bytes(CONTENT)
+    command = [sys.executable, "-c", _DOWNLOADING, url, str(tmp_path / "content")]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, **pipes) as live, subprocess.Popen(command, **pipes) as killed:
+        partials = [pathlib.Path(process.stdout.readline().strip()) for process in (live, killed)]
+        killed.kill()
+        killed.wait()
+        assert all(path.exists() for path in partials)
         assert pathlib.Path(download(url)).read_bytes() == CONTENT
-        assert pathlib.Path(partial).read_bytes() == CONTENT
+        assert [path.exists() for path in partials] == [True, False]
+    assert live.returncode == 0
+    assert pathlib.Path(cached_path(url)).read_bytes() == CONTENT
     assert files(cache) == ["plain.npz"]
 
 

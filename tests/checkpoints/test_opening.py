@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors for paths that are not checkpoints."""
 
+import os
 import zipfile
 
 import pytest
@@ -46,3 +47,11 @@ def test_truncated_npz(tmp_path):
     path = tmp_path / "a.npz"
     expected = f"{path} is corrupt or truncated: File is not a zip file; download it again."
     assert message(path) == expected
+
+
+def test_a_device_or_a_named_pipe_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "a.npz"
+    os.mkfifo(pipe)
+    for path in ("/dev/zero", pipe):
+        with pytest.raises(ValueError, match="is not a regular file"), open_checkpoint(path):
+            pass

@@ -2,6 +2,7 @@
 """`mixer predict` on good and bad files, with every kind of path to a model."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -114,3 +115,15 @@ def test_a_folder_without_a_model_is_one_clear_line(mixer, tmp_path):
     assert result.exit_code == 1
     assert result.output.startswith("Error: MODEL must hold saved_model.pb")
     assert result.output.count("\n") == 1
+
+
+def test_a_device_or_a_named_pipe_is_refused_at_once(mixer, trained, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    result = mixer("predict", trained.output, "/dev/zero", pipe, tmp_path)
+    assert result.exit_code == 1
+    assert "/dev/zero: not a regular file" in result.output
+    assert f"{pipe}: not a regular file" in result.output
+    assert f"{tmp_path}: is a directory" in result.output
+    result = mixer("predict", pipe, pipe)
+    assert result.exit_code == 1 and result.output.startswith("Error: MODEL must hold ")

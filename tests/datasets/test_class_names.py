@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
+import json
 import random
 import unicodedata
 
 import pytest
 
-from mixer_tf.datasets import class_names
+from mixer_tf.datasets import class_names, examples
 from mixer_tf.datasets.sources import opening
 
 
@@ -83,6 +84,35 @@ def test_folder_csv_and_tfrecord_have_the_same_order(tmp_path, write_image_folde
     for spec in specs:
         found = opening.open_source(spec.format(tmp_path)).class_names
         assert found == ("-1", "0.5", "9", "10", "b9", "b10", "Ä"), spec
+
+
+def test_numbers_have_the_same_order_in_every_source_and_are_stored(tmp_path, write_image_folder):
+    """As folders, as floats in a CSV file, and as integers, floats and strings in TFRecords."""
+    import tensorflow as tf
+
+    expected = tuple(str(number) for number in range(12))
+    write_image_folder(tmp_path / "images", classes=expected, per_class=3)
+    paths = sorted((tmp_path / "images").glob("*/*.png"))
+    rows = [f"{path},{path.parent.name}.0" for path in paths]
+    (tmp_path / "list.csv").write_text("path,label\n" + "\n".join(rows))
+    for kind, convert in (("int64", int), ("float", float), ("bytes", str.encode)):
+        with tf.io.TFRecordWriter(str(tmp_path / f"{kind}.tfrecord")) as writer:
+            for path in paths:
+                example = tf.train.Example()
+                example.features.feature["image"].bytes_list.value.append(path.read_bytes())
+                label = getattr(example.features.feature["label"], f"{kind}_list")
+                label.value.append(convert(path.parent.name))
+                writer.write(example.SerializeToString())
+    specs = ["folder:{}/images", "csv:{}/list.csv"]
+    specs += [f"tfrecord:{{}}/{kind}.tfrecord" for kind in ("int64", "float", "bytes")]
+    for number, spec in enumerate(specs):
+        source = opening.open_source(spec.format(tmp_path))
+        assert source.class_names == expected, spec
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        examples.write_source(source, str(folder))
+        stored = json.loads((folder / "dataset.json").read_text())
+        assert stored["class_names"] == list(expected)
 
 
 def test_names_that_stand_for_a_missing_label_or_a_list_are_noted():

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import pathlib
 
 import pytest
@@ -303,4 +304,21 @@ def test_the_most_frequent_name_of_a_label_is_used(tmp_path, png):
     assert source.class_names == ("cat",)
     assert source.notes[0] == (
         "labels with several names, of which the most frequent is used: 1 (0: 'dog' and 'cat')"
+    )
+
+
+def test_a_device_or_a_named_pipe_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "a.tfrecord"
+    os.mkfifo(pipe)
+    for path in ("/dev/zero", pipe):
+        with pytest.raises(ValueError, match=f"must be followed by regular files; {path} is not"):
+            opening.open_source(f"tfrecord:{path}")
+
+
+def test_a_few_of_many_features_are_named(tmp_path, png):
+    odd = make_example(label=1, **{f"a{i}": 0 for i in range(10, 99)})
+    good = [make_example(image=png(i), label=1) for i in range(9)]
+    (problem,) = {r.problem for r in read_all(open_examples(tmp_path, [*good, odd])) if r.problem}
+    assert problem == (
+        "no encoded image; its features are " + ", ".join(f"a{i}" for i in range(10, 20)) + ", …"
     )

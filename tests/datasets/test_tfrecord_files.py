@@ -64,6 +64,35 @@ def test_a_forged_length_is_an_error_and_the_records_before_it_are_read(tmp_path
         next(records)
 
 
+def test_an_enormous_record_is_not_read(tmp_path):
+    """The file has a hole, so that it needs no space."""
+    write(tmp_path / "a", [b"good"])
+    with open(tmp_path / "a", "ab") as file:
+        file.write(header(2**30))
+        file.truncate(2**30 + 1000)
+    records = tfrecord_files.read_records(str(tmp_path / "a"))
+    assert next(records) == b"good"
+    with pytest.raises(tfrecord_files.CorruptFileError, match="record 1 states 1,073,741,824 byte"):
+        next(records)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x0a\x80\x80\x80\x80\x80\x20rest",  # features of 2^40 bytes
+        b"\x0a\xff\xff\xff\xff\x0frest",  # features of 2^32 - 1 bytes
+        b"\x0a\x80",  # half of a length
+        b"\x0a\x08\x0a\x06\x0a\x7fimage",  # a name of 127 bytes
+        b"\x0b" * 500,  # groups in groups
+        b"\x0a\x02" * 500,
+    ],
+)
+def test_a_forged_length_in_an_example_is_a_problem(tmp_path, content):
+    write(tmp_path / "a", [content])
+    (item,) = tfrecord_features.read_file(str(tmp_path / "a"))
+    assert item.problem in ("not a tf.Example", "no encoded image; it has no features")
+
+
 @pytest.mark.parametrize("wbits", [31, 15])
 def test_a_forged_length_in_a_compressed_file_is_an_error(tmp_path, wbits):
     compressor = zlib.compressobj(wbits=wbits)

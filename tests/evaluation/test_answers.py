@@ -76,7 +76,7 @@ def test_of_equally_confident_mistakes_the_first_are_kept():
 
 def test_text_names_the_worst_mistakes(many):
     text = make_report(many, Answers(report.MAX_MISTAKES)).to_text()
-    _, title, table = text.partition("\nthe 10 most confident of 67 mistakes; --json lists all ")
+    _, title, table = text.partition("\nthe 10 most confident of 67 mistakes; --json lists all:")
     assert title
     rows = [line.split(maxsplit=3) for line in table.splitlines()[1:]]
     assert rows[0] == ["class", "answer", "probability", "image"]
@@ -100,6 +100,13 @@ def test_signs_of_a_model_that_has_learned_nothing_are_in_both_forms(splits, whe
     assert never == f"classes never recognized in {where}: 'dog' (0 of 1)"
     for label, line in [("WARNING ", first), ("note    ", never)]:
         assert f"\n{label} {line}\n" in text
+
+
+@pytest.mark.parametrize(("number", "title"), [(1, "1 mistake,"), (3, "3 mistakes,")])
+def test_text_with_few_mistakes_lists_them_all(number, title):
+    wrong = [Answer(f"{index}", "cat", "dog", 0.9) for index in range(number)]
+    text = make_report(wrong, Answers(report.MAX_MISTAKES)).to_text()
+    assert f"\n\n{title} the most confident first:\nclass " in text
 
 
 def test_text_without_a_mistake_lists_none():

@@ -199,6 +199,36 @@ def test_with_a_new_class_the_blessed_model_is_not_a_baseline(tmp_path, image_fo
     assert "Resolver" in summary["steps"] and "changed by" not in summary["reason"]
 
 
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_a_model_that_learned_nothing_is_neither_pushed_nor_a_baseline(
+    tmp_path, write_image_folder
+):
+    pets, root = tmp_path / "pets", tmp_path / "root"
+    for split, few in {"train": 4, "val": 1, "test": 1}.items():
+        write_image_folder(pets / split, per_class=31)
+        for image in sorted((pets / split / "dog").iterdir())[few:]:
+            image.unlink()
+    nothing = ["--recipe=digits", "--set", "optimizer.learning_rate=1e-12", "--deduplicate=off"]
+    arguments = [f"--source=folder:{pets}", f"--root={root}", *nothing, "--set"]
+    assert _run(*arguments, "training.epochs=1").returncode == 0
+    summary = _summary(root)
+    assert summary["pushed_model"] is None and not (root / "serving").exists()
+    assert (
+        "the Evaluator did not bless the model; accuracy 0.9688 is not above 0.9688"
+        in (summary["reason"])
+    )
+    assert summary["warnings"] == ["the model answered 'cat' for all 32 images of the test split"]
+    assert "classes never recognized in the test split: 'dog' (0 of 1)" in summary["notes"]
+    (blessing,) = root.glob("Evaluator/blessing/*/*")
+    assert blessing.name == "NOT_BLESSED"
+
+    result = _run(*arguments, "training.epochs=1", "--min-accuracy=0.5", "--from=Evaluator")
+    assert result.returncode == 0, result.stderr
+    assert _summary(root)["pushed_model"]
+    assert "\n  WARNING      the model answered 'cat' for all 32 images" in result.stdout
+
+
 @pytest.mark.e2e
 def test_folder_without_a_usable_image_is_one_clear_line(tmp_path):
     for name in ("cat", "dog"):

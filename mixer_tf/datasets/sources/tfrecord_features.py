@@ -20,6 +20,7 @@ _NAME_KEYS = (features.CLASS_NAME, "class_name", "label_name", "label/text")
 CLASS_KEYS = (features.LABEL, "label", "image/label", "class", "target", *_NAME_KEYS)
 # A file of fewer bytes is more likely corrupt than raw pixels.
 _MIN_RAW_SIDE = 8
+_MAX_NAMES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,13 +121,20 @@ def _image_problem(values: dict[str, Sequence], encoded: Value | None) -> str:
         return ""
     key = next((key for key in _IMAGE_KEYS if values.get(key)), None)
     if key is None:
-        return f"no encoded image; its features are {', '.join(sorted(values))}"
+        return f"no encoded image; {_listing(sorted(values))}"
     if isinstance(values[key][0], bytes):
         return _several(values, [key])
     size = raw_pixels(len(values[key]))
     return f"no encoded image: the feature {key} has {len(values[key]):,} numbers" + (
         f" = {size}: raw pixels. Store them as PNG" if size else ""
     )
+
+
+def _listing(names: list[str]) -> str:
+    if not names:
+        return "it has no features"
+    shown = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
+    return f"its features are {shown}"
 
 
 def _add_class(example: ParsedExample, key: str, values: Sequence[Value | float]) -> None:

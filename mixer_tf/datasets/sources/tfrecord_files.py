@@ -15,6 +15,7 @@ from mixer_tf import storage
 _LENGTH = struct.Struct("<Q")
 _HEADER_SIZE = 12  # The length of the record and its checksum.
 _CHECKSUM_SIZE = 4
+_MAX_RECORD = 512 * 2**20  # Larger than any image with its label.
 _GZIP_START = b"\x1f\x8b"
 _ZLIB_STARTS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 # What TensorFlow adds to a message about the operation that met the error.
@@ -81,6 +82,9 @@ def _count_complete(path: str) -> tuple[int, str]:
             position += _HEADER_SIZE + length + _CHECKSUM_SIZE
             if position > size:
                 return count, (f"record {count} states {length:,} bytes; the file has {size:,}")
+            if length > _MAX_RECORD:
+                limit = f"at most {_MAX_RECORD:,} are read"
+                return count, f"record {count} states {length:,} bytes; {limit}"
             count += 1
     return count, ""
 
