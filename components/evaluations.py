@@ -32,6 +32,21 @@ def read_class_counts(folder: str) -> ClassCounts:
     return ClassCounts(images, correct, num_answers)
 
 
+def read_metrics(folder: str) -> dict[str, float]:
+    """Returns metric → value over all images; empty if the test split has no image.
+
+    With a baseline there are differences to it as well, which are left out. Imports TFMA.
+    """
+    import tensorflow_model_analysis as tfma
+
+    overall = dict(tfma.load_eval_result(folder).slicing_metrics).get((), {"": {"": {}}})
+    return {
+        name: value["doubleValue"]
+        for name, value in overall[""][""].items()
+        if "doubleValue" in value and not name.endswith("_diff")
+    }
+
+
 def _number(metrics: dict, name: str) -> int | None:
     """The value of a metric that counts; None if an older version of the pipeline lacks it."""
     return round(metrics[name]["doubleValue"]) if name in metrics else None

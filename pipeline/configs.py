@@ -66,6 +66,7 @@ class PipelineConfig:
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
+        keep_versions: number of pushed versions that stay; None for all of them.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
             means Beam's runner in this process; with any, TFX packages itself for remote workers,
@@ -86,6 +87,7 @@ class PipelineConfig:
     min_accuracy: float | None = None
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
+    keep_versions: int | None = 5
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
     enable_cache: bool = True

@@ -36,6 +36,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         infra_blessing=gates.model_checker.outputs["blessing"],
         anomalies=data.example_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
+        examples=examples,
     )
     components = [
         component for stage in (data, training, gates, delivery) for component in stage.components

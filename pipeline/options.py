@@ -98,6 +98,13 @@ _OPTIONS = (
         help="How far top-1 accuracy may fall below the last blessed model's.",
     ),
     click.option(
+        "--keep-versions",
+        type=click.IntRange(min=0),
+        default=5,
+        metavar="NUMBER",
+        help="Pushed versions that stay; a push removes older ones. 0 keeps all.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -176,6 +183,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         duplicate_threshold=options["duplicate_threshold"],
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
+        keep_versions=options["keep_versions"] or None,
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

@@ -14,6 +14,8 @@ class PusherSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "push_destination": component_spec.ExecutionParameter(type=str),
+        "keep_versions": component_spec.ExecutionParameter(type=int, optional=True),
+        "lineage": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -30,6 +32,9 @@ class PusherSpec(component_spec.ComponentSpec):
         "evaluation": component_spec.ChannelParameter(
             type=standard_artifacts.ModelEvaluation, optional=True
         ),
+        "examples": component_spec.ChannelParameter(
+            type=standard_artifacts.Examples, optional=True
+        ),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -38,9 +43,11 @@ class Pusher(base_component.BaseComponent):
     """Copies a model to a new version below a folder that TensorFlow Serving watches.
 
     A model is pushed if its data have no anomalies, the Evaluator and the ModelChecker blessed
-    it, it is right more often than always answering the largest class of the test split, and the
-    newest version is a different model. Gates that are not connected are skipped. A version
-    appears complete, under its final name, or not at all.
+    it, and neither the newest version nor a withdrawn one is the same model. Without a blessing of
+    the Evaluator its metrics decide: the model must be right more often than always answering the
+    largest class of the test split. Gates that are not connected are skipped. A version appears
+    complete, under its final name, or not at all. Its `assets.extra/lineage.json` says where it
+    comes from.
 
     The output is the standard PushedModel with TFX's custom properties `pushed`,
     `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was
@@ -69,6 +76,9 @@ class Pusher(base_component.BaseComponent):
         infra_blessing: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
         evaluation: BaseChannel | None = None,
+        examples: BaseChannel | None = None,
+        keep_versions: int | None = None,
+        lineage: str | None = None,
         fingerprint: str | None = None,
     ):
         """Makes the component.
@@ -80,6 +90,10 @@ class Pusher(base_component.BaseComponent):
             infra_blessing: the ModelChecker's blessing of the model.
             anomalies: what the ExampleValidator found in the data.
             evaluation: the Evaluator's metrics on the test split, overall and for each class.
+            examples: the images of the training, for the lineage.
+            keep_versions: number of versions that stay; older ones are removed after a push. None
+                for all of them.
+            lineage: what the pipeline knows of itself, fields of `Lineage` as JSON.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
         super().__init__(
@@ -90,6 +104,9 @@ class Pusher(base_component.BaseComponent):
                 infra_blessing=infra_blessing,
                 anomalies=anomalies,
                 evaluation=evaluation,
+                examples=examples,
+                keep_versions=keep_versions,
+                lineage=lineage,
                 fingerprint=fingerprint,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
             )

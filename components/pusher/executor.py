@@ -10,6 +10,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.pusher import gates
+from components.pusher.lineage import describe
 from mixer_tf.serving import versions
 
 PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
@@ -47,6 +48,9 @@ class Executor(base_executor.BaseExecutor):
         pushed_model.set_int_custom_property(PUSHED, 0 if reasons else 1)
         pushed_model.set_string_custom_property(REASON, "; ".join(reasons))
         if not reasons:
-            path = versions.publish(model_dir, folder)
+            lineage = describe(input_dict, exec_properties, self._context)
+            path = versions.publish(model_dir, folder, lineage.to_json())
+            if exec_properties.get("keep_versions"):
+                versions.remove_old(folder, exec_properties["keep_versions"])
             pushed_model.set_string_custom_property(DESTINATION, path)
             pushed_model.set_string_custom_property(VERSION, path.rsplit("/", 1)[-1])

@@ -19,7 +19,8 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
     """Returns why a model must not be pushed, one clause for each gate that it does not pass.
 
     Args:
-        artifacts: input name → artifacts; a gate whose artifact is missing is skipped.
+        artifacts: input name → artifacts; a gate whose artifact is missing is skipped. The
+            evaluation decides where the Evaluator has not blessed the model.
     """
     found = []
     for anomalies in artifacts.get("anomalies", ()):
@@ -31,7 +32,8 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
         if not _is_blessed(blessing):
             reason = blessing.get_string_custom_property("reason") or "it gave no reason"
             found.append(f"the ModelChecker did not bless the model: {reason}")
-    for evaluation in artifacts.get("evaluation", ()):
+    is_blessed = any(map(_is_blessed, artifacts.get("model_blessing", ())))
+    for evaluation in () if is_blessed else artifacts.get("evaluation", ()):
         found += filter(None, [read_class_counts(evaluation.uri).not_better_than_one_class()])
     return found
 

@@ -19,6 +19,7 @@ from mixer_tf.cli.rollback import rollback
 from mixer_tf.cli.study import study
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
+from mixer_tf.cli.versions import versions
 from mixer_tf.version import __version__
 
 
@@ -44,6 +45,7 @@ for command in (
     evaluate,
     predict,
     export,
+    versions,
     rollback,
     upscale,
     convert,

@@ -11,7 +11,7 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
-from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
+from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_metrics
 from mixer_tf import storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
@@ -166,13 +166,12 @@ def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:
 
 def _overall_metrics(evaluation_uri: str) -> dict[str, float]:
     """Name → value over all images; empty if there was no image to evaluate."""
-    slices = dict(tfma.load_eval_result(evaluation_uri).slicing_metrics)
-    overall = slices[()][""][""] if () in slices else {}
-    return {name: overall[name]["doubleValue"] for name in _metric_names() if name in overall}
+    found = read_metrics(evaluation_uri)
+    return {name: found[name] for name in _metric_names() if name in found}
 
 
 def _metric_names() -> tuple[str, ...]:
-    """With a baseline there are differences to it as well, which only the gates look at."""
+    """The metrics for people; the others are for the gates."""
     return (
         eval_config.TOP_1,
         contract.top_k_metric(),

@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 from tfx.types import BaseChannel
 
 from components.pusher import Pusher
+from mixer_tf.messages import path_without_credentials
 from pipeline.configs import PipelineConfig
 from pipeline.stages import stage
+
+# What shapes the data and the gates; the recipe is beside the lineage.
+_OPTIONS = (
+    *("deduplicate", "deduplicate_train", "duplicate_threshold"),
+    *("min_accuracy", "max_accuracy_drop", "strategy"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +34,7 @@ def create_delivery_stage(
     infra_blessing: BaseChannel,
     anomalies: BaseChannel,
     evaluation: BaseChannel,
+    examples: BaseChannel,
 ) -> DeliveryStage:
     """Pushes the model to the serving folder.
 
@@ -35,15 +44,34 @@ def create_delivery_stage(
         model_blessing: the Evaluator's verdict on it.
         infra_blessing: the ModelChecker's verdict on it.
         anomalies: what the ExampleValidator found in the data.
-        evaluation: the Evaluator's metrics; they decide where `config.min_accuracy` is not given.
+        evaluation: the Evaluator's metrics.
+        examples: the images of the training.
     """
     pusher = Pusher(
         model=model,
         model_blessing=model_blessing,
         infra_blessing=infra_blessing,
         anomalies=anomalies,
-        evaluation=evaluation if config.min_accuracy is None else None,
+        evaluation=evaluation,
+        examples=examples,
         push_destination=config.serving_path,
+        keep_versions=config.keep_versions,
+        lineage=json.dumps(_lineage(config)),
         fingerprint=config.fingerprints.pusher,
     )
     return DeliveryStage(pusher=pusher)
+
+
+def _lineage(config: PipelineConfig) -> dict[str, object]:
+    """Returns what the configuration knows of a model's history, as fields of `Lineage`."""
+    options = {name: getattr(config, name) for name in _OPTIONS}
+    return {
+        "pipeline": config.name,
+        "recipe": config.recipe.name,
+        "source": path_without_credentials(config.source),
+        "fingerprints": dataclasses.asdict(config.fingerprints),
+        "options": {
+            **options,
+            "downstream_test_sets": [*map(path_without_credentials, config.downstream_test_sets)],
+        },
+    }

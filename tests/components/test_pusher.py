@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pusher: its gates, the folder of versions, and the component in a pipeline."""
 
+import datetime
+import json
 import os
 import pathlib
 import threading
@@ -17,8 +19,12 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.pusher import Pusher, gates
 from components.pusher.executor import Executor
-from mixer_tf.serving import versions
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.serving import lineage, versions
 from mixer_tf.serving.locations import list_versions
+from mixer_tf.version import __version__
+
+LINEAGE = "assets.extra/lineage.json"
 
 
 @pytest.fixture
@@ -60,18 +66,21 @@ def make_blessing(artifact_type, blessed: bool, reason: str = ""):
     return blessing
 
 
-def push(model_dir, folder, **artifacts):
+def push(model_dir, folder, properties=None, **artifacts):
     """Runs the executor as TFX does, and returns the PushedModel artifact."""
     model, pushed = standard_artifacts.Model(), standard_artifacts.PushedModel()
     model.uri = str(model_dir.parent)
     inputs = {"model": [model], **{name: [value] for name, value in artifacts.items()}}
-    Executor().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": str(folder)})
+    properties = {"push_destination": str(folder), **(properties or {})}
+    Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
     return pushed
 
 
 def files(folder) -> dict[str, bytes]:
+    """Relative path -> content of the files of a model; its lineage is not one of them."""
     paths = (path for path in pathlib.Path(folder).rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+    return {path: content for path, content in found.items() if path != LINEAGE}
 
 
 def test_a_model_that_passes_is_copied_to_a_new_version(model_dir, served):
@@ -88,6 +97,34 @@ def test_a_model_that_passes_is_copied_to_a_new_version(model_dir, served):
     assert pushed.get_string_custom_property("pushed_destination") == str(served / version)
     assert os.listdir(served) == [version]
     assert files(served / version) == files(model_dir)
+
+
+def test_a_version_says_where_it_comes_from(model_dir, served, tmp_path):
+    examples = standard_artifacts.Examples()
+    examples.uri, examples.id = str(tmp_path / "examples"), 17
+    (tmp_path / "examples").mkdir()
+    counts = {"train": {"a": 3, "b": 4}, "test": {"a": 2}}
+    DatasetInfo("folder:/pets", ("a", "b"), counts).write(examples.uri)
+    known = {"pipeline": "pets", "fingerprints": {"trainer": "ab"}, "options": {"strategy": "tpu"}}
+    pushed = push(model_dir, served, {"lineage": json.dumps(known)}, examples=examples)
+    found = lineage.read(pushed.get_string_custom_property("pushed_destination"))
+    assert (found.pipeline, found.fingerprints, found.options) == tuple(known.values())
+    assert found.images == {"train": 7, "test": 2} and found.code_version == __version__
+    assert found.metadata == {"examples": 17}
+    pushed_at = datetime.datetime.fromisoformat(found.pushed_at)
+    assert abs(pushed_at.timestamp() - time.time()) < 60
+
+
+def test_old_versions_are_removed_after_a_push(model_dir, served):
+    (model_dir / "assets.extra").mkdir()
+    (model_dir / "assets.extra" / "recipe.json").write_text("{}")
+    for content in (b"1", b"2", b"3", b"4"):
+        (model_dir / "saved_model.pb").write_bytes(content)
+        push(model_dir, served, {"keep_versions": 2})
+    contents = [
+        (served / str(n) / "saved_model.pb").read_bytes() for n in list_versions(str(served))
+    ]
+    assert contents == [b"3", b"4"]
 
 
 def test_a_withdrawn_model_is_not_pushed_again(model_dir, served):

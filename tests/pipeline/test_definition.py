@@ -121,7 +121,16 @@ def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config
 def test_largest_class_is_to_be_beaten_unless_an_accuracy_is_given(config, min_accuracy, is_gated):
     config = dataclasses.replace(config, min_accuracy=min_accuracy)
     nodes = {node.id: node for node in create_pipeline(config).components}
-    assert ("evaluation" in nodes["Pusher"].inputs) is is_gated
+    eval_config = json.loads(nodes["Evaluator"].exec_properties["eval_config"])
+    metrics = {
+        json.loads(metric["config"])["name"]: metric
+        for spec in eval_config["metrics_specs"]
+        for metric in spec["metrics"]
+    }
+    metric = metrics["correct_above_largest_class"]
+    assert any("threshold" in key for key in metric) is is_gated
+    lineage = json.loads(nodes["Pusher"].exec_properties["lineage"])
+    assert lineage["options"]["min_accuracy"] == min_accuracy
 
 
 @pytest.mark.parametrize(("recipe", "expected"), [("photos", 128), ("digits", None)])

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from mixer_tf.cli import main
-from mixer_tf.serving import versions
+from mixer_tf.serving import lineage, versions
 from mixer_tf.serving.locations import list_versions
 
 
@@ -77,3 +77,23 @@ def test_a_withdrawn_model_is_recognized(folder):
     assert versions.withdrawn_as(str(folder), str(model)) is None
     (number,) = versions.withdraw(str(folder))
     assert versions.withdrawn_as(str(folder), str(model)) == number
+
+
+def test_the_versions_and_their_history(folder):
+    model = folder.parent / "model"
+    (folder / "100").rename(model)
+    history = lineage.Lineage(
+        *("1.2.3", "2026-01-02T03:04:05+00:00", "pets", "photos", "folder:/data/pets"),
+        images={"train": 1200, "test": 300},
+        evaluation={"accuracy": 0.9},
+    )
+    path = versions.publish(str(model), str(folder), history.to_json())
+    assert lineage.read(path) == history
+    assert versions.already_served(str(folder), str(model)) == int(path.rsplit("/")[-1])
+    result = CliRunner().invoke(main, ["versions", str(folder)])
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[1] == ["3", *"–––––"]
+    assert lines[-2][1:] == (
+        ["2026-01-02", "03:04:05", "UTC", "photos", "folder:/data/pets", "1,200", "0.9000"]
+    )

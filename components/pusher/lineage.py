@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lineage of a model, from the inputs of the Pusher and what the pipeline says of itself."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfx.types import Artifact
+
+from components.evaluations import read_metrics
+from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.serving.lineage import Lineage
+from mixer_tf.version import __version__
+
+
+def describe(
+    artifacts: Mapping[str, Sequence[Artifact]], properties: Mapping[str, Any], context
+) -> Lineage:
+    """Returns the lineage of the model that is about to be pushed.
+
+    Args:
+        artifacts: the inputs of the Pusher by name.
+        properties: its execution properties; "lineage" holds fields of `Lineage` as JSON.
+        context: of the executor; None where it runs without an orchestrator.
+    """
+    ids = {name: found[0].id for name, found in artifacts.items() if found and found[0].id}
+    execution = getattr(context, "unique_id", None)
+    if execution:
+        ids["execution"] = int(execution)
+    return Lineage(
+        code_version=__version__,
+        pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        images=next((_images(found) for found in artifacts.get("examples", ())), {}),
+        evaluation=next((read_metrics(each.uri) for each in artifacts.get("evaluation", ())), {}),
+        metadata=ids,
+        **json.loads(properties.get("lineage") or "{}"),
+    )
+
+
+def _images(examples: Artifact) -> dict[str, int]:
+    return DatasetInfo.read(examples.uri).examples
