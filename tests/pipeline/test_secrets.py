@@ -86,7 +86,7 @@ def test_nothing_that_a_run_writes_or_prints_has_a_secret(tmp_path, write_image_
     command += [word for change in TINY for word in ("--set", change)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "root").rglob("*")}
+    names = {path.name for path in (tmp_path / "root #%20").rglob("*")}
     assert {"metadata.sqlite", "quarantine.jsonl", "summary.json", "recipe.json"} < names
     assert SECRET not in done.stdout + done.stderr
-    assert files_with_secret(tmp_path / "root") == []
+    assert files_with_secret(tmp_path / "root #%20") == []
