@@ -49,6 +49,8 @@ def silence_libraries() -> None:
     logging.getLogger().setLevel(logging.ERROR)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Beam logs the traceback of an error, and then raises it.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         from absl import logging as absl_logging
     except ImportError:
