@@ -111,8 +111,9 @@ def _read_rows(path: str, stated: str) -> tuple[list[Row], tuple[str, ...]]:
     csv_paths.require_files(path, root, paths)
     rows = [(file, *row[1:]) for file, row in zip(paths, rows, strict=True)]
     rows, integers = _with_integers(rows)
-    forms = notes_of_unicode_forms({label for _, label, _ in rows})
-    rows = [(file, normalize(label), split) for file, label, split in rows]
+    labels = {label: normalize(label) for label in {label for _, label, _ in rows}}
+    forms = notes_of_unicode_forms(labels)
+    rows = [(file, labels[label], split) for file, label, split in rows]
     notes = () if table.delimiter == "commas" else (f"columns are separated by {table.delimiter}",)
     return rows, (*notes, *columns.notes, *spellings, *integers, *forms)
 
