@@ -14,6 +14,7 @@ from tfx.types import Artifact, artifact_utils
 from components.deduplicator.transforms import Deduplicate
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
+from mixer_tf.deduplication import kept_images
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.features import TRAIN
 
@@ -30,7 +31,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """See the component.
 
         Raises:
-            ValueError: a downstream test set cannot be opened, or no training images are left.
+            ValueError: a downstream test set cannot be opened, the list of images to keep cannot
+                be read, or no training images are left.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         output = artifact_utils.get_single_instance(output_dict["deduplicated_examples"])
@@ -56,8 +58,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
     """The options; parameters that are not set have their default."""
     given = {name: exec_properties.get(name) for name in ("threshold", "mode")}
+    keep = exec_properties.get("keep_duplicates")
     return DeduplicationOptions(
         within_train=bool(exec_properties["within_train"]),
+        keep=kept_images.read(keep) if keep else frozenset(),
         **{name: value for name, value in given.items() if value is not None},
     )
 
