@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from tfx.components.util import examples_utils
@@ -12,10 +13,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.deduplicator.transforms import Deduplicate
+from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
 from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.report import PAIRS
 from mixer_tf.features import TRAIN
 
 
@@ -67,8 +70,13 @@ def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
 
 
 def _require_training_images(info: DatasetInfo, report_dir: str) -> None:
-    if not info.examples.get(TRAIN):
-        raise ValueError(
-            f"at least one training image of {info.source} must not be a duplicate of a test "
-            f"image; all are. The pairs are listed in {report_dir}/pairs.jsonl."
-        )
+    """The message holds an example, because TFX removes the report of a step that fails."""
+    if info.examples.get(TRAIN):
+        return
+    lines = storage.read_text(os.path.join(report_dir, PAIRS)).split("\n")
+    first = json.loads(next(line for line in lines if '"kept_because": ""' in line))
+    raise ValueError(
+        f"at least one training image of {info.source} must not be a duplicate; all are, such as "
+        f"{first['image']['source']}, a duplicate of {first['duplicate_of']['source']} in "
+        f"'{first['duplicate_of']['set']}'. --deduplicate=report removes none and shows the pairs."
+    )

@@ -285,7 +285,7 @@ def test_no_training_images_left_is_one_clear_error(tmp_path):
         for class_name in ("cat", "dog"):
             image = random_image(1 + (class_name == "dog"))
             save(image, tmp_path / "data" / split / class_name / "1.png")
-    with pytest.raises(ValueError, match="at least one training image .* all are"):
+    with pytest.raises(ValueError, match="all are, such as .*train/cat/1.png, a duplicate of "):
         deduplicate(f"folder:{tmp_path / 'data'}", tmp_path / "run")
 
 
