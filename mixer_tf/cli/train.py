@@ -60,14 +60,17 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
         with folder.lock():
             with progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
-            _show_data(info, folder)
+            _show_data(info, folder, opened.notes)
             result = from_source.train_source(opened, recipe, root, strategy=strategy)
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
     _show_result(result, folder, source)
 
 
-def _show_data(info, folder) -> None:
+def _show_data(info, folder, shown_notes) -> None:
+    for note in info.notes:
+        if note not in shown_notes:
+            click.echo(f"note: {note}")
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
     unusable = folder.count_quarantined()
