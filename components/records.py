@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.quarantine import notes_of_remarks
 from mixer_tf.features import ImageRecord
 
 
@@ -66,19 +67,22 @@ class WriteInfo(beam.PTransform):
         info: the description without the counts.
         splits: all splits of the dataset, including empty ones.
         folder: the Examples folder.
+        remarks: PCollection of (remark, source) pairs for the notes, or None.
     """
 
-    def __init__(self, info: DatasetInfo, splits: Iterable[str], folder: str):
+    def __init__(self, info: DatasetInfo, splits: Iterable[str], folder: str, remarks=None):
         super().__init__()
+        self._remarks = remarks
         self._info = info
         self._splits = tuple(splits)
         self._folder = folder
 
     def expand(self, counts):
+        remarks = () if self._remarks is None else beam.pvalue.AsList(self._remarks)
         return (
             counts
             | beam.combiners.ToList()
-            | beam.Map(_write_info, self._info, self._splits, self._folder)
+            | beam.Map(_write_info, self._info, self._splits, self._folder, remarks)
         )
 
 
@@ -91,6 +95,7 @@ def _write_info(
     info: DatasetInfo,
     splits: tuple[str, ...],
     folder: str,
+    remarks: Iterable[tuple[str, str]] = (),
 ) -> None:
     by_split = {split: collections.Counter() for split in splits}
     for (split, class_name), count in counts:
@@ -100,4 +105,5 @@ def _write_info(
         split: {name: found[name] for name in sorted(found, key=lambda name: order.get(name, -1))}
         for split, found in by_split.items()
     }
-    DatasetInfo(info.source, info.class_names, ordered, info.notes).write(folder)
+    notes = (*info.notes, *notes_of_remarks(remarks))
+    DatasetInfo(info.source, info.class_names, ordered, notes).write(folder)

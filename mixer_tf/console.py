@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mixer_tf.messages import visible
 
 _REFRESH_SECONDS = 0.2
+_SILENT = "MIXER_TF_SILENT"
 _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "root")
 
 
@@ -43,18 +44,27 @@ def silence_libraries() -> None:
 
     It also sets environment variables, because worker processes inherit only those.
     """
+    os.environ[_SILENT] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.filterwarnings("ignore")
     logging.getLogger().setLevel(logging.ERROR)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Beam logs the traceback of an error, and then raises it.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # It raises errors, too, that name no file.
     try:
         from absl import logging as absl_logging
     except ImportError:
         return
     absl_logging.set_verbosity(absl_logging.FATAL)
     absl_logging.set_stderrthreshold(absl_logging.FATAL)
+
+
+def is_silent() -> bool:
+    """Whether `silence_libraries` was called in this process or in the one that started it."""
+    return _SILENT in os.environ
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -107,7 +107,7 @@ def _message(number: int, path: str | None, folder: str | None) -> str:
         errno.EROFS: f"{where} is read-only; make it writable, or name another folder.",
         errno.ENOENT: f"{where} does not exist. If it was removed or unmounted meanwhile, restore "
         f"it, {_AGAIN}",
-        errno.EIO: f"{where} cannot be read or written; check the disk, {_AGAIN}",
+        errno.EIO: f"{where} cannot be read or written; check the disk and `ulimit -a`, {_AGAIN}",
         errno.ESTALE: f"{where} is no longer reachable; mount its file system again, {_AGAIN}",
     }.get(number, f"no permission for {where}; change it with `chmod`, or name another path.")
 
@@ -122,8 +122,8 @@ def _full(number: int, path: str, folder: str | None) -> str:
     if usage.free and status.f_files and not status.f_favail:
         return f"the disk of {shown} can hold no more files (inodes); remove some, {_AGAIN}"
     return (
-        f"the disk of {shown} is full; after clearing up, {_megabytes(usage.free)} of "
-        f"{_megabytes(usage.total)} are free. Make room, {_AGAIN}"
+        f"the disk of {shown} became full; {_megabytes(usage.free)} of "
+        f"{_megabytes(usage.total)} are free now. Make room, {_AGAIN}"
     )
 
 

@@ -62,6 +62,8 @@ class PipelineConfig:
         deduplicate_train: also search for near-duplicates within training; one of each pair is
             kept.
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
+        keep_duplicates: a file of training images that are never removed; see
+            `kept_images.read`. None for no such images.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
@@ -84,6 +86,7 @@ class PipelineConfig:
     deduplicate: str = REMOVE
     deduplicate_train: bool = False
     duplicate_threshold: float = DUPLICATE
+    keep_duplicates: str | None = None
     min_accuracy: float | None = None
     max_accuracy_drop: float = 0.01
     strategy: str = "auto"
@@ -129,6 +132,7 @@ class PipelineConfig:
                 ("downstream_test_sets", bool(self.downstream_test_sets)),
                 ("deduplicate_train", self.deduplicate_train),
                 ("duplicate_threshold", self.duplicate_threshold != DUPLICATE),
+                ("keep_duplicates", self.keep_duplicates is not None),
             )
             if is_given
         ]

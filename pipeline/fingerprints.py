@@ -7,9 +7,10 @@ The code of a step is every project module that its entry module imports, howeve
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.serving import locations
@@ -32,7 +33,10 @@ ENTRY_MODULES = {
 
 
 def fingerprint_run(
-    config: PipelineConfig, source: Source, test_sets: Sequence[Source] = ()
+    config: PipelineConfig,
+    source: Source,
+    test_sets: Sequence[Source] = (),
+    keep: Collection[str] = (),
 ) -> Fingerprints:
     """Returns what the steps of `config` depend on, as the code and the data are now.
 
@@ -40,13 +44,14 @@ def fingerprint_run(
         config: the run.
         source: the open source of the images.
         test_sets: the open downstream test sets.
+        keep: the training images that are never removed as duplicates.
     """
     code = fingerprint_code()
     test_data = [test_set.fingerprint() for test_set in test_sets]
     weights = _file_signatures(config.recipe.model.weights)
     return Fingerprints(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
-        deduplicator=_digest([*test_data, code["deduplicator"]]),
+        deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
         import_schema_gen=_digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")]),
         preprocessor=code["preprocessor"],
         trainer=_digest([weights, code["trainer"]]),

@@ -6,11 +6,13 @@ It works with names alone: no source is opened. Imports neither TensorFlow nor T
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 
 import click
 
+from mixer_tf import storage
 from mixer_tf.cli.options import columns_option, with_columns
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
@@ -76,6 +78,12 @@ _OPTIONS = (
         type=click.FloatRange(MIN_THRESHOLD, 1),
         default=DUPLICATE,
         help="Similarity from which two photographs are near-duplicates; 1 finds only equal files.",
+    ),
+    click.option(
+        "--keep-duplicates",
+        metavar="FILE",
+        help="A file of training images that are never removed as duplicates, one per line: the "
+        "path that pairs.html shows, or the line of pairs.jsonl.",
     ),
     click.option(
         "--shorter-side",
@@ -181,6 +189,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         deduplicate=options["deduplicate"],
         deduplicate_train=options["deduplicate_train"],
         duplicate_threshold=options["duplicate_threshold"],
+        keep_duplicates=_absolute_path(options["keep_duplicates"]),
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         keep_versions=options["keep_versions"] or None,
@@ -188,6 +197,12 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],
     )
+
+
+def _absolute_path(path: str | None) -> str | None:
+    if path is None or storage.is_remote(path):
+        return path
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _overrides(options: dict) -> list[str]:

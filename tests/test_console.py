@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that a user can paste."""
+"""Commands that a user can paste, and libraries that are silent."""
 
 import os
+import subprocess
 import sys
 
 from mixer_tf import console
@@ -16,3 +17,19 @@ def test_a_command_is_a_path_until_the_environment_is_activated(monkeypatch):
     assert console.command_line("mixer", "predict", "my model") == f"{path} predict 'my model'"
     monkeypatch.setenv("PATH", f"{FOLDER}:/usr/bin:/bin")
     assert console.command_line("mixer", "predict", "my model") == "mixer predict 'my model'"
+
+
+def test_the_traceback_of_an_error_in_beam_is_not_logged():
+    """Beam logs the error that it raises; in a process of its own, for the levels are global."""
+    program = (
+        "from mixer_tf import console\n"
+        "console.silence_libraries()\n"
+        "import apache_beam as beam\n"
+        "try:\n"
+        "    with beam.Pipeline() as pipeline:\n"
+        "        pipeline | beam.Create([0]) | beam.Map(lambda number: 1 / number)\n"
+        "except ZeroDivisionError:\n"
+        "    print('raised')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("raised\n", "")

@@ -67,8 +67,8 @@ def errors_of_a_full_disk() -> list[Exception]:
 def test_a_full_disk_is_one_line_for_every_library(tmp_path, error):
     root = str(tmp_path / "root")
     message = messages.clear_message(library_error(error), root)
-    assert message.startswith("the disk of ") and " is full; after clearing up, " in message
-    assert message.endswith(f" MB are free. {AGAIN}")
+    assert message.startswith("the disk of ") and " became full; " in message
+    assert message.endswith(f" MB are free now. {AGAIN}")
     assert "\n" not in message and "{{" not in message and "UPDATE" not in message
 
 
@@ -79,10 +79,9 @@ def test_the_folder_of_the_command_is_named_with_its_free_space(tmp_path, monkey
     error = tf.errors.UnknownError(None, None, f"{file}; No space left on device")
     message = system_errors.explain(error, str(tmp_path / "root"))
     assert message == (
-        f"the disk of {tmp_path}/root is full; after clearing up, 0.5 MB of 8.0 MB are free. "
-        f"{AGAIN}"
+        f"the disk of {tmp_path}/root became full; 0.5 MB of 8.0 MB are free now. {AGAIN}"
     )
-    assert f"the disk of {tmp_path} is full" in system_errors.explain(error, "/elsewhere")
+    assert f"the disk of {tmp_path} became full" in system_errors.explain(error, "/elsewhere")
 
 
 def test_a_full_folder_for_temporary_files_is_named(tmp_path, monkeypatch):
@@ -93,7 +92,7 @@ def test_a_full_folder_for_temporary_files_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os.path, "isdir", lambda path: True)
     monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result(range(10)))
     message = system_errors.explain(OSError(errno.ENOSPC, "full"), str(tmp_path))
-    assert message.startswith("the disk of /full is full")
+    assert message.startswith("the disk of /full became full")
 
 
 @pytest.mark.parametrize("number", TEXT)
@@ -133,7 +132,7 @@ def test_a_complete_message_is_kept_except_for_a_full_disk():
     missing.__cause__ = OSError(errno.ENOENT, "No such file or directory", "a.csv")
     assert system_errors.explain(missing, is_complete=True) is None
     missing.__cause__ = OSError(errno.ENOSPC, "No space left on device", "/a.csv")
-    assert "is full" in system_errors.explain(missing, is_complete=True)
+    assert "became full" in system_errors.explain(missing, is_complete=True)
 
 
 def test_a_real_full_device_and_real_libraries(tmp_path):

@@ -24,6 +24,7 @@ class DeduplicatorSpec(component_spec.ComponentSpec):
         "within_train": component_spec.ExecutionParameter(type=int),
         "threshold": component_spec.ExecutionParameter(type=float, optional=True),
         "mode": component_spec.ExecutionParameter(type=str, optional=True),
+        "keep_duplicates": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -41,8 +42,9 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
     unchanged. Near-duplicates of another class are reported and kept; see
     `mixer_tf.deduplication.removals.decide`. The report consists of `report.json` with the counts,
     `pairs.jsonl`, which lists for each duplicate the image that it is a duplicate of, their
-    distance, the test sets, and why it was kept, and `pairs.html`, which shows the least certain
-    pairs. Many removals are a note of the dataset.
+    distance, the test sets, and why it was kept, `pairs.html`, which shows the least certain
+    pairs, and `label_conflicts.jsonl`, which lists the images of the dataset that have equal bytes
+    and different labels. Many removals, and such images, are a note of the dataset.
 
     Measured on 5,000 test images of CIFAR-10 against 50,000 training images: it finds 85 % of the
     duplicates that ciFAIR lists, with 6 false positives; on the 1,797 digits of scikit-learn, none.
@@ -66,6 +68,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
         within_train: bool = False,
         threshold: float = DUPLICATE,
         mode: str = REMOVE,
+        keep_duplicates: str | None = None,
         fingerprint: str | None = None,
     ):
         """Creates the component.
@@ -78,7 +81,10 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
             within_train: whether only one of several duplicates within training is kept.
             threshold: similarity, 0.5 to 1, from which two photographs are duplicates.
             mode: "remove" removes duplicates from training; "report" only lists them.
-            fingerprint: fingerprint of data and code; if it is equal, the cached output is used.
+            keep_duplicates: a file of training images that are never removed; see
+                `mixer_tf.deduplication.kept_images.read`. None for no such images.
+            fingerprint: fingerprint of data and code, the content of that file included; if it is
+                equal, the cached output is used.
 
         Raises:
             ValueError: threshold or mode is not valid.
@@ -92,6 +98,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 within_train=int(options.within_train),
                 threshold=float(options.threshold),
                 mode=options.mode,
+                keep_duplicates=keep_duplicates,
                 fingerprint=fingerprint,
                 deduplicated_examples=channel_utils.as_channel([standard_artifacts.Examples()]),
                 report=channel_utils.as_channel([DeduplicationReport()]),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from tfx.components.util import examples_utils
@@ -12,9 +13,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.deduplicator.transforms import Deduplicate
+from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
+from mixer_tf.deduplication import kept_images
 from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.report import PAIRS
 from mixer_tf.features import TRAIN
 
 
@@ -30,7 +34,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """See the component.
 
         Raises:
-            ValueError: a downstream test set cannot be opened, or no training images are left.
+            ValueError: a downstream test set cannot be opened, the list of images to keep cannot
+                be read, or no training images are left.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         output = artifact_utils.get_single_instance(output_dict["deduplicated_examples"])
@@ -56,15 +61,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
     """The options; parameters that are not set have their default."""
     given = {name: exec_properties.get(name) for name in ("threshold", "mode")}
+    keep = exec_properties.get("keep_duplicates")
     return DeduplicationOptions(
         within_train=bool(exec_properties["within_train"]),
+        keep=kept_images.read(keep) if keep else frozenset(),
         **{name: value for name, value in given.items() if value is not None},
     )
 
 
 def _require_training_images(info: DatasetInfo, report_dir: str) -> None:
-    if not info.examples.get(TRAIN):
-        raise ValueError(
-            f"at least one training image of {info.source} must not be a duplicate of a test "
-            f"image; all are. The pairs are listed in {report_dir}/pairs.jsonl."
-        )
+    """The message holds an example, because TFX removes the report of a step that fails."""
+    if info.examples.get(TRAIN):
+        return
+    lines = storage.read_text(os.path.join(report_dir, PAIRS)).split("\n")
+    first = json.loads(next(line for line in lines if '"kept_because": ""' in line))
+    raise ValueError(
+        f"at least one training image of {info.source} must not be a duplicate; all are, such as "
+        f"{first['image']['source']}, a duplicate of {first['duplicate_of']['source']} in "
+        f"'{first['duplicate_of']['set']}'. --deduplicate=report removes none and shows the pairs."
+    )

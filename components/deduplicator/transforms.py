@@ -9,8 +9,7 @@ only when they are compared with one another.
 from __future__ import annotations
 
 import collections
-import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
@@ -19,15 +18,16 @@ from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import (
-    contact_sheet,
     filtering,
     gallery,
     image_sets,
+    label_conflicts,
     notes,
     report,
 )
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
+from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal, decide
 from mixer_tf.deduplication.result import DeduplicationResult
@@ -84,7 +84,7 @@ class Deduplicate(beam.PTransform):
             matches
             | "All matches" >> beam.Flatten()
             | "List" >> beam.combiners.ToList()
-            | "Decide" >> beam.Map(decide, comparable)
+            | "Decide" >> beam.Map(decide, comparable, self._options.keep)
         )
         removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
         _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
@@ -92,6 +92,7 @@ class Deduplicate(beam.PTransform):
             write_outputs,
             counts=AsSingleton(_count_images(train, tests)),
             uniform_sets=AsList(_uniform_sets(galleries)),
+            conflicts=AsList(_find_conflicts((train, tests), comparable)),
             options=self._options,
             info=info,
             readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
@@ -197,6 +198,7 @@ def write_outputs(
     removals: list[Removal],
     counts: collections.Counter,
     uniform_sets: list[str],
+    conflicts: list[Conflict],
     options: DeduplicationOptions,
     info: DatasetInfo,
     readers: dict[str, Reader],
@@ -204,10 +206,14 @@ def write_outputs(
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report."""
-    result = DeduplicationResult(options, tuple(removals), counts, tuple(uniform_sets), readers)
-    page = os.path.join(report_folder, contact_sheet.FILE_NAME)
+    result = DeduplicationResult(
+        options, tuple(removals), counts, tuple(uniform_sets), readers, tuple(sorted(conflicts))
+    )
     num_train = sum(info.counts[TRAIN].values())
-    lines = notes.describe_removals(removals, options, uniform_sets, num_train, page)
+    lines = [
+        *notes.describe_removals(removals, options, uniform_sets, num_train),
+        *notes.describe_conflicts(result.label_conflicts),
+    ]
     filtering.update_info(info, result.removed, lines).write(output_folder)
     result.write(report_folder)
 
@@ -218,6 +224,18 @@ def _count_images(*parts: beam.PCollection[Fingerprints]) -> beam.PCollection[co
         | "All fingerprints" >> beam.Flatten()
         | "Count" >> beam.Map(report.count_images)
         | "Add counts" >> beam.CombineGlobally(report.add_counts)
+    )
+
+
+def _find_conflicts(
+    parts: Sequence[beam.PCollection[Fingerprints]], comparable_sets: Collection[str]
+) -> beam.PCollection[Conflict]:
+    return (
+        parts
+        | "All labels" >> beam.Flatten()
+        | "Labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets)
+        | "Equal bytes" >> beam.GroupByKey()
+        | "Label conflicts" >> beam.FlatMap(label_conflicts.find_conflict)
     )
 
 

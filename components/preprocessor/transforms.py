@@ -18,6 +18,7 @@ from mixer_tf.features import TRAIN, ImageRecord
 
 SHARD_BYTES = 64 * 2**20
 _REJECTED = "rejected"
+_REMARKS = "remarks"
 
 
 class Preprocess(beam.PTransform):
@@ -51,7 +52,7 @@ class Preprocess(beam.PTransform):
         self._num_shards = num_shards
 
     def expand(self, pbegin):
-        counts, lines = [], []
+        counts, lines, remarks = [], [], []
         for split in self._splits:
             num_shards = self._num_shards or count_shards(self._folder, split)
             records = pbegin | f"Read[{split}]" >> ReadRecords(self._folder, split)
@@ -59,6 +60,7 @@ class Preprocess(beam.PTransform):
             checked = records | f"Check[{split}]" >> CheckRecords(split, shorter_side)
             counts.append(checked.usable | f"Count[{split}]" >> CountClasses(split))
             lines.append(checked[_REJECTED])
+            remarks.append(checked[_REMARKS])
             _ = checked.usable | f"Write[{split}]" >> WriteShuffled(
                 self._output_folder, split, num_shards
             )
@@ -66,13 +68,13 @@ class Preprocess(beam.PTransform):
         _ = (
             counts
             | "All counts" >> beam.Flatten()
-            | WriteInfo(info, self._splits, self._output_folder)
+            | WriteInfo(info, self._splits, self._output_folder, remarks | beam.Flatten())
         )
         return lines | "All lines" >> beam.Flatten() | WriteQuarantine(self._quarantine_folder)
 
 
 class CheckRecords(beam.PTransform):
-    """ImageRecord → `usable` ImageRecords and `rejected` lines of the quarantine file."""
+    """ImageRecord → `usable` ImageRecords, `rejected` lines of the quarantine file, `remarks`."""
 
     def __init__(self, split: str, shorter_side: int | None):
         super().__init__()
@@ -81,7 +83,7 @@ class CheckRecords(beam.PTransform):
 
     def expand(self, records):
         return records | beam.FlatMap(check, self._split, self._shorter_side).with_outputs(
-            _REJECTED, main="usable"
+            _REJECTED, _REMARKS, main="usable"
         )
 
 
@@ -121,12 +123,17 @@ class WriteQuarantine(beam.PTransform):
 
 
 def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator:
-    """Yields the record, reduced if it is larger, or its line of the quarantine file."""
+    """Yields the record, reduced if it is larger, or its line of the quarantine file.
+
+    Before the record, there may be (remark, source) pairs of what is odd about it.
+    """
     try:
-        usable = validation.check_record(record)
+        usable, remarks = validation.examine_record(record)
     except images.UnusableImageError as error:
         yield pvalue.TaggedOutput(_REJECTED, validation.to_line(record, split, str(error)))
         return
+    for remark in remarks:
+        yield pvalue.TaggedOutput(_REMARKS, (remark, record.source))
     yield reduce_record(usable, shorter_side) if shorter_side else usable
 
 

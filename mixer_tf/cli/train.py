@@ -70,14 +70,17 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
                 return _show_model(folder, source)
             with progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
-            _show_data(info, folder)
+            _show_data(info, folder, opened.notes)
             result = from_source.train_prepared(info, recipe, folder, strategy=strategy)
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
     _show_result(result, info, folder, source)
 
 
-def _show_data(info, folder) -> None:
+def _show_data(info, folder, shown_notes) -> None:
+    for note in info.notes:
+        if note not in shown_notes:
+            click.echo(f"note: {visible(note)}")
     counts = ", ".join(f"{count:,} {split}" for split, count in info.examples.items())
     click.echo(f"images   {counts}; {info.num_classes} classes")
     for note in info.notes_of_classes:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from mixer_tf import images, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.quarantine import require_training_images
+from mixer_tf.datasets.quarantine import notes_of_remarks, require_training_images
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
 
@@ -121,19 +121,27 @@ def write_source(
         for split in source.splits:
             write(validated.usable_records(split), folder, split, _NUM_SHARDS)
         quarantine.write("")  # gfile creates the file at the first write.
-    info = DatasetInfo(source.spec, source.class_names, validated.counts, source.notes)
+    notes = (*source.notes, *notes_of_remarks(validated.remarks))
+    info = DatasetInfo(source.spec, source.class_names, validated.counts, notes)
     require_training_images(info.source, info.examples, quarantine_path, is_kept=True)
     info.write(folder)
     return info
 
 
 class _ValidatedSource:
-    """Separates the usable records of a source from those for the quarantine file; counts both."""
+    """Separates the usable records of a source from those for the quarantine file; counts both.
+
+    Attributes:
+        num_read: number of images read so far.
+        counts: split → class name → number of usable images.
+        remarks: what is odd about usable images, with the source of each.
+    """
 
     def __init__(self, source: Source, quarantine, progress: Callable[[int], None]):
         self._source, self._quarantine, self._progress = source, quarantine, progress
         self.num_read = 0
         self.counts: dict[str, dict[str, int]] = {}
+        self.remarks: list[tuple[str, str]] = []
 
     def usable_records(self, split: str) -> Iterator[ImageRecord]:
         by_class = collections.Counter()
@@ -141,7 +149,9 @@ class _ValidatedSource:
             for record in self._source.read(shard):
                 self.num_read += 1
                 try:
-                    yield validation.check_record(record)
+                    checked, remarks = validation.examine_record(record)
+                    self.remarks += [(remark, record.source) for remark in remarks]
+                    yield checked
                     by_class[record.class_name] += 1
                 except images.UnusableImageError as error:
                     line = validation.to_line(record, split, str(error))

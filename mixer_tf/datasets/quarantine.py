@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why nothing is left to train on: the commonest reasons of `quarantine.jsonl` in one message."""
+"""What a user should know of unusable and odd images: an error, or notes with counts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mixer_tf import storage
 from mixer_tf.features import TRAIN
+from mixer_tf.messages import printable
 
 _REASONS_SHOWN = 3
 
@@ -41,6 +42,21 @@ def require_training_images(
     raise ValueError(
         f"at least one training image of {spec} must be usable; none of {len(in_train):,} is: "
         f"{_commonest_reasons(in_train)}.{where}"
+    )
+
+
+def notes_of_remarks(remarks: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Returns one note for each remark, such as "images damaged but readable: 3 (such as a.jpg)".
+
+    Args:
+        remarks: (remark, source of the image) pairs; see `validation.examine_record`.
+    """
+    by_remark: dict[str, list[str]] = {}
+    for remark, source in remarks:
+        by_remark.setdefault(remark, []).append(printable(source))
+    return tuple(
+        f"images {remark}: {len(sources):,} (such as {min(sources)})"
+        for remark, sources in sorted(by_remark.items())
     )
 
 

@@ -19,12 +19,23 @@ def check_record(record: ImageRecord) -> ImageRecord:
     Raises:
         images.UnusableImageError: the image cannot be used; the message is the reason.
     """
+    return examine_record(record)[0]
+
+
+def examine_record(record: ImageRecord) -> tuple[ImageRecord, tuple[str, ...]]:
+    """Returns the same as `check_record`, and what is odd about the image; see `images.examine`.
+
+    Raises:
+        images.UnusableImageError: as `check_record`.
+    """
     if record.problem:
         raise images.UnusableImageError(record.problem)
     if record.label is None:
         raise images.UnusableImageError("no label")
-    encoded = images.check(record.encoded)
-    return record if encoded == record.encoded else replace_image(record, encoded)
+    checked = images.examine(record.encoded)
+    if checked.encoded == record.encoded:
+        return record, checked.remarks
+    return replace_image(record, checked.encoded), checked.remarks
 
 
 def replace_image(record: ImageRecord, encoded: bytes) -> ImageRecord:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from mixer_tf import storage
 from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.image_sets import Reader
-from mixer_tf.deduplication.removals import Removal
+from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
 from mixer_tf.images import thumbnails
 from mixer_tf.messages import printable
 
@@ -31,14 +31,16 @@ figcaption {{ overflow-wrap: anywhere; font-size: 13px }}
 </style>
 <h1>Duplicates in training: {duplicates:,} images, {removed:,} removed</h1>
 <p>Left: the training image. Right: its duplicate. These are the {shown} least certain pairs; all
-pairs are listed in pairs.jsonl.</p>
+pairs are listed in pairs.jsonl. To keep an image, put its path, or its line of pairs.jsonl, into a
+file for <code>--keep-duplicates=FILE</code>.</p>
 {figures}
 {kept}
 </html>
 """
-_KEPT = """<h2>Kept, because the labels differ: {number:,} images</h2>
+_KEPT = """<h2>Kept, because {reason}: {number:,} images</h2>
 <p>These are the {shown} most similar pairs.</p>
 {figures}"""
+_REASONS = {LABELS_DIFFER: "the labels differ", LISTED: "they are listed in --keep-duplicates"}
 _FIGURE = """<figure>{left} {right}
 <figcaption><b>{reason}</b>, distance {distance:.3f}<br>
 {image} {image_class}<br>{set_name}: {other} {other_class}</figcaption></figure>"""
@@ -57,22 +59,31 @@ def write(
         num_removed: number of images that were removed.
     """
     duplicates = [removal for removal in removals if not removal.kept]
-    kept = [removal for removal in removals if removal.kept]
     shown = sorted(duplicates, key=lambda removal: -removal.match.distance)[:MAX_PAIRS]
-    shown_kept = sorted(kept, key=lambda removal: removal.match.distance)[:MAX_PAIRS]
-    previews = _read_previews([*shown, *shown_kept], readers)
+    kept = {reason: _most_similar(removals, reason) for reason in _REASONS}
+    previews = _read_previews(list(itertools.chain(shown, *kept.values())), readers)
     page = _PAGE.format(
         duplicates=len(duplicates),
         removed=num_removed,
         shown=len(shown),
         figures=_figures(shown, previews),
-        kept=_KEPT.format(
-            number=len(kept), shown=len(shown_kept), figures=_figures(shown_kept, previews)
-        )
-        if kept
-        else "",
+        kept="\n".join(
+            _KEPT.format(
+                reason=_REASONS[reason],
+                number=sum(removal.kept_because == reason for removal in removals),
+                shown=len(pairs),
+                figures=_figures(pairs, previews),
+            )
+            for reason, pairs in kept.items()
+            if pairs
+        ),
     )
     storage.write_text(os.path.join(folder, FILE_NAME), page)
+
+
+def _most_similar(removals: Sequence[Removal], reason: str) -> list[Removal]:
+    kept = [removal for removal in removals if removal.kept_because == reason]
+    return sorted(kept, key=lambda removal: removal.match.distance)[:MAX_PAIRS]
 
 
 def _read_previews(shown: list[Removal], readers: Mapping[str, Reader]) -> dict[ImageId, bytes]:

@@ -11,13 +11,20 @@ cleaned = remove_duplicates(open_source("folder:photos"), result)
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import filtering, image_sets, report
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.gallery import find_in_gallery, find_within, list_blocks, make_gallery
 from mixer_tf.deduplication.image_sets import ImageSet
+from mixer_tf.deduplication.label_conflicts import (
+    Conflict,
+    LabeledImage,
+    find_conflict,
+    labeled_images,
+)
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 from mixer_tf.deduplication.result import DeduplicationResult
@@ -49,7 +56,8 @@ def find_duplicates(
     references = [*{source.spec: source for source in references}.values()]
     _require_training_images(train, references)
     train_set, *test_sets = _image_sets(train, references)
-    reading = _Reading(options, progress or (lambda num_read: None))
+    comparable_sets = image_sets.find_comparable_sets(train.class_names, references)
+    reading = _Reading(options, comparable_sets, progress or (lambda num_read: None))
     test_gallery = make_gallery(
         part for image_set in test_sets for part in reading.fingerprints(image_set)
     )
@@ -63,13 +71,13 @@ def find_duplicates(
         uniform_sets += train_gallery.uniform_sets
         for start in list_blocks(train_gallery):
             matches += find_within(start, train_gallery)
-    comparable_sets = image_sets.find_comparable_sets(train.class_names, references)
     return DeduplicationResult(
         options=options,
-        removals=tuple(decide(matches, comparable_sets)),
+        removals=tuple(decide(matches, comparable_sets, options.keep)),
         counts=reading.counts,
         uniform_sets=tuple(uniform_sets),
         readers={image_set.name: image_set.reader for image_set in (train_set, *test_sets)},
+        label_conflicts=reading.find_conflicts(),
     )
 
 
@@ -79,18 +87,32 @@ def remove_duplicates(train: Source, result: DeduplicationResult) -> Source:
 
 
 class _Reading:
-    """Reads and fingerprints sets of images, and counts the images."""
+    """Reads and fingerprints sets of images, counts the images, and notes their labels."""
 
-    def __init__(self, options: DeduplicationOptions, progress: Callable[[int], None]):
+    def __init__(
+        self,
+        options: DeduplicationOptions,
+        comparable_sets: Collection[str],
+        progress: Callable[[int], None],
+    ):
         self._threshold, self._progress = options.threshold, progress
+        self._comparable_sets = comparable_sets
+        self._labels: dict[bytes, list[LabeledImage]] = collections.defaultdict(list)
         self.counts: collections.Counter = collections.Counter()
 
     def fingerprints(self, image_set: ImageSet) -> Iterator[Fingerprints]:
         for shard in image_set.shards:
             for part in fingerprint_shard(shard, image_set.reader, image_set.name, self._threshold):
                 self.counts += report.count_images(part)
+                for digest, image in labeled_images(part, self._comparable_sets):
+                    self._labels[digest].append(image)
                 self._progress(self.counts.total())
                 yield part
+
+    def find_conflicts(self) -> tuple[Conflict, ...]:
+        """The groups of images with equal bytes and different labels, of all that was read."""
+        found = itertools.chain.from_iterable(map(find_conflict, self._labels.items()))
+        return tuple(sorted(found))
 
 
 def _image_sets(train: Source, references: Sequence[Source]) -> list[ImageSet]:

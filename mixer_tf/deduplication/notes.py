@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mixer_tf.deduplication.matching import EXACT
+from mixer_tf.deduplication import contact_sheet, report
+from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.options import REMOVE, DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal
+from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
 from mixer_tf.messages import printable
 
 # A larger share of removed training images should be looked at. In CIFAR-10 it is
 # below 1 %, as its duplicates, which people labeled, show.
 _LARGE_SHARE = 0.03
+# Without a folder: equal runs have equal notes.
+_PAGE = contact_sheet.FILE_NAME
 
 
 def describe_removals(
@@ -20,7 +23,6 @@ def describe_removals(
     options: DeduplicationOptions,
     uniform_sets: Iterable[str],
     num_train: int,
-    page: str,
 ) -> tuple[str, ...]:
     """Returns the notes.
 
@@ -29,33 +31,57 @@ def describe_removals(
         options: the options of the deduplication.
         uniform_sets: names of the sets whose images all look alike.
         num_train: number of training images before the deduplication.
-        page: the path of `pairs.html`.
     """
     duplicates = [removal for removal in removals if not removal.kept]
-    kept = [removal for removal in removals if removal.kept]
-    conflicts = [r for r in removals if r.labels_differ and r.match.reason == EXACT]
+    kept = [removal for removal in removals if removal.kept_because == LABELS_DIFFER]
+    listed = [removal for removal in removals if removal.kept_because == LISTED]
     notes = [
         f"the images of {name} all look alike, so only nearly identical ones are duplicates"
         for name in sorted(set(uniform_sets))
     ]
-    page = printable(page)
     if duplicates and options.mode != REMOVE:
-        notes.append(f"duplicates that were not removed: {_count(duplicates)}; look at {page}")
+        notes.append(f"duplicates that were not removed: {_count(duplicates)}; look at {_PAGE}")
     elif len(duplicates) > _LARGE_SHARE * num_train:
         notes.append(
             f"removed as duplicates: {_count(duplicates)} ({len(duplicates) / num_train:.1%} of "
-            f"{num_train:,}); look at {page}; --deduplicate=report would keep them"
+            f"{num_train:,}); look at {_PAGE}; --deduplicate=report would keep all of them, "
+            "--keep-duplicates=FILE those that it lists"
         )
     if kept:
         notes.append(
-            f"kept, although similar to an image of another class: {_count(kept)}; look at {page}"
+            f"kept, although similar to an image of another class: {_count(kept)}; look at {_PAGE}"
         )
-    if conflicts:
-        notes.append(
-            f"equal to an image of another class, so one label may be wrong: {_count(conflicts)}; "
-            f"see each 'exact copy' of another class in pairs.jsonl beside {page}"
-        )
-    return tuple(notes)
+    if listed:
+        notes.append(f"kept, because --keep-duplicates lists them: {_count(listed)}")
+    return (*notes, *_not_found(removals, options))
+
+
+def describe_conflicts(conflicts: Sequence[Conflict]) -> tuple[str, ...]:
+    """Returns a note on the images with equal bytes and different labels, or nothing."""
+    if not conflicts:
+        return ()
+    first = conflicts[0][0]
+    other = next(image for image in conflicts[0] if image.class_name != first.class_name)
+    return (
+        f"images with equal bytes and different labels, of which at most one can be right: "
+        f"{sum(map(len, conflicts)):,}, such as {_show(first)} and {_show(other)}; all are listed "
+        f"in {report.CONFLICTS} beside {_PAGE}",
+    )
+
+
+def _not_found(removals: Sequence[Removal], options: DeduplicationOptions) -> tuple[str, ...]:
+    """A note on listed images that had no effect: a misspelled path, or no longer a duplicate."""
+    unused = sorted(options.keep - {printable(item.match.image.source) for item in removals})
+    if not unused:
+        return ()
+    return (
+        f"lines of --keep-duplicates that name no duplicate in training: {len(unused):,}, such as "
+        f"{unused[0]!r}",
+    )
+
+
+def _show(image: LabeledImage) -> str:
+    return f"{printable(image.source)} ({printable(image.class_name)})"
 
 
 def _count(removals: Sequence[Removal]) -> str:

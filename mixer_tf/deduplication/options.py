@@ -24,11 +24,14 @@ class DeduplicationOptions:
         within_train: whether training images are also compared with one another, so that one of
             several duplicates is kept.
         mode: "remove" removes duplicates from training; "report" only lists them.
+        keep: paths or ids of training images that are never removed, as the report shows them; see
+            `kept_images.read`.
     """
 
     threshold: float = DUPLICATE
     within_train: bool = False
     mode: str = REMOVE
+    keep: frozenset[str] = frozenset()
 
     def __post_init__(self):
         if not MIN_THRESHOLD <= self.threshold <= 1:

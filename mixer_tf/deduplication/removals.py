@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterable
 from mixer_tf.deduplication.fingerprints import ImageId, sort_key
 from mixer_tf.deduplication.matching import EXACT, Match
 from mixer_tf.features import SPLITS, TRAIN
+from mixer_tf.messages import printable
+
+# Why a duplicate is kept.
+LABELS_DIFFER, LISTED = "labels differ", "listed as a duplicate to keep"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,19 +25,32 @@ class Removal:
         test_sets: names of all evaluation and test sets that contain a duplicate; empty if the
             duplicate is another training image.
         labels_differ: whether both images have a class of the same dataset, but not the same one.
+        listed: whether the user listed the image as one to keep.
     """
 
     match: Match
     test_sets: tuple[str, ...]
     labels_differ: bool = False
+    listed: bool = False
 
     @property
     def kept(self) -> bool:
-        """Whether the image is only reported, because the labels of the pair differ."""
-        return self.labels_differ and not _is_exact_leak(self.match)
+        """Whether the image is only reported."""
+        return bool(self.kept_because)
+
+    @property
+    def kept_because(self) -> str:
+        """`LISTED`, `LABELS_DIFFER`, or "" if the image is a duplicate to remove."""
+        if self.listed:
+            return LISTED
+        return LABELS_DIFFER if self.labels_differ and not _is_exact_leak(self.match) else ""
 
 
-def decide(matches: Iterable[Match], comparable_sets: Collection[str] = SPLITS) -> list[Removal]:
+def decide(
+    matches: Iterable[Match],
+    comparable_sets: Collection[str] = SPLITS,
+    keep: Collection[str] = frozenset(),
+) -> list[Removal]:
     """Turns the matches of training images into removals, sorted by source.
 
     Each duplicate of an evaluation or test image is removed. A duplicate of another training image
@@ -50,6 +67,8 @@ def decide(matches: Iterable[Match], comparable_sets: Collection[str] = SPLITS) 
     Args:
         matches: as of `matching.find_matches`.
         comparable_sets: see `image_sets.find_comparable_sets`.
+        keep: paths or ids of training images that are kept whatever they are duplicates of; see
+            `DeduplicationOptions`.
     """
     leaks, within, others = (collections.defaultdict(list) for _ in range(3))
     for match in matches:
@@ -57,12 +76,12 @@ def decide(matches: Iterable[Match], comparable_sets: Collection[str] = SPLITS) 
             others[match.image].append(match)
         else:
             (within if match.other.set_name == TRAIN else leaks)[match.image].append(match)
-    removals = {image: _report(found, comparable_sets) for image, found in leaks.items()}
+    removals = {image: _report(found, comparable_sets, keep) for image, found in leaks.items()}
     for group in (within, others):
         for image in sorted((image for image in group if image not in removals), key=sort_key):
             left = [match for match in group[image] if not _is_removed(match.other, removals)]
             if left:
-                removals[image] = _report(left, comparable_sets)
+                removals[image] = _report(left, comparable_sets, keep)
     return [removals[image] for image in sorted(removals, key=sort_key)]
 
 
@@ -80,12 +99,19 @@ def _is_removed(image: ImageId, removals: dict[ImageId, Removal]) -> bool:
     return image in removals and not removals[image].kept
 
 
-def _report(matches: list[Match], comparable_sets: Collection[str]) -> Removal:
+def _report(
+    matches: list[Match], comparable_sets: Collection[str], keep: Collection[str]
+) -> Removal:
     """The removal for the matches of one image: test images first, then the most similar one."""
     tests = [match for match in matches if match.other.set_name != TRAIN]
     best = min(tests or matches, key=_rank)
     test_sets = sorted({match.other.set_name for match in tests})
-    return Removal(best, tuple(test_sets), _labels_differ(best, comparable_sets))
+    return Removal(
+        best,
+        tuple(test_sets),
+        labels_differ=_labels_differ(best, comparable_sets),
+        listed=printable(best.image.source) in keep,
+    )
 
 
 def _rank(match: Match) -> tuple:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a deduplication: report.json with the counts, pairs.jsonl with every duplicate."""
+"""The report of a deduplication: report.json with the counts, pairs.jsonl with every duplicate.
+
+label_conflicts.jsonl has a line for each group of images with equal bytes and different labels.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from mixer_tf import storage
 from mixer_tf.deduplication import thresholds
 from mixer_tf.deduplication.filtering import select_removed
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
+from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal
+from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
 from mixer_tf.features import TRAIN
 from mixer_tf.messages import printable
 
-REPORT, PAIRS = "report.json", "pairs.jsonl"
+REPORT, PAIRS, CONFLICTS = "report.json", "pairs.jsonl", "label_conflicts.jsonl"
 _METHOD = (
     "mean of two numbers, in the better of both orientations: the cosine of color descriptors "
     "(low frequencies of a 32x32 thumbnail) and the correlation of details after alignment"
@@ -59,6 +63,7 @@ def summarize(
         "removed": number of training images that were removed;
         "kept_because_labels_differ": number of other training images that resemble an image of
         another class; see `removals.decide`;
+        "kept_because_listed": number of other training images that the user listed as ones to keep;
         "duplicates_by_set": test set → number of training images that it contains a duplicate of,
         where one image may count in several; "train" → number of duplicates within training;
         "compared": set → number of images;
@@ -67,13 +72,15 @@ def summarize(
         "thresholds" and "method": how it was decided.
     """
     duplicates = [removal for removal in removals if not removal.kept]
+    kept = collections.Counter(removal.kept_because for removal in removals)
     by_set = collections.Counter(name for removal in duplicates for name in removal.test_sets)
     by_set[TRAIN] = sum(not removal.test_sets for removal in duplicates)
     return {
         "mode": options.mode,
         "duplicates": len(duplicates),
         "removed": len(select_removed(removals, options)),
-        "kept_because_labels_differ": len(removals) - len(duplicates),
+        "kept_because_labels_differ": kept[LABELS_DIFFER],
+        "kept_because_listed": kept[LISTED],
         "duplicates_by_set": {printable(name): by_set[name] for name in sets},
         "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
         "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
@@ -87,19 +94,26 @@ def summarize(
     }
 
 
-def write(folder: str, summary: Mapping[str, Any], removals: Sequence[Removal]) -> None:
-    """Writes `report.json` and `pairs.jsonl`."""
+def write(
+    folder: str,
+    summary: Mapping[str, Any],
+    removals: Sequence[Removal],
+    conflicts: Iterable[Conflict] = (),
+) -> None:
+    """Writes `report.json`, `pairs.jsonl` and `label_conflicts.jsonl`."""
     storage.make_folder(folder)
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     storage.write_text(os.path.join(folder, REPORT), text + "\n")
     lines = [to_line(removal) + "\n" for removal in removals]
     storage.write_text(os.path.join(folder, PAIRS), "".join(lines))
+    lines = [_conflict_line(conflict) + "\n" for conflict in conflicts]
+    storage.write_text(os.path.join(folder, CONFLICTS), "".join(lines))
 
 
 def to_line(removal: Removal) -> str:
     """Returns one line of `pairs.jsonl`: both images, their distance, and the decision.
 
-    "kept_because" is "labels differ" or, if the image is a duplicate to remove, "".
+    "kept_because" is that of `Removal`; "" if the image is a duplicate to remove.
     """
     match = removal.match
     line = {
@@ -108,10 +122,15 @@ def to_line(removal: Removal) -> str:
         "distance": match.distance,
         "reason": match.reason,
         "test_sets": [*map(printable, removal.test_sets)],
-        "kept_because": "labels differ" if removal.kept else "",
+        "kept_because": removal.kept_because,
     }
     return json.dumps(line, ensure_ascii=False)
 
 
-def _describe(image: ImageId) -> dict[str, str]:
+def _conflict_line(conflict: Conflict) -> str:
+    images = [{"set": printable(image.set_name), **_describe(image)} for image in conflict]
+    return json.dumps({"images": images}, ensure_ascii=False)
+
+
+def _describe(image: ImageId | LabeledImage) -> dict[str, str]:
     return {"source": printable(image.source), "class_name": image.class_name}

@@ -9,6 +9,7 @@ from typing import Any
 
 from mixer_tf.deduplication import contact_sheet, filtering, report
 from mixer_tf.deduplication.image_sets import Reader
+from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal
 
@@ -20,10 +21,11 @@ class DeduplicationResult:
     Attributes:
         options: the options of the deduplication.
         removals: all training images that are duplicates, also those that are kept because the
-            labels differ, sorted by source.
+            labels differ or the user listed them, sorted by source.
         counts: ("compared" or "unreadable", set name) → number of images.
         uniform_sets: names of the sets whose images all look alike.
         readers: name of each compared set → reader of its work items; training first.
+        label_conflicts: the groups of images with equal bytes and different labels, sorted.
     """
 
     options: DeduplicationOptions
@@ -31,6 +33,7 @@ class DeduplicationResult:
     counts: Mapping[tuple[str, str], int]
     uniform_sets: tuple[str, ...]
     readers: Mapping[str, Reader]
+    label_conflicts: tuple[Conflict, ...] = ()
 
     @property
     def removed(self) -> list[Removal]:
@@ -44,6 +47,6 @@ class DeduplicationResult:
         )
 
     def write(self, folder: str) -> None:
-        """Writes `report.json`, `pairs.jsonl` and `pairs.html`."""
-        report.write(folder, self.summary(), self.removals)
+        """Writes `report.json`, `pairs.jsonl`, `label_conflicts.jsonl` and `pairs.html`."""
+        report.write(folder, self.summary(), self.removals, self.label_conflicts)
         contact_sheet.write(folder, self.removals, self.readers, len(self.removed))

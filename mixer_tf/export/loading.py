@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 from mixer_tf import factory
 from mixer_tf.checkpoints.loading import load_weights
@@ -40,11 +41,19 @@ def open_export(path: str) -> Export:
         ValueError: there is no model at `path`, or mixer_tf did not export it.
     """
     folder = locations.resolve_saved_model(path)
-    recipe = Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
+    recipe = _read_recipe(folder)
     class_names = tuple(json.loads(locations.read_asset(folder, contract.CLASS_NAMES_FILE)))
     model = factory.for_export(recipe, len(class_names))
     load_weights(model, folder)
     return Export(model, recipe, class_names)
+
+
+def _read_recipe(folder: str) -> Recipe:
+    try:
+        return Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
+    except ValueError as error:
+        path = os.path.join(folder, contract.EXTRA_ASSETS, contract.RECIPE_FILE)
+        raise ValueError(f"{path} cannot be used: {error}") from error
 
 
 def upscale_export(

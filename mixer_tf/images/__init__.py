@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
         "read_header": "headers",
         "make_decodable": "conversion",
         "check": "validation",
+        "examine": "validation",
         "decode": "decoding",
         "inception_crop": "resizing",
         "reduce_shorter_side": "reduction",

@@ -7,7 +7,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from mixer_tf.images import headers, jpeg_frames
+from mixer_tf.images import headers, jpeg_frames, library_messages
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _PNG_DEPTH = 24  # Position of the bits per channel in a file.
@@ -24,19 +24,23 @@ def make_decodable(encoded: bytes) -> bytes:
         UnusableImageError: the bytes are not an image, its pixels cannot be read, or 16-bit
             channels use only their low bits.
     """
-    return convert(encoded, headers.read_header(encoded))
+    with library_messages.capture():
+        return convert(encoded, headers.read_header(encoded))
 
 
 def convert(encoded: bytes, header: headers.Header) -> bytes:
-    """Returns the same as `make_decodable` for an image whose header was read already."""
+    """Returns the same as `make_decodable` for an image whose header was read already.
+
+    Libraries may write to stderr; the caller captures it.
+    """
     if header.format == "JPEG" and not jpeg_frames.why_unreadable(encoded):
         return encoded
     if header.format == "PNG":
         if encoded[_PNG_DEPTH] == 16:
-            read_rgb(encoded)  # Its values may be out of range.
+            _read_rgb(encoded)  # Its values may be out of range.
         return encoded
     file = io.BytesIO()
-    read_rgb(encoded).save(file, "PNG", compress_level=1)
+    _read_rgb(encoded).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -51,6 +55,11 @@ def read_rgb(encoded: bytes, draft_size: int | None = None) -> Image.Image:
     Raises:
         UnusableImageError: as `make_decodable`.
     """
+    with library_messages.capture():
+        return _read_rgb(encoded, draft_size)
+
+
+def _read_rgb(encoded: bytes, draft_size: int | None = None) -> Image.Image:
     why_unreadable = jpeg_frames.why_unreadable(encoded)
     with headers.open_image(encoded) as image:
         try:

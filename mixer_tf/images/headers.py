@@ -9,7 +9,7 @@ import warnings
 
 from PIL import Image
 
-from mixer_tf.images import jpeg_frames
+from mixer_tf.images import jpeg_frames, signatures
 
 MIN_SIDE = 4
 MAX_PIXELS = 100_000_000
@@ -23,11 +23,9 @@ LOW_RANGE = (
     "occur. Scale the values, as from 12 to 16 bits, and save the image again"
 )
 
+_AVIF_HEAD_BYTES = 4096  # The size is stored before the pixels.
 # An explicit list, so that no unexpected plug-in runs; EPS, for example, calls Ghostscript.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "TGA")
-_SIGNATURES = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"RIFF": "WEBP"}
-# The default format of many phones.
-_HEIC_BRANDS = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
 
 
 class UnusableImageError(ValueError):
@@ -99,12 +97,21 @@ def _require_valid_size(width: int, height: int) -> None:
 
 
 def _why_not_an_image(encoded: bytes) -> str:
-    if reason := jpeg_frames.why_unreadable(encoded):
+    if reason := jpeg_frames.why_unreadable(encoded) or _why_avif_is_too_large(encoded):
         return reason
-    for signature, name in _SIGNATURES.items():
-        if encoded.startswith(signature):
-            return f"corrupt {name}: its header cannot be read"
-    if encoded[4:12] in _HEIC_BRANDS:
-        return "HEIC, which cannot be read: save it as JPEG"
+    if other := signatures.describe_other(encoded):
+        return f"not an image that can be read, but {other}"
+    if name := signatures.format_of(encoded):
+        return f"corrupt {name}: its header cannot be read"
     start = encoded[:12].decode("ascii", "replace").replace("�", "?")
     return f"not an image: starts with {start!r}"
+
+
+def _why_avif_is_too_large(encoded: bytes) -> str:
+    """The decoder does not open such a file, and does not say why."""
+    at = encoded[:_AVIF_HEAD_BYTES].find(b"ispe")
+    if signatures.format_of(encoded) != "AVIF" or at < 0:
+        return ""
+    width, height = (int.from_bytes(encoded[at + i : at + i + 4], "big") for i in (8, 12))
+    too_many = width * height > MAX_PIXELS
+    return f"{width}x{height} pixels: more than {MAX_PIXELS:,}" if too_many else ""

@@ -58,8 +58,10 @@ def _decode_unusual(encoded: tf.Tensor) -> tf.Tensor:
 
 def compose_over_white(image: tf.Tensor) -> tf.Tensor:
     """Composes uint8 [H, W, 4] over white: uint8 [H, W, 3], rounded to the nearest value."""
-    color, alpha = tf.cast(image[..., :3], tf.int32), tf.cast(image[..., 3:], tf.int32)
-    return tf.cast((color * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
+    # uint16 holds every value, in a buffer that each operation uses again; int32 and a sum of two
+    # products would take 3 GB for an image of `MAX_PIXELS`.
+    lack, alpha = tf.cast(255 - image[..., :3], tf.uint16), tf.cast(image[..., 3:], tf.uint16)
+    return tf.cast((255 * 255 + 127 - lack * alpha) // 255, tf.uint8)
 
 
 def _require_full_range(image: tf.Tensor) -> tf.Tensor:

@@ -3,11 +3,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
+import numpy as np
 import tensorflow as tf
 
-from mixer_tf.images import conversion, decoding, headers
+from mixer_tf.images import conversion, decoding, headers, library_messages
+
+DAMAGED = "damaged but readable"
+FLAT = "of one color only, with transparency over white and values scaled to 8 bits"
 
 _JPEG = b"\xff\xd8\xff"
+_PNG_COLOR_TYPE = 25  # Position in a file; 4 and 6 are the types with an alpha channel.
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """An image that can be used.
+
+    Attributes:
+        encoded: the bytes to store.
+        remarks: what is odd, a subset of `DAMAGED` and `FLAT`.
+    """
+
+    encoded: bytes
+    remarks: tuple[str, ...] = ()
 
 
 def check(encoded: bytes) -> bytes:
@@ -16,10 +37,60 @@ def check(encoded: bytes) -> bytes:
     Raises:
         UnusableImageError: the image cannot be used; the message is the reason.
     """
+    return examine(encoded).encoded
+
+
+def examine(encoded: bytes) -> Checked:
+    """Returns the bytes to store, and what is odd about the image.
+
+    A JPEG that is damaged but readable becomes a PNG of the pixels that the decoder makes of it, so
+    that libjpeg does not write its message about it in every epoch. A JPEG is not searched for one
+    color: it has neither transparency nor values to scale.
+
+    Raises:
+        UnusableImageError: as `check`.
+    """
     header = headers.read_header(encoded)
-    decodable = conversion.convert(encoded, header)
+    with library_messages.capture() as messages:
+        decodable = conversion.convert(encoded, header)
+        pixels = _decode(decodable, header)
+    if not messages and decodable.startswith(_JPEG):
+        return Checked(decodable)
+    if messages and decodable.startswith(_JPEG):
+        decodable = _as_png(decodable)
+    is_flat = not encoded.startswith(_JPEG) and _is_flat(pixels)
+    remarks = ((DAMAGED, bool(messages)), (FLAT, is_flat))
+    return Checked(decodable, tuple(remark for remark, holds in remarks if holds))
+
+
+def _decode(encoded: bytes, header: headers.Header) -> tf.Tensor:
+    """Decodes a JPEG or PNG, for one that is not transparent without any further steps."""
     try:
-        decoding.decode_plainly(decodable, decodable.startswith(_JPEG))
+        if _may_be_transparent(encoded):
+            return _decoder()(tf.constant(encoded))
+        return decoding.decode_plainly(encoded, encoded.startswith(_JPEG))
     except tf.errors.OpError as error:
         raise headers.UnusableImageError(f"corrupt or truncated {header.format}") from error
-    return decodable
+
+
+def _may_be_transparent(encoded: bytes) -> bool:
+    if encoded.startswith(_JPEG):
+        return False
+    return encoded[_PNG_COLOR_TYPE] >= 4 or encoded.find(b"tRNS", 0, encoded.find(b"IDAT")) > 0
+
+
+def _is_flat(pixels: tf.Tensor) -> bool:
+    """Whether all pixels [H, W, 3] are equal; the first row is enough for most images."""
+    values = pixels.numpy()
+    return bool(np.all(values[0] == values[0, 0]) and np.all(values == values[0, 0]))
+
+
+def _as_png(encoded: bytes) -> bytes:
+    with library_messages.capture():
+        return tf.io.encode_png(_decoder()(tf.constant(encoded)), compression=1).numpy()
+
+
+@functools.cache
+def _decoder():
+    """The decoder as one graph, traced once."""
+    return tf.function(decoding.decode, input_signature=[tf.TensorSpec([], tf.string)])

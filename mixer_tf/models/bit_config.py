@@ -31,8 +31,9 @@ EXPLICIT = "bit"  # the name of a model whose dimensions are all given as argume
 DIMENSIONS = ("num_units", "width")
 
 EXPANSION = 4  # output channels of a bottleneck unit per inner channel
+_MAX_UNIT_BLOCKS = 16
 _BASE_WIDTH = 64  # channels of the root block at x1
-_LAYERS_AND_WIDTH = re.compile(r"bit[_-]r(\d+)x([1-9]\d*)", re.IGNORECASE)
+_LAYERS_AND_WIDTH = re.compile(r"bit[_-]r(\d{1,6})x([1-9]\d{0,5})", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +156,11 @@ def _checked_units(num_units) -> tuple[int, ...]:
         raise TypeError(
             "num_units must have one integer for each block, such as (3, 4, 6, 3); "
             f"got {num_units!r}."
+        )
+    if len(num_units) > _MAX_UNIT_BLOCKS:
+        raise ValueError(
+            f"num_units must have at most {_MAX_UNIT_BLOCKS} integers, because every block doubles "
+            f"the channels; got {len(num_units)}."
         )
     for count in num_units:
         check_integer("num_units", count, at_least=1)

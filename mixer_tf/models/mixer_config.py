@@ -36,7 +36,7 @@ EXPLICIT = "mixer"  # the name of a model whose dimensions are all given as argu
 DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "tokens_mlp_dim", "channels_mlp_dim")
 ABLATIONS = ("untied", "channel_groups", "channel_views", "pyramid")  # of supplement A.1
 
-_SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d*)", re.IGNORECASE)
+_SIZE_AND_PATCH = re.compile(r"(?:mixer[_-]?)?([sblh])[_/-]?([1-9]\d{0,5})", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)

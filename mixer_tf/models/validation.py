@@ -6,6 +6,12 @@ from __future__ import annotations
 import math
 import numbers
 
+# Far above the largest published models: anything larger is a slip or a corrupt file.
+MAX_SIZE = 1 << 24
+MAX_SIDE = 10_000
+_MAX_SHOWN = 60
+_MAX = {"num_blocks": 10_000, "num_units": 10_000}
+
 
 def height_and_width(image_size) -> tuple[int, int]:
     """Returns (height, width) in pixels; one integer is the side of a square."""
@@ -13,16 +19,31 @@ def height_and_width(image_size) -> tuple[int, int]:
     if len(sides) != 2:
         raise ValueError(f"image_size must be one integer or (height, width); got {image_size!r}.")
     for side in sides:
-        check_integer("image_size", side, at_least=1)
+        check_integer("image_size", side, at_least=1, at_most=MAX_SIDE)
     return sides
 
 
-def check_integer(field: str, value, at_least: int) -> None:
-    """Raises TypeError or ValueError unless `value` is an integer >= `at_least`."""
+def check_integer(field: str, value, at_least: int, at_most: int | None = None) -> None:
+    """Raises TypeError or ValueError unless `value` is an integer in [at_least, at_most].
+
+    Without `at_most`, the limit is far above that of any model.
+    """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{field} must be an integer; got {value!r}.")
     if value < at_least:
         raise ValueError(f"{field} must be at least {at_least}; got {value}.")
+    at_most = at_most or _MAX.get(field, MAX_SIZE)
+    if value > at_most:
+        raise ValueError(f"{field} must be at most {at_most:,}; got {shown(value)}.")
+
+
+def shown(value) -> str:
+    """Returns the `repr` of a value, cut if it is long, such as a number of a hundred digits."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print integers of thousands of digits.
+        return f"a number of {value.bit_length():,} bits"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def check_rate(field: str, value) -> None:

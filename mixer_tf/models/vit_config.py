@@ -31,7 +31,7 @@ DIMENSIONS = ("patch_size", "num_blocks", "hidden_dim", "channels_mlp_dim")
 
 CLASSIFIERS = ("token", "gap")
 _CHANNELS_PER_HEAD = 64  # for all sizes except H
-_SIZE_AND_PATCH = re.compile(r"vit[_-](ti|s|b|l|h)[_/-]?([1-9]\d*)", re.IGNORECASE)
+_SIZE_AND_PATCH = re.compile(r"vit[_-](ti|s|b|l|h)[_/-]?([1-9]\d{0,5})", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,8 @@ import typing
 from collections.abc import Mapping
 
 from mixer_tf.messages import did_you_mean
-from mixer_tf.models import registry
+from mixer_tf.models import costs, registry
+from mixer_tf.models.validation import MAX_SIDE, shown
 from mixer_tf.recipes.options import Options, attribute_docs, check_types
 
 # Fields of every config that are not a free choice: ModelOptions has its own image_size, and the
@@ -17,6 +18,7 @@ _NOT_SETTABLE = ("image_size", "num_classes")
 
 _DEFAULT_NAME = "mixer_s16"
 _MIN_IMAGE_SIZE = 4
+_MAX_PARAMETERS = 10**11  # 400 GB of float32 weights.
 
 
 @dataclasses.dataclass(frozen=True, init=False)
@@ -77,7 +79,7 @@ class ModelOptions(Options):
             object.__setattr__(self, field, value)
         object.__setattr__(self, "fields", self._different({**(fields or {}), **more_fields}))
         self._check_rules()
-        self.config(num_classes=1)  # raises the errors of the config's own rules
+        self._check_number_of_parameters()
 
     @property
     def family(self) -> registry.Family:
@@ -127,7 +129,19 @@ class ModelOptions(Options):
         return {field: values.get(field) for field in self.field_types(own)}
 
     def _rules(self):
-        yield "image_size", self.image_size >= _MIN_IMAGE_SIZE, f"{_MIN_IMAGE_SIZE} or more"
+        is_sensible = _MIN_IMAGE_SIZE <= self.image_size <= MAX_SIDE
+        yield "image_size", is_sensible, f"from {_MIN_IMAGE_SIZE} to {MAX_SIDE:,}"
+
+    def _check_number_of_parameters(self) -> None:
+        config = self.config(num_classes=1)  # raises the errors of the config's own rules
+        parameters = costs.count_parameters(config)
+        if parameters > _MAX_PARAMETERS:
+            dimensions = {name: getattr(config, name) for name in self.family.dimensions}
+            given = ", ".join(f"{name}={shown(value)}" for name, value in dimensions.items())
+            raise ValueError(
+                f"a model must have at most {_MAX_PARAMETERS:,} parameters; {given} give "
+                f"{parameters:,}. Choose smaller dimensions."
+            )
 
     def _defaults(self) -> dict[str, object]:
         """Returns the values of fields that are not given: of the name, or of the config."""

@@ -9,7 +9,9 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from mixer_tf.models.validation import shown
 
 _TYPE_NAMES = {
     tuple[int, ...]: "integers separated by commas",
@@ -40,7 +42,7 @@ class Options:
     def _check_rules(self) -> None:
         for name, holds, rule in self._rules():
             if not holds:
-                raise ValueError(f"{name} must be {rule}; got {name}={getattr(self, name)!r}.")
+                raise ValueError(f"{name} must be {rule}; got {name}={shown(getattr(self, name))}.")
 
     def _rules(self) -> Iterator[tuple[str, bool, str]]:
         """Yields (field, whether its value is allowed, what it must be)."""
@@ -87,6 +89,12 @@ def one_of(choices: Sequence[str]) -> str:
     return "one of " + ", ".join(choices)
 
 
+def with_section(section: str, error: Exception, known: Collection[str]) -> str:
+    """Returns the text of an error; if it starts with a known field, with the section before it."""
+    first_word = str(error).partition(" ")[0]
+    return f"{section}.{error}" if first_word in known else str(error)
+
+
 def type_name(hint) -> str:
     """Returns a type in words: "an integer, or none"."""
     if isinstance(hint, types.UnionType):
@@ -107,13 +115,21 @@ def attribute_docs(cls: type) -> dict[str, str]:
 
 
 def _checked(name: str, value, hint):
+    given = value
     if isinstance(value, list):
         value = tuple(value)
     if type(value) is int and not _has_type(value, hint) and _has_type(1.0, hint):
-        value = float(value)
+        value = _as_float(value)
     if not _has_type(value, hint):
-        raise TypeError(f"{name} must be {type_name(hint)}; got {value!r}.")
+        raise TypeError(f"{name} must be {type_name(hint)}; got {shown(given)}.")
     return value
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf  # which is not a value that a field can have
 
 
 def _has_type(value, hint) -> bool:

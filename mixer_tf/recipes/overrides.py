@@ -8,7 +8,8 @@ import typing
 from collections.abc import Mapping, Sequence
 
 from mixer_tf.messages import did_you_mean, nearest
-from mixer_tf.recipes.options import Options, type_name
+from mixer_tf.models.validation import shown
+from mixer_tf.recipes.options import Options, type_name, with_section
 
 
 def apply(sections: Mapping[str, Options], assignments: Sequence[str]) -> dict[str, Options]:
@@ -77,9 +78,8 @@ def _replace(section: str, options: Options, values: dict[str, object]) -> Optio
     try:
         return options.replace(**values)
     except (TypeError, ValueError) as error:
-        first_word = str(error).partition(" ")[0]
-        is_field = first_word in options.field_types({**options.to_dict(), **values})
-        raise ValueError(f"{section}.{error}" if is_field else str(error)) from None
+        known = options.field_types({**options.to_dict(), **values})
+        raise ValueError(with_section(section, error, known)) from None
 
 
 def _unknown_field(path: str, known: Sequence[str], sections, texts) -> str:
@@ -110,7 +110,7 @@ def _parse_value(text: str, hint, path: str):
     try:
         return _READERS[kinds[0]](text)
     except (KeyError, ValueError):
-        raise ValueError(f"{path} must be {type_name(hint)}; got {text!r}.") from None
+        raise ValueError(f"{path} must be {type_name(hint)}; got {shown(text)}.") from None
 
 
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

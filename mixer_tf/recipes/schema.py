@@ -11,9 +11,10 @@ import dataclasses
 import json
 import typing
 
+from mixer_tf.models.validation import MAX_SIDE, shown
 from mixer_tf.recipes import overrides
 from mixer_tf.recipes.model_options import ModelOptions
-from mixer_tf.recipes.options import Options, one_of
+from mixer_tf.recipes.options import Options, one_of, with_section
 
 CROPS = ("resize", "resize_crop", "resmall_crop")
 TRAIN_CROPS = ("same", "inception")
@@ -21,6 +22,12 @@ OPTIMIZERS = ("adam", "momentum")
 SCHEDULES = ("linear", "cosine", "constant")
 LOSSES = ("softmax", "sigmoid")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# Far above what any training has: anything larger is a slip or a corrupt file.
+_MAX_BATCH_SIZE = 1 << 20
+_MAX_EPOCHS = 1_000_000
+_MAX_STEPS = 1_000_000_000
+_MAX_SEED = (1 << 32) - 1  # the range of numpy's seeds
+_MAX_NUMBER = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +62,14 @@ class DataOptions(Options):
         yield "crop", self.crop in CROPS, one_of(CROPS)
         yield "train_crop", self.train_crop in TRAIN_CROPS, one_of(TRAIN_CROPS)
         side = self.train_shorter_side
-        yield "train_shorter_side", side is None or side > 0, "1 or more, or none"
+        is_sensible = side is None or 0 < side <= MAX_SIDE
+        yield "train_shorter_side", is_sensible, f"from 1 to {MAX_SIDE:,}, or none"
         is_used = side is None or self.train_crop == "inception"
         yield "train_shorter_side", is_used, 'none unless train_crop is "inception"'
-        yield "shift", self.shift >= 0, "0 or more"
+        yield _in_range(self, "shift", 0, MAX_SIDE)
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
-        yield "mixup", self.mixup >= 0, "0 or more"
-        yield "shuffle_buffer", self.shuffle_buffer > 0, "1 or more"
+        yield _in_range(self, "mixup", 0, _MAX_NUMBER)
+        yield _in_range(self, "shuffle_buffer", 1, _MAX_STEPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,9 +108,10 @@ class OptimizerOptions(Options):
 
     def _rules(self):
         yield "name", self.name in OPTIMIZERS, one_of(OPTIMIZERS)
-        yield "learning_rate", self.learning_rate > 0, "more than 0"
+        is_sensible = 0 < self.learning_rate <= _MAX_NUMBER
+        yield "learning_rate", is_sensible, f"more than 0 and at most {_MAX_NUMBER:,.0f}"
         yield "schedule", self.schedule in SCHEDULES, one_of(SCHEDULES)
-        yield "warmup_steps", self.warmup_steps >= 0, "0 or more"
+        yield _in_range(self, "warmup_steps", 0, _MAX_STEPS)
         yield "final_fraction", 0 <= self.final_fraction <= 1, "in [0, 1]"
         yield "weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)"
         clip_norm = self.clip_norm
@@ -137,11 +146,12 @@ class TrainingOptions(Options):
     jit_compile: bool = False
 
     def _rules(self):
-        yield "epochs", self.epochs > 0, "1 or more"
-        yield "steps", self.steps is None or self.steps > 0, "1 or more, or none"
-        yield "batch_size", self.batch_size > 0, "1 or more"
+        yield _in_range(self, "epochs", 1, _MAX_EPOCHS)
+        is_sensible = self.steps is None or 0 < self.steps <= _MAX_STEPS
+        yield "steps", is_sensible, f"from 1 to {_MAX_STEPS:,}, or none"
+        yield _in_range(self, "batch_size", 1, _MAX_BATCH_SIZE)
         yield "loss", self.loss in LOSSES, one_of(LOSSES)
-        yield "seed", self.seed >= 0, "0 or more"
+        yield _in_range(self, "seed", 0, _MAX_SEED)
         yield "precision", self.precision in PRECISIONS, one_of(PRECISIONS)
 
 
@@ -186,9 +196,10 @@ class Recipe(Options):
         """Reads what `to_json` wrote; a missing field takes its default.
 
         Raises:
-            ValueError: a field that no recipe has, or a value that its rule or type forbids.
+            ValueError: the text is not JSON, or is not a recipe, such as one with a field that no
+                recipe has, or a value that its rule or type forbids.
         """
-        values = json.loads(text)
+        values = _parse_object(text)
         for section, options in SECTIONS.items():
             values[section] = _from_dict(options, values.get(section, {}), section)
         return _from_dict(cls, values, "recipe")
@@ -202,12 +213,37 @@ SECTIONS: dict[str, type[Options]] = {
 }
 
 
-def _from_dict(options: type[Options], values: dict, where: str):
+def _in_range(options: Options, name: str, least, most) -> tuple[str, bool, str]:
+    """Returns the rule of a field that must be in [least, most]."""
+    return name, least <= getattr(options, name) <= most, f"from {least} to {most:,.0f}"
+
+
+def _parse_object(text: str) -> dict:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # The second: thousands of brackets.
+        raise ValueError(f"a recipe must be JSON, as `to_json` writes it; {error}.") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"a recipe must be a JSON object; got {shown(values)}.")
+    missing = [name for name in ("name", "summary") if name not in values]
+    if missing:
+        raise ValueError(f"a recipe must have a {' and a '.join(missing)}; the JSON has none.")
+    return values
+
+
+def _from_dict(options: type[Options], values, where: str):
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be a JSON object with fields; got {shown(values)}.")
+    if not isinstance(name := values.get("name", ""), str):  # It decides which fields there are.
+        raise ValueError(f"the name of a {where} must be a string; got {shown(name)}.")
     known = options.field_types(values)
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(
-            f"{where} has the fields {', '.join(known)}; got {', '.join(unknown)}. "
+            f"{where} has the fields {', '.join(known)}; got {', '.join(map(shown, unknown))}. "
             "Was the file written by another version of mixer_tf?"
         )
-    return options(**values)
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(with_section(where, error, known)) from None

@@ -152,7 +152,9 @@ class RunDirectory:
         Returns:
             Whether the folder held such a training of this recipe on this source.
         """
-        if not (self._has_model() and storage.exists(self.checkpoints) and cluster.is_chief()):
+        if not cluster.is_chief():  # it would wait for the chief, which has nothing to train
+            return self._has_model() and self.is_prepared(recipe)
+        if not (self._has_model() and storage.exists(self.checkpoints)):
             return False
         storage.remove_folder(self.checkpoints)
         return self._read_state() == _state(source, recipe)

@@ -16,7 +16,7 @@ from mixer_tf.serving import locations
 from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import leftovers, missing_outputs, progress
+from pipeline.local import beam_workers, leftovers, missing_outputs, progress
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
@@ -60,7 +60,7 @@ def run(
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
         _remove_other_steps(pipeline, selected)
-    with progress.show_steps(len(selected)) as steps:
+    with beam_workers.watch(), progress.show_steps(len(selected)) as steps:
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
     image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)

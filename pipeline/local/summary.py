@@ -67,8 +67,8 @@ class Summary:
         rows = [
             ("steps", f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache"),
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
-            ("duplicates", _count(self.duplicates_removed, "image", " removed", self.report_dir)),
-            ("unusable", _count(self.unusable, "image", "", self.quarantine_file)),
+            ("duplicates", self._duplicates_line()),
+            ("unusable", self._unusable_line()),
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
@@ -77,6 +77,21 @@ class Summary:
             ("predict", self.predict if self.saved_model else ""),
         ]
         return [f"  {name:<12} {visible(text)}" for name, text in rows if text]
+
+    def _duplicates_line(self) -> str:
+        """With the folder of the report, to which the notes refer, even if none was removed."""
+        number = self.duplicates_removed
+        if number is None:
+            return ""
+        report = f", report in {_short(self.report_dir)}" if self.report_dir else ""
+        hint = "; --keep-duplicates=FILE keeps some" if number else ""
+        return f"{_images(number)} removed{report}{hint}"
+
+    def _unusable_line(self) -> str:
+        if self.unusable is None:
+            return ""
+        where = f", listed in {_short(self.quarantine_file)}" if self.unusable else ""
+        return f"{_images(self.unusable)}{where}"
 
 
 def summarize(
@@ -111,12 +126,8 @@ def summarize(
     )
 
 
-def _count(number: int | None, noun: str, verb: str, where: str | None) -> str:
-    if number is None:
-        return ""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}{verb}" + (
-        f", listed in {_short(where)}" if number else ""
-    )
+def _images(number: int) -> str:
+    return f"{number:,} image{'' if number == 1 else 's'}"
 
 
 def _short(path: str | None) -> str:

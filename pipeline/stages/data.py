@@ -81,5 +81,6 @@ def _create_deduplicator(config: PipelineConfig, examples: BaseChannel) -> Dedup
         within_train=config.deduplicate_train,
         threshold=config.duplicate_threshold,
         mode=config.deduplicate,
+        keep_duplicates=config.keep_duplicates,
         fingerprint=config.fingerprints.deduplicator,
     )

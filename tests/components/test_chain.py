@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a folder to checked shards, component by component: the same with one or more workers."""
 
-import dataclasses
 import glob
 import json
 import pathlib
@@ -25,10 +24,7 @@ MODES = [
 
 
 def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
-    """Runs ImageExampleGen, Deduplicator and Preprocessor, and returns their outputs.
-
-    A note of the dataset refers to a page of the run; the path of `folder` is taken out of it.
-    """
+    """Runs ImageExampleGen, Deduplicator and Preprocessor, and returns their outputs."""
     beam_args = [
         "--runner=DirectRunner",
         f"--direct_running_mode={mode}",
@@ -53,13 +49,11 @@ def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
         {"preprocessed_examples": [ready], "quarantine": [quarantine]},
         {"num_shards": 2},
     )
-    info = DatasetInfo.read(ready.uri)
-    notes = tuple(note.replace(str(folder), "RUN") for note in info.notes)
     return {
         "report": json.loads((folder / "3" / "report.json").read_text("utf-8")),
         "pairs": (folder / "3" / "pairs.jsonl").read_text("utf-8"),
         "quarantine": (folder / "4" / "quarantine.jsonl").read_text("utf-8"),
-        "info": dataclasses.replace(info, notes=notes),
+        "info": DatasetInfo.read(ready.uri),
         "examples": {split: read(ready.uri, split) for split in SPLITS},
     }
 

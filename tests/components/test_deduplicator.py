@@ -164,8 +164,8 @@ def test_the_dataset_file_counts_the_images_that_are_left(result):
     before, after = DatasetInfo.read(result.before), DatasetInfo.read(result.after)
     assert after.counts["train"] == {"cat": 10, "dog": 12}
     (note,) = set(after.notes) - set(before.notes)
-    assert note.startswith("removed as duplicates: 4 training images (15.4% of 26); look at ")
-    assert os.path.join(result.report_folder, "pairs.html") in note
+    assert note.startswith("removed as duplicates: 4 training images (15.4% of 26); look at pairs")
+    assert result.report_folder not in note  # Equal runs have equal notes.
     assert dataclasses.replace(after, counts=before.counts, notes=before.notes) == before
     assert after.examples == {split: len(read(result.after, split)) for split in SPLITS}
 
@@ -219,6 +219,61 @@ def test_similar_images_of_another_class_are_reported_and_kept(tmp_path):
     assert any("another class: 3 " in note for note in DatasetInfo.read(result.after).notes)
 
 
+def test_lines_copied_from_the_report_keep_their_images(leaky_folder, result, tmp_path):
+    lines = (pathlib.Path(result.report_folder) / "pairs.jsonl").read_text("utf-8").split("\n")
+    (by_line,) = [line for line in lines if "/copy.png" in line.partition("duplicate_of")[0]]
+    by_path = str(leaky_folder / "train/dog/encoded.jpg")
+    keep = tmp_path / "keep.txt"
+    keep.write_text(f"# looked at\n{by_line}\r\n\n{by_path}\n/no/such.png\n", "utf-8")
+    kept = deduplicate(f"folder:{leaky_folder}", tmp_path, keep_duplicates=str(keep))
+    gone = set(names(kept.before, "train")) - set(names(kept.after, "train"))
+    assert gone == {"smaller.png", "mirrored.png"}
+    assert kept.report == {
+        **result.report,
+        **{"duplicates": 2, "removed": 2, "kept_because_listed": 2},
+        "duplicates_by_set": {"eval": 2, "test": 0, "train": 0},
+    }
+    reasons = [pair["kept_because"] for pair in kept.pairs]
+    assert sorted(reasons) == ["", "", *["listed as a duplicate to keep"] * 2]
+    notes = DatasetInfo.read(kept.after).notes
+    assert "kept, because --keep-duplicates lists them: 2 training images" in notes
+    assert notes[-1].endswith("name no duplicate in training: 1, such as '/no/such.png'")
+    page = (pathlib.Path(kept.report_folder) / "pairs.html").read_text("utf-8")
+    assert "Kept, because they are listed in --keep-duplicates: 2 images" in page
+    assert page.count("data:image/jpeg;base64,") == 2 * 4
+
+
+def test_equal_bytes_with_two_labels_are_noted_and_listed(tmp_path):
+    """In training, where they are not compared by default, and between splits."""
+    data = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        for index in range(4):
+            save(random_image(first + index), data / split / "cat" / f"{index}.png")
+            save(random_image(first + 50 + index), data / split / "dog" / f"{index}.png")
+    shutil.copy(data / "train/cat/0.png", data / "train/dog/again.png")
+    shutil.copy(data / "train/cat/0.png", data / "train/dog/and-again.png")
+    shutil.copy(data / "train/cat/1.png", data / "train/cat/same-label.png")
+    shutil.copy(data / "test/cat/2.png", data / "test/dog/two.png")
+    result = deduplicate(f"folder:{data}", tmp_path / "run")
+    assert result.report["removed"] == 0
+    path = pathlib.Path(result.report_folder, "label_conflicts.jsonl")
+    groups = [json.loads(line)["images"] for line in path.read_text("utf-8").splitlines()]
+    assert [
+        [(i["set"], os.path.relpath(i["source"], data), i["class_name"]) for i in group]
+        for group in groups
+    ] == [
+        [("test", "test/cat/2.png", "cat"), ("test", "test/dog/two.png", "dog")],
+        [
+            ("train", "train/cat/0.png", "cat"),
+            ("train", "train/dog/again.png", "dog"),
+            ("train", "train/dog/and-again.png", "dog"),
+        ],
+    ]
+    (note,) = DatasetInfo.read(result.after).notes
+    assert note.startswith("images with equal bytes and different labels, of which at most one")
+    assert f"can be right: 5, such as {data}/test/cat/2.png (cat) and {data}/test/dog/two" in note
+
+
 def test_all_1797_digits_are_kept(tmp_path):
     result = deduplicate("digits", tmp_path, within_train=1)
     assert sum(len(read(result.after, split)) for split in SPLITS) == 1797
@@ -230,7 +285,7 @@ def test_no_training_images_left_is_one_clear_error(tmp_path):
         for class_name in ("cat", "dog"):
             image = random_image(1 + (class_name == "dog"))
             save(image, tmp_path / "data" / split / class_name / "1.png")
-    with pytest.raises(ValueError, match="at least one training image .* all are"):
+    with pytest.raises(ValueError, match="all are, such as .*train/cat/1.png, a duplicate of "):
         deduplicate(f"folder:{tmp_path / 'data'}", tmp_path / "run")
 
 
@@ -250,6 +305,7 @@ def test_the_component_has_its_parameters():
         "within_train": 1,
         "threshold": 0.86,
         "mode": "remove",
+        "keep_duplicates": None,
         "fingerprint": "1",
     }
     assert component.outputs["report"].type is DeduplicationReport
@@ -299,6 +355,6 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert component.report["removed"] == 7
-    for name in ("report.json", "pairs.jsonl", "pairs.html"):
+    for name in ("report.json", "pairs.jsonl", "pairs.html", "label_conflicts.jsonl"):
         written = pathlib.Path(component.report_folder, name).read_bytes()
         assert (tmp_path / "local" / name).read_bytes() == written

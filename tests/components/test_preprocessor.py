@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pathlib
+import re
+import shutil
 
 import apache_beam as beam
 import numpy as np
@@ -81,6 +83,17 @@ def test_dataset_counts_what_is_left(preprocessed, bad_folder):
     assert info.examples == {split: len(found) for split, found in records.items()}
     assert info.class_names == ("cat", "dog", "été 夏")
     assert any("empty class" in note for note in info.notes)
+
+
+def test_odd_images_are_noted_with_a_count_and_an_example(image_folder, tmp_path, encode):
+    shutil.copytree(image_folder, tmp_path / "photos")
+    for name in ("cat", "dog"):
+        transparent = encode(np.zeros((16, 16, 4), np.uint8), "PNG")
+        (tmp_path / "photos" / name / "flat.png").write_bytes(transparent)
+    output, _ = _preprocess(f"folder:{tmp_path}/photos", tmp_path)
+    (note,) = [note for note in DatasetInfo.read(output).notes if "color" in note]
+    assert note.startswith("images of one color only, with transparency over white")
+    assert re.search(r": 2 \(such as .*cat/flat\.png\)$", note)
 
 
 def test_every_kept_image_is_read_by_the_decoder_of_the_model(preprocessed):

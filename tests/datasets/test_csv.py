@@ -148,6 +148,16 @@ def test_rows_without_a_label_are_kept(open_csv):
     assert labels.count(None) == 2
 
 
+def test_a_file_with_two_labels_is_noted(open_csv):
+    again = "\ncat/003.png,cat\ncat/004.png,dog\ndog/001.png,dog\ndog/002.png,cat\ncat/004.png,dog"
+    (note,) = open_csv(ROWS + again + "\ncat/005.png,\n").notes[1:]
+    assert note == (
+        "files listed with more than one label, of which at most one can be right: 2, such as "
+        "cat/004.png (cat, dog)"
+    )
+    assert open_csv(ROWS + "\ncat/003.png,cat\n").notes == ()
+
+
 def test_the_fingerprint_changes_with_the_list_and_the_images(
     open_csv, tmp_path, make_pixels, encode
 ):

@@ -134,7 +134,7 @@ class Kinds(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict({**kinds, "label": label}),
-            supervised_keys=("image", "label"),
+            supervised_keys=("image", "mask" if "mask" in kinds else "label"),
         )
 
     def image(self, index: int):
@@ -363,7 +363,10 @@ def test_a_feature_that_is_not_one_image_is_an_error(tmp_path, config, message):
 def test_the_values_of_other_kinds_of_images_are_right(tmp_path, config):
     builder = Kinds(config=config, data_dir=str(tmp_path))
     builder.download_and_prepare()
-    records = read(opening.open_source(f"tfds:kinds:{config}", str(tmp_path)))
+    source = opening.open_source(f"tfds:kinds:{config}", str(tmp_path))
+    records = read(source)
+    note = "the class is 'label', the only ClassLabel; 'mask' is not a class"
+    assert source.notes == ((note,) if config == "mask" else ())
     images = [tf.io.decode_image(r.encoded, 3).numpy().tobytes() for r in sum(records.values(), [])]
     channels = 1 if config == "gray" else 3
     expected = [np.broadcast_to(PIXELS[i][..., :channels], (8, 9, 3)) for i in range(12)]

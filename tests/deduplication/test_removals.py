@@ -8,7 +8,7 @@ from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, Match
 from mixer_tf.deduplication.notes import describe_removals
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal, decide
+from mixer_tf.deduplication.removals import LISTED, Removal, decide
 
 
 def train(name: str, class_name: str = "cat") -> ImageId:
@@ -67,11 +67,11 @@ def test_counts_are_reduced_and_an_empty_class_is_noted():
 
 def notes_of(removals: list[Removal], num_train: int = 100, **options) -> tuple[str, ...]:
     options = DeduplicationOptions(**options)
-    return describe_removals(removals, options, (), num_train, "/report/pairs.html")
+    return describe_removals(removals, options, (), num_train)
 
 
 def test_a_uniform_set_is_noted():
-    (note,) = describe_removals([], DeduplicationOptions(), ["test", "test"], 100, "pairs.html")
+    (note,) = describe_removals([], DeduplicationOptions(), ["test", "test"], 100)
     assert note.startswith("the images of test all look alike")
     info = DatasetInfo("digits", ("0",), {"train": {"0": 2}}, ("a note",))
     assert update_info(info, [], [note]).notes == ("a note", note)
@@ -81,10 +81,11 @@ def test_a_large_share_of_removals_is_noted_with_the_page_to_look_at():
     leaks = [Match(train(name), held_out("test", "x"), 0.1, COPY) for name in "abcd"]
     (note,) = notes_of(decide(leaks))
     assert note.startswith("removed as duplicates: 4 training images (4.0% of 100)")
-    assert "/report/pairs.html; --deduplicate=report" in note
+    assert "; look at pairs.html; --deduplicate=report" in note
+    assert "--keep-duplicates=FILE" in note
     assert not notes_of(decide(leaks[:3]))
     (note,) = notes_of(decide(leaks[:1]), mode="report")
-    assert note == "duplicates that were not removed: 1 training image; look at /report/pairs.html"
+    assert note == "duplicates that were not removed: 1 training image; look at pairs.html"
 
 
 def test_a_similar_image_of_another_class_is_reported_and_kept():
@@ -123,8 +124,37 @@ def test_equal_bytes_of_another_class_are_kept_unless_they_leak():
     leak, conflict = decide(matches)
     assert (leak.kept, leak.labels_differ) == (False, True)
     assert (conflict.kept, conflict.labels_differ) == (True, True)
-    notes = notes_of([leak, conflict])
-    assert notes[-1].startswith("equal to an image of another class, so one label may be wrong: 2")
+    (note,) = notes_of([leak, conflict])
+    assert note.startswith("kept, although similar to an image of another class: 1 training image")
+
+
+def test_a_listed_image_is_kept_whatever_it_is_a_duplicate_of():
+    matches = [
+        Match(train("a"), held_out("test", "x"), 0.0, EXACT),
+        Match(train("b"), train("a"), 0.1, COPY),
+        Match(train("c", "dog"), held_out("test", "x"), 0.1, COPY),
+        Match(train("d"), held_out("test", "x"), 0.1, COPY),
+    ]
+    removals = decide(matches, keep={"a", "c"})
+    assert {r.match.image.source: r.kept_because for r in removals} == {
+        **{"a": LISTED, "c": LISTED},
+        # The listed image is left in training, so "b" is a duplicate of it.
+        **{"b": "", "d": ""},
+    }
+    options = DeduplicationOptions(keep=frozenset("acz"))
+    assert [r.match.image.source for r in select_removed(removals, options)] == ["b", "d"]
+    summary = report.summarize(removals, options, {}, ["train", "test"], ())
+    assert (summary["duplicates"], summary["kept_because_listed"]) == (2, 2)
+    assert summary["kept_because_labels_differ"] == 0
+    kept, not_found = describe_removals(removals, options, (), 100)
+    assert kept == "kept, because --keep-duplicates lists them: 2 training images"
+    assert not_found.endswith("that name no duplicate in training: 1, such as 'z'")
+
+
+def test_a_path_is_listed_as_the_report_shows_it():
+    image = ImageId("train", "caf\udce9.jpg", "cat", "shard", 0)
+    (removal,) = decide([Match(image, held_out("test", "x"), 0.0, EXACT)], keep={"caf\ufffd.jpg"})
+    assert removal.kept
 
 
 def test_classes_of_another_dataset_are_not_compared():

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -27,7 +29,7 @@ def test_a_photograph_with_a_second_image_inside_is_a_jpeg(make_pixels, encode):
         (b"", "empty file"),
         (b"hello world", "not an image: starts with 'hello world'"),
         (b"\x00\x01\xff", "not an image: starts with"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC, which cannot be read: save it as JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "not an image .* but an HEIC image: convert it to PNG"),
         (b"\xff\xd8\xff", "corrupt JPEG: its header cannot be read"),
         (b"\x89PNG\r\n\x1a\n", "corrupt PNG: its header cannot be read"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
@@ -36,6 +38,60 @@ def test_a_photograph_with_a_second_image_inside_is_a_jpeg(make_pixels, encode):
 def test_bytes_that_are_not_an_image_are_an_error_with_the_reason(encoded, reason):
     with pytest.raises(images.UnusableImageError, match=f"^{reason}"):
         images.read_header(encoded)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"8BPS\0\1", "a Photoshop file (PSD): convert it to PNG or JPEG"),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", "a Radiance image (HDR): convert"),
+        (b"\xff\x0a\xfa\x1f", "a JPEG XL image: convert"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image: convert"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "an HEIC image: convert"),
+        (b"II*\0\x10\0\0\0CR\2\0", "a raw photograph of a camera: convert"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "a raw photograph of a camera: convert"),
+        (b"FUJIFILMCCD-RAW 0201", "a raw photograph of a camera: convert"),
+        (b"%PDF-1.7\n", "a PDF document: convert"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a PostScript file (EPS): convert"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg">', "a drawing (SVG): convert"),
+        (b'<?xml version="1.0"?>\n<!-- a -->\n<svg viewBox="0 0 9 9">', "a drawing (SVG): convert"),
+        (b"\n<!DOCTYPE html>\n<html>", "an HTML page: download the image again"),
+        (b"\xef\xbb\xbf<html lang=en><svg/>", "an HTML page: download the image again"),
+        (b'<?xml version="1.0"?>\n<Error><Code>AccessDenied', "an XML document: download"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS: run `git lfs pull`",
+        ),
+        (b"\0\0\0\x20ftypisom\0\0\2\0", "a video (MP4, MOV): save frames of it as JPEG"),
+        (b"\0\0\0\x14ftypqt  ", "a video (MP4, MOV): save frames"),
+        (b"RIFF\x10\0\0\0AVI LIST", "a video (AVI): save frames"),
+        (b"\x1aE\xdf\xa3\x01", "a video (MKV, WebM): save frames"),
+        (b"PK\3\4\x14\0", "an archive (ZIP, gzip, RAR, 7z): unpack it"),
+        (bytes(5000), "a file of zeros: download the image again"),
+    ],
+)
+def test_the_reason_names_what_a_file_is_and_what_to_do(start, name):
+    expected = re.escape(f"not an image that can be read, but {name}")
+    for encoded in (start, start + b"\0\1\2" * 400):
+        if not start.startswith(bytes(5000)) or encoded is start:
+            with pytest.raises(images.UnusableImageError, match=f"^{expected}"):
+                images.read_header(encoded)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"), [("BMP", b"BM"), ("TIFF", b"II*\0"), ("TIFF", b"MM\0*"), ("ICO", b"\0\0\1\0")]
+)
+def test_a_corrupt_image_keeps_the_name_of_its_format(name, head):
+    with pytest.raises(images.UnusableImageError, match=f"^corrupt {name}: its header cannot"):
+        images.read_header(head + b"\xee" * 40)
+
+
+def test_an_avif_that_is_too_large_is_refused_with_its_size(make_pixels, encode):
+    encoded = bytearray(encode(make_pixels(0), "AVIF"))
+    at = encoded.index(b"ispe")
+    encoded[at + 8 : at + 16] = struct.pack(">II", 40_000, 20_000)
+    with pytest.raises(images.UnusableImageError, match="^40000x20000 pixels: more than 100,000,0"):
+        images.read_header(bytes(encoded))
 
 
 def test_every_cut_of_an_image_is_a_header_or_a_reason(make_pixels, encode):

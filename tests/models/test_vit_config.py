@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
+import harness
 import pytest
-from harness import weights_by_name
 from numpy_models import NumpyViT
 
 from mixer_tf.models import costs, vit_config
@@ -52,18 +52,9 @@ def test_representation_layer_and_another_head_are_counted():
 @pytest.mark.parametrize("fields", [{}, {"classifier": "gap"}, {"representation_size": 6}])
 @pytest.mark.parametrize("num_classes", [0, 5])
 def test_costs_match_the_computation(pixels, fields, num_classes):
-    tiny = ViTConfig(
-        image_size=(12, 16),
-        patch_size=4,
-        num_blocks=2,
-        hidden_dim=8,
-        channels_mlp_dim=14,
-        num_heads=2,
-        num_classes=num_classes,
-        **fields,
-    )
+    tiny = ViTConfig(**{**harness.TINY_VIT, "num_classes": num_classes, **fields})
     model = VisionTransformer(**dataclasses.asdict(tiny))
-    reference = NumpyViT(weights_by_name(model), 4, 2)
+    reference = NumpyViT(harness.weights_by_name(model), 4, 2)
     reference(pixels[:1])
     assert costs.count_parameters(tiny) == model.count_params()
     assert costs.count_multiply_adds(tiny) == reference.multiply_adds

@@ -37,11 +37,11 @@ def read(spec: str, content: bytes) -> str | None:
         text = str(error)
         is_clear = text.startswith(_OURS) and "\n" not in text and len(text) < 1500
         return None if is_clear else f"not a clear error: {text[:300]!r}"
-    # One split is enough: without splits of its own, a file is read as a whole for each of them.
-    for shard in source.shards_of(source.splits[0]) if source.splits else ():
-        for record in source.read(shard):
-            if not record.problem and not record.encoded:
-                return f"neither image nor problem: {record}"
+    for split in source.splits:
+        for shard in source.shards_of(split):
+            for record in source.read(shard):
+                if not record.problem and not record.encoded:
+                    return f"neither image nor problem: {record}"
     return "".join(f"a note of two lines: {note!r}" for note in source.notes if "\n" in note)
 
 

@@ -104,9 +104,11 @@ def test_fingerprints_follow_the_modules_that_tfx_imports(config):
 
 def test_deduplicator_gets_its_mode_and_threshold(config):
     config = dataclasses.replace(config, deduplicate="report", duplicate_threshold=0.9)
+    config = dataclasses.replace(config, keep_duplicates="/keep.txt")
     nodes = {node.id: node for node in create_pipeline(config).components}
     properties = nodes["Deduplicator"].exec_properties
     assert (properties["mode"], properties["threshold"]) == ("report", 0.9)
+    assert properties["keep_duplicates"] == "/keep.txt"
 
 
 def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shared options become a configuration from names alone: nothing is opened."""
 
+import os
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -48,10 +50,13 @@ def test_shorter_side_is_short_for_a_field_of_the_recipe():
 def test_deduplication_is_set_by_its_options():
     config = options.make_config(_parse(), root="/r")
     assert (config.deduplicate, config.duplicate_threshold) == ("remove", 0.86)
+    assert config.keep_duplicates is None
     values = _parse("--deduplicate=report", "--duplicate-threshold=0.9", "--deduplicate-train")
     config = options.make_config(values, root="/r")
     assert (config.deduplicate, config.duplicate_threshold) == ("report", 0.9)
     assert config.deduplicate_train
+    config = options.make_config(_parse("--keep-duplicates=lists/keep.txt"), root="/r")
+    assert config.keep_duplicates == os.path.abspath("lists/keep.txt")
 
 
 def test_options_of_a_deduplication_that_is_off_are_refused():
@@ -59,6 +64,8 @@ def test_options_of_a_deduplication_that_is_off_are_refused():
     message = "deduplicate_train, duplicate_threshold must not be given with deduplicate='off'"
     with pytest.raises(ValueError, match=message):
         options.make_config(values, root="/r")
+    with pytest.raises(ValueError, match="keep_duplicates must not be given"):
+        options.make_config(_parse("--deduplicate=off", "--keep-duplicates=keep.txt"), root="/r")
 
 
 def test_beam_options_are_split_as_a_shell_would():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From options to a local run: each source is opened once, and defaults follow from its classes."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline.local import preparation, run
 DEFAULTS = {
     **{"source": "digits", "data_dir": None, "recipe": None, "overrides": (), "root": None},
     **{"name": None, "test_sets": (), "deduplicate_train": False, "shorter_side": None},
-    **{"deduplicate": "remove", "duplicate_threshold": 0.86},
+    **{"deduplicate": "remove", "duplicate_threshold": 0.86, "keep_duplicates": None},
     **{"min_accuracy": None, "max_accuracy_drop": 0.01, "strategy": "auto", "no_cache": False},
     **{"beam": (), "from_step": None, "to_step": None, "verbose": False},
 }
@@ -46,6 +47,21 @@ def test_a_wrong_option_opens_nothing(tmp_path, opened):
         _prepare(recipe="nonsense", root=str(tmp_path / "root"))
     assert opened == []
     assert not (tmp_path / "root").exists()
+
+
+def test_the_content_of_the_list_of_images_to_keep_changes_the_deduplicator(tmp_path, opened):
+    keep = tmp_path / "keep.txt"
+    options = {"root": str(tmp_path / "root"), "keep_duplicates": str(keep)}
+    with pytest.raises(ValueError, match=r"must be an existing file; got '.*keep\.txt'"):
+        _prepare(**options)
+    assert opened == []
+    found = [_prepare(root=options["root"]).fingerprints]
+    for text in ("", "/a.png\n", "# a comment\n\n/a.png\r\n", "/a.png\n/b.png\n"):
+        keep.write_text(text)
+        found.append(_prepare(**options).fingerprints)
+    digests = [fingerprint.deduplicator for fingerprint in found]
+    assert digests[0] == digests[1] and digests[2] == digests[3] and len(set(digests)) == 3
+    assert len({dataclasses.replace(item, deduplicator="") for item in found}) == 1
 
 
 def test_a_given_accuracy_is_kept_even_if_it_is_zero(tmp_path):

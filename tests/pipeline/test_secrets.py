@@ -71,22 +71,38 @@ def test_a_configuration_holds_no_secret(field):
     assert SECRET not in str(caught.value)
 
 
+def run(source: str, root: pathlib.Path, *arguments: str) -> str:
+    """Runs the pipeline with a tiny model, and returns what it printed."""
+    command = [sys.executable, "-m", "pipeline.local_runner", f"--source={source}"]
+    command += [f"--root={root}", "--recipe=digits", "--min-accuracy=0", *arguments]
+    command += [word for change in TINY for word in ("--set", change)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.e2e
-def test_nothing_that_a_run_writes_or_prints_has_a_secret(tmp_path, write_image_folder):
-    """The secrets are in the paths of a CSV file, whose images are unreadable, and in --beam."""
-    images = tmp_path / "images"
+def test_nothing_that_a_run_writes_or_prints_has_a_secret_of_a_csv_file(
+    tmp_path, write_image_folder
+):
+    """The secrets are in the paths of images, which are unreadable, as the schemes are unknown."""
+    images, root = tmp_path / "images", tmp_path / "root #%20"
     write_image_folder(images)
     rows = [f"{name}/{i:03d}.png,{name}" for name in ("cat", "dog") for i in range(20)]
     rows += [f"{url.replace('://', f'{i}://')},cat" for i, url in enumerate(URLS * 9)]
     (images / "list.csv").write_text("path,label\n" + "\n".join(rows))
-    command = [sys.executable, "-m", "pipeline.local_runner", f"--source=csv:{images}/list.csv"]
-    command += [f"--root={tmp_path / 'root'}", "--min-accuracy=0", "--recipe=digits"]
-    command += [f"--beam=--direct_num_workers=1 --s3_secret_access_key={SECRET}"]
-    command += [word for change in TINY for word in ("--set", change)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "root").rglob("*")}
+    assert SECRET not in run(f"csv:{images}/list.csv", root)
+    names = {path.name for path in root.rglob("*")}
     assert {"metadata.sqlite", "quarantine.jsonl", "summary.json", "recipe.json"} < names
-    assert SECRET not in done.stdout + done.stderr
-    assert files_with_secret(tmp_path / "root") == []
+    assert files_with_secret(root) == []
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_nothing_that_a_run_writes_or_prints_has_a_secret_for_beam(tmp_path, image_folder):
+    options = f"--beam=--direct_num_workers=1 --s3_secret_access_key={SECRET}"
+    for more in ([], ["--verbose"]):
+        printed = run(f"folder:{image_folder}", tmp_path, options, "--to=ImageExampleGen", *more)
+        assert SECRET not in printed
+    assert files_with_secret(tmp_path) == []

@@ -42,10 +42,16 @@ def test_lines_say_in_one_line_why_nothing_was_pushed():
     assert line.endswith("nothing: version 7, the newest one, is already this model")
 
 
-def test_lists_are_named_only_if_they_are_not_empty():
+def test_lists_are_named():
     text = "\n".join(_summary().lines())
     assert "2 images, listed in /r/quarantine.jsonl" in text
-    assert "/r/report" not in text
+    assert "0 images removed, report in /r/report\n" in text
+
+
+def test_removals_are_shown_with_the_option_that_keeps_some():
+    text = "\n".join(_summary(duplicates_removed=3, unusable=0).lines())
+    assert "3 images removed, report in /r/report; --keep-duplicates=FILE keeps some\n" in text
+    assert "/r/quarantine.jsonl" not in text
 
 
 def test_steps_that_never_ran_are_left_out():

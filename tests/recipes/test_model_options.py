@@ -119,7 +119,7 @@ def test_copies_are_equal_and_stay_frozen():
         ({"name": "mixer_x9"}, "unknown model 'mixer_x9'"),
         ({"name": "mixer"}, "every dimension; got no patch_size, num_blocks, "),
         ({"num_blocks": 0}, "num_blocks must be at least 1; got 0"),
-        ({"image_size": 3}, "image_size must be 4 or more; got image_size=3"),
+        ({"image_size": 3}, "image_size must be from 4 to 10,000; got image_size=3"),
         ({"pyramid": (4, 2)}, "pyramid must .* one number of tokens for each block"),
         ({"name": "vit_b16", "num_heads": 5}, "num_heads must divide hidden_dim; got num_heads=5"),
         ({"name": "bit_r50x1", "num_groups": 7}, "num_groups must divide width"),

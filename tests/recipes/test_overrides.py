@@ -86,7 +86,7 @@ def test_an_unknown_field_lists_those_of_its_section(recipe):
             "model.pyramid=a,b",
             "model.pyramid must be integers separated by commas; got 'a",
         ),
-        ("training.epochs=-1", "training.epochs must be 1 or more; got epochs=-1"),
+        ("training.epochs=-1", "training.epochs must be from 1 to 1,000,000; got epochs=-1"),
         ("model.patch_size=5", "^model.patch_size must divide image_size; got patch_size=5"),
         ("data.train_shorter_side=64", 'must be none unless train_crop is "inception"; got'),
         ("training.loss=mse", "training.loss must be one of softmax, sigmoid"),

@@ -238,6 +238,15 @@ def test_a_training_that_was_killed_after_its_export_is_finished(images, output)
         train_source(source, RECIPE, output.root, strategy="default")
 
 
+def test_a_worker_does_not_wait_for_a_training_that_is_finished(images, output, monkeypatch):
+    prepare(open_source(images), RECIPE, output)
+    set_task(monkeypatch, {"worker": ["a:1", "b:1"]}, "worker", 1)
+    assert not output.finish(open_source(images), RECIPE)
+    add_model(output)
+    assert output.finish(open_source(images), RECIPE)
+    assert not output.finish(open_source(images), OTHER)
+
+
 def test_a_finished_model_of_another_training_stays_an_error(images, output):
     prepare(open_source(images), RECIPE, output)
     add_logs_and_checkpoint(output)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plots of weights in the logs of a training."""
 
+import harness
 import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -11,15 +12,7 @@ from mixer_tf.training.tensorboard import WeightImages
 from mixer_tf.visualization import filters
 from mixer_tf.visualization.filter_plots import plot_model_filters
 
-DIMENSIONS = dict(
-    image_size=(8, 12),
-    patch_size=4,
-    num_blocks=4,
-    hidden_dim=6,
-    tokens_mlp_dim=5,
-    channels_mlp_dim=4,
-    num_classes=2,
-)
+DIMENSIONS = {**harness.TINY_MIXER, "num_blocks": 4}
 
 
 def logged_steps(model, folder, epochs: int) -> dict[str, list[int]]:
@@ -44,12 +37,12 @@ def test_at_the_first_and_last_epoch_and_a_few_between(tmp_path):
 def test_the_plots_are_those_of_the_weights():
     model = MlpMixer(**DIMENSIONS)
     kernel = model.get_layer("MixerBlock_1").token_mixing.dense_0.kernel
-    expected = filters.plot_token_mixing(kernel.numpy(), (2, 3))
+    expected = filters.plot_token_mixing(kernel.numpy(), (3, 4))
     np.testing.assert_array_equal(plot_model_filters(model)["token_mixing_1"], expected)
 
 
 def test_tokens_of_a_pyramid_are_not_patches():
-    model = AblationMixer(**DIMENSIONS, pyramid=(6, 4, 4, 4))
+    model = AblationMixer(**DIMENSIONS, pyramid=(12, 4, 4, 4))
     assert set(plot_model_filters(model)) == {"stem", "token_mixing_0", "token_mixing_1"}
 
 

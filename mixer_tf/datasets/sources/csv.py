@@ -12,6 +12,7 @@ from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_
 from mixer_tf.datasets.sources import csv_columns, csv_duplicates, csv_paths, csv_tables
 from mixer_tf.datasets.sources.csv_duplicates import Row
 from mixer_tf.datasets.sources.source import Source
+from mixer_tf.messages import without_credentials
 
 KIND = "csv"
 FORM = "csv:PATH"
@@ -111,8 +112,9 @@ def _read_rows(path: str, stated: str) -> tuple[list[Row], tuple[str, ...]]:
     csv_paths.require_files(path, root, paths)
     rows = [(file, *row[1:]) for file, row in zip(paths, rows, strict=True)]
     rows, integers = _with_integers(rows)
-    forms = notes_of_unicode_forms({label for _, label, _ in rows})
-    rows = [(file, normalize(label), split) for file, label, split in rows]
+    labels = {label: normalize(label) for label in {label for _, label, _ in rows}}
+    forms = notes_of_unicode_forms(labels)
+    rows = [(file, labels[label], split) for file, label, split in rows]
     notes = () if table.delimiter == "commas" else (f"columns are separated by {table.delimiter}",)
     return rows, (*notes, *columns.notes, *spellings, *integers, *forms)
 
@@ -147,4 +149,21 @@ def _parse_row(path: str, number: int, row: list[str], columns: dict[str, int]) 
 
 def _notes(rows: list[Row]) -> tuple[str, ...]:
     unlabeled = sum(not label for _, label, _ in rows)
-    return (f"rows without a label: {unlabeled:,}",) if unlabeled else ()
+    notes = [f"rows without a label: {unlabeled:,}"] if unlabeled else []
+    return (*notes, *_several_labels(rows))
+
+
+def _several_labels(rows: list[Row]) -> tuple[str, ...]:
+    """A note on the files that are listed with more than one label, or nothing."""
+    first: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for path, label, _ in rows:
+        if label and first.setdefault(path, label) != label:
+            found.setdefault(path, label)
+    if not found:
+        return ()
+    path, other = next(iter(found.items()))
+    return (
+        "files listed with more than one label, of which at most one can be right: "
+        f"{len(found):,}, such as {without_credentials(path)} ({first[path]}, {other})",
+    )

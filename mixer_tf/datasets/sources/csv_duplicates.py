@@ -43,27 +43,39 @@ def merge(rows: list[Row]) -> Merged:
     Raises:
         ValueError: most files have several labels.
     """
-    counts = collections.Counter(_key(path) for path, _, _ in rows)
-    if len(counts) == len(rows):
+    keys = [_key(path) for path, _, _ in rows]
+    if len(set(keys)) == len(rows):
         return Merged(rows)
-    groups: dict[str, list[Row]] = {key: [] for key, count in counts.items() if count > 1}
-    for row in rows:
-        if (key := _key(row[0])) in groups:
-            groups[key].append(row)
+    groups = _repeated(keys, rows)
     conflicts = {key: labels for key, found in groups.items() if len(labels := _labels(found)) > 1}
+    _require_few(conflicts, len(set(keys)))
     chosen = {key: _choose(found) for key, found in groups.items()}
-    if 2 * len(conflicts) > len(counts):
-        raise ValueError(
-            f"csv: each image must have one label; of {len(counts):,} files, {len(conflicts):,} "
-            f"have several, such as {_example(conflicts)}. List each file once, with one label."
-        )
-    once = {_key(row[0]): row for row in rows} | chosen
+    once = dict(zip(keys, rows, strict=True)) | chosen
     paths = frozenset(chosen[key][0] for key in conflicts)
     return Merged(list(once.values()), paths, _notes(groups, conflicts))
 
 
+def _repeated(keys: list[str], rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows of each file that has several."""
+    counts = collections.Counter(keys)
+    groups: dict[str, list[Row]] = {key: [] for key, count in counts.items() if count > 1}
+    for key, row in zip(keys, rows, strict=True):
+        if key in groups:
+            groups[key].append(row)
+    return groups
+
+
+def _require_few(conflicts: dict[str, list[str]], num_files: int) -> None:
+    if 2 * len(conflicts) > num_files:
+        raise ValueError(
+            f"csv: each image must have one label; of {num_files:,} files, {len(conflicts):,} "
+            f"have several, such as {_example(conflicts)}. List each file once, with one label."
+        )
+
+
 def _key(path: str) -> str:
-    return path if storage.is_remote(path) else os.path.normpath(path)
+    is_plain = not path.startswith(".") and "//" not in path and "/." not in path
+    return path if is_plain or storage.is_remote(path) else os.path.normpath(path)
 
 
 def _labels(rows: Iterable[Row]) -> list[str]:

@@ -39,7 +39,7 @@ def score(root: str, cell: str) -> int:
 
 def is_web_address(path: str) -> bool:
     """Whether a path is an address of the web, which is never read."""
-    return bool(_WEB.match(path))
+    return ":" in path and bool(_WEB.match(path))
 
 
 def read_spellings(root: str, paths: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -52,21 +52,23 @@ def read_spellings(root: str, paths: Sequence[str]) -> tuple[list[str], tuple[st
         paths: as listed.
     """
     paths, notes = list(paths), []
-    for text, change in (
-        ("paths that begin with file: are read as paths of this machine", _without_file),
-        ("paths whose backslashes are read as slashes", _with_slashes),
-        ("", os.path.expanduser),
+    for sign, change, text in (
+        (":", _without_file, "paths that begin with file: are read as paths of this machine"),
+        ("\\", _with_slashes, "paths whose backslashes are read as slashes"),
+        ("~", os.path.expanduser, ""),
     ):
-        changed = _change(root, paths, change)
+        changed = _change(root, paths, sign, change)
         if changed and text:
             notes.append(f"{text}: {changed:,}")
     return paths, tuple(notes)
 
 
-def _change(root: str, paths: list[str], change: Callable[[str], str]) -> int:
-    """Changes the paths that are not those of a file, and returns how many were changed."""
+def _change(root: str, paths: list[str], sign: str, change: Callable[[str], str]) -> int:
+    """Changes the paths with this sign that are not those of a file, and returns their number."""
     count = 0
     for index, path in enumerate(paths):
+        if sign not in path:
+            continue
         changed = change(path)
         if changed != path and not _exists(root, path):
             paths[index] = changed
