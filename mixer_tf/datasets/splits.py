@@ -164,7 +164,8 @@ def _move_bounds(bounds: tuple[tuple[str, float], ...], positions: list[float]) 
     if len(positions) <= len(bounds):
         raise ValueError(
             f"at least {len(bounds) + 1} training images are needed to hold out "
-            f"{' and '.join(split for split, _ in bounds)}; got {len(positions)}."
+            f"{' and '.join(split for split, _ in bounds)}; got {len(positions)}. Add images, or "
+            "divide them yourself into train/, val/ and test/."
         )
     moved, first = [], 0
     for later, (split, bound) in zip(range(len(bounds), 0, -1), bounds, strict=True):

@@ -23,34 +23,46 @@ class _Capture:
 
     def __init__(self):
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._depth = 0
+        self._is_exclusive = False
         self._file = None
         self._process = 0
         self._stderr = _STDERR
 
-    def start(self) -> None:
+    def start(self, exclusive: bool) -> None:
         with self._lock:
+            self._changed.wait_for(
+                lambda: not self._is_exclusive and not (exclusive and self._depth)
+            )
             if self._depth == 0:
                 self._redirect()
             self._depth += 1
+            self._is_exclusive = exclusive
 
-    def stop(self) -> None:
+    def stop(self) -> str:
+        """Returns what was written since no thread captured, by this thread or by others."""
         with self._lock:
+            text = self._read()
             self._depth -= 1
+            self._is_exclusive = False
             if self._depth == 0:
-                os.dup2(self._stderr, _STDERR)
-                os.close(self._stderr)
-
-    def read(self) -> str:
-        """Returns what was written, once."""
-        with self._lock:
-            file = self._file.fileno()
-            size = os.fstat(file).st_size
-            if not size:
-                return ""
-            text = os.pread(file, size, 0).decode("utf-8", "replace")
-            os.ftruncate(file, 0)
+                self._restore(text)
+                self._changed.notify_all()
             return text
+
+    def _read(self) -> str:
+        file = self._file.fileno()
+        size = os.fstat(file).st_size
+        return os.pread(file, size, 0).decode("utf-8", "replace") if size else ""
+
+    def _restore(self, text: str) -> None:
+        if text:
+            os.ftruncate(self._file.fileno(), 0)
+        os.dup2(self._stderr, _STDERR)
+        os.close(self._stderr)
+        if text and not console.is_silent():
+            os.write(_STDERR, text.encode("utf-8", "replace"))
 
     def _redirect(self) -> None:
         if self._process != os.getpid():  # A forked process must not share the file.
@@ -67,24 +79,25 @@ _capture = _Capture()
 
 
 @contextlib.contextmanager
-def capture() -> Iterator[list[str]]:
+def capture(exclusive: bool = False) -> Iterator[list[str]]:
     """Yields a list that holds, after the block, the text that was written to stderr, if any.
 
-    Where libraries are not silenced, the text is written to stderr afterwards. If several threads
-    decode, one may get the text of another.
+    Where libraries are not silenced, the text is written to stderr afterwards. A block must not
+    contain another one.
+
+    Args:
+        exclusive: whether other threads that capture wait. Otherwise one thread may get the text
+            of another.
     """
     found: list[str] = []
     try:
-        _capture.start()
+        _capture.start(exclusive)
     except OSError:  # The process has no stderr, or no folder for temporary files.
         yield found
         return
     try:
         yield found
     finally:
-        text = _capture.read()
-        _capture.stop()
+        text = _capture.stop()
         if text:
             found.append(text)
-            if not console.is_silent():
-                os.write(_STDERR, text.encode("utf-8", "replace"))

@@ -51,9 +51,9 @@ def examine(encoded: bytes) -> Checked:
         UnusableImageError: as `check`.
     """
     header = headers.read_header(encoded)
-    with library_messages.capture() as messages:
-        decodable = conversion.convert(encoded, header)
-        pixels = _decode(decodable, header)
+    decodable, pixels, messages = _convert_and_decode(encoded, header)
+    if messages:  # Or did another thread decode a damaged image?
+        decodable, pixels, messages = _convert_and_decode(encoded, header, exclusive=True)
     if not messages and decodable.startswith(_JPEG):
         return Checked(decodable)
     if messages and decodable.startswith(_JPEG):
@@ -61,6 +61,15 @@ def examine(encoded: bytes) -> Checked:
     is_flat = not encoded.startswith(_JPEG) and _is_flat(pixels)
     remarks = ((DAMAGED, bool(messages)), (FLAT, is_flat))
     return Checked(decodable, tuple(remark for remark, holds in remarks if holds))
+
+
+def _convert_and_decode(
+    encoded: bytes, header: headers.Header, exclusive: bool = False
+) -> tuple[bytes, tf.Tensor, list[str]]:
+    """Returns the decodable bytes, their pixels, and what libraries said meanwhile."""
+    with library_messages.capture(exclusive) as messages:
+        decodable = conversion.convert(encoded, header)
+        return decodable, _decode(decodable, header), messages
 
 
 def _decode(encoded: bytes, header: headers.Header) -> tf.Tensor:

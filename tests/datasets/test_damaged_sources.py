@@ -45,11 +45,16 @@ def write_original(tmp_path, make_pixels, encode):
     return write
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [(20, 0), *(pytest.param(500, seed, marks=pytest.mark.slow) for seed in range(1, 5))],
+)
 @pytest.mark.parametrize("kind", ["csv", "tfrecord", "gzip", "example"])
-def test_a_mutated_source_is_read_or_is_one_clear_error(tmp_path, write_original, kind, count):
+def test_a_mutated_source_is_read_or_is_one_clear_error(
+    tmp_path, write_original, kind, count, seed
+):
     # The name is that of a split, so that no other is held out, for which the file is read again.
     path = tmp_path / "mutated_test"
-    findings = mutations.run(SCRIPT, kind, write_original(kind), path, count)
+    findings = mutations.run(SCRIPT, kind, write_original(kind), path, count, seed)
     findings.require_none()
     assert findings.accepted

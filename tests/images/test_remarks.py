@@ -2,6 +2,7 @@
 """What is odd about an image that can be used: damaged but readable, or of one color only."""
 
 import os
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def test_a_damaged_but_readable_jpeg_becomes_a_png_of_the_same_pixels(
     np.testing.assert_array_equal(images.decode(tf.constant(checked.encoded)), expected)
     assert capfd.readouterr().err == ""
     assert images.examine(checked.encoded) == validation.Checked(checked.encoded)
+
+
+def test_a_damaged_image_in_another_thread_changes_nothing(make_pixels, encode, silent):
+    good = [encode(make_pixels(i, 64, 64), "JPEG") for i in range(100)]
+    mixed = [encoded for image in good for encoded in (image, damage(image))]
+    with futures.ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(images.examine, mixed))
+    assert [checked.remarks for checked in found[::2]] == [()] * len(good)
+    assert [checked.encoded for checked in found[::2]] == good
+    assert {checked.remarks for checked in found[1::2]} == {(validation.DAMAGED,)}
 
 
 def test_messages_of_libraries_are_shown_unless_they_are_silenced(make_pixels, encode, capfd):

@@ -15,14 +15,14 @@ from mixer_tf.datasets.sources import opening
 _OURS = ("csv: ", "tfrecord: ", "at least ", "splits ", "each ")
 
 
-def write_mutations(spec: str, path: pathlib.Path, original: bytes, count: int) -> Iterator[bytes]:
-    """Mutates the file, or for "example:" the only record of a valid TFRecord file."""
-    if spec != "example":
-        yield from mutations.mutate(original, count)
+def write_mutations(kind: str, original: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """Mutates the file, or for "example" the only record of a valid TFRecord file."""
+    if kind != "example":
+        yield from mutations.mutate(original, count, seed)
         return
     import tensorflow as tf
 
-    for content in mutations.mutate(original, count):
+    for content in mutations.mutate(original, count, seed):
         with tf.io.TFRecordWriter(str(path)) as writer:
             for _ in range(3):
                 writer.write(content)
@@ -46,7 +46,8 @@ def read(spec: str, content: bytes) -> str | None:
 
 
 if __name__ == "__main__":
-    kind, original, path, count = sys.argv[1], *map(pathlib.Path, sys.argv[2:4]), int(sys.argv[4])
+    kind, count, seed = sys.argv[1], int(sys.argv[4]), int(sys.argv[5])
+    original, path = map(pathlib.Path, sys.argv[2:4])
     spec = f"{'csv' if kind == 'csv' else 'tfrecord'}:{path}"
-    contents = write_mutations(kind, path, original.read_bytes(), count)
+    contents = write_mutations(kind, original.read_bytes(), count, seed)
     mutations.report(contents, lambda content: read(spec, content))

@@ -145,7 +145,7 @@ def _require_filled_train(root: Folder) -> None:
     if empty and not filled:
         raise ValueError(
             f"the folder of the training images must contain images; {empty[0].full_path} has "
-            "none. Fill it, or remove it to use the other splits alone."
+            "none. Fill it; to evaluate a model on the other splits, remove it."
         )
 
 
