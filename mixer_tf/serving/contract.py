@@ -17,6 +17,7 @@ SERVING_SIGNATURE = "serving_default"
 PIXELS_SIGNATURE = "pixels"
 FEATURES_SIGNATURE = "features"
 EXAMPLES_SIGNATURE = "examples"
+INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow's own; it cannot be called
 
 IMAGE_BYTES, PIXELS, EXAMPLES = "image_bytes", "pixels", "examples"
 CLASS_NAMES, PROBABILITIES, PRE_LOGITS = "class_names", "probabilities", "pre_logits"
