@@ -14,6 +14,7 @@ from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
@@ -41,6 +42,7 @@ for command in (
     train,
     evaluate,
     predict,
+    serve,
     upscale,
     convert,
     plot,

@@ -33,9 +33,17 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     help=f"Number of classes to show. Default: {_DEFAULT_TOP}.",
 )
 @click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="Ask a model server by REST instead; MODEL is then the name of the model there. "
+    "grpc://HOST:PORT for gRPC.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object per line, with all classes."
 )
-def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> None:
+def predict(
+    model: str, images: tuple[str, ...], top: int, server: str | None, as_json: bool
+) -> None:
     """Classifies image files with an exported model.
 
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
@@ -46,11 +54,9 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
       mixer predict pets-model photo.jpg
       mixer predict runs/digits *.png --top=1
       mixer predict /models/pets/1732000000 holiday/*.webp --json > answers.jsonl
+      mixer predict pets photo.jpg --server=localhost:8501
     """
-    from mixer_tf.serving import locations
-    from mixer_tf.serving.predictor import Predictor
-
-    predictor = Predictor(locations.resolve_saved_model(model))
+    predictor = _open_predictor(model, server)
     show = _show_json if as_json else _show_text
     failures = 0
     for path, answer in _classify(predictor, images):
@@ -58,6 +64,18 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
         show(path, answer, top)
     if failures:
         raise click.ClickException(f"{failures} of {len(images)} images cannot be used.")
+
+
+def _open_predictor(model: str, server: str | None):
+    """Returns what classifies: a model in this process, or one on a server."""
+    if server:
+        from mixer_tf.serving.client import Client
+
+        return Client(server, model)
+    from mixer_tf.serving import locations
+    from mixer_tf.serving.predictor import Predictor
+
+    return Predictor(locations.resolve_saved_model(model))
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
