@@ -25,26 +25,40 @@ class BatchingParameters:
     """How concurrent requests become one batch.
 
     Attributes:
-        max_batch_size: the maximum number of examples in a batch.
+        max_batch_size: the maximum number of examples in a request.
         batch_timeout_micros: microseconds that a request waits for others at most.
         num_batch_threads: the number of batches that run at the same time.
         max_enqueued_batches: the number of full batches that may wait; more is UNAVAILABLE.
-        enable_large_batch_splitting: whether a request of more than `max_batch_size` examples is
-            accepted; it is an error otherwise.
+        enable_large_batch_splitting: whether a batch is limited by `max_execution_batch_size`.
+        max_execution_batch_size: the maximum number of examples in a batch if so; otherwise, that
+            is `max_batch_size`.
     """
 
-    max_batch_size: int = 32
+    max_batch_size: int = 1024
     batch_timeout_micros: int = 0
     num_batch_threads: int = 2
     max_enqueued_batches: int = 1000
     enable_large_batch_splitting: bool = True
+    max_execution_batch_size: int = 32
 
     def __post_init__(self):
-        for name in ("max_batch_size", "num_batch_threads", "max_enqueued_batches"):
+        sizes = ("max_batch_size", "max_execution_batch_size")
+        for name in (*sizes, "num_batch_threads", "max_enqueued_batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
         if self.batch_timeout_micros < 0:
             raise ValueError(f"batch_timeout_micros must be >= 0; got {self.batch_timeout_micros}.")
+        if self.max_execution_batch_size > self.max_batch_size:
+            raise ValueError(
+                "max_execution_batch_size must be at most max_batch_size; got "
+                f"{self.max_execution_batch_size} and {self.max_batch_size}."
+            )
+
+    @property
+    def largest_batch(self) -> int:
+        """The maximum number of examples that run together."""
+        is_split = self.enable_large_batch_splitting
+        return self.max_execution_batch_size if is_split else self.max_batch_size
 
     def to_text(self, comment: str = "") -> str:
         """Returns the text of the file, with a comment above it."""
@@ -59,10 +73,13 @@ class BatchingParameters:
     def from_text(cls, text: str) -> BatchingParameters:
         """Parses the text of the file.
 
+        What it leaves out is as in TensorFlow Serving where that is not a matter of speed: batches
+        are not split, and as large as a request may be.
+
         Raises:
             ValueError: the text has another form, or a value is out of range.
         """
-        rest, values = _COMMENT.sub("", text), {}
+        rest, values = _COMMENT.sub("", text), {"enable_large_batch_splitting": False}
         while rest.strip():
             match = _WRAPPED.match(rest) or _PLAIN.match(rest)
             if not match:
@@ -74,6 +91,7 @@ class BatchingParameters:
             if name not in _IGNORED:
                 values[name] = cls._parse(name, value)
             rest = rest[match.end() :]
+        values.setdefault("max_execution_batch_size", values.get("max_batch_size", 1024))
         return cls(**values)
 
     @classmethod

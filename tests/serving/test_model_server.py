@@ -322,7 +322,9 @@ def test_versions_are_picked_up_as_they_are_pushed(served, export_version_to, tm
 
 
 def test_concurrent_requests_are_joined_and_a_bad_one_fails_alone(served):
-    batching = BatchingParameters(64, 200_000, 1)
+    batching = BatchingParameters(
+        batch_timeout_micros=200_000, num_batch_threads=1, max_execution_batch_size=64
+    )
     with ModelServer(str(served.folder), rest_port=0, grpc_port=0, batching=batching) as server:
         client = Client(f"grpc://localhost:{server.grpc_port}", "pets")
         sizes = count_batches(server)

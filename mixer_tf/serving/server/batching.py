@@ -2,7 +2,8 @@
 """Runs concurrent calls of one signature as one batch.
 
 # Deviation: if a batch of several requests fails, TensorFlow Serving fails all of them. Here each
-is then run alone, so that an image that cannot be read fails only its own request.
+is then run alone, so that an image that cannot be read fails only its own request. And a request
+that is larger than a batch runs as it is, where TensorFlow Serving splits it.
 """
 
 from __future__ import annotations
@@ -80,13 +81,14 @@ class Batcher:
 
     def _require_room(self, size: int) -> None:
         most = self._parameters.max_batch_size
-        if size > most and not self._parameters.enable_large_batch_splitting:
+        if size > most:
             raise ServingError(
                 statuses.INVALID_ARGUMENT,
                 f"Task size {size} is larger than maximum input batch size {most}.",
             )
+        room = self._parameters.largest_batch * self._parameters.max_enqueued_batches
         waiting = sum(task.size for tasks in self._waiting.values() for task in tasks)
-        if self._is_closed or waiting > most * self._parameters.max_enqueued_batches:
+        if self._is_closed or waiting >= room:
             text = "The batch scheduling queue to which this task was submitted is full."
             raise ServingError(statuses.UNAVAILABLE, text)
 
@@ -116,7 +118,7 @@ class Batcher:
         pause = None
         for key, tasks in sorted(self._waiting.items(), key=lambda pair: pair[1][0].arrived):
             left = tasks[0].arrived + longest - time.monotonic()
-            is_full = sum(task.size for task in tasks) >= self._parameters.max_batch_size
+            is_full = sum(task.size for task in tasks) >= self._parameters.largest_batch
             if left <= 0 or is_full or self._is_closed:
                 return key, None
             pause = left if pause is None else min(pause, left)
@@ -124,7 +126,7 @@ class Batcher:
 
     def _take(self, key: Hashable) -> list[_Task]:
         tasks, batch, size = self._waiting[key], [], 0
-        while tasks and (not batch or size + tasks[0].size <= self._parameters.max_batch_size):
+        while tasks and (not batch or size + tasks[0].size <= self._parameters.largest_batch):
             batch.append(tasks.popleft())
             size += batch[-1].size
         if not tasks:
