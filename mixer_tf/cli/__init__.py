@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from mixer_tf.cli.check import check
 from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
@@ -42,6 +43,7 @@ for command in (
     train,
     evaluate,
     predict,
+    check,
     serve,
     upscale,
     convert,

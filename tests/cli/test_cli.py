@@ -14,7 +14,7 @@ from mixer_tf.messages import clear_message
 
 COMMANDS = (
     *("models", "info", "recipes", "train", "evaluate", "predict"),
-    *("convert", "upscale", "plot", "study", "doctor"),
+    *("check", "serve", "convert", "upscale", "plot", "study", "doctor"),
 )
 GROUPS = {"plot": "filters", "study": "permutation"}
 
