@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from mixer_tf.cli.bench import bench
 from mixer_tf.cli.check import check
 from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
@@ -45,6 +46,7 @@ for command in (
     predict,
     check,
     serve,
+    bench,
     upscale,
     convert,
     plot,
