@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import click
 
+from mixer_tf.cli.bench import bench
+from mixer_tf.cli.check import check
 from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
 from mixer_tf.cli.doctor import doctor
@@ -16,6 +18,7 @@ from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
 from mixer_tf.cli.rollback import rollback
+from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
@@ -47,6 +50,9 @@ for command in (
     export,
     versions,
     rollback,
+    check,
+    serve,
+    bench,
     upscale,
     convert,
     plot,

@@ -37,12 +37,20 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     help=f"Number of classes to show. Default: {_DEFAULT_TOP}.",
 )
 @click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="Ask a model server by REST instead; MODEL is then the name of the model there. "
+    "grpc://HOST:PORT for gRPC.",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Print one JSON object per line, with the path of the image and all classes.",
 )
-def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> None:
+def predict(
+    model: str, images: tuple[str, ...], top: int, server: str | None, as_json: bool
+) -> None:
     """Classifies image files with an exported model.
 
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
@@ -56,12 +64,11 @@ def predict(model: str, images: tuple[str, ...], top: int, as_json: bool) -> Non
       mixer predict pets-model holiday/ photo.jpg
       mixer predict runs/digits *.png --top=1
       mixer predict /models/pets/1732000000 holiday/ --json > answers.jsonl
+      mixer predict pets photo.jpg --server=localhost:8501
     """
     from mixer_tf.datasets.image_paths import find_images
-    from mixer_tf.serving import locations
-    from mixer_tf.serving.predictor import Predictor
 
-    predictor = Predictor(locations.resolve_saved_model(model))
+    predictor = _open_predictor(model, server)
     found = find_images(images)
     for note in found.notes():
         click.echo(f"note: {visible(_printable(note))}", err=True)
@@ -89,6 +96,18 @@ def _printable(path: str) -> str:
     from mixer_tf.messages import printable, without_credentials
 
     return printable(without_credentials(path))
+
+
+def _open_predictor(model: str, server: str | None):
+    """Returns what classifies: a model in this process, or one on a server."""
+    if server:
+        from mixer_tf.serving.client import Client
+
+        return Client(server, model)
+    from mixer_tf.serving import locations
+    from mixer_tf.serving.predictor import Predictor
+
+    return Predictor(locations.resolve_saved_model(model))
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:

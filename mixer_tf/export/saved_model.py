@@ -87,19 +87,36 @@ def expected_outputs(
     class_names: Sequence[str],
     requests: Sequence[warmup.Request],
 ) -> list[dict[str, np.ndarray]]:
-    """Returns the correct answers, computed by Keras and numpy and not by the exported graphs."""
-    network = model.intermediates("pre_logits", "logits")
-    answers = []
-    for request in requests:
-        outputs = network(_pixels(request, recipe), training=False)
-        probabilities = _activate(outputs["logits"].numpy(), recipe.training.loss)
-        if request.signature == FEATURES_SIGNATURE:
-            answers.append({PRE_LOGITS: outputs["pre_logits"].numpy()})
-        elif request.signature == EXAMPLES_SIGNATURE:
-            answers.append({PROBABILITIES: probabilities})
-        else:
-            answers.append(_top(probabilities, class_names))
-    return answers
+    """Returns the correct answers to requests; see `trained_answers`."""
+    return [
+        trained_answers(model, recipe, class_names, _pixels(request, recipe))[request.signature]
+        for request in requests
+    ]
+
+
+def trained_answers(
+    model: ConfiguredModel, recipe: Recipe, class_names: Sequence[str], pixels: np.ndarray
+) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the correct answers of all signatures, by Keras and numpy, not the exported graphs.
+
+    Args:
+        model: the model in float32.
+        recipe: says how a logit becomes a probability.
+        class_names: names of the classes in label order.
+        pixels: decoded images, uint8 [N, S, S, 3].
+
+    Returns:
+        signature -> output -> array; the first axis is the image.
+    """
+    outputs = model.intermediates("pre_logits", "logits")(pixels, training=False)
+    probabilities = _activate(outputs["logits"].numpy(), recipe.training.loss)
+    best = _top(probabilities, class_names)
+    return {
+        contract.SERVING_SIGNATURE: best,
+        contract.PIXELS_SIGNATURE: best,
+        FEATURES_SIGNATURE: {PRE_LOGITS: outputs["pre_logits"].numpy()},
+        EXAMPLES_SIGNATURE: {PROBABILITIES: probabilities},
+    }
 
 
 def _top(probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -64,6 +64,12 @@ class ServedModel(tf.Module):
             )
             return {CLASS_NAMES: tf.gather(names, best.indices), PROBABILITIES: best.values}
 
+        @_graph(pixels_spec)
+        def classify_pixels(pixels):
+            # A session does not compare what it is fed with the shape of the signature, and a size
+            # with the same number of patches, such as 32 x 8 for 16 x 16, would get an answer.
+            return classify(tf.ensure_shape(pixels, pixels_spec.shape))
+
         @_graph(_STRINGS)
         def classify_encoded(image_bytes):
             return classify(decode(image_bytes))
@@ -80,7 +86,7 @@ class ServedModel(tf.Module):
 
         self.functions = {
             contract.SERVING_SIGNATURE: classify_encoded,
-            contract.PIXELS_SIGNATURE: classify,
+            contract.PIXELS_SIGNATURE: classify_pixels,
             contract.FEATURES_SIGNATURE: extract_features,
             contract.EXAMPLES_SIGNATURE: classify_examples,
         }

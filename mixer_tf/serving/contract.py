@@ -9,14 +9,21 @@
 | `examples` | `examples`: string [N], tf.Examples | `probabilities` [N, num_classes] by label |
 
 The classes are in descending order of probability. k is `TOP_K`, or the number of classes if that
-is smaller. TensorFlow Serving's REST interface expects `image_bytes` in base64, because the name
-ends in `_bytes`.
+is smaller. H and W are the model's image size. An example must have the feature `image/encoded`.
+Encoded images are JPEG, PNG, GIF or BMP files. In JSON, bytes are base64: `{"b64": "…"}`.
+
+A request is answered as a whole or not at all: one image that cannot be decoded, one value of
+another type or shape, fails it with INVALID_ARGUMENT, and no image of the request has an answer.
+Where TensorFlow Serving joins the requests of several clients (`--enable_batching`), they fail
+together. So clients check images before they send them, as `mixer predict --server` does, or use
+`Client.classify_each`, which sends the images of a refused request one by one.
 """
 
 SERVING_SIGNATURE = "serving_default"
 PIXELS_SIGNATURE = "pixels"
 FEATURES_SIGNATURE = "features"
 EXAMPLES_SIGNATURE = "examples"
+INIT_SIGNATURE = "__saved_model_init_op"  # TensorFlow's own; it cannot be called
 
 IMAGE_BYTES, PIXELS, EXAMPLES = "image_bytes", "pixels", "examples"
 CLASS_NAMES, PROBABILITIES, PRE_LOGITS = "class_names", "probabilities", "pre_logits"

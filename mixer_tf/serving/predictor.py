@@ -3,21 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from mixer_tf.serving import contract, locations
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """A class and its probability."""
-
-    class_name: str
-    probability: float
+from mixer_tf.serving import contract, locations, prediction
+from mixer_tf.serving.prediction import Prediction
 
 
 class Predictor:
@@ -56,17 +48,9 @@ class Predictor:
             tf.errors.InvalidArgumentError: one of them is not an image.
         """
         outputs = self._classify(**{contract.IMAGE_BYTES: tf.constant(list(encoded), tf.string)})
-        names, probabilities = (
-            outputs[contract.CLASS_NAMES].numpy(),
-            outputs[contract.PROBABILITIES].numpy(),
+        return prediction.from_arrays(
+            outputs[contract.CLASS_NAMES].numpy(), outputs[contract.PROBABILITIES].numpy()
         )
-        return [
-            [
-                Prediction(name.decode(), float(probability))
-                for name, probability in zip(*row, strict=True)
-            ]
-            for row in zip(names, probabilities, strict=True)
-        ]
 
 
 def _load(model_dir: str):

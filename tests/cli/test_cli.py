@@ -14,9 +14,9 @@ from mixer_tf.messages import clear_message
 
 COMMANDS = (
     *("models", "info", "recipes", "train", "evaluate", "predict"),
-    *("convert", "upscale", "plot", "study", "doctor"),
+    *("check", "serve", "bench", "convert", "upscale", "plot", "study", "doctor"),
 )
-GROUPS = {"plot": "filters", "study": "permutation"}
+GROUPS = {"bench": "serving", "plot": "filters", "study": "permutation"}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:

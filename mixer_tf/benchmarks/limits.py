@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The speed that no server can exceed: decoding alone, and the plain model's forward pass alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from mixer_tf.export import loading
+from mixer_tf.images.preprocessing import decode_and_crop
+
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Images per second on all cores.
+
+    Attributes:
+        decode: of decoding and cropping alone.
+        forward: of the Keras model's forward pass alone, in batches of 32.
+    """
+
+    decode: float
+    forward: float
+
+    @property
+    def both(self) -> float:
+        """Images per second if each image is decoded, then classified, on the same cores."""
+        return 1 / (1 / self.decode + 1 / self.forward)
+
+
+def measure(model_dir: str, images: Sequence[bytes], seconds: float) -> Limits:
+    """Measures both limits on this machine.
+
+    Args:
+        model_dir: path of a SavedModel that mixer_tf exported.
+        images: encoded images.
+        seconds: duration of each measurement.
+
+    Raises:
+        ValueError: mixer_tf did not export the model.
+    """
+    export = loading.open_export(model_dir)
+    data, side = export.recipe.data, export.recipe.model.image_size
+    encoded = [images[index % len(images)] for index in range(_BATCH)]
+    decode = (
+        tf.data.Dataset.from_tensor_slices(encoded)
+        .repeat()
+        .map(
+            lambda each: decode_and_crop(each, data.crop, side),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .batch(_BATCH)
+        .as_numpy_iterator()
+    )
+    pixels = tf.constant(next(decode))
+    forward = tf.function(lambda: export.model(pixels, training=False))
+    return Limits(_rate(lambda: next(decode), seconds), _rate(lambda: forward().numpy(), seconds))
+
+
+def photographs(count: int = 16, width: int = 640, height: int = 480) -> list[bytes]:
+    """Returns generated JPEGs of the size and detail of photographs, about 100 KB each."""
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        small = random.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
+        smooth = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+        noise = random.normal(0, 12, (height, width, 1))
+        pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=85)
+        found.append(file.getvalue())
+    return found
+
+
+def _rate(run: Callable, seconds: float) -> float:
+    """Returns images per second of a function for a batch, after one call that does not count."""
+    run()
+    start, count = time.monotonic(), 0
+    while time.monotonic() - start < seconds or not count:
+        run()
+        count += 1
+    return count * _BATCH / (time.monotonic() - start)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer bench`: how fast a model is served, compared with what the machine allows."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+
+import click
+
+from mixer_tf import storage
+from mixer_tf.cli.command import Command
+from mixer_tf.console import format_table
+
+
+@click.group()
+def bench() -> None:
+    """Measures speed.
+
+    \b
+    Example:
+      mixer bench serving pets-model
+    """
+
+
+class _Numbers(click.ParamType):
+    """A list such as "1,8,32"."""
+
+    name = "numbers"
+
+    def convert(self, value, parameter, context) -> tuple[int, ...]:
+        words = value.split(",")
+        if not all(word.isdecimal() and int(word) for word in words):
+            self.fail(f"must be numbers such as 1,8,32; got {value!r}.", parameter, context)
+        return tuple(map(int, words))
+
+
+@bench.command(cls=Command)
+@click.argument("model")
+@click.option(
+    "--batch-sizes",
+    type=_Numbers(),
+    default="1,8,32",
+    show_default=True,
+    help="Images in a request.",
+)
+@click.option(
+    "--concurrency",
+    type=_Numbers(),
+    default="1,4,16",
+    show_default=True,
+    help="Clients that ask at the same time.",
+)
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True)
+@click.option(
+    "--image",
+    "paths",
+    multiple=True,
+    metavar="PATH",
+    help="A photograph to send; may be repeated. Default: generated JPEGs of 640 x 480 pixels.",
+)
+@click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="Measure this model server, REST or grpc://HOST:PORT; MODEL is then the name of the model "
+    "there. Limits and batching are not measured.",
+)
+@click.option(
+    "--output",
+    metavar="PATH",
+    default="batching_parameters.txt",
+    show_default=True,
+    help="Where the batching parameters that were best are written.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
+def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_json) -> None:
+    """Measures requests per second and latency of a served model.
+
+    Without --server, MODEL is a folder, which `mixer serve` serves in a process of its own. It is
+    compared with the speed of decoding alone and of the plain model's forward pass alone on the
+    same cores; "limit" is the speed of both after one another. Then batching parameters are tried
+    with requests of one image, and the best are written for TensorFlow Serving's flag
+    --batching_parameters_file. Clients run on the same machine, and take their part of its cores.
+
+    \b
+    Examples:
+      mixer bench serving pets-model
+      mixer bench serving pets --server=grpc://localhost:8500 --batch-sizes=1,32
+    """
+    from mixer_tf.benchmarks import limits as limits_module
+
+    images = [storage.read_bytes(path) for path in paths] or limits_module.photographs()
+    table = dict(batch_sizes=batch_sizes, concurrency=concurrency, seconds=seconds)
+    results = _of_server(server, model, images, table) if server else None
+    if results is None:
+        results = _of_folder(model, images, table, output, quiet=as_json)
+    click.echo(json.dumps(results) if as_json else _to_text(results))
+
+
+def _of_server(address: str, model: str, images, table) -> dict:
+    from mixer_tf.serving.client import Client
+
+    with Client(address, model) as client:
+        return {"measurements": _measure(client, images, **table)}
+
+
+def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
+    from mixer_tf.benchmarks import batching, limits
+    from mixer_tf.serving import locations
+    from mixer_tf.serving.batching_parameters import BatchingParameters
+    from mixer_tf.serving.client import Client
+
+    folder = locations.resolve_saved_model(model)
+    limit = limits.measure(folder, images, table["seconds"])
+    command = [sys.executable, "-m", __package__, "serve", folder]
+    start_server = batching.running_server(command, BatchingParameters())
+    with start_server as address, Client(address, batching.NAME) as client:
+        measured = _measure(client, images, **table)
+    tried = []
+    best, found = batching.find_best(
+        command, images, table["seconds"], lambda *pair: tried.append(_tried(*pair, quiet))
+    )
+    storage.write_text(output, best.to_text(_comment(found)))
+    return {
+        "limits": {**dataclasses.asdict(limit), "both": limit.both},
+        "measurements": measured,
+        "batching": {"tried": tried, "best": dataclasses.asdict(best), "file": output},
+    }
+
+
+def _measure(client, images, batch_sizes, concurrency, seconds) -> list[dict]:
+    from mixer_tf.benchmarks import load
+
+    return [
+        _to_dict(load.measure(client, images, size, clients, seconds))
+        for size in batch_sizes
+        for clients in concurrency
+    ]
+
+
+def _to_dict(measured) -> dict:
+    rates = ("requests_per_second", "images_per_second")
+    return {**dataclasses.asdict(measured), **{name: getattr(measured, name) for name in rates}}
+
+
+def _tried(parameters, measured, quiet: bool) -> dict:
+    if not quiet:
+        click.echo(
+            f"max_execution_batch_size {parameters.max_execution_batch_size}, batch_timeout_micros "
+            f"{parameters.batch_timeout_micros}, num_batch_threads {parameters.num_batch_threads}: "
+            f"{measured.images_per_second:,.1f} images/s, p99 {1000 * measured.p99:,.0f} ms",
+            err=True,
+        )
+    return {"parameters": dataclasses.asdict(parameters), "measurement": _to_dict(measured)}
+
+
+def _comment(found) -> str:
+    return (
+        f"Written by `mixer bench serving`: {found.images_per_second:,.1f} images/s, p99 "
+        f"{1000 * found.p99:,.0f} ms,\nmeasured with `mixer serve` on {os.cpu_count()} cores, "
+        f"{found.concurrency} clients with one image per request.\nMeasure again on the machine "
+        "that serves."
+    )
+
+
+def _to_text(results: dict) -> str:
+    limit = results.get("limits")
+    header = ["images/request", "clients", "requests/s", "images/s", "p50 ms", "p99 ms"]
+    rows = [
+        [
+            str(each["batch_size"]),
+            str(each["concurrency"]),
+            f"{each['requests_per_second']:,.1f}",
+            f"{each['images_per_second']:,.1f}",
+            f"{1000 * each['p50']:,.0f}",
+            f"{1000 * each['p99']:,.0f}",
+            *([f"{each['images_per_second'] / limit['both']:.0%}"] if limit else []),
+        ]
+        for each in results["measurements"]
+    ]
+    lines = [format_table([*header, *(["of limit"] if limit else [])], rows, left=0)]
+    if limit:
+        lines.insert(
+            0,
+            f"decode {limit['decode']:,.1f} images/s, forward {limit['forward']:,.1f} images/s, "
+            f"limit {limit['both']:,.1f} images/s\n",
+        )
+        lines.append(f"\nbatching parameters  {results['batching']['file']}")
+    return "\n".join(lines)

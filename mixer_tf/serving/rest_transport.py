@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REST calls of `Client`, by the standard library; one open connection per thread."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mixer_tf.serving import contract, statuses, tensor_json
+from mixer_tf.serving.statuses import ServingError
+from mixer_tf.serving.tensor_json import TensorSpec
+
+_TRANSIENT = (429, 502, 503)
+_DTYPES = {"DT_STRING": "string", "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_BOOL": "bool"}
+
+
+class RestTransport:
+    """The REST interface of one model; see `Client` for the arguments."""
+
+    needs_specs = True
+
+    def __init__(self, scheme: str, address: str, model: str, version: int | None):
+        parts = _split(scheme, address)
+        connection = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        self._connect = lambda: connection[scheme](parts.hostname, parts.port)
+        self._where = f"{scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        at_version = "" if version is None else f"/versions/{version}"
+        name = urllib.parse.quote(model, safe="")
+        self._all_versions = f"{parts.path.rstrip('/')}/v1/models/{name}"
+        self._path = self._all_versions + at_version
+        self._connections: list[http.client.HTTPConnection] = []
+        self._local = threading.local()
+
+    def predict(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        signature: str,
+        specs: Mapping[str, TensorSpec],
+        timeout: float,
+    ) -> dict[str, np.ndarray]:
+        body = tensor_json.write_request(inputs, signature)
+        answer = self._request("POST", f"{self._path}:predict", timeout, body)
+        try:
+            return tensor_json.read_response(answer, specs)
+        except (ValueError, ServingError) as error:
+            raise ServingError(statuses.INTERNAL, str(error)) from error
+
+    def status(self, timeout: float) -> dict[int, str]:
+        answer = self._request("GET", self._path, timeout)
+        found = answer.get("model_version_status", [])
+        return {int(each["version"]): each["state"] for each in found}
+
+    def signatures(self, timeout: float) -> dict[str, tuple[dict, dict]]:
+        answer = self._request("GET", f"{self._path}/metadata", timeout)
+        found = answer["metadata"]["signature_def"]["signature_def"]
+        return {
+            name: (_read_specs(each.get("inputs", {})), _read_specs(each.get("outputs", {})))
+            for name, each in found.items()
+            if name != contract.INIT_SIGNATURE
+        }
+
+    def is_transient(self, error: ServingError) -> bool:
+        """Whether the same call may succeed a moment later."""
+        return getattr(error, "http_status", 503) in _TRANSIENT and error.code in (
+            statuses.UNAVAILABLE,
+            statuses.RESOURCE_EXHAUSTED,
+        )
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    def _request(self, method: str, path: str, timeout: float, body: bytes | None = None) -> Any:
+        """Sends a request; a connection that the server closed in the meantime is opened again."""
+        connection = self._connection()
+        is_used = connection.sock is not None
+        try:
+            status, headers, content = self._send(connection, method, path, timeout, body)
+        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected) as error:
+            connection.close()
+            if is_used:
+                return self._request(method, path, timeout, body)
+            raise self._unreachable(error) from error
+        except TimeoutError as error:
+            connection.close()
+            text = f"{self._where} must answer within {timeout:.1f} s; it did not."
+            raise ServingError(statuses.DEADLINE_EXCEEDED, text) from error
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        return self._parse(status, headers, content)
+
+    def _send(self, connection, method, path, timeout, body) -> tuple[int, Any, bytes]:
+        connection.timeout = timeout
+        if connection.sock is None:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sock.settimeout(timeout)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    def _parse(self, status: int, headers: Any, content: bytes) -> Any:
+        """Returns the JSON of a response, or raises its error."""
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if status == 200 and isinstance(answer, dict):
+            return answer
+        message = answer.get(tensor_json.ERROR) if isinstance(answer, dict) else None
+        text = message or f"{self._where} must answer with JSON; it answered with HTTP {status}."
+        error = ServingError(statuses.code_of(status), text)
+        error.http_status = status
+        error.retry_after = _seconds(headers.get("Retry-After"))
+        raise error
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
+            self._connections.append(self._local.connection)
+        return self._local.connection
+
+    def _unreachable(self, error: Exception) -> ServingError:
+        if isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError):
+            text = f"{self._where} does not speak HTTP. For a gRPC port, write grpc://host:port."
+            return ServingError(statuses.FAILED_PRECONDITION, text)
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        text = f"{self._where} must be reachable; {reason[:1].lower() + reason[1:]}."
+        return ServingError(statuses.UNAVAILABLE, text)
+
+
+def _split(scheme: str, address: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(f"{scheme}://{address}")
+        valid = parts.hostname and parts.port != 0 and not parts.query and not parts.username
+    except ValueError:  # a port that is not a number
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"the address of a server must be host:port, such as localhost:8501; got {address!r}."
+        )
+    return parts
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+def _read_specs(tensors: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {name: _read_spec(tensor) for name, tensor in tensors.items()}
+
+
+def _read_spec(tensor: Mapping[str, Any]) -> TensorSpec:
+    """Reads a TensorInfo in the JSON of protocol buffers, where sizes are strings."""
+    dtype = _DTYPES.get(tensor["dtype"], tensor["dtype"].removeprefix("DT_").lower())
+    shape = tensor.get("tensor_shape", {})
+    if shape.get("unknown_rank"):
+        return TensorSpec(dtype, None)
+    sizes = (int(dim.get("size", 0)) for dim in shape.get("dim", []))
+    return TensorSpec(dtype, tuple(None if size < 0 else size for size in sizes))

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer bench serving`: the measurement against a server of known speed, and the choice."""
+
+import importlib
+import time
+
+import numpy as np
+import pytest
+
+from mixer_tf.benchmarks import batching, load
+from mixer_tf.benchmarks.limits import Limits
+from mixer_tf.benchmarks.load import Measurement
+from mixer_tf.serving.batching_parameters import BatchingParameters
+
+# `mixer_tf.cli.bench` as an attribute is the command.
+bench = importlib.import_module("mixer_tf.cli.bench")
+_SECONDS = 0.05
+
+
+class Sleeping:
+    """A client of a server that takes 0.05 s for a request, and many at the same time."""
+
+    def __init__(self):
+        self.sizes = set()
+
+    def classify(self, encoded):
+        time.sleep(_SECONDS)
+        self.sizes.add(len(encoded))
+
+
+@pytest.mark.parametrize(("concurrency", "batch_size"), [(1, 1), (4, 3)])
+def test_rate_and_latency_are_those_of_the_server(concurrency, batch_size):
+    client = Sleeping()
+    found = load.measure(client, [b"a", b"b"], batch_size, concurrency, 0.8)
+    assert client.sizes == {batch_size}
+    # Sleeping takes longer on a busy machine, never shorter.
+    assert 1 <= found.requests_per_second <= 1.1 * concurrency / _SECONDS
+    assert found.images_per_second == pytest.approx(batch_size * found.requests_per_second)
+    assert found.p99 >= found.p50 >= _SECONDS
+    # Little's law: rate x latency is the number of clients.
+    assert 0.3 * concurrency <= found.requests_per_second * found.p50 <= 1.5 * concurrency
+
+
+def test_the_limit_of_both_is_that_of_one_after_the_other():
+    assert Limits(decode=100, forward=300).both == pytest.approx(75)
+
+
+def measured(images_per_second: float, p99: float) -> Measurement:
+    return Measurement(1, 1, int(images_per_second * 10), 10.0, p99 / 2, p99)
+
+
+def test_the_best_is_the_fastest_and_of_equals_the_one_with_the_lower_latency(monkeypatch):
+    def rate(parameters):
+        slow = 0.5 if parameters.batch_timeout_micros else 1.0
+        return 100 * parameters.num_batch_threads * slow
+
+    def p99(parameters):
+        return {4: 0.1, 16: 0.3, 32: 0.4}[parameters.max_execution_batch_size]
+
+    tried = []
+
+    def measure(model_dir, images, seconds, parameters, report):
+        tried.append(parameters)
+        return measured(rate(parameters), p99(parameters))
+
+    monkeypatch.setattr(batching, "_try", measure)
+    monkeypatch.setattr(batching.os, "cpu_count", lambda: 2)
+    best, found = batching.find_best("model", [], 1, print)
+    assert best == BatchingParameters(max_execution_batch_size=4, num_batch_threads=2)
+    assert found.images_per_second == 200 and len(tried) == 6
+    text = best.to_text(bench._comment(found))
+    assert BatchingParameters.from_text(text) == best and "200.0 images/s" in text
+
+
+def test_numbers_of_the_options():
+    convert = bench._Numbers().convert
+    assert convert("1,8", None, None) == (1, 8)
+    for wrong in ("", "1,x", "0", "1,,2"):
+        with pytest.raises(bench.click.UsageError, match="must be numbers such as 1,8,32"):
+            convert(wrong, None, None)
+
+
+def test_the_photographs_are_of_the_size_of_photographs():
+    from mixer_tf.benchmarks.limits import photographs
+    from mixer_tf.images import read_header
+
+    for image in photographs(2):
+        header = read_header(image)
+        assert (header.format, header.width, header.height) == ("JPEG", 640, 480)
+        assert 30_000 < len(image) < 300_000
+    assert np.all(photographs(1) == photographs(1))
