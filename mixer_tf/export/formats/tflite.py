@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from mixer_tf.export.formats.network import probabilities_function
 from mixer_tf.export.loading import Export
+from mixer_tf.images import library_messages
 from mixer_tf.serving.contract import PIXELS, PROBABILITIES
 
 SUFFIX = ".tflite"
@@ -48,7 +49,9 @@ def convert(export: Export, precision: str, images: Iterable[np.ndarray] = ()) -
             tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
             tf.lite.OpsSet.TFLITE_BUILTINS,
         ]
-    return _with_labels(converter.convert(), export.class_names)
+    with library_messages.capture():  # the converter writes what it has counted
+        model = converter.convert()
+    return _with_labels(model, export.class_names)
 
 
 def _with_labels(model: bytes, class_names: Sequence[str]) -> bytes:
