@@ -22,6 +22,8 @@ SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.p
 OFF = "off"
 DEDUPLICATE = (*MODES, OFF)
 
+MAX_ACCURACY_DROP = 0.01
+
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
@@ -61,6 +63,8 @@ class PipelineConfig:
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
+        baseline: whether the last blessed model is looked up, for `max_accuracy_drop`. False where
+            the orchestrator cannot, as Kubeflow Pipelines v2.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -68,6 +72,8 @@ class PipelineConfig:
             in each of these steps.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
+        fingerprint_data: whether a first step finds the state of the data when a run starts. Only
+            where the source is not open when the graph is made, as for a cluster.
     """
 
     name: str
@@ -80,12 +86,14 @@ class PipelineConfig:
     deduplicate_train: bool = False
     duplicate_threshold: float = DUPLICATE
     min_accuracy: float | None = None
-    max_accuracy_drop: float = 0.01
+    max_accuracy_drop: float = MAX_ACCURACY_DROP
+    baseline: bool = True
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
     enable_cache: bool = True
     fingerprints: Fingerprints = Fingerprints()
+    fingerprint_data: bool = False
 
     def __post_init__(self):
         if not self.name:

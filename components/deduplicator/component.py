@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
 
 from components.artifacts import DeduplicationReport
@@ -25,6 +26,7 @@ class DeduplicatorSpec(component_spec.ComponentSpec):
         "threshold": component_spec.ExecutionParameter(type=float, optional=True),
         "mode": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "data_fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {
@@ -67,6 +69,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
         threshold: float = DUPLICATE,
         mode: str = REMOVE,
         fingerprint: str | None = None,
+        data_fingerprint: Placeholder | None = None,
     ):
         """Creates the component.
 
@@ -79,6 +82,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
             threshold: similarity, 0.5 to 1, from which two photographs are duplicates.
             mode: "remove" removes duplicates from training; "report" only lists them.
             fingerprint: fingerprint of data and code; if it is equal, the cached output is used.
+            data_fingerprint: fingerprint of the data, where another step computes it.
 
         Raises:
             ValueError: threshold or mode is not valid.
@@ -93,6 +97,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 threshold=float(options.threshold),
                 mode=options.mode,
                 fingerprint=fingerprint,
+                data_fingerprint=data_fingerprint,
                 deduplicated_examples=channel_utils.as_channel([standard_artifacts.Examples()]),
                 report=channel_utils.as_channel([DeduplicationReport()]),
             )

@@ -15,6 +15,7 @@ class PusherSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "push_destination": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "root": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -70,6 +71,7 @@ class Pusher(base_component.BaseComponent):
         anomalies: BaseChannel | None = None,
         evaluation: BaseChannel | None = None,
         fingerprint: str | None = None,
+        root: str | None = None,
     ):
         """Makes the component.
 
@@ -81,6 +83,7 @@ class Pusher(base_component.BaseComponent):
             anomalies: what the ExampleValidator found in the data.
             evaluation: the Evaluator's metrics on the test split, overall and for each class.
             fingerprint: the state of the code; the cached output is used while it is equal.
+            root: the folder below which a relative `push_destination` is stored.
         """
         super().__init__(
             PusherSpec(
@@ -91,6 +94,7 @@ class Pusher(base_component.BaseComponent):
                 anomalies=anomalies,
                 evaluation=evaluation,
                 fingerprint=fingerprint,
+                root=root,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
             )
         )

@@ -79,12 +79,7 @@ class FileReader:
     def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
         for path, label in zip(chunk.paths, chunk.labels, strict=True):
             class_name = "" if label is None else self.class_names[label]
-            yield read_image(resolve(self.root, path), label, class_name)
-
-
-def resolve(root: str, path: str) -> str:
-    """Returns the full path of a listed file: below `root`, unless it is absolute or remote."""
-    return path if storage.is_remote(path) else os.path.join(root, path)
+            yield read_image(storage.resolve(self.root, path), label, class_name)
 
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:

@@ -90,12 +90,11 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 
 
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
-    """Each executor, and the Trainer's run_fn, is an entry module of pipeline/fingerprints.py."""
+    """Each executor is an entry module of pipeline/fingerprints.py."""
     found = set()
     for node in create_pipeline(config).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
-        names += [node.exec_properties.get("run_fn", "").rpartition(".")[0]]
         found |= {name for name in names if name.startswith("components.")}
     assert found == set(fingerprints.ENTRY_MODULES.values())
 

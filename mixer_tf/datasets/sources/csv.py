@@ -53,7 +53,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: map(
-            files.file_signature, [path, *(files.resolve(root, row[0]) for row in rows)]
+            files.file_signature, [path, *(storage.resolve(root, row[0]) for row in rows)]
         ),
         notes=(*notes, *_notes(rows)),
     )
@@ -79,7 +79,7 @@ def _path_score(root: str, cell: str) -> int:
     """How much a cell looks like the path of an image: 2 if the file exists, 0 if not at all."""
     if not cell:
         return 0
-    if not storage.is_remote(cell) and os.path.isfile(files.resolve(root, cell)):
+    if not storage.is_remote(cell) and os.path.isfile(storage.resolve(root, cell)):
         return 2
     return int(storage.is_remote(cell) or files.is_image_name(cell))
 
@@ -105,12 +105,12 @@ def _with_integers(rows: list[Row]) -> tuple[list[Row], tuple[str, ...]]:
 
 def _is_windows(root: str, path: str) -> bool:
     """Whether the backslashes of a path separate folders, and are not part of a name."""
-    return not (storage.is_remote(path) or os.path.exists(files.resolve(root, path)))
+    return not (storage.is_remote(path) or os.path.exists(storage.resolve(root, path)))
 
 
 def _require_suffixes(csv_path: str, root: str, paths: Iterable[str]) -> None:
     """Raises if none of the first files exists, and with a suffix one does."""
-    local = [files.resolve(root, path) for path in paths if not storage.is_remote(path)]
+    local = [storage.resolve(root, path) for path in paths if not storage.is_remote(path)]
     if any(map(os.path.exists, local)):
         return
     for path in local:
