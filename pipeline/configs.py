@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from components.endpoint_deployer.deployment import Deployment
 from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
@@ -70,6 +71,7 @@ class PipelineConfig:
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
             means Beam's runner in this process; with any, TFX packages itself for remote workers,
             in each of these steps.
+        deployment: the endpoint of Vertex AI that serves the models; None for no endpoint.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
         fingerprint_data: whether a first step finds the state of the data when a run starts. Only
@@ -91,6 +93,7 @@ class PipelineConfig:
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
+    deployment: Deployment | None = None
     enable_cache: bool = True
     fingerprints: Fingerprints = Fingerprints()
     fingerprint_data: bool = False

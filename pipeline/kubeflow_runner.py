@@ -85,6 +85,44 @@ _SETTINGS = {
     help="Kubernetes secret whose keys become environment variables of every step; for kfp-v2 "
     "NAME/KEY. May be repeated.",
 )
+@click.option("--project", help="Vertex AI: the project of Google Cloud.")
+@click.option("--region", help="Vertex AI: the region, such as europe-west4.")
+@click.option(
+    "--machine-type",
+    metavar="NAME",
+    help="Vertex AI: train on machines of this type, such as g2-standard-24 or cloud-tpu, as a "
+    "custom job; its accelerator is that of --step Trainer.accelerator. Default: train in the "
+    "container of the step.",
+    show_default=False,
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Vertex AI: number of machines that train together; requires --machine-type.",
+)
+@click.option(
+    "--service-account", metavar="ACCOUNT", help="Vertex AI: the account of the custom job."
+)
+@click.option(
+    "--endpoint",
+    metavar="NAME",
+    help="Vertex AI: register each pushed model, and serve it on the endpoint of this name.",
+)
+@click.option(
+    "--traffic",
+    type=click.IntRange(0, 100),
+    default=100,
+    help="Vertex AI: percentage of the endpoint's traffic for a new model; the models that are "
+    "served already share the rest.",
+)
+@click.option(
+    "--serving",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Vertex AI: how the endpoint serves: serving_image, machine_type, accelerator, "
+    "accelerator_count, min_replicas or max_replicas. May be repeated.",
+)
 @click.option("--verbose", is_flag=True, help="Also show the messages of the libraries.")
 def main(**options) -> None:
     """Writes the file; every error is one clear line, unless --verbose is given."""
@@ -102,11 +140,15 @@ def main(**options) -> None:
 def _run(options: dict) -> None:
     import dataclasses
 
+    from pipeline.remote import vertex_options
+
+    machines = vertex_options.machines(options)
     if not options["root"]:
         raise ValueError("--root must be given: the folder or bucket for all output of the runs.")
     config = make_config(options, options["root"].rstrip("/"))
     if options["serving_dir"]:
         config = dataclasses.replace(config, serving_dir=options["serving_dir"])
+    config = dataclasses.replace(config, deployment=vertex_options.deployment(options, config.name))
     from pipeline.remote import compilation  # imports TFX, which takes seconds
 
     text = compilation.compile_pipeline(
@@ -117,6 +159,7 @@ def _run(options: dict) -> None:
             train_image=options["train_image"],
             steps=options["steps"],
             secrets=options["secrets"],
+            machines=machines,
         ),
     )
     path = os.path.abspath(options["output"])

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from mixer_tf.messages import did_you_mean
 
 TRAINER = "Trainer"
-# A cached Pusher would claim to have pushed what is served already, or was removed since.
-NEVER_CACHED = ("Pusher",)
+# Cached, they would claim to have pushed what is served already, or was removed since.
+NEVER_CACHED = ("Pusher", "EndpointDeployer")
 
 _HOUR = 3600
 _UNITS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -72,6 +72,7 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "ExampleValidator": _SMALL,
     "ModelChecker": {"cpu": "2", "memory": "8Gi", "timeout": _HOUR},
     "Pusher": {**_SMALL, "cache": False},
+    "EndpointDeployer": {**_SMALL, "cache": False, "timeout": 2 * _HOUR},
     TRAINER: {"cpu": "8", "memory": "32Gi", "timeout": 5 * 24 * _HOUR},
 }
 

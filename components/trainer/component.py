@@ -17,8 +17,8 @@ class TrainerSpec(component_spec.ComponentSpec):
     """Parameters, inputs and outputs of Trainer."""
 
     PARAMETERS = {
-        "train_args": component_spec.ExecutionParameter(type=trainer_pb2.TrainArgs, use_proto=True),
-        "eval_args": component_spec.ExecutionParameter(type=trainer_pb2.EvalArgs, use_proto=True),
+        "train_args": component_spec.ExecutionParameter(type=trainer_pb2.TrainArgs),
+        "eval_args": component_spec.ExecutionParameter(type=trainer_pb2.EvalArgs),
         "custom_config": component_spec.ExecutionParameter(type=str),
         "overrides": component_spec.ExecutionParameter(type=str, optional=True),
         "root": component_spec.ExecutionParameter(type=str, optional=True),

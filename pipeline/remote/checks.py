@@ -16,7 +16,7 @@ _LOCAL_KINDS = ("folder", "csv", "tfrecord")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # An option of a library or a field of a document, whose value is a secret.
 _SECRET_NAME = re.compile(
-    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api_?key|access_?key)[\w-]*)"""
+    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key)[\w-]*)"""
     r"""["']?[=\s]+[^\s=]""",
     re.IGNORECASE,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
@@ -17,7 +17,7 @@ from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 from pipeline.remote import checks, kfp_v1, kfp_v2
 from pipeline.remote.parameters import add_parameters
-from pipeline.resources import StepResources, make_resources
+from pipeline.resources import TRAINER, StepResources, make_resources
 
 TARGETS = ("kfp-v1", "kfp-v2", "vertex")
 
@@ -32,6 +32,8 @@ class Options:
         train_image: the image of the Trainer; None for `image`.
         steps: "STEP.FIELD=VALUE" texts; see `resources.make_resources`.
         secrets: names of Kubernetes secrets whose keys become environment variables of the steps.
+        machines: for Vertex AI, the arguments of `worker_pools.WorkerPools`; None to train in the
+            container of the Trainer.
     """
 
     target: str
@@ -39,6 +41,7 @@ class Options:
     train_image: str | None = None
     steps: Sequence[str] = ()
     secrets: Sequence[str] = ()
+    machines: Mapping[str, object] | None = None
 
     def __post_init__(self):
         if self.target not in TARGETS:
@@ -73,6 +76,8 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     pipeline = create_pipeline(config)
     resources = _resources(pipeline, options)
     parameters = add_parameters(pipeline, config, options.target)
+    if options.machines:
+        resources[TRAINER] = _train_on_machines(pipeline, resources, options.machines)
     if options.target == "kfp-v1":
         return kfp_v1.compile_workflow(pipeline, resources, options.secrets)
     # These have no drivers: a cached DataFingerprint would never see that the data changed.
@@ -82,6 +87,20 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
         return json.dumps(job, indent=2, sort_keys=True)
     documents = [job["pipelineSpec"], kfp_v2.platform_spec(resources, options.secrets)]
     return yaml.safe_dump_all(filter(None, documents), sort_keys=True, width=10_000)
+
+
+def _train_on_machines(
+    pipeline: Pipeline, resources: Mapping[str, StepResources], machines: Mapping[str, object]
+) -> StepResources:
+    """Returns what the Trainer's own container gets: little, because it only waits."""
+    from pipeline.remote import worker_pools  # imports Google's client
+
+    (node,) = [node for node in pipeline.components if node.id == TRAINER]
+    trainer = resources[TRAINER]
+    pools = worker_pools.WorkerPools(**machines)
+    worker_pools.train_on(pools, node, trainer, f"{pipeline.pipeline_info.pipeline_name}-trainer")
+    image = next(iter(resources.values())).image
+    return dataclasses.replace(trainer, image=image, cpu="1", memory="4Gi", accelerator=None)
 
 
 def _resources(pipeline: Pipeline, options: Options) -> dict[str, StepResources]:

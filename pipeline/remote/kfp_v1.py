@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 
+import yaml
 from kfp.dsl import ContainerOp
 from kubernetes.client import V1EnvFromSource, V1SecretEnvSource
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
@@ -41,7 +43,19 @@ def compile_workflow(
     with tempfile.TemporaryDirectory() as folder:
         runner = _Runner(resources, output_dir=folder, output_filename="w.yaml", config=config)
         runner.run(pipeline)
-        return storage.read_text(os.path.join(folder, "w.yaml"))
+        return _reproducible(storage.read_text(os.path.join(folder, "w.yaml")))
+
+
+def _reproducible(text: str) -> str:
+    """The same workflow without the time, and with the fields of TFX's graph in a fixed order."""
+    workflow = yaml.safe_load(text)
+    del workflow["metadata"]["annotations"]["pipelines.kubeflow.org/pipeline_compilation_time"]
+    for template in workflow["spec"]["templates"]:
+        arguments = template.get("container", {}).get("args", [])
+        if "--tfx_ir" in arguments:
+            position = arguments.index("--tfx_ir") + 1
+            arguments[position] = json.dumps(json.loads(arguments[position]), sort_keys=True)
+    return yaml.safe_dump(workflow, sort_keys=True, width=10_000)
 
 
 class _Runner(kubeflow_dag_runner.KubeflowDagRunner):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
 from components.pusher import Pusher
@@ -17,6 +18,7 @@ class DeliveryStage(stage.Stage):
     """The components that hand a model over."""
 
     pusher: Pusher
+    deployer: BaseNode | None
 
 
 def create_delivery_stage(
@@ -27,7 +29,7 @@ def create_delivery_stage(
     anomalies: BaseChannel,
     evaluation: BaseChannel,
 ) -> DeliveryStage:
-    """Pushes the model to the serving folder.
+    """Pushes the model to the serving folder, and to an endpoint if there is one.
 
     Args:
         config: the run.
@@ -46,4 +48,15 @@ def create_delivery_stage(
         push_destination=config.serving_path,
         fingerprint=config.fingerprints.pusher,
     )
-    return DeliveryStage(pusher=pusher)
+    return DeliveryStage(pusher=pusher, deployer=_create_deployer(config, pusher))
+
+
+def _create_deployer(config: PipelineConfig, pusher: Pusher) -> BaseNode | None:
+    """The component that serves the model on Vertex AI, if the configuration asks for it."""
+    if config.deployment is None:
+        return None
+    from components.endpoint_deployer import EndpointDeployer  # imports Google's client
+
+    return EndpointDeployer(
+        pushed_model=pusher.outputs["pushed_model"], deployment=config.deployment
+    )
