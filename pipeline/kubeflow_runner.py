@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 
@@ -11,8 +12,8 @@ import click
 from mixer_tf import console, storage
 from mixer_tf.messages import clear_message
 from pipeline.options import make_config, pipeline_options, sources_help
-
-TARGETS = ("kfp-v1", "kfp-v2", "vertex")
+from pipeline.remote import vertex_options
+from pipeline.remote.checks import TARGETS
 
 _HELP = f"""Writes the pipeline as a file for Kubeflow Pipelines or Vertex AI.
 
@@ -138,10 +139,6 @@ def main(**options) -> None:
 
 
 def _run(options: dict) -> None:
-    import dataclasses
-
-    from pipeline.remote import vertex_options
-
     machines = vertex_options.machines(options)
     if not options["root"]:
         raise ValueError("--root must be given: the folder or bucket for all output of the runs.")

@@ -12,6 +12,8 @@ from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import without_credentials
 from pipeline.configs import MAX_ACCURACY_DROP, PipelineConfig
 
+TARGETS = ("kfp-v1", "kfp-v2", "vertex")
+
 _LOCAL_KINDS = ("folder", "csv", "tfrecord")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # An option of a library or a field of a document, whose value is a secret.

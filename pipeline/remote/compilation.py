@@ -19,15 +19,13 @@ from pipeline.remote import checks, kfp_v1, kfp_v2
 from pipeline.remote.parameters import add_parameters
 from pipeline.resources import TRAINER, StepResources, make_resources
 
-TARGETS = ("kfp-v1", "kfp-v2", "vertex")
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What an orchestrator needs beyond the configuration.
 
     Attributes:
-        target: one of `TARGETS`.
+        target: one of `checks.TARGETS`.
         image: the container image of all steps.
         train_image: the image of the Trainer; None for `image`.
         steps: "STEP.FIELD=VALUE" texts; see `resources.make_resources`.
@@ -44,8 +42,10 @@ class Options:
     machines: Mapping[str, object] | None = None
 
     def __post_init__(self):
-        if self.target not in TARGETS:
-            raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {self.target!r}.")
+        if self.target not in checks.TARGETS:
+            raise ValueError(
+                f"target must be one of {', '.join(checks.TARGETS)}; got {self.target!r}."
+            )
         if self.secrets and self.target == "vertex":
             raise ValueError(
                 "--secret takes a secret of Kubernetes, which Vertex AI does not have; give its "

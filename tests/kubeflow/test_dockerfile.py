@@ -152,6 +152,7 @@ def test_install_steps_of_beam_work_in_an_empty_environment(tmp_path):
     subprocess.run([sys._base_executable, "-m", "venv", tmp_path / "python"], check=True)
     path = f"{environment}/bin:{tmp_path}/python/bin:/usr/bin:/bin"
     variables = {"PATH": path, "HOME": str(tmp_path), "VIRTUAL_ENV": str(environment)}
+    variables["UV_SYSTEM_CERTS"] = "1"  # of this machine, which may be behind a proxy
     for instruction, argument in STAGES["packages"].instructions + STAGES["beam"].instructions:
         if instruction == "RUN" and "useradd" not in argument:
             command = argument.replace("/opt/venv", str(environment))
