@@ -86,6 +86,13 @@ _SETTINGS = {
     help="Kubernetes secret whose keys become environment variables of every step; for kfp-v2 "
     "NAME/KEY. May be repeated.",
 )
+@click.option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="CLAIM:PATH",
+    help="Kubernetes volume, by its claim, and its path in every step. May be repeated.",
+)
 @click.option("--project", help="Vertex AI: the project of Google Cloud.")
 @click.option("--region", help="Vertex AI: the region, such as europe-west4.")
 @click.option(
@@ -156,6 +163,7 @@ def _run(options: dict) -> None:
             train_image=options["train_image"],
             steps=options["steps"],
             secrets=options["secrets"],
+            volumes=dict(_volume(text) for text in options["volumes"]),
             machines=machines,
         ),
     )
@@ -168,6 +176,13 @@ def _run(options: dict) -> None:
             "note: Kubeflow Pipelines v2 cannot look up the last blessed model, so no model is "
             "compared with it; --min-accuracy is checked"
         )
+
+
+def _volume(text: str) -> tuple[str, str]:
+    claim, _, path = text.partition(":")
+    if not (claim and path.startswith("/")):
+        raise ValueError(f"--volume must be CLAIM:PATH with an absolute path; got {text!r}.")
+    return claim, path
 
 
 if __name__ == "__main__":

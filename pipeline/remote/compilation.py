@@ -30,6 +30,7 @@ class Options:
         train_image: the image of the Trainer; None for `image`.
         steps: "STEP.FIELD=VALUE" texts; see `resources.make_resources`.
         secrets: names of Kubernetes secrets whose keys become environment variables of the steps.
+        volumes: name of a claim of a persistent volume of Kubernetes → its path in every step.
         machines: for Vertex AI, the arguments of `worker_pools.WorkerPools`; None to train in the
             container of the Trainer.
     """
@@ -39,12 +40,17 @@ class Options:
     train_image: str | None = None
     steps: Sequence[str] = ()
     secrets: Sequence[str] = ()
+    volumes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     machines: Mapping[str, object] | None = None
 
     def __post_init__(self):
         if self.target not in checks.TARGETS:
             raise ValueError(
                 f"target must be one of {', '.join(checks.TARGETS)}; got {self.target!r}."
+            )
+        if self.volumes and self.target == "vertex":
+            raise ValueError(
+                "--volume takes a volume of Kubernetes, which Vertex AI does not have; use gs://…."
             )
         if self.secrets and self.target == "vertex":
             raise ValueError(
@@ -79,14 +85,15 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     if options.machines:
         resources[TRAINER] = _train_on_machines(pipeline, resources, options.machines)
     if options.target == "kfp-v1":
-        return kfp_v1.compile_workflow(pipeline, resources, options.secrets)
+        return kfp_v1.compile_workflow(pipeline, resources, options.secrets, options.volumes)
     # These have no drivers: a cached DataFingerprint would never see that the data changed.
     resources["DataFingerprint"] = dataclasses.replace(resources["DataFingerprint"], cache=False)
     job = kfp_v2.compile_job(pipeline, resources, parameters)
     if options.target == "vertex":
         return json.dumps(job, indent=2, sort_keys=True)
-    documents = [job["pipelineSpec"], kfp_v2.platform_spec(resources, options.secrets)]
-    return yaml.safe_dump_all(filter(None, documents), sort_keys=True, width=10_000)
+    platform = kfp_v2.platform_spec(resources, options.secrets, options.volumes)
+    documents = filter(None, [job["pipelineSpec"], platform])
+    return yaml.safe_dump_all(documents, sort_keys=True, width=10_000)
 
 
 def _train_on_machines(

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 import yaml
+from kfp import onprem
 from kfp.dsl import ContainerOp
 from kubernetes.client import V1EnvFromSource, V1SecretEnvSource
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
@@ -23,7 +24,10 @@ _UI_FILE = "/tmp/mlpipeline-ui-metadata.json"
 
 
 def compile_workflow(
-    pipeline: Pipeline, resources: Mapping[str, StepResources], secrets: Sequence[str] = ()
+    pipeline: Pipeline,
+    resources: Mapping[str, StepResources],
+    secrets: Sequence[str] = (),
+    volumes: Mapping[str, str] | None = None,
 ) -> str:
     """Returns the workflow as YAML.
 
@@ -31,10 +35,12 @@ def compile_workflow(
         pipeline: the graph with its run-time parameters.
         resources: what each step gets; a step that is missing gets what the first one gets.
         secrets: names of Kubernetes secrets whose keys become environment variables of the steps.
+        volumes: name of a claim of a persistent volume → where every step finds it.
     """
     config = kubeflow_dag_runner.KubeflowDagRunnerConfig(
         pipeline_operator_funcs=[
             *kubeflow_dag_runner.get_default_pipeline_operator_funcs(),
+            *(onprem.mount_pvc(claim, claim, path) for claim, path in (volumes or {}).items()),
             lambda container: _configure(container, resources, secrets),
         ],
         tfx_image=next(iter(resources.values())).image,

@@ -42,13 +42,18 @@ def compile_job(
     return job
 
 
-def platform_spec(resources: Mapping[str, StepResources], secrets: Sequence[str] = ()) -> dict:
+def platform_spec(
+    resources: Mapping[str, StepResources],
+    secrets: Sequence[str] = (),
+    volumes: Mapping[str, str] | None = None,
+) -> dict:
     """Returns what only Kubernetes understands, in the form of kfp-kubernetes; may be empty.
 
     Args:
         resources: what each step gets.
         secrets: names of Kubernetes secrets whose keys become environment variables of the steps.
             KFP v2 takes single keys: "NAME/KEY", which sets the variable KEY.
+        volumes: name of a claim of a persistent volume → where every step finds it.
     """
     executors = {}
     for step, given in resources.items():
@@ -57,6 +62,10 @@ def platform_spec(resources: Mapping[str, StepResources], secrets: Sequence[str]
             options["nodeSelector"] = {"labels": dict(given.node_selector)}
         if secrets:
             options["secretAsEnv"] = list(_secrets_as_env(secrets))
+        if volumes:
+            options["pvcMount"] = [
+                {"constant": claim, "mountPath": path} for claim, path in volumes.items()
+            ]
         if options:
             executors[_executor(step)] = options
     if not executors:

@@ -35,6 +35,7 @@ ARGUMENTS = [
 KUBERNETES = [
     *("--step", "Trainer.accelerator=nvidia.com/gpu:2"),
     *("--step", "Trainer.node_selector=cloud.google.com/gke-accelerator=nvidia-l4"),
+    "--volume=data:/mnt/data",
 ]
 TARGETS = {
     "kfp-v1": [*KUBERNETES, "--secret=s3"],
@@ -124,6 +125,10 @@ def test_v1_has_every_step_with_its_image_and_resources(v1):
     for step in STEPS:
         secrets = templates[step.lower()]["container"]["envFrom"]
         assert {"secretRef": {"name": "s3"}} in secrets
+        mounts = templates[step.lower()]["container"]["volumeMounts"]
+        assert mounts == [{"mountPath": "/mnt/data", "name": "data"}]
+        claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+        assert templates[step.lower()]["volumes"] == [claim]
 
 
 def _ir(v1: dict, step: str) -> dict:
@@ -266,11 +271,13 @@ def test_v2_has_what_only_kubernetes_understands_in_a_second_document(v2):
             {"secretKey": "AWS_SECRET_ACCESS_KEY", "envVar": "AWS_SECRET_ACCESS_KEY"},
         ],
     }
+    volume = {"constant": "data", "mountPath": "/mnt/data"}
     assert executors["Trainer_executor"] == {
         "nodeSelector": {"labels": {"cloud.google.com/gke-accelerator": "nvidia-l4"}},
         "secretAsEnv": [secret],
+        "pvcMount": [volume],
     }
-    assert executors["Pusher_executor"] == {"secretAsEnv": [secret]}
+    assert executors["Pusher_executor"] == {"secretAsEnv": [secret], "pvcMount": [volume]}
 
 
 def test_vertex_writes_below_the_root(vertex):
@@ -296,6 +303,7 @@ def test_vertex_writes_below_the_root(vertex):
         (["--root=gs://b/r", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
         (["--root=gs://b/r", "--step", "Trainr.cpu=1"], "Did you mean Trainer?"),
         (["--root=gs://b/r", "--secret=s3"], "takes a secret as NAME/KEY"),
+        (["--root=gs://b/r", "--volume=data"], "--volume must be CLAIM:PATH"),
     ],
 )
 def test_an_error_is_one_clear_line_and_writes_no_file(tmp_path, monkeypatch, arguments, message):
