@@ -161,7 +161,10 @@ def choose_values(compiled: Compiled, options: dict) -> dict[str, str]:
             )
     compiled.recipe.override(shlex.split(given.get("overrides", "")))
     checks.require_no_secret(given.values())
-    return values | given
+    values |= given
+    checks.require_source("--source", values["source"])
+    checks.require_root(values[root], compiled.target)
+    return values
 
 
 def _split(text: str) -> tuple[str, str]:

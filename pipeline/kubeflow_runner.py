@@ -26,7 +26,7 @@ SOURCE is one of
 \b
 {sources_help()}
 Paths are those of the cluster: URLs such as gs://BUCKET/PATH, or absolute paths in the image or on
-a volume.
+a volume. --root has no default here.
 
 \b
 Examples:

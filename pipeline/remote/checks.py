@@ -58,28 +58,50 @@ def require_portable(config: PipelineConfig, target: str) -> None:
             "--max-accuracy-drop must not be given with --target=kfp-v2, whose server cannot look "
             "up the last blessed model; use --min-accuracy, or --target=kfp-v1 or vertex."
         )
-    if target == "vertex" and not config.root.startswith("gs://"):
+    require_root(config.root, target)
+    require_path("--data-dir", config.data_dir or "")
+    require_source("--source", config.source)
+    for spec in config.downstream_test_sets:
+        require_source("--downstream-test-sets", spec)
+
+
+def require_root(root: str, target: str) -> None:
+    """Checks the root of a pipeline.
+
+    Raises:
+        ValueError: the target does not take it.
+    """
+    if target == "vertex" and not root.startswith("gs://"):
         raise ValueError(
-            f"--root must be a bucket of Google Cloud, gs://…, for Vertex AI; got {config.root}."
+            f"--root must be a bucket of Google Cloud, gs://…, for Vertex AI; got {root}."
         )
-    for option, path in _paths(config):
-        if path and not storage.is_remote(path) and not os.path.isabs(path):
-            raise ValueError(
-                f"{option} must be reachable from the cluster: a URL such as gs://BUCKET/PATH, or "
-                f"an absolute path in the image or on a mounted volume; got {path!r}."
-            )
+    require_path("--root", root)
 
 
-def _paths(config: PipelineConfig) -> Iterator[tuple[str, str]]:
-    yield "--root", config.root
-    yield "--data-dir", config.data_dir or ""
-    sources = [("--source", config.source)]
-    sources += [("--downstream-test-sets", spec) for spec in config.downstream_test_sets]
-    for option, spec in sources:
-        kind, _, location = spec.partition(":")
-        if kind not in opening.KINDS or bool(location) != (":" in opening.KINDS[kind].FORM):
-            raise ValueError(f"{option} must be one of {opening.forms()}; got {spec!r}.")
-        yield option, location if kind in _LOCAL_KINDS else ""
+def require_source(option: str, spec: str) -> None:
+    """Checks that a source has a known kind and a path that the cluster can reach.
+
+    Raises:
+        ValueError: it has not.
+    """
+    kind, _, location = spec.partition(":")
+    if kind not in opening.KINDS or bool(location) != (":" in opening.KINDS[kind].FORM):
+        raise ValueError(f"{option} must be one of {opening.forms()}; got {spec!r}.")
+    if kind in _LOCAL_KINDS:
+        require_path(option, location)
+
+
+def require_path(option: str, path: str) -> None:
+    """Checks that a path means the same on another machine; an empty one is not checked.
+
+    Raises:
+        ValueError: it is relative.
+    """
+    if path and not storage.is_remote(path) and not os.path.isabs(path):
+        raise ValueError(
+            f"{option} must be reachable from the cluster: a URL such as gs://BUCKET/PATH, or "
+            f"an absolute path in the image or on a mounted volume; got {path!r}."
+        )
 
 
 def require_no_secret(texts: Iterable[str]) -> None:
