@@ -76,16 +76,31 @@ class PipelineJob:
         }
         unknown = set(parameters) - set(values)
         assert not unknown, unknown
+        run = _Run({**values, **parameters}, self.folder / f"job-{next(self._numbers)}", {}, {})
+        for name, task in self._ordered_tasks():
+            self._run_task(name, task, run)
+        return run.outputs
+
+    def resolve(self) -> dict[str, dict]:
+        """Returns what the tasks that look up artifacts would find in a further run."""
+        run = _Run({}, self.folder, {}, {})
+        for name, task in self._ordered_tasks():
+            if "resolver" in self._executor(task):
+                self._run_task(name, task, run)
+        return run.outputs
+
+    def _ordered_tasks(self) -> list[tuple[str, dict]]:
         tasks = self.spec["root"]["dag"]["tasks"]
         order = graphlib.TopologicalSorter({name: _needs(task) for name, task in tasks.items()})
-        run = _Run({**values, **parameters}, self.folder / f"job-{next(self._numbers)}", {}, {})
-        for name in order.static_order():
-            self._run_task(name, tasks[name], run)
-        return run.outputs
+        return [(name, tasks[name]) for name in order.static_order()]
+
+    def _executor(self, task: dict) -> dict:
+        component = self.spec["components"][task["componentRef"]["name"]]
+        return self.spec["deploymentSpec"]["executors"][component["executorLabel"]]
 
     def _run_task(self, name: str, task: dict, run: _Run) -> None:
         component = self.spec["components"][task["componentRef"]["name"]]
-        executor = self.spec["deploymentSpec"]["executors"][component["executorLabel"]]
+        executor = self._executor(task)
         inputs = run.inputs(task)
         if "resolver" in executor:
             run.outputs[name] = self._resolve(executor["resolver"], inputs)
