@@ -12,7 +12,9 @@ from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import without_credentials
 from pipeline.configs import MAX_ACCURACY_DROP, PipelineConfig
 
-TARGETS = ("kfp-v1", "kfp-v2", "vertex")
+# Target → its run-time parameter for the root; TFX itself adds that of kfp-v1.
+ROOTS = {"kfp-v1": "pipeline-root", "kfp-v2": "pipeline_root", "vertex": "pipeline_root"}
+TARGETS = tuple(ROOTS)
 
 _LOCAL_KINDS = ("folder", "csv", "tfrecord")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

@@ -12,10 +12,9 @@ from tfx.orchestration.pipeline import ROOT_PARAMETER, Pipeline
 from tfx.utils import json_utils
 
 from pipeline.configs import SCHEMA_FILE, PipelineConfig
+from pipeline.remote.checks import ROOTS
 
 SOURCE, DATA_DIR, OVERRIDES, SERVING_DIR = "source", "data_dir", "overrides", "serving_dir"
-# Kubeflow Pipelines v1 has a parameter of its own for the root, which TFX names.
-ROOT = {"kfp-v1": ROOT_PARAMETER.name, "kfp-v2": "pipeline_root", "vertex": "pipeline_root"}
 
 # Below the root, so that they follow it.
 _SERVING, _CHECKPOINTS = "serving", "checkpoints"
@@ -47,13 +46,13 @@ def add_parameters(pipeline: Pipeline, config: PipelineConfig, target: str) -> d
         _replace(node, parameters)
     nodes["ImportSchemaGen"].exec_properties["schema_file"] = _SCHEMA_FILE
     _follow_root(nodes["Trainer"].exec_properties)
-    return defaults | ({} if target == "kfp-v1" else {ROOT[target]: config.root})
+    return defaults | ({} if target == "kfp-v1" else {ROOTS[target]: config.root})
 
 
 def _root(config: PipelineConfig, target: str) -> RuntimeParameter:
     if target == "kfp-v1":
         return ROOT_PARAMETER
-    return RuntimeParameter(ROOT[target], str, config.root)
+    return RuntimeParameter(ROOTS[target], str, config.root)
 
 
 # Step → the properties of it that are run-time parameters → the name of the parameter.

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from google.cloud import aiplatform_v1
 
 from mixer_tf import recipes
+from pipeline.remote import vertex_service
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN = "hunter2-token"
@@ -192,7 +193,7 @@ def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch):
         kind = aiplatform_v1.PipelineServiceClient.get_transport_class("grpc")
         return aiplatform_v1.PipelineServiceClient(transport=kind(channel=channel))
 
-    monkeypatch.setattr(submit, "vertex_client", client)
+    monkeypatch.setattr(vertex_service, "client", client)
     arguments = [files["vertex"], "--project=p", "--region=r", "--name=my-run", *CHANGES]
     arguments += ["--service-account=a@p"]
     dry = run(submit, *arguments, "--dry-run")
@@ -203,7 +204,7 @@ def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch):
     assert sent.output.strip() == "projects/1/pipelineJobs/7"
     ((method, request),) = received
     assert method == f"/{printed['method']}"
-    assert submit.to_json(request) == printed["request"]
+    assert vertex_service.to_json(request) == printed["request"]
     assert request.parent == "projects/p/locations/r"
     config = request.pipeline_job.runtime_config
     assert config.gcs_output_directory == "gs://b/other"
