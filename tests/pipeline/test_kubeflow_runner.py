@@ -13,6 +13,8 @@ import yaml
 from click.testing import CliRunner
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.orchestration.kubeflow.v2.compiler_utils import TITLE_TO_CLASS_PATH
+from tfx.utils import import_utils
 
 from mixer_tf import storage
 from mixer_tf.datasets.sources import opening
@@ -250,6 +252,22 @@ def test_v2_has_every_step_with_its_image_and_resources(v2, vertex):
         assert tasks["Deduplicator"]["retryPolicy"] == {"maxRetryCount": 5}
         not_cached = {step for step in STEPS if "cachingOptions" not in tasks[step]}
         assert not_cached == {"DataFingerprint", "Evaluator", "Pusher"}
+
+
+def test_every_class_that_a_container_imports_exists(v2):
+    spec, _ = v2
+    for executor in spec["deploymentSpec"]["executors"].values():
+        arguments = executor["container"]["args"]
+        path = arguments[arguments.index("--executor_class_path") + 1]
+        assert import_utils.import_class_by_path(path)
+    titles = {
+        yaml.safe_load(artifact["artifactType"]["instanceSchema"])["title"]
+        for component in spec["components"].values()
+        for artifact in component.get("outputDefinitions", {}).get("artifacts", {}).values()
+    }
+    assert {"components.DeduplicationReport", "components.QuarantineReport"} < titles
+    for title in titles:
+        assert import_utils.import_class_by_path(TITLE_TO_CLASS_PATH.get(title, title))
 
 
 def test_only_vertex_has_a_resolver(v2, vertex):
