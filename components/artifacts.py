@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Artifact types that TFX does not have: reports for people to read.
 
-Their names have a prefix because Kubeflow Pipelines v2 and Vertex require one.
+Each name is the path by which Kubeflow Pipelines v2 and Vertex import the type in the container of
+a step.
 """
 
 from tfx.types.artifact import Artifact
@@ -10,10 +11,10 @@ from tfx.types.artifact import Artifact
 class DeduplicationReport(Artifact):
     """`report.json` (counts for each test set) and `pairs.jsonl` (one line for each removal)."""
 
-    TYPE_NAME = "mixer_tf.DeduplicationReport"
+    TYPE_NAME = f"{__package__}.DeduplicationReport"
 
 
 class QuarantineReport(Artifact):
     """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 
-    TYPE_NAME = "mixer_tf.QuarantineReport"
+    TYPE_NAME = f"{__package__}.QuarantineReport"

@@ -56,6 +56,11 @@ def gfile():
     return gfile
 
 
+def resolve(root: str, path: str) -> str:
+    """Returns the full path: below `root`, unless `path` is absolute or remote."""
+    return path if is_remote(path) else os.path.join(root, path)
+
+
 def exists(path: str) -> bool:
     return gfile().exists(path) if is_remote(path) else os.path.exists(path)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
+from components.endpoint_deployer.deployment import Deployment
 from mixer_tf import storage
 from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -23,6 +24,8 @@ SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.p
 # Without deduplication the graph has no Deduplicator.
 OFF = "off"
 DEDUPLICATE = (*MODES, OFF)
+
+MAX_ACCURACY_DROP = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +70,19 @@ class PipelineConfig:
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
+        baseline: whether the last blessed model is looked up, for `max_accuracy_drop`. False where
+            the orchestrator cannot, as Kubeflow Pipelines v2.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         keep_versions: number of pushed versions that stay; None for all of them.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
             means Beam's runner in this process; with any, TFX packages itself for remote workers,
             in each of these steps.
+        deployment: the endpoint of Vertex AI that serves the models; None for no endpoint.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
+        fingerprint_data: whether a first step finds the state of the data when a run starts. Only
+            where the source is not open when the graph is made, as for a cluster.
     """
 
     name: str
@@ -88,13 +96,16 @@ class PipelineConfig:
     duplicate_threshold: float = DUPLICATE
     keep_duplicates: str | None = None
     min_accuracy: float | None = None
-    max_accuracy_drop: float = 0.01
+    max_accuracy_drop: float = MAX_ACCURACY_DROP
+    baseline: bool = True
     strategy: str = "auto"
     keep_versions: int | None = 5
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
+    deployment: Deployment | None = None
     enable_cache: bool = True
     fingerprints: Fingerprints = Fingerprints()
+    fingerprint_data: bool = False
 
     def __post_init__(self):
         if not self.name:

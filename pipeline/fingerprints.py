@@ -25,7 +25,7 @@ ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
     "preprocessor": "components.preprocessor.executor",
-    "trainer": "components.trainer.run_fn",
+    "trainer": "components.trainer.executor",
     "evaluator": "components.evaluation_metrics",
     "model_checker": "components.model_checker.executor",
     "pusher": "components.pusher.executor",
@@ -52,12 +52,33 @@ def fingerprint_run(
     return Fingerprints(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
         deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
-        import_schema_gen=_digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")]),
+        import_schema_gen=_schema(),
         preprocessor=code["preprocessor"],
         trainer=_digest([weights, code["trainer"]]),
         evaluator=code["evaluator"],
         model_checker=code["model_checker"],
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
+    )
+
+
+def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
+    """Returns what the steps of `config` depend on, as far as no data and no bucket is opened.
+
+    A step of the pipeline finds the state of the data; see `PipelineConfig.fingerprint_data`.
+
+    Args:
+        config: the run.
+    """
+    code = fingerprint_code()
+    return Fingerprints(
+        image_example_gen=code["image_example_gen"],
+        deduplicator=code["deduplicator"],
+        import_schema_gen=_schema(),
+        preprocessor=code["preprocessor"],
+        trainer=code["trainer"],
+        evaluator=code["evaluator"],
+        model_checker=code["model_checker"],
+        pusher=code["pusher"],
     )
 
 
@@ -75,6 +96,10 @@ def fingerprint_code(root: pathlib.Path = PROJECT) -> dict[str, str]:
         )
         for step, entry_module in ENTRY_MODULES.items()
     }
+
+
+def _schema() -> str:
+    return _digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")])
 
 
 def _file_signatures(weights: str | None) -> str:

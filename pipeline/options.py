@@ -19,7 +19,7 @@ from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
-from pipeline.configs import DEDUPLICATE, PipelineConfig
+from pipeline.configs import DEDUPLICATE, MAX_ACCURACY_DROP, PipelineConfig
 
 _OPTIONS = (
     click.option(
@@ -102,7 +102,7 @@ _OPTIONS = (
     click.option(
         "--max-accuracy-drop",
         type=click.FloatRange(0, 1),
-        default=0.01,
+        default=MAX_ACCURACY_DROP,
         help="How far top-1 accuracy may fall below the last blessed model's.",
     ),
     click.option(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
 
 from components.artifacts import DeduplicationReport
@@ -26,6 +27,7 @@ class DeduplicatorSpec(component_spec.ComponentSpec):
         "mode": component_spec.ExecutionParameter(type=str, optional=True),
         "keep_duplicates": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "data_fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {
@@ -70,6 +72,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
         mode: str = REMOVE,
         keep_duplicates: str | None = None,
         fingerprint: str | None = None,
+        data_fingerprint: Placeholder | None = None,
     ):
         """Creates the component.
 
@@ -85,6 +88,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 `mixer_tf.deduplication.kept_images.read`. None for no such images.
             fingerprint: fingerprint of data and code, the content of that file included; if it is
                 equal, the cached output is used.
+            data_fingerprint: fingerprint of the data, where another step computes it.
 
         Raises:
             ValueError: threshold or mode is not valid.
@@ -100,6 +104,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 mode=options.mode,
                 keep_duplicates=keep_duplicates,
                 fingerprint=fingerprint,
+                data_fingerprint=data_fingerprint,
                 deduplicated_examples=channel_utils.as_channel([standard_artifacts.Examples()]),
                 report=channel_utils.as_channel([DeduplicationReport()]),
             )

@@ -48,7 +48,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             output.uri,
             report.uri,
             downstream=[
-                opening.open_source(spec, exec_properties.get("data_dir"))
+                opening.open_source(spec, exec_properties.get("data_dir") or None)
                 for spec in sorted(set(json.loads(exec_properties["downstream_test_sets"])))
             ],
             options=_options(exec_properties),

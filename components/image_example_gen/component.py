@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import channel_utils, component_spec, standard_artifacts
 
 from components.image_example_gen.executor import Executor
@@ -16,6 +17,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
         "source": component_spec.ExecutionParameter(type=str),
         "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "data_fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -37,17 +39,28 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, source: str, data_dir: str | None = None, fingerprint: str | None = None):
+    def __init__(
+        self,
+        source: str,
+        data_dir: str | None = None,
+        fingerprint: str | None = None,
+        data_fingerprint: Placeholder | None = None,
+    ):
         """Makes the component.
 
         Args:
             source: "digits", "tfds:NAME[:CONFIG]", "folder:PATH", "tfrecord:GLOB" or "csv:PATH".
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             fingerprint: the state of data and code; the cached output is used while it is equal.
+            data_fingerprint: the state of the data, where another step finds it.
         """
         examples = channel_utils.as_channel([standard_artifacts.Examples()])
         super().__init__(
             ImageExampleGenSpec(
-                source=source, data_dir=data_dir, fingerprint=fingerprint, examples=examples
+                source=source,
+                data_dir=data_dir,
+                fingerprint=fingerprint,
+                data_fingerprint=data_fingerprint,
+                examples=examples,
             )
         )

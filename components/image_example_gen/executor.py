@@ -29,7 +29,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Raises:
             ValueError: the source cannot be opened or has no training images.
         """
-        source = opening.open_source(exec_properties["source"], exec_properties.get("data_dir"))
+        data_dir = exec_properties.get("data_dir") or None
+        source = opening.open_source(exec_properties["source"], data_dir)
         if TRAIN not in source.splits:
             splits = " and ".join(source.splits)
             raise ValueError(

@@ -169,4 +169,5 @@ def write_shard(
 
 
 def write_lines(lines: list[str], path: str) -> None:
+    storage.make_folder(os.path.dirname(path))  # Kubeflow Pipelines v2 and Vertex make none
     storage.write_text(path, "".join(f"{line}\n" for line in sorted(lines)))

@@ -17,6 +17,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "keep_versions": component_spec.ExecutionParameter(type=int, optional=True),
         "lineage": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "root": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -80,6 +81,7 @@ class Pusher(base_component.BaseComponent):
         keep_versions: int | None = None,
         lineage: str | None = None,
         fingerprint: str | None = None,
+        root: str | None = None,
     ):
         """Makes the component.
 
@@ -95,6 +97,7 @@ class Pusher(base_component.BaseComponent):
                 for all of them.
             lineage: what the pipeline knows of itself, fields of `Lineage` as JSON.
             fingerprint: the state of the code; the cached output is used while it is equal.
+            root: the folder below which a relative `push_destination` is stored.
         """
         super().__init__(
             PusherSpec(
@@ -108,6 +111,7 @@ class Pusher(base_component.BaseComponent):
                 keep_versions=keep_versions,
                 lineage=lineage,
                 fingerprint=fingerprint,
+                root=root,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
             )
         )

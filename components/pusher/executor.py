@@ -11,6 +11,7 @@ from tfx.utils import path_utils
 
 from components.pusher import gates
 from components.pusher.lineage import describe
+from mixer_tf import storage
 from mixer_tf.serving import versions
 
 PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
@@ -39,7 +40,9 @@ class Executor(base_executor.BaseExecutor):
         """See the component. A model that is not pushed is not an error: the artifact says why."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         model_dir = path_utils.serving_model_path(model.uri)
-        folder = exec_properties["push_destination"]
+        folder = storage.resolve(
+            exec_properties.get("root") or "", exec_properties["push_destination"]
+        )
 
         reasons = gates.reasons_not_to_push(input_dict)
         reasons = reasons or _reasons_of_versions(folder, model_dir)

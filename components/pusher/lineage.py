@@ -33,12 +33,15 @@ def describe(
     return Lineage(
         code_version=__version__,
         pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        images=next((_images(found) for found in artifacts.get("examples", ())), {}),
+        **_data(artifacts.get("examples", ())),
         evaluation=next((read_metrics(each.uri) for each in artifacts.get("evaluation", ())), {}),
         metadata=ids,
         **json.loads(properties.get("lineage") or "{}"),
     )
 
 
-def _images(examples: Artifact) -> dict[str, int]:
-    return DatasetInfo.read(examples.uri).examples
+def _data(examples: Sequence[Artifact]) -> dict[str, Any]:
+    if not examples:
+        return {}
+    info = DatasetInfo.read(examples[0].uri)
+    return {"source": info.source, "images": info.examples}

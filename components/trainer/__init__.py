@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trainer: the entry point that TFX's own component calls."""
+"""Trainer: trains the model of a recipe and exports it."""
+
+from components.trainer.component import Trainer
+
+__all__ = ["Trainer"]

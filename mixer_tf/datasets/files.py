@@ -80,16 +80,11 @@ class FileReader:
     def __call__(self, chunk: FileChunk) -> Iterator[ImageRecord]:
         for path, label in zip(chunk.paths, chunk.labels, strict=True):
             class_name = "" if label is None else self.class_names[label]
-            full_path = resolve(self.root, path)
+            full_path = storage.resolve(self.root, path)
             if chunk.problem:
                 yield _unreadable(full_path, label, class_name, chunk.problem)
             else:
                 yield read_image(full_path, label, class_name)
-
-
-def resolve(root: str, path: str) -> str:
-    """Returns the full path of a listed file: below `root`, unless it is absolute or remote."""
-    return path if storage.is_remote(path) else os.path.join(root, path)
 
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:

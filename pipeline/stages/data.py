@@ -7,8 +7,10 @@ import dataclasses
 
 from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, StatisticsGen
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel
 
+from components.data_fingerprint import DataFingerprint
 from components.deduplicator import Deduplicator
 from components.image_example_gen import ImageExampleGen
 from components.import_schema_gen import ImportSchemaGen
@@ -26,6 +28,7 @@ MEASURED = (features.FORMAT, features.LABEL, features.CLASS_NAME, features.WIDTH
 class DataStage(stage.Stage):
     """The components from a source of images to the examples of a trainer."""
 
+    data_fingerprint: DataFingerprint | None
     image_example_gen: ImageExampleGen
     deduplicator: Deduplicator | None
     statistics_gen: StatisticsGen
@@ -37,13 +40,15 @@ class DataStage(stage.Stage):
 def create_data_stage(config: PipelineConfig) -> DataStage:
     """Reads the source, removes duplicates, measures and validates, and preprocesses each image."""
     fingerprints = config.fingerprints
+    data_fingerprint = _create_data_fingerprint(config)
     image_example_gen = ImageExampleGen(
         source=config.source,
         data_dir=config.data_dir,
         fingerprint=fingerprints.image_example_gen,
+        data_fingerprint=_value(data_fingerprint),
     )
     examples = image_example_gen.outputs["examples"]
-    deduplicator = _create_deduplicator(config, examples)
+    deduplicator = _create_deduplicator(config, examples, data_fingerprint)
     if deduplicator:
         examples = deduplicator.outputs["deduplicated_examples"]
     statistics_gen = StatisticsGen(
@@ -61,6 +66,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         fingerprint=fingerprints.preprocessor,
     )
     return DataStage(
+        data_fingerprint=data_fingerprint,
         image_example_gen=image_example_gen,
         deduplicator=deduplicator,
         statistics_gen=statistics_gen,
@@ -70,7 +76,21 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     )
 
 
-def _create_deduplicator(config: PipelineConfig, examples: BaseChannel) -> Deduplicator | None:
+def _create_data_fingerprint(config: PipelineConfig) -> DataFingerprint | None:
+    """The component, or None where the fingerprints of `config` hold the state of the data."""
+    if not config.fingerprint_data:
+        return None
+    return DataFingerprint(config.source, config.downstream_test_sets, config.data_dir)
+
+
+def _value(data_fingerprint: DataFingerprint | None) -> Placeholder | None:
+    """The digest, as a parameter of another component."""
+    return data_fingerprint and data_fingerprint.outputs["fingerprint"].future()[0].value
+
+
+def _create_deduplicator(
+    config: PipelineConfig, examples: BaseChannel, data_fingerprint: DataFingerprint | None
+) -> Deduplicator | None:
     """The component as the configuration asks for it; None if images are not compared."""
     if config.deduplicate == OFF:
         return None
@@ -83,4 +103,6 @@ def _create_deduplicator(config: PipelineConfig, examples: BaseChannel) -> Dedup
         mode=config.deduplicate,
         keep_duplicates=config.keep_duplicates,
         fingerprint=config.fingerprints.deduplicator,
+        # ImageExampleGen's output changes with its source, and is an input.
+        data_fingerprint=_value(data_fingerprint) if config.downstream_test_sets else None,
     )

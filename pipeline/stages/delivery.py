@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
 from components.pusher import Pusher
@@ -25,6 +26,7 @@ class DeliveryStage(stage.Stage):
     """The components that hand a model over."""
 
     pusher: Pusher
+    deployer: BaseNode | None
 
 
 def create_delivery_stage(
@@ -36,7 +38,7 @@ def create_delivery_stage(
     evaluation: BaseChannel,
     examples: BaseChannel,
 ) -> DeliveryStage:
-    """Pushes the model to the serving folder.
+    """Pushes the model to the serving folder, and to an endpoint if there is one.
 
     Args:
         config: the run.
@@ -59,7 +61,18 @@ def create_delivery_stage(
         lineage=json.dumps(_lineage(config)),
         fingerprint=config.fingerprints.pusher,
     )
-    return DeliveryStage(pusher=pusher)
+    return DeliveryStage(pusher=pusher, deployer=_create_deployer(config, pusher))
+
+
+def _create_deployer(config: PipelineConfig, pusher: Pusher) -> BaseNode | None:
+    """The component that serves the model on Vertex AI, if the configuration asks for it."""
+    if config.deployment is None:
+        return None
+    from components.endpoint_deployer import EndpointDeployer  # imports Google's client
+
+    return EndpointDeployer(
+        pushed_model=pusher.outputs["pushed_model"], deployment=config.deployment
+    )
 
 
 def _lineage(config: PipelineConfig) -> dict[str, object]:
@@ -68,7 +81,6 @@ def _lineage(config: PipelineConfig) -> dict[str, object]:
     return {
         "pipeline": config.name,
         "recipe": config.recipe.name,
-        "source": path_without_credentials(config.source),
         "fingerprints": dataclasses.asdict(config.fingerprints),
         "options": {
             **options,

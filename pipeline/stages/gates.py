@@ -24,7 +24,7 @@ from pipeline.stages import stage
 class GatesStage(stage.Stage):
     """The components that bless a model, and the Resolver of the model to compare it with."""
 
-    baseline: Resolver
+    baseline: Resolver | None
     evaluator: Evaluator
     model_checker: ModelChecker
 
@@ -39,15 +39,11 @@ def create_gates_stage(
         examples: a channel of preprocessed Examples.
         model: a channel of the trained Model.
     """
-    baseline = Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("Resolver")
+    baseline = _create_baseline() if config.baseline else None
     evaluator = Evaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline.outputs["model"],
+        baseline_model=baseline and baseline.outputs["model"],
         eval_config=make_eval_config(
             config.min_accuracy, config.max_accuracy_drop, config.fingerprints.evaluator
         ),
@@ -56,3 +52,11 @@ def create_gates_stage(
     model_checker = ModelChecker(model=model, fingerprint=config.fingerprints.model_checker)
     model_checker.add_upstream_node(evaluator)  # which may find that there is nothing to check
     return GatesStage(baseline=baseline, evaluator=evaluator, model_checker=model_checker)
+
+
+def _create_baseline() -> Resolver:
+    return Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("Resolver")

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfx.components import Trainer
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
+from components.trainer import Trainer
 from mixer_tf import features
 from pipeline.configs import PipelineConfig
 from pipeline.stages import stage
@@ -29,7 +29,6 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
         examples: a channel of preprocessed Examples.
     """
     trainer = Trainer(
-        run_fn="components.trainer.run_fn.run_fn",
         examples=examples,
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL]),

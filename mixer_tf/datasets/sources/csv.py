@@ -7,6 +7,7 @@ import functools
 import os
 import re
 
+from mixer_tf import storage
 from mixer_tf.datasets import files, splits
 from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_forms
 from mixer_tf.datasets.sources import csv_columns, csv_duplicates, csv_paths, csv_tables
@@ -57,7 +58,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: map(
-            files.file_signature, [path, *(files.resolve(root, row[0]) for row in rows)]
+            files.file_signature, [path, *(storage.resolve(root, row[0]) for row in rows)]
         ),
         notes=(*notes, *merged.notes, *_notes(rows)),
     )

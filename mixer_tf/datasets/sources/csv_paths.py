@@ -29,7 +29,7 @@ def score(root: str, cell: str) -> int:
     """Returns how much a cell looks like the path of an image: 2 if the file exists, 0 if not."""
     if not cell:
         return 0
-    path = files.resolve(root, cell)
+    path = storage.resolve(root, cell)
     if not storage.is_remote(cell) and os.path.isfile(path):
         return 2
     if storage.is_remote(cell) or files.is_image_name(cell):
@@ -77,7 +77,7 @@ def _change(root: str, paths: list[str], sign: str, change: Callable[[str], str]
 
 
 def _exists(root: str, path: str) -> bool:
-    return not storage.is_remote(path) and os.path.exists(files.resolve(root, path))
+    return not storage.is_remote(path) and os.path.exists(storage.resolve(root, path))
 
 
 def _without_file(path: str) -> str:
@@ -103,7 +103,7 @@ def require_files(csv_path: str, root: str, paths: Iterable[str]) -> None:
     local = [path for path in checked if not is_web_address(path)]
     if not checked or any(map(storage.is_remote, local)):
         return
-    if any(os.path.exists(files.resolve(root, path)) for path in local):
+    if any(os.path.exists(storage.resolve(root, path)) for path in local):
         return
     if not local:
         raise ValueError(
@@ -113,7 +113,7 @@ def require_files(csv_path: str, root: str, paths: Iterable[str]) -> None:
     _require_suffixes(csv_path, root, local)
     raise ValueError(
         f"csv: the listed files must exist; in {csv_path}, none of the first {len(local):,} does, "
-        f"such as {local[0]!r}, which would be {os.path.abspath(files.resolve(root, local[0]))}. "
+        f"such as {local[0]!r}, which would be {os.path.abspath(storage.resolve(root, local[0]))}. "
         f"{_hint(local[0])}"
     )
 
@@ -129,7 +129,7 @@ def _hint(path: str) -> str:
 def _require_suffixes(csv_path: str, root: str, paths: Sequence[str]) -> None:
     """Raises if with a suffix one of the first files exists."""
     for path in paths[: len(_SUFFIXES)]:
-        pattern = glob.escape(files.resolve(root, path)) + ".*"
+        pattern = glob.escape(storage.resolve(root, path)) + ".*"
         found = [name for name in glob.glob(pattern) if files.is_image_name(name)]
         if found:
             raise ValueError(

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of sources as one digest: names, sizes and times of their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mixer_tf.datasets.sources import opening
+
+
+def digest(exec_properties: Mapping[str, Any]) -> str:
+    """Opens each source and returns 16 hexadecimal digits that change when its data change.
+
+    Args:
+        exec_properties: the parameters of the component.
+
+    Raises:
+        ValueError: a source cannot be opened.
+    """
+    specs = [exec_properties["source"], *json.loads(exec_properties["downstream_test_sets"])]
+    data_dir = exec_properties.get("data_dir") or None
+    states = [opening.open_source(spec, data_dir).fingerprint() for spec in specs]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]

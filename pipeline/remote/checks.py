@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold before a pipeline is compiled for a cluster, and before its file is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from mixer_tf import storage
+from mixer_tf.datasets.sources import opening
+from mixer_tf.messages import without_credentials
+from pipeline.configs import MAX_ACCURACY_DROP, PipelineConfig
+
+# Target → its run-time parameter for the root; TFX itself adds that of kfp-v1.
+ROOTS = {"kfp-v1": "pipeline-root", "kfp-v2": "pipeline_root", "vertex": "pipeline_root"}
+TARGETS = tuple(ROOTS)
+
+_LOCAL_KINDS = ("folder", "csv", "tfrecord")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# An option of a library or a field of a document, whose value is a secret.
+_SECRET_NAME = re.compile(
+    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key)[\w-]*)"""
+    r"""["']?[=\s]+[^\s=]""",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|\bAKIA[0-9A-Z]{16}\b"  # AWS
+    r"|\bya29\.[\w-]{20,}"  # Google OAuth
+    r"|\bAIza[\w-]{35}\b"  # Google API
+    r"|\bgh[pousr]_\w{36}\b"  # GitHub
+    r"|\bhf_[A-Za-z0-9]{30,}\b"  # Hugging Face
+    r"|[?&](?:sig|X-Amz-Signature|X-Goog-Signature|access_token|token|key)=[\w%.-]{8,}",
+    re.IGNORECASE,
+)
+_HOW_TO = (
+    "Give it to the steps as a Kubernetes secret (--secret), a service account or a file in the "
+    "image."
+)
+
+
+def require_portable(config: PipelineConfig, target: str) -> None:
+    """Checks that the names in `config` mean something on another machine.
+
+    Args:
+        config: the run.
+        target: "kfp-v1", "kfp-v2" or "vertex".
+
+    Raises:
+        ValueError: a relative path, a bad name, or a root that the target does not take.
+    """
+    if not _NAME.fullmatch(config.name):
+        raise ValueError(
+            f"a pipeline's name must be at most 63 lower-case letters, digits and hyphens, and "
+            f"start and end with a letter or digit; got {config.name!r}. Give a --name."
+        )
+    if target == "kfp-v2" and config.max_accuracy_drop != MAX_ACCURACY_DROP:
+        raise ValueError(
+            "--max-accuracy-drop must not be given with --target=kfp-v2, whose server cannot look "
+            "up the last blessed model; use --min-accuracy, or --target=kfp-v1 or vertex."
+        )
+    require_root(config.root, target)
+    require_path("--data-dir", config.data_dir or "")
+    require_source("--source", config.source)
+    for spec in config.downstream_test_sets:
+        require_source("--downstream-test-sets", spec)
+
+
+def require_root(root: str, target: str) -> None:
+    """Checks the root of a pipeline.
+
+    Raises:
+        ValueError: the target does not take it.
+    """
+    if target == "vertex" and not root.startswith("gs://"):
+        raise ValueError(
+            f"--root must be a bucket of Google Cloud, gs://…, for Vertex AI; got {root}."
+        )
+    require_path("--root", root)
+
+
+def require_source(option: str, spec: str) -> None:
+    """Checks that a source has a known kind and a path that the cluster can reach.
+
+    Raises:
+        ValueError: it has not.
+    """
+    kind, _, location = spec.partition(":")
+    if kind not in opening.KINDS or bool(location) != (":" in opening.KINDS[kind].FORM):
+        raise ValueError(f"{option} must be one of {opening.forms()}; got {spec!r}.")
+    if kind in _LOCAL_KINDS:
+        require_path(option, location)
+
+
+def require_path(option: str, path: str) -> None:
+    """Checks that a path means the same on another machine; an empty one is not checked.
+
+    Raises:
+        ValueError: it is relative.
+    """
+    if path and not storage.is_remote(path) and not os.path.isabs(path):
+        raise ValueError(
+            f"{option} must be reachable from the cluster: a URL such as gs://BUCKET/PATH, or "
+            f"an absolute path in the image or on a mounted volume; got {path!r}."
+        )
+
+
+def require_no_secret(texts: Iterable[str]) -> None:
+    """Checks texts that will be stored in a file, in ML Metadata and in logs.
+
+    Raises:
+        ValueError: one seems to hold a password, token or key; the message does not repeat it.
+    """
+    for text in texts:
+        if without_credentials(text) != text:
+            raise ValueError(f"a URL holds a user name and a password or a token. {_HOW_TO}")
+        named = _SECRET_NAME.search(text)
+        if named:
+            raise ValueError(f"the option {named[1]} would store a secret. {_HOW_TO}")
+        if _SECRET_VALUE.search(text):
+            raise ValueError(f"a text looks like a private key or an access token. {_HOW_TO}")
+
+
+def strings(document: object) -> Iterator[str]:
+    """Yields every string of a document of dicts and lists, at any depth, keys included."""
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            yield from strings(key)
+            yield from strings(value)
+    elif isinstance(document, (list, tuple)):
+        for value in document:
+            yield from strings(value)

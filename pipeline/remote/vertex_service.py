@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The request that starts a run on Vertex AI, and those that its steps will send."""
+
+from __future__ import annotations
+
+import json
+
+from google.cloud import aiplatform_v1 as vertex
+
+from components.endpoint_deployer import requests
+from components.endpoint_deployer.deployment import Deployment
+from mixer_tf import storage
+from pipeline.remote.compiled import Compiled, Run
+
+
+def make_request(
+    compiled: Compiled, run: Run, project: str, region: str
+) -> vertex.CreatePipelineJobRequest:
+    """Returns Vertex AI's own CreatePipelineJobRequest."""
+    job = compiled.document
+    return vertex.CreatePipelineJobRequest(
+        parent=f"projects/{project}/locations/{region}",
+        pipeline_job_id=run.name,
+        pipeline_job=vertex.PipelineJob(
+            display_name=run.name,
+            pipeline_spec=job["pipelineSpec"],
+            runtime_config=vertex.PipelineJob.RuntimeConfig(
+                gcs_output_directory=run.root, parameter_values=dict(run.values)
+            ),
+            labels=job.get("labels", {}),
+            service_account=run.service_account or "",
+        ),
+    )
+
+
+def made_later(compiled: Compiled, run: Run) -> dict[str, object]:
+    """Returns what steps of the run will send to Vertex AI themselves, as far as it is known now.
+
+    "VERSION" and "MODEL" stand for what the run finds out, the command of the containers is TFX's.
+    """
+    made = {}
+    training = compiled.trainer_config.get("ai_platform_training_args")
+    if training:
+        job = {name: value for name, value in training.items() if name != "project"}
+        made["CreateCustomJob"] = to_json(
+            vertex.CreateCustomJobRequest(
+                parent=f"projects/{training['project']}/locations/"
+                f"{compiled.trainer_config['ai_platform_vertex_region']}",
+                custom_job=vertex.CustomJob(job),
+            )
+        )
+    deployer = compiled.document["pipelineSpec"]["root"]["dag"]["tasks"].get("EndpointDeployer")
+    if deployer:
+        text = deployer["inputs"]["parameters"]["deployment"]["runtimeValue"]["constant"]
+        deployment = Deployment(**json.loads(text))
+        folder = storage.resolve(run.root, run.values["serving_dir"])
+        upload = requests.upload_model(deployment, f"{folder}/VERSION", "VERSION", "MODEL")
+        made["UploadModel"] = to_json(upload)
+        made["CreateEndpoint"] = to_json(requests.create_endpoint(deployment))
+        endpoint = vertex.Endpoint(name="ENDPOINT", traffic_split={"PREVIOUS": 100})
+        deploy = requests.deploy_model(deployment, endpoint, "MODEL@VERSION")
+        made["DeployModel"] = to_json(deploy)
+    return made
+
+
+def to_json(message) -> dict:
+    """Returns one of Vertex AI's messages as JSON, without what is not set."""
+    text = type(message).to_json(
+        message, use_integers_for_enums=False, including_default_value_fields=False
+    )
+    return json.loads(text)
+
+
+def client(region: str) -> vertex.PipelineServiceClient:
+    """Returns a client with Google's default credentials."""
+    options = {"api_endpoint": f"{region}-aiplatform.googleapis.com"}
+    return vertex.PipelineServiceClient(client_options=options)
+
+
+def send(request: vertex.CreatePipelineJobRequest, region: str) -> str:
+    """Sends the request, and returns the resource name of the job."""
+    return client(region).create_pipeline_job(request=request).name

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EndpointDeployer against a local server that speaks Vertex AI's own messages."""
+
+import concurrent.futures
+import dataclasses
+import json
+
+import grpc
+import pytest
+from google.cloud import aiplatform_v1 as vertex
+from google.longrunning import operations_pb2
+from tfx.types import standard_artifacts
+
+from components.endpoint_deployer import executor, requests
+from components.endpoint_deployer.deployment import Deployment
+
+DEPLOYMENT = Deployment("p", "europe-west4", "pets", "pets-model", traffic=20)
+PARENT = "projects/p/locations/europe-west4"
+
+
+@pytest.mark.parametrize(
+    ("current", "percentage", "expected"),
+    [
+        ({}, 20, {"0": 100}),  # the first model
+        ({"a": 100}, 20, {"0": 20, "a": 80}),
+        ({"a": 100}, 100, {"0": 100, "a": 0}),
+        ({"a": 100}, 0, {"0": 0, "a": 100}),
+        ({"a": 75, "b": 25}, 20, {"0": 20, "a": 60, "b": 20}),
+        ({"a": 34, "b": 33, "c": 33}, 10, {"0": 10, "a": 32, "b": 29, "c": 29}),
+        ({"a": 100, "b": 0}, 50, {"0": 50, "a": 50}),
+    ],
+)
+def test_traffic_of_the_models_before_keeps_its_proportions(current, percentage, expected):
+    split = requests.split_traffic(current, percentage)
+    assert split == expected
+    assert sum(split.values()) == 100
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"traffic": 101}, "traffic must be a percentage"),
+        ({"min_replicas": 3, "max_replicas": 2}, "min_replicas must be from 1 to max_replicas"),
+    ],
+)
+def test_a_bad_deployment_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(DEPLOYMENT, **change)
+
+
+class FakeVertex(grpc.GenericRpcHandler):
+    """A registry and endpoints, in memory; every long operation is done at once."""
+
+    def __init__(self):
+        self.models: dict[str, list[vertex.Model]] = {}
+        self.endpoints: list[vertex.Endpoint] = []
+        self.calls: list[str] = []
+
+    def service(self, details):
+        name = details.method.rpartition("/")[2]
+        kind = getattr(vertex, f"{name}Request")
+
+        def call(data: bytes, _) -> bytes:
+            self.calls.append(name)
+            answer = getattr(self, name)(kind.deserialize(data))
+            return type(answer).serialize(answer) if hasattr(type(answer), "pb") else answer
+
+        return grpc.unary_unary_rpc_method_handler(call)
+
+    def ListModels(self, request):
+        assert request.filter == 'display_name="pets-model"'
+        return vertex.ListModelsResponse(models=[versions[-1] for versions in self.models.values()])
+
+    def ListModelVersions(self, request):
+        return vertex.ListModelVersionsResponse(models=self.models[request.name])
+
+    def UploadModel(self, request):
+        assert request.parent == PARENT
+        name = request.parent_model or f"{PARENT}/models/{len(self.models) + 1}"
+        versions = self.models.setdefault(name, [])
+        model = request.model
+        model.name, model.version_id = name, str(len(versions) + 1)
+        versions.append(model)
+        return done(vertex.UploadModelResponse(model=name, model_version_id=model.version_id))
+
+    def ListEndpoints(self, request):
+        assert request.filter == 'display_name="pets"'
+        return vertex.ListEndpointsResponse(endpoints=self.endpoints)
+
+    def CreateEndpoint(self, request):
+        endpoint = request.endpoint
+        endpoint.name = f"{request.parent}/endpoints/1"
+        self.endpoints.append(endpoint)
+        return done(endpoint)
+
+    def DeployModel(self, request):
+        (endpoint,) = self.endpoints
+        assert request.endpoint == endpoint.name
+        deployed = request.deployed_model
+        deployed.id = str(len(endpoint.deployed_models) + 1)
+        deployed.model, _, deployed.model_version_id = deployed.model.partition("@")
+        endpoint.deployed_models.append(deployed)
+        split = dict(request.traffic_split)
+        endpoint.traffic_split = {deployed.id: split.pop("0"), **split}
+        assert sum(endpoint.traffic_split.values()) == 100
+        return done(vertex.DeployModelResponse(deployed_model=deployed))
+
+
+def done(message) -> bytes:
+    operation = operations_pb2.Operation(name="o", done=True)
+    operation.response.Pack(type(message).pb(message))
+    return operation.SerializeToString()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    handler = FakeVertex()
+    grpc_server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    grpc_server.add_generic_rpc_handlers([handler])
+    channel = grpc.insecure_channel(f"localhost:{grpc_server.add_insecure_port('localhost:0')}")
+    grpc_server.start()
+
+    def clients(region: str):
+        assert region == "europe-west4"
+        for kind in (vertex.ModelServiceClient, vertex.EndpointServiceClient):
+            yield kind(transport=kind.get_transport_class("grpc")(channel=channel))
+
+    monkeypatch.setattr(executor, "clients", clients)
+    yield handler
+    grpc_server.stop(None).wait()
+
+
+def run(version: str, pushed: int = 1) -> standard_artifacts.PushedModel:
+    pushed_model = standard_artifacts.PushedModel()
+    pushed_model.set_int_custom_property("pushed", pushed)
+    pushed_model.set_string_custom_property("pushed_destination", f"gs://b/serving/{version}")
+    pushed_model.set_string_custom_property("pushed_version", version)
+    deployed_model = standard_artifacts.PushedModel()
+    executor.Executor().Do(
+        {"pushed_model": [pushed_model]},
+        {"deployed_model": [deployed_model]},
+        {"deployment": json.dumps(dataclasses.asdict(DEPLOYMENT))},
+    )
+    return deployed_model
+
+
+def test_each_push_is_a_version_of_one_model_with_its_share_of_the_traffic(server):
+    first, second = run("1700000001"), run("1700000002")
+    ((name, versions),) = server.models.items()
+    assert [list(model.version_aliases) for model in versions] == [
+        ["v1700000001"],
+        ["v1700000002"],
+    ]
+    assert versions[1].artifact_uri == "gs://b/serving/1700000002"
+    assert versions[1].container_spec.image_uri == DEPLOYMENT.serving_image
+    (endpoint,) = server.endpoints
+    assert dict(endpoint.traffic_split) == {"1": 80, "2": 20}
+    resources = endpoint.deployed_models[1].dedicated_resources
+    assert resources.machine_spec.machine_type == "n1-standard-4"
+    assert (first.get_int_custom_property("pushed"), second.get_int_custom_property("pushed")) == (
+        1,
+        1,
+    )
+    assert second.get_string_custom_property("pushed_destination") == endpoint.name
+    assert second.get_string_custom_property("pushed_version") == f"{name}@2"
+
+
+def test_a_step_that_runs_twice_deploys_once(server):
+    run("1700000001")
+    before = list(server.calls)
+    run("1700000001")
+    assert set(server.calls[len(before) :]) == {"ListModels", "ListModelVersions", "ListEndpoints"}
+
+
+def test_a_model_that_was_not_pushed_is_not_deployed(server):
+    deployed = run("1700000001", pushed=0)
+    assert server.calls == []
+    assert deployed.get_int_custom_property("pushed") == 0
+    assert deployed.get_string_custom_property("reason") == "the Pusher pushed no model"

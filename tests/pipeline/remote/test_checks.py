@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that mean something on a cluster, and texts that hold no secret."""
+
+import dataclasses
+
+import pytest
+
+from mixer_tf import recipes
+from pipeline.configs import PipelineConfig
+from pipeline.remote import checks
+
+CONFIG = PipelineConfig(
+    name="pets", root="gs://b/root", source="folder:gs://b/pets", recipe=recipes.get("photos")
+)
+
+
+@pytest.mark.parametrize("target", ["kfp-v1", "kfp-v2", "vertex"])
+def test_names_of_a_bucket_are_accepted(target):
+    checks.require_portable(CONFIG, target)
+
+
+def test_a_volume_is_accepted_by_kubeflow_only():
+    config = dataclasses.replace(CONFIG, root="/mnt/runs", source="folder:/mnt/pets")
+    checks.require_portable(config, "kfp-v1")
+    with pytest.raises(ValueError, match="must be a bucket of Google Cloud"):
+        checks.require_portable(config, "vertex")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "folder:pets"}, "--source must be reachable from the cluster"),
+        ({"source": "csv:~/pets.csv"}, "--source must be reachable"),
+        ({"source": "foldr:/pets"}, "--source must be one of digits, folder:PATH"),
+        ({"source": "folder"}, "--source must be one of"),
+        ({"root": "runs/pets"}, "--root must be reachable"),
+        ({"data_dir": "tfds"}, "--data-dir must be reachable"),
+        ({"downstream_test_sets": ("folder:x",)}, "--downstream-test-sets must be reachable"),
+        ({"name": "My Pets"}, "a pipeline's name must be"),
+        ({"max_accuracy_drop": 0.1}, "--max-accuracy-drop must not be given with --target=kfp-v2"),
+    ],
+)
+def test_what_does_not_work_there_is_one_clear_message(change, message):
+    with pytest.raises(ValueError) as error:
+        checks.require_portable(dataclasses.replace(CONFIG, **change), "kfp-v2")
+    assert message in str(error.value)
+
+
+SECRETS = [
+    "folder:s3://user:hunter2@host/pets",
+    "csv:https://host/a.csv?X-Amz-Signature=0123456789abcdef",
+    "https://account.blob.core.windows.net/c?sv=2020&sig=abcdefgh%2Fij",
+    "--s3_secret_access_key=hunter2hunter2",
+    "--password hunter2",
+    "--sasl-password=hunter2",
+    "--api-key=hunter2",
+    "--environment_options=--token=hunter2",
+    "AKIA" + "ABCDEFGHIJKLMNOP",
+    "-----BEGIN PRIVATE KEY-----\nhunter2",
+    "ghp_" + "a" * 36,
+    "ya29." + "a" * 30,
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_refused_and_not_repeated(text):
+    with pytest.raises(ValueError) as error:
+        checks.require_no_secret(["--runner=DirectRunner", text])
+    assert "hunter2" not in str(error.value)
+    assert "service account" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "folder:gs://bucket/tokens/secret garden",
+        "--runner=PortableRunner",
+        "--job_endpoint=localhost:8099",
+        "tokens_mlp_dim",
+        '{"tokens_mlp_dim": 256}',
+        "model.tokens_mlp_dim=256",
+        "--setup_file=/app/setup.py",
+        "grpc://10.0.0.1:8470",
+    ],
+)
+def test_what_is_not_a_secret_is_accepted(text):
+    checks.require_no_secret([text])
+
+
+def test_strings_of_a_document_are_found_at_any_depth():
+    document = {"a": [1, {"b": "x", "c": ("y", None)}], "d": 2.0}
+    assert list(checks.strings(document)) == ["a", "b", "x", "c", "y", "d"]
