@@ -105,14 +105,14 @@ def test_the_command_measures_and_writes_the_parameters(tmp_path):
 
     recipe = harness.tiny_recipe()
     model = harness.randomize(factory.from_recipe(recipe, 3))
-    saved_model.export_saved_model(model, recipe, "abc", str(tmp_path / "m" / "1"))
+    saved_model.export_saved_model(model, recipe, list("abc"), str(tmp_path / "m" / "1"))
     words = ["bench", "serving", tmp_path / "m", "--seconds=0.2", "--batch-sizes=1,4"]
     words += ["--concurrency=2", f"--output={tmp_path / 'batching.txt'}", "--json"]
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert [each["batch_size"] for each in found["measurements"]] == [1, 4]
-    assert all(0 < each["of_limit"] for each in found["measurements"])
+    assert all(each["of_limit"] > 0 for each in found["measurements"])
     best = BatchingParameters.from_text((tmp_path / "batching.txt").read_text())
     assert found["batching"]["best"] == dataclasses.asdict(best)
     assert len(found["batching"]["tried"]) >= 5
