@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -24,24 +24,26 @@ class Limits:
 
     Attributes:
         decode: of decoding and cropping alone.
-        forward: of the Keras model's forward pass alone, in batches of 32.
+        forward: batch size -> of the Keras model's forward pass alone.
     """
 
     decode: float
-    forward: float
+    forward: Mapping[int, float]
 
-    @property
-    def both(self) -> float:
+    def both(self, batch_size: int) -> float:
         """Images per second if each image is decoded, then classified, on the same cores."""
-        return 1 / (1 / self.decode + 1 / self.forward)
+        return 1 / (1 / self.decode + 1 / self.forward[batch_size])
 
 
-def measure(model_dir: str, images: Sequence[bytes], seconds: float) -> Limits:
-    """Measures both limits on this machine.
+def measure(
+    model_dir: str, images: Sequence[bytes], batch_sizes: Sequence[int], seconds: float
+) -> Limits:
+    """Measures the limits on this machine.
 
     Args:
         model_dir: path of a SavedModel that mixer_tf exported.
         images: encoded images.
+        batch_sizes: of the forward pass; a small batch uses the cores less well.
         seconds: duration of each measurement.
 
     Raises:
@@ -60,9 +62,18 @@ def measure(model_dir: str, images: Sequence[bytes], seconds: float) -> Limits:
         .batch(_BATCH)
         .as_numpy_iterator()
     )
-    pixels = tf.constant(next(decode))
-    forward = tf.function(lambda: export.model(pixels, training=False))
-    return Limits(_rate(lambda: next(decode), seconds), _rate(lambda: forward().numpy(), seconds))
+    pixels = next(decode)
+    decode_rate = _BATCH * _rate(lambda: next(decode), seconds)
+    forward = tf.function(lambda batch: export.model(batch, training=False))
+    return Limits(
+        decode_rate, {size: _forward_rate(forward, pixels, size, seconds) for size in batch_sizes}
+    )
+
+
+def _forward_rate(forward: Callable, pixels: np.ndarray, size: int, seconds: float) -> float:
+    """Returns images per second in batches of a size."""
+    batch = tf.constant(pixels[np.arange(size) % len(pixels)])
+    return size * _rate(lambda: forward(batch).numpy(), seconds)
 
 
 def photographs(count: int = 16, width: int = 640, height: int = 480) -> list[bytes]:
@@ -81,10 +92,10 @@ def photographs(count: int = 16, width: int = 640, height: int = 480) -> list[by
 
 
 def _rate(run: Callable, seconds: float) -> float:
-    """Returns images per second of a function for a batch, after one call that does not count."""
+    """Returns calls per second of a function, after one call that does not count."""
     run()
     start, count = time.monotonic(), 0
     while time.monotonic() - start < seconds or not count:
         run()
         count += 1
-    return count * _BATCH / (time.monotonic() - start)
+    return count / (time.monotonic() - start)

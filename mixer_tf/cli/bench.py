@@ -80,9 +80,10 @@ def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_
 
     Without --server, MODEL is a folder, which `mixer serve` serves in a process of its own. It is
     compared with the speed of decoding alone and of the plain model's forward pass alone on the
-    same cores; "limit" is the speed of both after one another. Then batching parameters are tried
-    with requests of one image, and the best are written for TensorFlow Serving's flag
-    --batching_parameters_file. Clients run on the same machine, and take their part of its cores.
+    same cores; "limit" is the speed of both after one another, in batches of the request's size.
+    Then batching parameters are tried with requests of one image, and the best are written for
+    TensorFlow Serving's flag --batching_parameters_file. Clients run on the same machine, and take
+    their part of its cores.
 
     \b
     Examples:
@@ -113,7 +114,7 @@ def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
     from mixer_tf.serving.client import Client
 
     folder = locations.resolve_saved_model(model)
-    limit = limits.measure(folder, images, table["seconds"])
+    limit = limits.measure(folder, images, table["batch_sizes"], table["seconds"])
     command = [sys.executable, "-m", __package__, "serve", folder]
     start_server = batching.running_server(command, BatchingParameters())
     with start_server as address, Client(address, batching.NAME) as client:
@@ -124,8 +125,11 @@ def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
     )
     storage.write_text(output, best.to_text(_comment(found)))
     return {
-        "limits": {**dataclasses.asdict(limit), "both": limit.both},
-        "measurements": measured,
+        "limits": dataclasses.asdict(limit),
+        "measurements": [
+            {**each, "of_limit": each["images_per_second"] / limit.both(each["batch_size"])}
+            for each in measured
+        ],
         "batching": {"tried": tried, "best": dataclasses.asdict(best), "file": output},
     }
 
@@ -176,16 +180,15 @@ def _to_text(results: dict) -> str:
             f"{each['images_per_second']:,.1f}",
             f"{1000 * each['p50']:,.0f}",
             f"{1000 * each['p99']:,.0f}",
-            *([f"{each['images_per_second'] / limit['both']:.0%}"] if limit else []),
+            *([f"{each['of_limit']:.0%}"] if limit else []),
         ]
         for each in results["measurements"]
     ]
     lines = [format_table([*header, *(["of limit"] if limit else [])], rows, left=0)]
     if limit:
-        lines.insert(
-            0,
-            f"decode {limit['decode']:,.1f} images/s, forward {limit['forward']:,.1f} images/s, "
-            f"limit {limit['both']:,.1f} images/s\n",
+        forward = ", ".join(
+            f"{rate:,.1f} in batches of {size}" for size, rate in limit["forward"].items()
         )
+        lines.insert(0, f"decode   {limit['decode']:,.1f} images/s\nforward  {forward}\n")
         lines.append(f"\nbatching parameters  {results['batching']['file']}")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mixer_tf.serving import contract, prediction
 from mixer_tf.serving.prediction import Prediction
-from mixer_tf.serving.statuses import INVALID_ARGUMENT, ServingError
+from mixer_tf.serving.statuses import FAILED_PRECONDITION, INVALID_ARGUMENT, ServingError
 from mixer_tf.serving.tensor_json import TensorSpec
 
 _MAX_BACKOFF_SECONDS = 5.0
@@ -84,6 +84,12 @@ class Client:
                 `classify_each`. Or as `predict`.
         """
         outputs = self.predict({contract.IMAGE_BYTES: _strings(encoded)})
+        if not {contract.CLASS_NAMES, contract.PROBABILITIES} <= outputs.keys():
+            raise ServingError(
+                FAILED_PRECONDITION,
+                f"the model must return {contract.CLASS_NAMES} and {contract.PROBABILITIES}, as "
+                f"those that mixer_tf exports; {self.model} returns {', '.join(sorted(outputs))}.",
+            )
         return prediction.from_arrays(
             outputs[contract.CLASS_NAMES], outputs[contract.PROBABILITIES]
         )

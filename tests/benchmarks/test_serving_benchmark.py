@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mixer bench serving`: the measurement against a server of known speed, and the choice."""
 
+import dataclasses
 import importlib
+import json
 import time
 
 import numpy as np
@@ -42,7 +44,8 @@ def test_rate_and_latency_are_those_of_the_server(concurrency, batch_size):
 
 
 def test_the_limit_of_both_is_that_of_one_after_the_other():
-    assert Limits(decode=100, forward=300).both == pytest.approx(75)
+    limits = Limits(decode=100, forward={1: 300, 8: 900})
+    assert limits.both(1) == pytest.approx(75) and limits.both(8) == pytest.approx(90)
 
 
 def measured(images_per_second: float, p99: float) -> Measurement:
@@ -89,3 +92,27 @@ def test_the_photographs_are_of_the_size_of_photographs():
         assert (header.format, header.width, header.height) == ("JPEG", 640, 480)
         assert 30_000 < len(image) < 300_000
     assert np.all(photographs(1) == photographs(1))
+
+
+@pytest.mark.slow
+def test_the_command_measures_and_writes_the_parameters(tmp_path):
+    import harness
+    from click.testing import CliRunner
+
+    from mixer_tf import factory
+    from mixer_tf.cli import main
+    from mixer_tf.export import saved_model
+
+    recipe = harness.tiny_recipe()
+    model = harness.randomize(factory.from_recipe(recipe, 3))
+    saved_model.export_saved_model(model, recipe, list("abc"), str(tmp_path / "m" / "1"))
+    words = ["bench", "serving", tmp_path / "m", "--seconds=0.2", "--batch-sizes=1,4"]
+    words += ["--concurrency=2", f"--output={tmp_path / 'batching.txt'}", "--json"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [each["batch_size"] for each in found["measurements"]] == [1, 4]
+    assert all(each["of_limit"] > 0 for each in found["measurements"])
+    best = BatchingParameters.from_text((tmp_path / "batching.txt").read_text())
+    assert found["batching"]["best"] == dataclasses.asdict(best)
+    assert len(found["batching"]["tried"]) >= 5

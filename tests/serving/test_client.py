@@ -124,7 +124,7 @@ class Failing(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        self.server.answers.insert(0, METADATA)
+        self.server.answers.insert(0, self.server.metadata)
         self.headers["Content-Length"] = "0"
         self.do_POST()
         self.server.paths.pop()
@@ -153,7 +153,7 @@ GOOD = (200, {}, b'{"outputs": {"class_names": [["a"]], "probabilities": [[1.0]]
 @pytest.fixture
 def failing():
     server = http.server.ThreadingHTTPServer(("localhost", 0), Failing)
-    server.answers, server.paths = [], []
+    server.answers, server.paths, server.metadata = [], [], METADATA
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
@@ -211,6 +211,16 @@ def test_a_pause_beyond_the_time_out_is_not_made(failing):
 def test_an_answer_that_is_not_json_is_one_clear_error(failing):
     failing.answers = [(200, {}, b"<html>")]
     with pytest.raises(ServingError, match="must answer with JSON; it answered with HTTP 200"):
+        rest_client(failing).classify([b"x"])
+
+
+def test_a_model_of_another_kind_is_one_clear_error(failing):
+    outputs = {"scores": tensor("DT_FLOAT", -1)}
+    signature = {"serving_default": {"inputs": {}, "outputs": outputs}}
+    metadata = {"metadata": {"signature_def": {"signature_def": signature}}}
+    failing.metadata = (200, {}, json.dumps(metadata).encode())
+    failing.answers = [(200, {}, b'{"outputs": [0.5]}')]
+    with pytest.raises(ServingError, match="must return class_names and .*; m returns scores"):
         rest_client(failing).classify([b"x"])
 
 

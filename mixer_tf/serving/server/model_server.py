@@ -68,7 +68,11 @@ class ModelServer:
         service = Service(self.model, self._batcher)
         self._rest = _open_rest(host, rest_port, service)
         self.rest_port = self._rest.server_address[1]
-        self._grpc, self.grpc_port = _open_grpc(host, grpc_port, service)
+        try:
+            self._grpc, self.grpc_port = _open_grpc(host, grpc_port, service)
+        except ValueError:
+            self._rest.server_close()
+            raise
         self._is_stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._rest.serve_forever, args=(0.1,), daemon=True),

@@ -37,7 +37,9 @@ class Servable:
             ValueError: the model does not load, or fails a warm-up request.
         """
         self.version = version
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        config = tf.compat.v1.ConfigProto()
+        config.gpu_options.allow_growth = True  # two versions are loaded while one replaces another
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
             with self._session.graph.as_default():
                 graph = tf.compat.v1.saved_model.load(self._session, [_TAG], path)
