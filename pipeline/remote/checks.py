@@ -62,6 +62,7 @@ def require_portable(config: PipelineConfig, target: str) -> None:
         )
     require_root(config.root, target)
     require_path("--data-dir", config.data_dir or "")
+    require_path("--keep-duplicates", config.keep_duplicates or "")
     require_source("--source", config.source)
     for spec in config.downstream_test_sets:
         require_source("--downstream-test-sets", spec)
@@ -86,9 +87,10 @@ def require_source(option: str, spec: str) -> None:
     Raises:
         ValueError: it has not.
     """
-    kind, _, location = spec.partition(":")
-    if kind not in opening.KINDS or bool(location) != (":" in opening.KINDS[kind].FORM):
-        raise ValueError(f"{option} must be one of {opening.forms()}; got {spec!r}.")
+    try:
+        kind, location = opening.parse(spec)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
     if kind in _LOCAL_KINDS:
         require_path(option, location)
 

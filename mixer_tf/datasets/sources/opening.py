@@ -28,6 +28,22 @@ def help_table() -> list[tuple[str, str]]:
     return [(module.FORM, module.HELP) for module in KINDS.values()]
 
 
+def parse(spec: str) -> tuple[str, str]:
+    """Returns the kind of a source, one of `KINDS`, and its path or name; nothing is opened.
+
+    Raises:
+        ValueError: unknown kind of source, or no path where the kind needs one.
+    """
+    kind, _, location = spec.partition(":")
+    if kind.startswith(f"{csv.KIND}+"):
+        kind = csv.KIND
+    if kind not in KINDS:
+        raise ValueError(_unknown_kind(spec, kind))
+    if bool(location) != (":" in KINDS[kind].FORM):
+        raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
+    return kind, location
+
+
 def open_source(spec: str, data_dir: str | None = None) -> Source:
     """Opens the source that `spec` names.
 
@@ -41,15 +57,8 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
             user name, password or query, also as the name of a class.
     """
     require_no_credentials({"a source": spec, "data_dir": data_dir})
-    kind, _, location = spec.partition(":")
-    if kind.startswith(f"{csv.KIND}+"):
-        kind = csv.KIND
-    if kind not in KINDS:
-        raise ValueError(_unknown_kind(spec, kind))
-    module = KINDS[kind]
-    if bool(location) != (":" in module.FORM):
-        raise ValueError(f"a source must be one of {forms()}; got {spec!r}.")
-    source = module.open_source(spec, location, data_dir)
+    kind, location = parse(spec)
+    source = KINDS[kind].open_source(spec, location, data_dir)
     require_no_credentials({"the name of a class": source.class_names})
     notes = (*map(without_credentials, source.notes), *_notes(source.class_names))
     return dataclasses.replace(source, notes=notes)
