@@ -27,8 +27,8 @@ def describe(
         context: of the executor; None where it runs without an orchestrator.
     """
     ids = {name: found[0].id for name, found in artifacts.items() if found and found[0].id}
-    execution = getattr(context, "unique_id", None)
-    if execution:
+    execution = getattr(context, "_unique_id", None)  # TFX makes it public in a path only
+    if str(execution).isdecimal():
         ids["execution"] = int(execution)
     return Lineage(
         code_version=__version__,

@@ -130,7 +130,7 @@ def test_a_class_may_have_the_name_of_a_column(open_csv, tmp_path):
 
 def test_remote_paths_are_not_changed(open_csv, monkeypatch):
     read_paths = []
-    monkeypatch.setattr(files, "_read_bytes", lambda path: read_paths.append(path) or b"")
+    monkeypatch.setattr(files, "read_bytes", lambda path: read_paths.append(path) or b"")
     source = open_csv("gs://bucket/x.jpg,cat\ny.jpg,dog\nz.jpg,dog\n")
     for split in source.splits:
         for shard in source.shards_of(split):
@@ -146,16 +146,6 @@ def test_rows_without_a_label_are_kept(open_csv):
     assert source.notes == ("rows without a label: 2",)
     labels = [record.label for found in read(source).values() for record in found]
     assert labels.count(None) == 2
-
-
-def test_a_file_with_two_labels_is_noted(open_csv):
-    again = "\ncat/003.png,cat\ncat/004.png,dog\ndog/001.png,dog\ndog/002.png,cat\ncat/004.png,dog"
-    (note,) = open_csv(ROWS + again + "\ncat/005.png,\n").notes[1:]
-    assert note == (
-        "files listed with more than one label, of which at most one can be right: 2, such as "
-        "cat/004.png (cat, dog)"
-    )
-    assert open_csv(ROWS + "\ncat/003.png,cat\n").notes == ()
 
 
 def test_the_fingerprint_changes_with_the_list_and_the_images(

@@ -13,7 +13,6 @@ from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_
 from mixer_tf.datasets.sources import csv_columns, csv_duplicates, csv_paths, csv_tables
 from mixer_tf.datasets.sources.csv_duplicates import Row
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.messages import without_credentials
 
 KIND = "csv"
 FORM = "csv:PATH"
@@ -150,21 +149,4 @@ def _parse_row(path: str, number: int, row: list[str], columns: dict[str, int]) 
 
 def _notes(rows: list[Row]) -> tuple[str, ...]:
     unlabeled = sum(not label for _, label, _ in rows)
-    notes = [f"rows without a label: {unlabeled:,}"] if unlabeled else []
-    return (*notes, *_several_labels(rows))
-
-
-def _several_labels(rows: list[Row]) -> tuple[str, ...]:
-    """A note on the files that are listed with more than one label, or nothing."""
-    first: dict[str, str] = {}
-    found: dict[str, str] = {}
-    for path, label, _ in rows:
-        if label and first.setdefault(path, label) != label:
-            found.setdefault(path, label)
-    if not found:
-        return ()
-    path, other = next(iter(found.items()))
-    return (
-        "files listed with more than one label, of which at most one can be right: "
-        f"{len(found):,}, such as {without_credentials(path)} ({first[path]}, {other})",
-    )
+    return (f"rows without a label: {unlabeled:,}",) if unlabeled else ()
