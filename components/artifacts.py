@@ -17,3 +17,9 @@ class QuarantineReport(Artifact):
     """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 
     TYPE_NAME = "mixer_tf.QuarantineReport"
+
+
+class ReferenceStatistics(Artifact):
+    """Statistics of the last accepted data, in `Split-<name>/FeatureStats.pb`."""
+
+    TYPE_NAME = "mixer_tf.ReferenceStatistics"

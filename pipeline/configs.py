@@ -30,14 +30,15 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, evaluator,
-            model_checker, pusher: one opaque string for each step; a step runs again when its
-            string has changed.
+        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, trainer,
+            evaluator, model_checker, pusher: one opaque string for each step; a step runs again
+            when its string has changed.
     """
 
     image_example_gen: str = ""
     deduplicator: str = ""
     import_schema_gen: str = ""
+    drift_validator: str = ""
     preprocessor: str = ""
     trainer: str = ""
     evaluator: str = ""
@@ -67,6 +68,8 @@ class PipelineConfig:
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
+        allow_drift: whether data whose distribution has moved away from that of the last accepted
+            data may be pushed, and become what later runs are compared with.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -88,6 +91,7 @@ class PipelineConfig:
     keep_duplicates: str | None = None
     min_accuracy: float | None = None
     max_accuracy_drop: float = 0.01
+    allow_drift: bool = False
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()

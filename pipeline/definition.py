@@ -35,6 +35,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         model_blessing=gates.evaluator.outputs["blessing"],
         infra_blessing=gates.model_checker.outputs["blessing"],
         anomalies=data.example_validator.outputs["anomalies"],
+        drift=data.drift_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
     )
     components = [

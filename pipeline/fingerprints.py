@@ -24,6 +24,7 @@ PROJECT = pathlib.Path(__file__).parents[1]
 ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
+    "drift_validator": "components.drift_validator.executor",
     "preprocessor": "components.preprocessor.executor",
     "trainer": "components.trainer.run_fn",
     "evaluator": "components.evaluation_metrics",
@@ -53,6 +54,7 @@ def fingerprint_run(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
         deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
         import_schema_gen=_digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")]),
+        drift_validator=code["drift_validator"],
         preprocessor=code["preprocessor"],
         trainer=_digest([weights, code["trainer"]]),
         evaluator=code["evaluator"],

@@ -106,6 +106,12 @@ _OPTIONS = (
         help="How far top-1 accuracy may fall below the last blessed model's.",
     ),
     click.option(
+        "--allow-drift",
+        is_flag=True,
+        help="Push even if the data have moved away from the last accepted ones: classes, formats "
+        "or sizes. The new data become what later runs are compared with.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -185,6 +191,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         keep_duplicates=_absolute_path(options["keep_duplicates"]),
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
+        allow_drift=options["allow_drift"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

@@ -27,6 +27,9 @@ class PusherSpec(component_spec.ComponentSpec):
         "anomalies": component_spec.ChannelParameter(
             type=standard_artifacts.ExampleAnomalies, optional=True
         ),
+        "drift": component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleAnomalies, optional=True
+        ),
         "evaluation": component_spec.ChannelParameter(
             type=standard_artifacts.ModelEvaluation, optional=True
         ),
@@ -68,6 +71,7 @@ class Pusher(base_component.BaseComponent):
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         evaluation: BaseChannel | None = None,
         fingerprint: str | None = None,
     ):
@@ -79,6 +83,7 @@ class Pusher(base_component.BaseComponent):
             model_blessing: the Evaluator's blessing of the model.
             infra_blessing: the ModelChecker's blessing of the model.
             anomalies: what the ExampleValidator found in the data.
+            drift: what the DriftValidator found in the data.
             evaluation: the Evaluator's metrics on the test split, overall and for each class.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
@@ -89,6 +94,7 @@ class Pusher(base_component.BaseComponent):
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
                 anomalies=anomalies,
+                drift=drift,
                 evaluation=evaluation,
                 fingerprint=fingerprint,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),

@@ -24,6 +24,8 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
     found = []
     for anomalies in artifacts.get("anomalies", ()):
         found += _clauses({split: _errors(anomalies, split) for split in anomalies.splits})
+    for drift in artifacts.get("drift", ()):
+        found += _drift_clauses({split: _errors(drift, split) for split in drift.splits})
     for blessing in artifacts.get("model_blessing", ()):
         if not _is_blessed(blessing):
             found.append("the Evaluator did not bless the model")
@@ -48,6 +50,14 @@ def _clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
             reason = errors_by_split[splits[0]][features[0]]
             more = f", and {', '.join(features[1:])}" if len(features) > 1 else ""
             yield f"anomalies in {' and '.join(splits)}: {features[0]}: {reason}{more}"
+
+
+def _drift_clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yields such as "drift in train: image/format: difference of shares 0.46, allowed 0.20"."""
+    for split, errors in errors_by_split.items():
+        if errors:
+            details = ", ".join(f"{name}: {reason}" for name, reason in errors.items())
+            yield f"drift in {split}: {details} (--allow-drift accepts these data)"
 
 
 def _errors(artifact: Artifact, split: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
 from mixer_tf import storage
 from mixer_tf.datasets import validation
@@ -116,9 +117,15 @@ class RunOutputs:
         return (
             *info.notes,
             *info.notes_of_classes,
+            *self._notes_of_drift(),
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )
+
+    def _notes_of_drift(self) -> tuple[str, ...]:
+        artifact = self._artifacts.get(("DriftValidator", "anomalies"))
+        note = artifact.custom_properties[NOTE].string_value if artifact else ""
+        return (note,) if note else ()
 
     def _class_counts(self) -> ClassCounts | None:
         """The results on the test split; None if the Evaluator never ran or found no image."""

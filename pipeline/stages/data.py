@@ -7,9 +7,13 @@ import dataclasses
 
 from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, StatisticsGen
-from tfx.types import BaseChannel
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.types import BaseChannel, Channel
 
+from components.artifacts import ReferenceStatistics
 from components.deduplicator import Deduplicator
+from components.drift_validator import DriftValidator
 from components.image_example_gen import ImageExampleGen
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
@@ -31,6 +35,8 @@ class DataStage(stage.Stage):
     statistics_gen: StatisticsGen
     import_schema_gen: ImportSchemaGen
     example_validator: ExampleValidator
+    reference: Resolver
+    drift_validator: DriftValidator
     preprocessor: Preprocessor
 
 
@@ -55,6 +61,16 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=import_schema_gen.outputs["schema"]
     )
+    reference = Resolver(
+        strategy_class=LatestArtifactStrategy, reference=Channel(type=ReferenceStatistics)
+    ).with_id("ReferenceResolver")
+    drift_validator = DriftValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=import_schema_gen.outputs["schema"],
+        reference=reference.outputs["reference"],
+        allow_drift=config.allow_drift,
+        fingerprint=fingerprints.drift_validator,
+    )
     preprocessor = Preprocessor(
         examples=examples,
         train_shorter_side=config.recipe.data.train_shorter_side,
@@ -66,6 +82,8 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         statistics_gen=statistics_gen,
         import_schema_gen=import_schema_gen,
         example_validator=example_validator,
+        reference=reference,
+        drift_validator=drift_validator,
         preprocessor=preprocessor,
     )
 

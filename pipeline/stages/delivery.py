@@ -25,6 +25,7 @@ def create_delivery_stage(
     model_blessing: BaseChannel,
     infra_blessing: BaseChannel,
     anomalies: BaseChannel,
+    drift: BaseChannel,
     evaluation: BaseChannel,
 ) -> DeliveryStage:
     """Pushes the model to the serving folder.
@@ -35,6 +36,7 @@ def create_delivery_stage(
         model_blessing: the Evaluator's verdict on it.
         infra_blessing: the ModelChecker's verdict on it.
         anomalies: what the ExampleValidator found in the data.
+        drift: what the DriftValidator found in them.
         evaluation: the Evaluator's metrics; they decide where `config.min_accuracy` is not given.
     """
     pusher = Pusher(
@@ -42,6 +44,7 @@ def create_delivery_stage(
         model_blessing=model_blessing,
         infra_blessing=infra_blessing,
         anomalies=anomalies,
+        drift=drift,
         evaluation=evaluation if config.min_accuracy is None else None,
         push_destination=config.serving_path,
         fingerprint=config.fingerprints.pusher,

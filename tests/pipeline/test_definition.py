@@ -21,6 +21,7 @@ from pipeline.definition import create_pipeline
 STEPS = {
     *("ImageExampleGen", "Deduplicator", "Preprocessor"),
     *("StatisticsGen", "ImportSchemaGen", "ExampleValidator"),
+    *("ReferenceResolver", "DriftValidator"),
     *("Trainer", "Resolver", "Evaluator", "ModelChecker", "Pusher"),
 }
 IMAGE = "registry.example/mixer-tf:test"
