@@ -70,6 +70,8 @@ class PipelineConfig:
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         allow_drift: whether data whose distribution has moved away from that of the last accepted
             data may be pushed, and become what later runs are compared with.
+        warm_start: whether the training starts from the last blessed model of the same classes, if
+            there is one, instead of from the weights of the recipe.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -92,6 +94,7 @@ class PipelineConfig:
     min_accuracy: float | None = None
     max_accuracy_drop: float = 0.01
     allow_drift: bool = False
+    warm_start: bool = False
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()

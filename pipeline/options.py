@@ -112,6 +112,12 @@ _OPTIONS = (
         "or sizes. The new data become what later runs are compared with.",
     ),
     click.option(
+        "--warm-start",
+        is_flag=True,
+        help="Start the training from the last blessed model of the same classes, as for new "
+        "images in the same folder.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -192,6 +198,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         allow_drift=options["allow_drift"],
+        warm_start=options["warm_start"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

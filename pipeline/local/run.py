@@ -64,9 +64,20 @@ def run(
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
     image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
+    if config.warm_start and "Trainer" in steps:
+        notes = (*notes, _note_of_warm_start(outputs.base_model()))
     summary = summarize(steps, outputs, _commands(config, outputs, image), notes)
     summary.write(config.root)
     return summary
+
+
+def _note_of_warm_start(base_model: str | None) -> str:
+    if base_model:
+        return f"the training started from the last blessed model, {console.short_path(base_model)}"
+    return (
+        "--warm-start: there is no blessed model of these classes yet; the training started from "
+        "the weights of the recipe"
+    )
 
 
 def _require_earlier_outputs(connection, pipeline: Pipeline, from_step: str) -> None:

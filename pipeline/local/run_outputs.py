@@ -20,6 +20,7 @@ from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
 from mixer_tf.serving import contract
 from pipeline import eval_config
+from pipeline.stages.training import BASE_MODEL_RESOLVER
 
 # The datasets of a run, the last step first.
 _EXAMPLES = (
@@ -28,6 +29,7 @@ _EXAMPLES = (
     ("ImageExampleGen", "examples"),
 )
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
+_RESOLVED = metadata_store_pb2.Event.INTERNAL_OUTPUT
 
 
 class RunOutputs:
@@ -42,6 +44,7 @@ class RunOutputs:
         """
         store = mlmd.MetadataStore(metadata_connection_config)
         self._artifacts = artifacts_of_newest_run(store)
+        self._resolved = artifacts_of_newest_run(store, _RESOLVED)
         self._ran = ran
 
     def uri(self, node_id: str, key: str) -> str | None:
@@ -127,6 +130,11 @@ class RunOutputs:
         note = artifact.custom_properties[NOTE].string_value if artifact else ""
         return (note,) if note else ()
 
+    def base_model(self) -> str | None:
+        """The model that the newest run found for a warm start; None if there was none."""
+        artifact = self._resolved.get((BASE_MODEL_RESOLVER, "model"))
+        return artifact.uri if artifact else None
+
     def _class_counts(self) -> ClassCounts | None:
         """The results on the test split; None if the Evaluator never ran or found no image."""
         uri = self.uri("Evaluator", "evaluation")
@@ -150,15 +158,20 @@ class RunOutputs:
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
 
 
-def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
-    """(node id, output key) → the artifact of the newest pipeline run in the store."""
+def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> dict:
+    """(node id, output key) → the artifact of the newest pipeline run in the store.
+
+    Args:
+        store: the store of the runs.
+        kind: the type of the events; Resolvers have their own.
+    """
     runs = store.get_contexts_by_type("pipeline_run")
     newest = max(runs, key=lambda context: context.create_time_since_epoch)
     found = {}
     for execution in store.get_executions_by_context(newest.id):
         node_id = node_id_of(store, execution.id)
         for event in store.get_events_by_execution_ids([execution.id]):
-            if event.type == _OUTPUT:
+            if event.type == kind:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 found[node_id, event.path.steps[0].key] = artifact
     return found
