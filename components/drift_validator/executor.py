@@ -15,7 +15,7 @@ from tfx.utils import io_utils
 from components.drift_validator import comparison
 from mixer_tf import storage
 
-NOTE = "note"
+NOTE = "note"  # one line for each
 ANOMALIES_FILE = "SchemaDiff.pb"  # as TFX's ExampleValidator names it
 STATISTICS_FILE = "FeatureStats.pb"
 
@@ -53,7 +53,7 @@ class Executor(base_executor.BaseExecutor):
         anomalies.split_names = artifact_utils.encode_split_names(list(drift))
         for split, each in drift.items():
             _write(anomalies.uri, split, ANOMALIES_FILE, each)
-        anomalies.set_string_custom_property(NOTE, "; ".join(notes))
+        anomalies.set_string_custom_property(NOTE, "\n".join(notes))
         is_accepted = is_allowed or not drifted
         for split, each in (statistics if is_accepted else reference).items():
             _write(next_reference.uri, split, STATISTICS_FILE, each)

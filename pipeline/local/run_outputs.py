@@ -128,7 +128,7 @@ class RunOutputs:
     def _notes_of_drift(self) -> tuple[str, ...]:
         artifact = self._artifacts.get(("DriftValidator", "anomalies"))
         note = artifact.custom_properties[NOTE].string_value if artifact else ""
-        return (note,) if note else ()
+        return tuple(note.splitlines())
 
     def base_model(self) -> str | None:
         """The model that the newest run found for a warm start; None if there was none."""
