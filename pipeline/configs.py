@@ -24,6 +24,10 @@ SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.p
 OFF = "off"
 DEDUPLICATE = (*MODES, OFF)
 
+# Where the InfraValidator starts TensorFlow Serving.
+DOCKER, KUBERNETES = "docker", "kubernetes"
+INFRA_VALIDATORS = (DOCKER, KUBERNETES, OFF)
+
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
@@ -72,6 +76,8 @@ class PipelineConfig:
             data may be pushed, and become what later runs are compared with.
         warm_start: whether the training starts from the last blessed model of the same classes, if
             there is one, instead of from the weights of the recipe.
+        infra_validator: "docker" or "kubernetes" for TFX's InfraValidator, which loads the model
+            there in TensorFlow Serving and sends requests; "off" for the ModelChecker alone.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -95,6 +101,7 @@ class PipelineConfig:
     max_accuracy_drop: float = 0.01
     allow_drift: bool = False
     warm_start: bool = False
+    infra_validator: str = OFF
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
@@ -117,6 +124,11 @@ class PipelineConfig:
         for name in ("root", "serving_dir"):
             storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
+        if self.infra_validator not in INFRA_VALIDATORS:
+            raise ValueError(
+                f"infra_validator must be one of {', '.join(INFRA_VALIDATORS)}; got "
+                f"{self.infra_validator!r}."
+            )
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:

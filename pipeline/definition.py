@@ -37,6 +37,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         anomalies=data.example_validator.outputs["anomalies"],
         drift=data.drift_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
+        server_blessing=gates.infra_validator and gates.infra_validator.outputs["blessing"],
     )
     components = [
         component for stage in (data, training, gates, delivery) for component in stage.components

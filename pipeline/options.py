@@ -19,7 +19,7 @@ from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
-from pipeline.configs import DEDUPLICATE, PipelineConfig
+from pipeline.configs import DEDUPLICATE, INFRA_VALIDATORS, OFF, PipelineConfig
 
 _OPTIONS = (
     click.option(
@@ -118,6 +118,13 @@ _OPTIONS = (
         "images in the same folder.",
     ),
     click.option(
+        "--infra-validator",
+        type=click.Choice(INFRA_VALIDATORS),
+        default=OFF,
+        help="Also load the model in TensorFlow Serving, and send requests to it, before a push: "
+        "in Docker, or in Kubernetes for a pipeline that runs there.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -199,6 +206,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         max_accuracy_drop=options["max_accuracy_drop"],
         allow_drift=options["allow_drift"],
         warm_start=options["warm_start"],
+        infra_validator=options["infra_validator"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

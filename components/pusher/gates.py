@@ -33,6 +33,12 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
         if not _is_blessed(blessing):
             reason = blessing.get_string_custom_property("reason") or "it gave no reason"
             found.append(f"the ModelChecker did not bless the model: {reason}")
+    for blessing in artifacts.get("server_blessing", ()):
+        if not _is_blessed(blessing):
+            found.append(
+                "the InfraValidator did not bless the model: TensorFlow Serving did not load it or "
+                "did not answer (--verbose shows its log)"
+            )
     for evaluation in artifacts.get("evaluation", ()):
         found += filter(None, [read_class_counts(evaluation.uri).not_better_than_one_class()])
     return found

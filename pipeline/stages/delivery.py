@@ -27,6 +27,7 @@ def create_delivery_stage(
     anomalies: BaseChannel,
     drift: BaseChannel,
     evaluation: BaseChannel,
+    server_blessing: BaseChannel | None = None,
 ) -> DeliveryStage:
     """Pushes the model to the serving folder.
 
@@ -38,6 +39,7 @@ def create_delivery_stage(
         anomalies: what the ExampleValidator found in the data.
         drift: what the DriftValidator found in them.
         evaluation: the Evaluator's metrics; they decide where `config.min_accuracy` is not given.
+        server_blessing: the InfraValidator's verdict on the model; None where it is off.
     """
     pusher = Pusher(
         model=model,
@@ -45,6 +47,7 @@ def create_delivery_stage(
         infra_blessing=infra_blessing,
         anomalies=anomalies,
         drift=drift,
+        server_blessing=server_blessing,
         evaluation=evaluation if config.min_accuracy is None else None,
         push_destination=config.serving_path,
         fingerprint=config.fingerprints.pusher,
