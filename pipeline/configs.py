@@ -35,8 +35,8 @@ class Fingerprints:
 
     Attributes:
         image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, trainer,
-            evaluator, model_checker, pusher: one opaque string for each step; a step runs again
-            when its string has changed.
+            evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
+            step; a step runs again when its string has changed.
     """
 
     image_example_gen: str = ""
@@ -48,6 +48,7 @@ class Fingerprints:
     evaluator: str = ""
     model_checker: str = ""
     pusher: str = ""
+    bulk_predictor: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +79,8 @@ class PipelineConfig:
             there is one, instead of from the weights of the recipe.
         infra_validator: "docker" or "kubernetes" for TFX's InfraValidator, which loads the model
             there in TensorFlow Serving and sends requests; "off" for the ModelChecker alone.
+        predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
+            None for none.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -102,6 +105,7 @@ class PipelineConfig:
     allow_drift: bool = False
     warm_start: bool = False
     infra_validator: str = OFF
+    predict: str | None = None
     strategy: str = "auto"
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
@@ -112,7 +116,7 @@ class PipelineConfig:
         if not self.name:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         # TFX stores them in ML Metadata; it does not store beam_args.
-        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir")
+        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir", "predict")
         require_no_credentials(
             {name: getattr(self, name) for name in stored}
             | {"model.weights": self.recipe.model.weights}

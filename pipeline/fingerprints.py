@@ -29,6 +29,7 @@ ENTRY_MODULES = {
     "trainer": "components.trainer.run_fn",
     "evaluator": "components.evaluation_metrics",
     "model_checker": "components.model_checker.executor",
+    "bulk_predictor": "components.bulk_predictor.executor",
     "pusher": "components.pusher.executor",
 }
 
@@ -38,6 +39,7 @@ def fingerprint_run(
     source: Source,
     test_sets: Sequence[Source] = (),
     keep: Collection[str] = (),
+    images: Source | None = None,
 ) -> Fingerprints:
     """Returns what the steps of `config` depend on, as the code and the data are now.
 
@@ -46,6 +48,7 @@ def fingerprint_run(
         source: the open source of the images.
         test_sets: the open downstream test sets.
         keep: the training images that are never removed as duplicates.
+        images: the open images to predict.
     """
     code = fingerprint_code()
     test_data = [test_set.fingerprint() for test_set in test_sets]
@@ -59,6 +62,7 @@ def fingerprint_run(
         trainer=_digest([weights, code["trainer"]]),
         evaluator=code["evaluator"],
         model_checker=code["model_checker"],
+        bulk_predictor=_digest([images.fingerprint() if images else "", code["bulk_predictor"]]),
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
     )
 

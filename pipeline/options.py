@@ -14,6 +14,7 @@ import click
 
 from mixer_tf import storage
 from mixer_tf.cli.options import columns_option, with_columns
+from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -125,6 +126,12 @@ _OPTIONS = (
         "in Docker, or in Kubernetes for a pipeline that runs there.",
     ),
     click.option(
+        "--predict",
+        metavar="SOURCE",
+        help=f"Classify these images with the model, if it is blessed: {unlabeled.FORM}, or a "
+        "source as above, whose labels are ignored.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -207,6 +214,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         allow_drift=options["allow_drift"],
         warm_start=options["warm_start"],
         infra_validator=options["infra_validator"],
+        predict=options["predict"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

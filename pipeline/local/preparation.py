@@ -9,6 +9,7 @@ import json
 import os
 
 from mixer_tf import console, storage
+from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
 from mixer_tf.training import requirements
@@ -40,11 +41,12 @@ def prepare(values: dict) -> PipelineConfig:
     keep = kept_images.read(config.keep_duplicates) if config.keep_duplicates else ()
     source = opening.open_source(config.source, config.data_dir)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
+    images = unlabeled.open_images(config.predict, config.data_dir) if config.predict else None
     config = dataclasses.replace(
         config,
         # A blessed model with other classes is not a baseline: its labels mean something else.
         name=f"{config.name}-{_digest(source.class_names)}",
-        fingerprints=fingerprints.fingerprint_run(config, source, test_sets, keep),
+        fingerprints=fingerprints.fingerprint_run(config, source, test_sets, keep, images),
     )
     if trains(values["from_step"], values["to_step"]):
         requirements.require_weights(config.recipe)

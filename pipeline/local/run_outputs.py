@@ -11,9 +11,11 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components.bulk_predictor.executor import REASON
+from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts
-from mixer_tf import storage
+from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
@@ -121,6 +123,7 @@ class RunOutputs:
             *info.notes,
             *info.notes_of_classes,
             *self._notes_of_drift(),
+            *self._notes_of_predictions(),
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )
@@ -129,6 +132,19 @@ class RunOutputs:
         artifact = self._artifacts.get(("DriftValidator", "anomalies"))
         note = artifact.custom_properties[NOTE].string_value if artifact else ""
         return tuple(note.splitlines())
+
+    def _notes_of_predictions(self) -> tuple[str, ...]:
+        artifact = self._artifacts.get(("BulkPredictor", "inference_result"))
+        if artifact is None or "BulkPredictor" not in self._ran:
+            return ()
+        found = artifact.custom_properties
+        if found[REASON].string_value:
+            return (f"--predict: nothing was predicted, because {found[REASON].string_value}",)
+        numbers = [found[name].int_value for name in (IMAGES, UNUSABLE)]
+        return (
+            f"--predict: {numbers[0]:,} of {sum(numbers):,} images were classified, in "
+            f"{console.short_path(artifact.uri)}",
+        )
 
     def base_model(self) -> str | None:
         """The model that the newest run found for a warm start; None if there was none."""

@@ -7,6 +7,7 @@ import dataclasses
 
 from tfx.types import BaseChannel
 
+from components.bulk_predictor import BulkPredictor
 from components.pusher import Pusher
 from pipeline.configs import PipelineConfig
 from pipeline.stages import stage
@@ -14,9 +15,10 @@ from pipeline.stages import stage
 
 @dataclasses.dataclass(frozen=True)
 class DeliveryStage(stage.Stage):
-    """The components that hand a model over."""
+    """The components that hand a model over, or use it."""
 
     pusher: Pusher
+    bulk_predictor: BulkPredictor | None
 
 
 def create_delivery_stage(
@@ -29,7 +31,7 @@ def create_delivery_stage(
     evaluation: BaseChannel,
     server_blessing: BaseChannel | None = None,
 ) -> DeliveryStage:
-    """Pushes the model to the serving folder.
+    """Pushes the model to the serving folder, and classifies the images of `config.predict`.
 
     Args:
         config: the run.
@@ -52,4 +54,14 @@ def create_delivery_stage(
         push_destination=config.serving_path,
         fingerprint=config.fingerprints.pusher,
     )
-    return DeliveryStage(pusher=pusher)
+    bulk_predictor = None
+    if config.predict:
+        bulk_predictor = BulkPredictor(
+            source=config.predict,
+            model=model,
+            model_blessing=model_blessing,
+            infra_blessing=infra_blessing,
+            data_dir=config.data_dir,
+            fingerprint=config.fingerprints.bulk_predictor,
+        )
+    return DeliveryStage(pusher=pusher, bulk_predictor=bulk_predictor)

@@ -129,6 +129,12 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
         "trainer": train(ready.uri, folder),
         "evaluator": evaluate(),
         "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),
+        "bulk_predictor": run(
+            "bulk_predictor",
+            {"model": model},
+            {"inference_result": artifact(folder, "result", standard_artifacts.InferenceResult)},
+            source=f"images:{images}",
+        ),
         "pusher": run(
             "pusher",
             {"model": model, "infra_blessing": blessing},

@@ -94,13 +94,23 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     """Each executor, run_fn, and metric of ours is an entry module of pipeline/fingerprints.py."""
     found = set()
-    for node in create_pipeline(config).components:
+    for node in create_pipeline(dataclasses.replace(config, predict="images:/new")).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
         names += [node.exec_properties.get("run_fn", "").rpartition(".")[0]]
         names += re.findall(r'"module": "(.+?)"', node.exec_properties.get("eval_config", ""))
         found |= {name for name in names if name.startswith("components.")}
     assert found == set(fingerprints.ENTRY_MODULES.values())
+
+
+def test_images_to_predict_are_a_step_of_their_own(config):
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert "BulkPredictor" not in nodes
+    config = dataclasses.replace(config, predict="images:/new", beam_args=("--runner=X",))
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["BulkPredictor"].exec_properties["source"] == "images:/new"
+    assert nodes["BulkPredictor"].executor_spec.beam_pipeline_args == ["--runner=X"]
+    assert {"model", "model_blessing", "infra_blessing"} <= set(nodes["BulkPredictor"].inputs)
 
 
 def test_deduplicator_gets_its_mode_and_threshold(config):
