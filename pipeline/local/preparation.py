@@ -19,8 +19,10 @@ from pipeline.local import docker_daemon
 
 _OWNER_FILE = "source.txt"
 # The steps on the way to the Trainer and after it.
-_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer")
-_FROM_TRAINER = ("Trainer", "Evaluator", "ModelChecker", "Pusher")
+_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Trainer")
+_FROM_TRAINER = (
+    *("Trainer", "Evaluator", "ModelChecker", "InfraValidator", "BulkPredictor", "Pusher"),
+)
 
 
 def prepare(values: dict) -> PipelineConfig:

@@ -31,6 +31,7 @@ _EXAMPLES = (
     ("ImageExampleGen", "examples"),
 )
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
+_DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 _RESOLVED = metadata_store_pb2.Event.INTERNAL_OUTPUT
 
 
@@ -191,6 +192,19 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> d
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 found[node_id, event.path.steps[0].key] = artifact
     return found
+
+
+def steps_of_newest_run(metadata_connection_config) -> set[str]:
+    """Returns the steps that the newest run has completed, or taken from the cache."""
+    store = mlmd.MetadataStore(metadata_connection_config)
+    runs = store.get_contexts_by_type("pipeline_run")
+    newest = max(runs, key=lambda context: context.create_time_since_epoch, default=None)
+    executions = store.get_executions_by_context(newest.id) if newest else ()
+    return {
+        node_id_of(store, execution.id)
+        for execution in executions
+        if execution.last_known_state in _DONE
+    }
 
 
 def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:
