@@ -66,13 +66,13 @@ def predict(
       mixer predict /models/pets/1732000000 holiday/ --json > answers.jsonl
       mixer predict pets-model holiday/ --output=predictions.csv
     """
-    if output and as_json:
+    if output is not None and as_json:
         raise click.UsageError("--json and --output must not be given together. Choose one.")
     from mixer_tf.datasets.image_paths import find_images
     from mixer_tf.serving import locations, prediction_files
     from mixer_tf.serving.predictor import Predictor
 
-    if output:
+    if output is not None:
         prediction_files.require_writable(output)
     predictor = Predictor(locations.resolve_saved_model(model))
     found = find_images(images)

@@ -77,7 +77,7 @@ def test_a_table_without_images_has_its_columns(tmp_path):
 
 
 def test_other_paths_are_refused_before_any_work(tmp_path, monkeypatch):
-    for name in ("a.xlsx", "a", "csv"):
+    for name in ("a.xlsx", "a", "csv", ""):
         with pytest.raises(ValueError, match=r"--output must end in \.csv or \.parquet; got"):
             require_writable(str(tmp_path / name))
     with pytest.raises(ValueError, match="must be in a folder that exists; got .*Create "):
