@@ -66,7 +66,7 @@ def images_missing(
     reference: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> tuple[int, int] | None:
     """Returns (images of the smaller one, images needed) if they are too few to be compared."""
-    sizes = [int(each.datasets[0].num_examples) for each in (statistics, reference)]
+    sizes = [*map(_num_images, (statistics, reference))]
     classes = max(map(_num_classes, (statistics, reference)))
     needed = max(MIN_EXAMPLES, MIN_PER_CLASS * classes)
     return (min(sizes), needed) if min(sizes) < needed else None
@@ -101,13 +101,17 @@ def _describe(reason: anomalies_pb2.AnomalyInfo.Reason, value: float, threshold:
     return f"{_DISTANCES[reason.type]} {value:.2f}, allowed {threshold:.2f}{most}"
 
 
+def _num_images(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> int:
+    return sum(int(dataset.num_examples) for dataset in statistics.datasets)
+
+
 def _num_classes(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> int:
-    return next(
+    return max(
         (
             int(feature.string_stats.unique)
-            for feature in statistics.datasets[0].features
-            if list(feature.path.step) == [features.CLASS_NAME]
-            or feature.name == features.CLASS_NAME
+            for dataset in statistics.datasets
+            for feature in dataset.features
+            if features.CLASS_NAME in (feature.name, *feature.path.step)
         ),
-        0,
+        default=0,
     )

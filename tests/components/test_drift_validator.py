@@ -9,6 +9,7 @@ import pyarrow
 import pytest
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
+from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.artifacts import ReferenceStatistics
@@ -137,6 +138,13 @@ def test_too_few_images_are_noted_and_not_judged(runs):
         "drift from the last accepted data was not judged in eval (20 images, 200 needed), "
         "train (199 images, 200 needed)"
     )
+
+
+def test_a_split_that_has_become_empty_is_noted(runs):
+    """The ExampleValidator stops the push."""
+    runs.run(train=draw(0))
+    reasons, note = runs.run(train=statistics_pb2.DatasetFeatureStatisticsList())
+    assert reasons == [] and "not judged in train (0 images, 200 needed)" in note
 
 
 def test_a_new_class_that_is_large_can_be_allowed(runs):
