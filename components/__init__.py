@@ -9,5 +9,6 @@ import this package, and must not import TFX.
 from mixer_tf import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes.attach(
-    __name__, {"DeduplicationReport": "artifacts", "QuarantineReport": "artifacts"}
+    __name__,
+    dict.fromkeys(("DeduplicationReport", "QuarantineReport", "ReferenceStatistics"), "artifacts"),
 )

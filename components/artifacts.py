@@ -18,3 +18,9 @@ class QuarantineReport(Artifact):
     """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 
     TYPE_NAME = f"{__package__}.QuarantineReport"
+
+
+class ReferenceStatistics(Artifact):
+    """Statistics of the last accepted data, in `Split-<name>/FeatureStats.pb`."""
+
+    TYPE_NAME = f"{__package__}.ReferenceStatistics"

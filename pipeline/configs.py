@@ -27,25 +27,31 @@ DEDUPLICATE = (*MODES, OFF)
 
 MAX_ACCURACY_DROP = 0.01
 
+# Where the InfraValidator starts TensorFlow Serving.
+DOCKER, KUBERNETES = "docker", "kubernetes"
+INFRA_VALIDATORS = (DOCKER, KUBERNETES, OFF)
+
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, preprocessor, trainer, evaluator,
-            model_checker, pusher: one opaque string for each step; a step runs again when its
-            string has changed.
+        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, trainer,
+            evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
+            step; a step runs again when its string has changed.
     """
 
     image_example_gen: str = ""
     deduplicator: str = ""
     import_schema_gen: str = ""
+    drift_validator: str = ""
     preprocessor: str = ""
     trainer: str = ""
     evaluator: str = ""
     model_checker: str = ""
     pusher: str = ""
+    bulk_predictor: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,16 @@ class PipelineConfig:
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         baseline: whether the last blessed model is looked up, for `max_accuracy_drop`. False where
             the orchestrator cannot, as Kubeflow Pipelines v2.
+        drift: whether the data are compared with the last accepted data. False where the
+            orchestrator cannot find these.
+        allow_drift: whether data whose distribution has moved away from that of the last accepted
+            data may be pushed, and become what later runs are compared with.
+        warm_start: whether the training starts from the last blessed model of the same classes, if
+            there is one, instead of from the weights of the recipe.
+        infra_validator: "docker" or "kubernetes" for TFX's InfraValidator, which loads the model
+            there in TensorFlow Serving and sends requests; "off" for the ModelChecker alone.
+        predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
+            None for none.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         keep_versions: number of pushed versions that stay; None for all of them.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
@@ -98,6 +114,11 @@ class PipelineConfig:
     min_accuracy: float | None = None
     max_accuracy_drop: float = MAX_ACCURACY_DROP
     baseline: bool = True
+    drift: bool = True
+    allow_drift: bool = False
+    warm_start: bool = False
+    infra_validator: str = OFF
+    predict: str | None = None
     strategy: str = "auto"
     keep_versions: int | None = 5
     serving_dir: str | None = None
@@ -111,7 +132,7 @@ class PipelineConfig:
         if not self.name:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         # TFX stores them in ML Metadata; it does not store beam_args.
-        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir")
+        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir", "predict")
         require_no_credentials(
             {name: getattr(self, name) for name in stored}
             | {"model.weights": self.recipe.model.weights}
@@ -123,6 +144,11 @@ class PipelineConfig:
         for name in ("root", "serving_dir"):
             storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
+        if self.infra_validator not in INFRA_VALIDATORS:
+            raise ValueError(
+                f"infra_validator must be one of {', '.join(INFRA_VALIDATORS)}; got "
+                f"{self.infra_validator!r}."
+            )
         self._require_valid_deduplication()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:

@@ -35,8 +35,10 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         model_blessing=gates.evaluator.outputs["blessing"],
         infra_blessing=gates.model_checker.outputs["blessing"],
         anomalies=data.example_validator.outputs["anomalies"],
+        drift=data.drift_validator and data.drift_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
         examples=examples,
+        server_blessing=gates.infra_validator and gates.infra_validator.outputs["blessing"],
     )
     components = [
         component for stage in (data, training, gates, delivery) for component in stage.components

@@ -24,10 +24,12 @@ PROJECT = pathlib.Path(__file__).parents[1]
 ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
+    "drift_validator": "components.drift_validator.executor",
     "preprocessor": "components.preprocessor.executor",
     "trainer": "components.trainer.executor",
     "evaluator": "components.evaluation_metrics",
     "model_checker": "components.model_checker.executor",
+    "bulk_predictor": "components.bulk_predictor.executor",
     "pusher": "components.pusher.executor",
 }
 
@@ -37,6 +39,7 @@ def fingerprint_run(
     source: Source,
     test_sets: Sequence[Source] = (),
     keep: Collection[str] = (),
+    images: Source | None = None,
 ) -> Fingerprints:
     """Returns what the steps of `config` depend on, as the code and the data are now.
 
@@ -45,6 +48,7 @@ def fingerprint_run(
         source: the open source of the images.
         test_sets: the open downstream test sets.
         keep: the training images that are never removed as duplicates.
+        images: the open images to predict.
     """
     code = fingerprint_code()
     test_data = [test_set.fingerprint() for test_set in test_sets]
@@ -53,10 +57,12 @@ def fingerprint_run(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
         deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
         import_schema_gen=_schema(),
+        drift_validator=code["drift_validator"],
         preprocessor=code["preprocessor"],
         trainer=_digest([weights, code["trainer"]]),
         evaluator=code["evaluator"],
         model_checker=code["model_checker"],
+        bulk_predictor=_digest([images.fingerprint() if images else "", code["bulk_predictor"]]),
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
     )
 
@@ -74,6 +80,7 @@ def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
         image_example_gen=code["image_example_gen"],
         deduplicator=code["deduplicator"],
         import_schema_gen=_schema(),
+        drift_validator=code["drift_validator"],
         preprocessor=code["preprocessor"],
         trainer=code["trainer"],
         evaluator=code["evaluator"],

@@ -14,12 +14,19 @@ import click
 
 from mixer_tf import storage
 from mixer_tf.cli.options import columns_option, with_columns
+from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
-from pipeline.configs import DEDUPLICATE, MAX_ACCURACY_DROP, PipelineConfig
+from pipeline.configs import (
+    DEDUPLICATE,
+    INFRA_VALIDATORS,
+    MAX_ACCURACY_DROP,
+    OFF,
+    PipelineConfig,
+)
 
 _OPTIONS = (
     click.option(
@@ -113,6 +120,31 @@ _OPTIONS = (
         help="Pushed versions that stay; a push removes older ones. 0 keeps all.",
     ),
     click.option(
+        "--allow-drift",
+        is_flag=True,
+        help="Push even if the data have moved away from the last accepted ones: classes, formats "
+        "or sizes. The new data become what later runs are compared with.",
+    ),
+    click.option(
+        "--warm-start",
+        is_flag=True,
+        help="Start the training from the last blessed model of the same classes, as for new "
+        "images in the same folder.",
+    ),
+    click.option(
+        "--infra-validator",
+        type=click.Choice(INFRA_VALIDATORS),
+        default=OFF,
+        help="Also load the model in TensorFlow Serving, and send requests to it, before a push: "
+        "in Docker, or in Kubernetes for a pipeline that runs there.",
+    ),
+    click.option(
+        "--predict",
+        metavar="SOURCE",
+        help=f"Classify these images with the model, if it is blessed: {unlabeled.FORM}, or a "
+        "source as above, whose labels are ignored.",
+    ),
+    click.option(
         "--strategy",
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
@@ -193,6 +225,10 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         keep_versions=options["keep_versions"] or None,
+        allow_drift=options["allow_drift"],
+        warm_start=options["warm_start"],
+        infra_validator=options["infra_validator"],
+        predict=options["predict"],
         strategy=options["strategy"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],

@@ -27,7 +27,13 @@ class PusherSpec(component_spec.ComponentSpec):
         "infra_blessing": component_spec.ChannelParameter(
             type=standard_artifacts.InfraBlessing, optional=True
         ),
+        "server_blessing": component_spec.ChannelParameter(
+            type=standard_artifacts.InfraBlessing, optional=True
+        ),
         "anomalies": component_spec.ChannelParameter(
+            type=standard_artifacts.ExampleAnomalies, optional=True
+        ),
+        "drift": component_spec.ChannelParameter(
             type=standard_artifacts.ExampleAnomalies, optional=True
         ),
         "evaluation": component_spec.ChannelParameter(
@@ -75,7 +81,9 @@ class Pusher(base_component.BaseComponent):
         push_destination: str,
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
+        server_blessing: BaseChannel | None = None,
         anomalies: BaseChannel | None = None,
+        drift: BaseChannel | None = None,
         evaluation: BaseChannel | None = None,
         examples: BaseChannel | None = None,
         keep_versions: int | None = None,
@@ -90,7 +98,9 @@ class Pusher(base_component.BaseComponent):
             push_destination: the folder of the versions; any file system that TensorFlow knows.
             model_blessing: the Evaluator's blessing of the model.
             infra_blessing: the ModelChecker's blessing of the model.
+            server_blessing: the InfraValidator's blessing of the model.
             anomalies: what the ExampleValidator found in the data.
+            drift: what the DriftValidator found in the data.
             evaluation: the Evaluator's metrics on the test split, overall and for each class.
             examples: the images of the training, for the lineage.
             keep_versions: number of versions that stay; older ones are removed after a push. None
@@ -105,7 +115,9 @@ class Pusher(base_component.BaseComponent):
                 push_destination=push_destination,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                server_blessing=server_blessing,
                 anomalies=anomalies,
+                drift=drift,
                 evaluation=evaluation,
                 examples=examples,
                 keep_versions=keep_versions,

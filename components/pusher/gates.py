@@ -25,6 +25,8 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
     found = []
     for anomalies in artifacts.get("anomalies", ()):
         found += _clauses({split: _errors(anomalies, split) for split in anomalies.splits})
+    for drift in artifacts.get("drift", ()):
+        found += _drift_clauses({split: _errors(drift, split) for split in drift.splits})
     for blessing in artifacts.get("model_blessing", ()):
         if not _is_blessed(blessing):
             found.append("the Evaluator did not bless the model")
@@ -32,6 +34,12 @@ def reasons_not_to_push(artifacts: Mapping[str, Sequence[Artifact]]) -> list[str
         if not _is_blessed(blessing):
             reason = blessing.get_string_custom_property("reason") or "it gave no reason"
             found.append(f"the ModelChecker did not bless the model: {reason}")
+    for blessing in artifacts.get("server_blessing", ()):
+        if not _is_blessed(blessing):
+            found.append(
+                "the InfraValidator did not bless the model: TensorFlow Serving did not load it or "
+                "did not answer (--verbose shows its log)"
+            )
     is_blessed = any(map(_is_blessed, artifacts.get("model_blessing", ())))
     for evaluation in () if is_blessed else artifacts.get("evaluation", ()):
         found += filter(None, [read_class_counts(evaluation.uri).not_better_than_one_class()])
@@ -50,6 +58,14 @@ def _clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
             reason = errors_by_split[splits[0]][features[0]]
             more = f", and {', '.join(features[1:])}" if len(features) > 1 else ""
             yield f"anomalies in {' and '.join(splits)}: {features[0]}: {reason}{more}"
+
+
+def _drift_clauses(errors_by_split: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Yields such as "drift in train: image/format: difference of shares 0.46, allowed 0.20"."""
+    for split, errors in errors_by_split.items():
+        if errors:
+            details = ", ".join(f"{name}: {reason}" for name, reason in errors.items())
+            yield f"drift in {split}: {details} (--allow-drift accepts these data)"
 
 
 def _errors(artifact: Artifact, split: str) -> dict[str, str]:

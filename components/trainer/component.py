@@ -23,7 +23,10 @@ class TrainerSpec(component_spec.ComponentSpec):
         "overrides": component_spec.ExecutionParameter(type=str, optional=True),
         "root": component_spec.ExecutionParameter(type=str, optional=True),
     }
-    INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "base_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+    }
     OUTPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
@@ -55,6 +58,7 @@ class Trainer(base_component.BaseComponent):
         train_args: trainer_pb2.TrainArgs,
         eval_args: trainer_pb2.EvalArgs,
         custom_config: dict[str, Any],
+        base_model: BaseChannel | None = None,
         overrides: str | None = None,
         root: str | None = None,
     ):
@@ -65,6 +69,7 @@ class Trainer(base_component.BaseComponent):
             train_args: the splits to train on.
             eval_args: the splits to evaluate after each epoch.
             custom_config: see `components.trainer.run_fn`.
+            base_model: the Model to start from; None for the initial weights of the recipe.
             overrides: "section.field=value" items of the recipe, separated by spaces and quoted as
                 in a shell.
             root: the folder below which a relative `checkpoint_dir` is stored.
@@ -72,6 +77,7 @@ class Trainer(base_component.BaseComponent):
         super().__init__(
             TrainerSpec(
                 examples=examples,
+                base_model=base_model,
                 train_args=train_args,
                 eval_args=eval_args,
                 custom_config=json_utils.dumps(custom_config),

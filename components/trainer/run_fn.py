@@ -7,6 +7,8 @@ Its `custom_config` holds
 * `strategy`: a name that `distribution.create_strategy` knows,
 * `checkpoint_dir`: a folder that stays from run to run,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
+
+With a `base_model`, the training starts from its weights instead of those of the recipe.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import distribution, trainer
+from mixer_tf.serving import versions
+from mixer_tf.training import distribution, trainer, warm_start
 from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
 
@@ -35,26 +38,30 @@ def run_fn(fn_args: FnArgs) -> None:
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     info = DatasetInfo.read(_examples_folder(fn_args.train_files))
     splits = open_files({TRAIN: train_files, EVAL: eval_files}, info)
-    key = checkpoint_key(config, [*train_files, *eval_files])
+    recipe, base_model = Recipe.from_json(config["recipe"]), fn_args.base_model
+    initial = warm_start.read_weights(base_model, recipe, info.class_names) if base_model else None
+    key = checkpoint_key(config, [*train_files, *eval_files], base_model)
     fitted = trainer.fit(
-        Recipe.from_json(config["recipe"]),
+        recipe,
         splits[TRAIN],
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=os.path.join(config["checkpoint_dir"], key),
         log_dir=fn_args.model_run_dir,
+        initial_weights=initial,
     )
     export_fitted(fitted, info.class_names, fn_args.serving_model_dir)
 
 
-def checkpoint_key(config: dict, files: Sequence[str]) -> str:
-    """Returns a name for a training: the same for the same recipe, code and input files.
+def checkpoint_key(config: dict, files: Sequence[str], base_model: str | None = None) -> str:
+    """Returns a name for a training: the same for the same recipe, code, input files and base.
 
     Each execution of a Trainer gets a new output folder, where a killed training would not find
     its checkpoints.
     """
     sizes = {file: storage.file_size(file) for file in files}
-    parts = [config["recipe"], config["fingerprint"], sizes]
+    base = [versions.fingerprint(base_model)] if base_model else []
+    parts = [config["recipe"], config["fingerprint"], sizes, *base]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import click
 
 from mixer_tf.cli.command import Command
+from mixer_tf.cli.options import output_option
 from mixer_tf.console import progress_counter
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
@@ -48,8 +49,18 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     is_flag=True,
     help="Print one JSON object per line, with the path of the image and all classes.",
 )
+@output_option(
+    "Write a table instead, one row for each image: FILE.csv or FILE.parquet. It appears when it "
+    "is complete, and replaces an existing file. In CSV, a name that a spreadsheet would run as a "
+    "formula starts with an apostrophe."
+)
 def predict(
-    model: str, images: tuple[str, ...], top: int, server: str | None, as_json: bool
+    model: str,
+    images: tuple[str, ...],
+    top: int,
+    server: str | None,
+    as_json: bool,
+    output: str | None,
 ) -> None:
     """Classifies image files with an exported model.
 
@@ -65,31 +76,53 @@ def predict(
       mixer predict runs/digits *.png --top=1
       mixer predict /models/pets/1732000000 holiday/ --json > answers.jsonl
       mixer predict pets photo.jpg --server=localhost:8501
+      mixer predict pets-model holiday/ --output=predictions.csv
     """
+    if output is not None and as_json:
+        raise click.UsageError("--json and --output must not be given together. Choose one.")
     from mixer_tf.datasets.image_paths import find_images
+    from mixer_tf.serving import prediction_files
 
+    if output is not None:
+        prediction_files.require_writable(output)
     predictor = _open_predictor(model, server)
     found = find_images(images)
     for note in found.notes():
         click.echo(f"note: {visible(_printable(note))}", err=True)
-    show = _show_json if as_json else _show_text
+    total = len(found.images) + len(found.problems)
     failures = 0
-    with _progress() as progress:
+    with _table(output, top) as add, _progress(output, total) as progress:
+        show = add or (_show_json if as_json else _show_text)
         answers = itertools.chain(found.problems.items(), _classify(predictor, found.images))
         for count, (path, answer) in enumerate(answers, 1):
             failures += isinstance(answer, str)
             show(_printable(path), answer, top)
             progress(count)
+    if output:
+        click.echo(f"predictions for {total - failures:,} of {total:,} images in {visible(output)}")
     if failures:
-        total = len(found.images) + len(found.problems)
         raise click.ClickException(f"{failures:,} of {total:,} images cannot be used.")
 
 
-def _progress() -> contextlib.AbstractContextManager[Callable[[int], None]]:
+@contextlib.contextmanager
+def _table(output: str | None, top: int) -> Iterator[Callable | None]:
+    """Yields what adds an answer to the table; None if there is no table."""
+    if output is None:
+        yield None
+        return
+    from mixer_tf.serving import prediction_files
+
+    with prediction_files.writing(output, top) as add:
+        yield lambda image, answer, _: add(image, answer)
+
+
+def _progress(
+    output: str | None, total: int
+) -> contextlib.AbstractContextManager[Callable[[int], None]]:
     """Counts the images while the answers go to a file; on a terminal they show the progress."""
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not output:
         return contextlib.nullcontext(lambda count: None)
-    return progress_counter("images")
+    return progress_counter(f"images ({total:,} in all)")
 
 
 def _printable(path: str) -> str:

@@ -148,8 +148,19 @@ def _create_model(
 ) -> ConfiguredModel:
     model = factory.from_recipe(recipe, num_classes)
     if initial_weights is not None:
+        _require_same_shapes(model, initial_weights)
         model.set_weights(initial_weights)
     return model
+
+
+def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) -> None:
+    wanted, given = [[tuple(w.shape) for w in each] for each in (model.weights, weights)]
+    if wanted != given:
+        raise ValueError(
+            f"initial_weights must have the shapes of the recipe's {len(wanted)} weights; got "
+            f"{len(given)} arrays, {sum(a != b for a, b in zip(wanted, given, strict=False))} of "
+            "them with another shape. Use the weights of the same model."
+        )
 
 
 def _best_weights(

@@ -9,16 +9,20 @@ import json
 import os
 
 from mixer_tf import console, storage
+from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
 from mixer_tf.training import requirements
 from pipeline import fingerprints, options
 from pipeline.configs import PipelineConfig
+from pipeline.local import docker_daemon
 
 _OWNER_FILE = "source.txt"
 # The steps on the way to the Trainer and after it.
-_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer")
-_FROM_TRAINER = ("Trainer", "Evaluator", "ModelChecker", "Pusher")
+_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Trainer")
+_FROM_TRAINER = (
+    *("Trainer", "Evaluator", "ModelChecker", "InfraValidator", "BulkPredictor", "Pusher"),
+)
 
 
 def prepare(values: dict) -> PipelineConfig:
@@ -28,20 +32,23 @@ def prepare(values: dict) -> PipelineConfig:
         values: the keyword arguments of the command.
 
     Raises:
-        ValueError: an option has a bad value, a source or the list of images to keep cannot be
-            read, the default root holds the runs of another source, or the recipe's weights
-            cannot be used.
+        ValueError: an option has a bad value, the InfraValidator cannot run here, a source or the
+            list of images to keep cannot be read, the default root holds the runs of another
+            source, or the recipe's weights cannot be used.
         DownloadError: the recipe's weights cannot be downloaded; the root is not claimed.
     """
     config = options.make_config(values, local_root(values))
+    if values["to_step"] in (None, "InfraValidator", "Pusher"):
+        docker_daemon.require(config.infra_validator)
     keep = kept_images.read(config.keep_duplicates) if config.keep_duplicates else ()
     source = opening.open_source(config.source, config.data_dir)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
+    images = unlabeled.open_images(config.predict, config.data_dir) if config.predict else None
     config = dataclasses.replace(
         config,
         # A blessed model with other classes is not a baseline: its labels mean something else.
         name=f"{config.name}-{_digest(source.class_names)}",
-        fingerprints=fingerprints.fingerprint_run(config, source, test_sets, keep),
+        fingerprints=fingerprints.fingerprint_run(config, source, test_sets, keep, images),
     )
     if trains(values["from_step"], values["to_step"]):
         requirements.require_weights(config.recipe)

@@ -16,7 +16,7 @@ from mixer_tf.serving import locations
 from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import beam_workers, leftovers, missing_outputs, progress
+from pipeline.local import beam_workers, leftovers, missing_outputs, progress, run_outputs
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
@@ -55,7 +55,7 @@ def run(
     for note in notes:
         print(f"note: {note}")
     if from_step:
-        _require_earlier_outputs(connection, pipeline, from_step)
+        _require_earlier_outputs(connection, pipeline, from_step, to_step)
     with contextlib.suppress(FileNotFoundError):  # this run may fail
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
@@ -64,14 +64,37 @@ def run(
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
     image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
+    if config.warm_start and "Trainer" in steps:
+        notes = (*notes, _note_of_warm_start(outputs.base_model()))
+    if config.predict and "BulkPredictor" not in steps:
+        notes = (*notes, "--predict: the step BulkPredictor was not part of this run")
     summary = summarize(steps, outputs, _commands(config, outputs, image), notes)
     summary.write(config.root)
     return summary
 
 
-def _require_earlier_outputs(connection, pipeline: Pipeline, from_step: str) -> None:
+def _note_of_warm_start(base_model: str | None) -> str:
+    if base_model:
+        return f"the training started from the last blessed model, {console.short_path(base_model)}"
+    return (
+        "--warm-start: there is no blessed model of these classes yet; the training started from "
+        "the weights of the recipe"
+    )
+
+
+def _require_earlier_outputs(
+    connection, pipeline: Pipeline, from_step: str, to_step: str | None = None
+) -> None:
     nodes = {node.id: node for node in pipeline.components}
     earlier = _reachable(nodes[from_step], "upstream_nodes") - {from_step}
+    selected = _select(pipeline, from_step, to_step)
+    needed = set().union(*(_reachable(nodes[step], "upstream_nodes") for step in selected))
+    not_there = needed - selected - run_outputs.steps_of_newest_run(connection)
+    if not_there:
+        raise ValueError(
+            f"--from={from_step} needs the outputs of the last run; it did not complete "
+            f"{', '.join(sorted(not_there))}. Run once without --from and --to."
+        )
     gone = earlier & missing_outputs.steps_of_newest_run(connection)
     if gone:
         raise ValueError(

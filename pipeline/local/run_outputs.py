@@ -11,14 +11,18 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components.bulk_predictor.executor import REASON
+from components.bulk_predictor.transforms import IMAGES, UNUSABLE
+from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_metrics
-from mixer_tf import storage
+from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
 from mixer_tf.serving import contract
 from pipeline import eval_config
+from pipeline.stages.training import BASE_MODEL_RESOLVER
 
 # The datasets of a run, the last step first.
 _EXAMPLES = (
@@ -27,6 +31,8 @@ _EXAMPLES = (
     ("ImageExampleGen", "examples"),
 )
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
+_DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
+_RESOLVED = metadata_store_pb2.Event.INTERNAL_OUTPUT
 
 
 class RunOutputs:
@@ -41,6 +47,7 @@ class RunOutputs:
         """
         store = mlmd.MetadataStore(metadata_connection_config)
         self._artifacts = artifacts_of_newest_run(store)
+        self._resolved = artifacts_of_newest_run(store, _RESOLVED)
         self._ran = ran
 
     def uri(self, node_id: str, key: str) -> str | None:
@@ -116,9 +123,34 @@ class RunOutputs:
         return (
             *info.notes,
             *info.notes_of_classes,
+            *self._notes_of_drift(),
+            *self._notes_of_predictions(),
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )
+
+    def _notes_of_drift(self) -> tuple[str, ...]:
+        artifact = self._artifacts.get(("DriftValidator", "anomalies"))
+        note = artifact.custom_properties[NOTE].string_value if artifact else ""
+        return tuple(note.splitlines())
+
+    def _notes_of_predictions(self) -> tuple[str, ...]:
+        artifact = self._artifacts.get(("BulkPredictor", "inference_result"))
+        if artifact is None or "BulkPredictor" not in self._ran:
+            return ()
+        found = artifact.custom_properties
+        if found[REASON].string_value:
+            return (f"--predict: nothing was predicted, because {found[REASON].string_value}",)
+        numbers = [found[name].int_value for name in (IMAGES, UNUSABLE)]
+        return (
+            f"--predict: {numbers[0]:,} of {sum(numbers):,} images were classified, in "
+            f"{console.short_path(artifact.uri)}",
+        )
+
+    def base_model(self) -> str | None:
+        """The model that the newest run found for a warm start; None if there was none."""
+        artifact = self._resolved.get((BASE_MODEL_RESOLVER, "model"))
+        return artifact.uri if artifact else None
 
     def _class_counts(self) -> ClassCounts | None:
         """The results on the test split; None if the Evaluator never ran or found no image."""
@@ -143,18 +175,36 @@ class RunOutputs:
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
 
 
-def artifacts_of_newest_run(store: mlmd.MetadataStore) -> dict:
-    """(node id, output key) → the artifact of the newest pipeline run in the store."""
+def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> dict:
+    """(node id, output key) → the artifact of the newest pipeline run in the store.
+
+    Args:
+        store: the store of the runs.
+        kind: the type of the events; Resolvers have their own.
+    """
     runs = store.get_contexts_by_type("pipeline_run")
     newest = max(runs, key=lambda context: context.create_time_since_epoch)
     found = {}
     for execution in store.get_executions_by_context(newest.id):
         node_id = node_id_of(store, execution.id)
         for event in store.get_events_by_execution_ids([execution.id]):
-            if event.type == _OUTPUT:
+            if event.type == kind:
                 (artifact,) = store.get_artifacts_by_id([event.artifact_id])
                 found[node_id, event.path.steps[0].key] = artifact
     return found
+
+
+def steps_of_newest_run(metadata_connection_config) -> set[str]:
+    """Returns the steps that the newest run has completed, or taken from the cache."""
+    store = mlmd.MetadataStore(metadata_connection_config)
+    runs = store.get_contexts_by_type("pipeline_run")
+    newest = max(runs, key=lambda context: context.create_time_since_epoch, default=None)
+    executions = store.get_executions_by_context(newest.id) if newest else ()
+    return {
+        node_id_of(store, execution.id)
+        for execution in executions
+        if execution.last_known_state in _DONE
+    }
 
 
 def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:

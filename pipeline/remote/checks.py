@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from mixer_tf import storage
 from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import without_credentials
-from pipeline.configs import MAX_ACCURACY_DROP, PipelineConfig
+from pipeline.configs import DOCKER, MAX_ACCURACY_DROP, OFF, PipelineConfig
 
 # Target → its run-time parameter for the root; TFX itself adds that of kfp-v1.
 ROOTS = {"kfp-v1": "pipeline-root", "kfp-v2": "pipeline_root", "vertex": "pipeline_root"}
@@ -60,12 +60,33 @@ def require_portable(config: PipelineConfig, target: str) -> None:
             "--max-accuracy-drop must not be given with --target=kfp-v2, whose server cannot look "
             "up the last blessed model; use --min-accuracy, or --target=kfp-v1 or vertex."
         )
+    _require_supported(config, target)
     require_root(config.root, target)
     require_path("--data-dir", config.data_dir or "")
     require_path("--keep-duplicates", config.keep_duplicates or "")
     require_source("--source", config.source)
     for spec in config.downstream_test_sets:
         require_source("--downstream-test-sets", spec)
+
+
+def _require_supported(config: PipelineConfig, target: str) -> None:
+    if config.predict:
+        raise ValueError(
+            "--predict must be given to the local runner only; classify folders with `mixer "
+            "predict FOLDER --output=FILE` where the model is served."
+        )
+    if config.infra_validator == DOCKER:
+        raise ValueError("--infra-validator must be kubernetes or off on a cluster; got docker.")
+    given = {
+        "--warm-start": config.warm_start,
+        "--infra-validator": config.infra_validator != OFF,
+        "--allow-drift": config.allow_drift,
+    }
+    used = [option for option, is_given in given.items() if is_given]
+    if used and target != "kfp-v1":
+        raise ValueError(
+            f"{used[0]} must be given with --target=kfp-v1 only; got --target={target}."
+        )
 
 
 def require_root(root: str, target: str) -> None:

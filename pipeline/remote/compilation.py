@@ -78,6 +78,7 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
         fingerprint_data=True,
         # "resolver not implemented yet", says the server of Kubeflow Pipelines v2.
         baseline=options.target != "kfp-v2",
+        drift=options.target == "kfp-v1",
     )
     pipeline = create_pipeline(config)
     resources = _resources(pipeline, options)

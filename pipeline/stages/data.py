@@ -7,11 +7,15 @@ import dataclasses
 
 from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, StatisticsGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
 from tfx.dsl.placeholder.placeholder import Placeholder
-from tfx.types import BaseChannel
+from tfx.types import BaseChannel, Channel
 
+from components.artifacts import ReferenceStatistics
 from components.data_fingerprint import DataFingerprint
 from components.deduplicator import Deduplicator
+from components.drift_validator import DriftValidator
 from components.image_example_gen import ImageExampleGen
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
@@ -34,6 +38,8 @@ class DataStage(stage.Stage):
     statistics_gen: StatisticsGen
     import_schema_gen: ImportSchemaGen
     example_validator: ExampleValidator
+    reference: Resolver | None
+    drift_validator: DriftValidator | None
     preprocessor: Preprocessor
 
 
@@ -60,6 +66,16 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=import_schema_gen.outputs["schema"]
     )
+    reference = drift_validator = None
+    if config.drift:
+        reference = _create_reference()
+        drift_validator = DriftValidator(
+            statistics=statistics_gen.outputs["statistics"],
+            schema=import_schema_gen.outputs["schema"],
+            reference=reference.outputs["reference"],
+            allow_drift=config.allow_drift,
+            fingerprint=fingerprints.drift_validator,
+        )
     preprocessor = Preprocessor(
         examples=examples,
         train_shorter_side=config.recipe.data.train_shorter_side,
@@ -72,8 +88,16 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
         statistics_gen=statistics_gen,
         import_schema_gen=import_schema_gen,
         example_validator=example_validator,
+        reference=reference,
+        drift_validator=drift_validator,
         preprocessor=preprocessor,
     )
+
+
+def _create_reference() -> Resolver:
+    return Resolver(
+        strategy_class=LatestArtifactStrategy, reference=Channel(type=ReferenceStatistics)
+    ).with_id("ReferenceResolver")
 
 
 def _create_data_fingerprint(config: PipelineConfig) -> DataFingerprint | None:

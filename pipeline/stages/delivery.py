@@ -9,6 +9,7 @@ import json
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
+from components.bulk_predictor import BulkPredictor
 from components.pusher import Pusher
 from mixer_tf.messages import path_without_credentials
 from pipeline.configs import PipelineConfig
@@ -23,10 +24,11 @@ _OPTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class DeliveryStage(stage.Stage):
-    """The components that hand a model over."""
+    """The components that hand a model over, or use it."""
 
     pusher: Pusher
     deployer: BaseNode | None
+    bulk_predictor: BulkPredictor | None
 
 
 def create_delivery_stage(
@@ -37,8 +39,12 @@ def create_delivery_stage(
     anomalies: BaseChannel,
     evaluation: BaseChannel,
     examples: BaseChannel,
+    drift: BaseChannel | None = None,
+    server_blessing: BaseChannel | None = None,
 ) -> DeliveryStage:
-    """Pushes the model to the serving folder, and to an endpoint if there is one.
+    """Pushes the model to the serving folder, to an endpoint if there is one, and uses it.
+
+    The images of `config.predict` are classified with it.
 
     Args:
         config: the run.
@@ -48,6 +54,8 @@ def create_delivery_stage(
         anomalies: what the ExampleValidator found in the data.
         evaluation: the Evaluator's metrics.
         examples: the images of the training.
+        drift: what the DriftValidator found in them; None where it is off.
+        server_blessing: the InfraValidator's verdict on the model; None where it is off.
     """
     pusher = Pusher(
         model=model,
@@ -56,12 +64,37 @@ def create_delivery_stage(
         anomalies=anomalies,
         evaluation=evaluation,
         examples=examples,
+        drift=drift,
+        server_blessing=server_blessing,
         push_destination=config.serving_path,
         keep_versions=config.keep_versions,
         lineage=json.dumps(_lineage(config)),
         fingerprint=config.fingerprints.pusher,
     )
-    return DeliveryStage(pusher=pusher, deployer=_create_deployer(config, pusher))
+    return DeliveryStage(
+        pusher=pusher,
+        deployer=_create_deployer(config, pusher),
+        bulk_predictor=_create_bulk_predictor(config, model, model_blessing, infra_blessing),
+    )
+
+
+def _create_bulk_predictor(
+    config: PipelineConfig,
+    model: BaseChannel,
+    model_blessing: BaseChannel,
+    infra_blessing: BaseChannel,
+) -> BulkPredictor | None:
+    """The component that classifies the images of `config.predict`, if there are any."""
+    if not config.predict:
+        return None
+    return BulkPredictor(
+        source=config.predict,
+        model=model,
+        model_blessing=model_blessing,
+        infra_blessing=infra_blessing,
+        data_dir=config.data_dir,
+        fingerprint=config.fingerprints.bulk_predictor,
+    )
 
 
 def _create_deployer(config: PipelineConfig, pusher: Pusher) -> BaseNode | None:

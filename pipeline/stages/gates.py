@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfx.components import Evaluator
+from tfx.components import Evaluator, InfraValidator
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
+from tfx.proto import infra_validator_pb2
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.model_checker import ModelChecker
 from mixer_tf import features
-from pipeline.configs import PipelineConfig
+from mixer_tf.serving import contract
+from pipeline.configs import DOCKER, OFF, PipelineConfig
 from pipeline.eval_config import make_eval_config
 from pipeline.stages import stage
+
+# The image tensorflow/serving:TAG of the TensorFlow that exports the model.
+TF_SERVING_TAG = "2.15.1"
+NUM_REQUESTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +33,7 @@ class GatesStage(stage.Stage):
     baseline: Resolver | None
     evaluator: Evaluator
     model_checker: ModelChecker
+    infra_validator: InfraValidator | None
 
 
 def create_gates_stage(
@@ -51,7 +58,40 @@ def create_gates_stage(
     )
     model_checker = ModelChecker(model=model, fingerprint=config.fingerprints.model_checker)
     model_checker.add_upstream_node(evaluator)  # which may find that there is nothing to check
-    return GatesStage(baseline=baseline, evaluator=evaluator, model_checker=model_checker)
+    infra_validator = _create_infra_validator(config, examples, model)
+    if infra_validator:
+        infra_validator.add_upstream_node(model_checker)
+    return GatesStage(
+        baseline=baseline,
+        evaluator=evaluator,
+        model_checker=model_checker,
+        infra_validator=infra_validator,
+    )
+
+
+def _create_infra_validator(
+    config: PipelineConfig, examples: BaseChannel, model: BaseChannel
+) -> InfraValidator | None:
+    """TFX's component, which can send serialized tf.Examples alone; None where it is off."""
+    if config.infra_validator == OFF:
+        return None
+    serving = infra_validator_pb2.TensorFlowServing(tags=[TF_SERVING_TAG])
+    spec = infra_validator_pb2.ServingSpec(tensorflow_serving=serving, model_name="model")
+    if config.infra_validator == DOCKER:
+        spec.local_docker.SetInParent()
+    else:
+        spec.kubernetes.SetInParent()
+    request = infra_validator_pb2.TensorFlowServingRequestSpec(
+        signature_names=[contract.EXAMPLES_SIGNATURE]
+    )
+    return InfraValidator(
+        model=model,
+        examples=examples,
+        serving_spec=spec,
+        request_spec=infra_validator_pb2.RequestSpec(
+            tensorflow_serving=request, split_name=features.TRAIN, num_examples=NUM_REQUESTS
+        ),
+    )
 
 
 def _create_baseline() -> Resolver:

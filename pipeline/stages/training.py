@@ -5,19 +5,27 @@ from __future__ import annotations
 
 import dataclasses
 
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
 from tfx.proto import trainer_pb2
-from tfx.types import BaseChannel
+from tfx.types import BaseChannel, Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.trainer import Trainer
 from mixer_tf import features
 from pipeline.configs import PipelineConfig
 from pipeline.stages import stage
 
+BASE_MODEL_RESOLVER = "BaseModelResolver"
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(stage.Stage):
-    """The components that train."""
+    """The components that train, and the Resolver of the model to start from."""
 
+    base_model: Resolver | None
     trainer: Trainer
 
 
@@ -28,8 +36,10 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
         config: the run.
         examples: a channel of preprocessed Examples.
     """
+    base_model = _create_base_model() if config.warm_start else None
     trainer = Trainer(
         examples=examples,
+        base_model=base_model and base_model.outputs["model"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL]),
         custom_config={
@@ -39,4 +49,12 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
             "fingerprint": config.fingerprints.trainer,
         },
     )
-    return TrainingStage(trainer=trainer)
+    return TrainingStage(base_model=base_model, trainer=trainer)
+
+
+def _create_base_model() -> Resolver:
+    return Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id(BASE_MODEL_RESOLVER)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mixer predict` on good and bad files, with every kind of path to a model."""
 
+import csv
 import json
 import os
 import shutil
@@ -127,3 +128,38 @@ def test_a_device_or_a_named_pipe_is_refused_at_once(mixer, trained, tmp_path):
     assert f"{tmp_path}: is a directory" in result.output
     result = mixer("predict", pipe, pipe)
     assert result.exit_code == 1 and result.output.startswith("Error: MODEL must hold ")
+
+
+def test_a_table_holds_the_answers_of_a_whole_folder(mixer, trained, bad_folder, tmp_path):
+    folder, table = bad_folder.path, tmp_path / "predictions.csv"
+    result = mixer("predict", trained.output, folder, f"--output={table}", "--top=2")
+    good, total = len(bad_folder.good), len(bad_folder.good) + len(bad_folder.bad)
+    assert result.exit_code == 1
+    assert result.stdout == f"predictions for {good} of {total} images in {table}\n"
+    with open(table, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == total
+    assert {row["image"] for row in rows if not row["error"]} == {
+        str(folder / name) for name in bad_folder.good
+    }
+    shown = mixer("predict", trained.output, folder, "--json").stdout.splitlines()
+    answers = {answer["image"]: answer for answer in map(json.loads, shown)}
+    for row in rows:
+        answer = answers[row["image"]]
+        if row["error"]:
+            assert answer["error"] == row["error"]
+            continue
+        best, second, *_ = answer["predictions"]
+        assert (row["class_name"], row["class_name_2"]) == (
+            best["class_name"],
+            second["class_name"],
+        )
+        assert float(row["probability"]) == pytest.approx(best["probability"], abs=1e-6)
+
+
+def test_a_table_is_refused_with_json_or_in_another_format(mixer, tmp_path):
+    result = mixer("predict", "model", "a.png", "--json", "--output=a.csv")
+    assert result.exit_code == 2 and "must not be given together" in result.output
+    result = mixer("predict", "model", "a.png", f"--output={tmp_path / 'a.xlsx'}")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: --output must end in .csv or .parquet; got ")

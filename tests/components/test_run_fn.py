@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from components.trainer import run_fn
+from mixer_tf import factory, recipes
+from mixer_tf.export import saved_model
+from mixer_tf.export.loading import open_export
 
 fn_args_utils = pytest.importorskip(
     "tfx.components.trainer.fn_args_utils", reason="the extra `pipeline` is not installed"
@@ -45,6 +49,50 @@ def test_the_key_changes_with_recipe_code_and_data(fn_args, dataset):
         run_fn.checkpoint_key(config, files[1:]),
     }
     assert len(keys) == 4
+
+
+def test_a_warm_start_continues_from_the_weights_of_the_base_model(fn_args, tmp_path, recipe):
+    run_fn.run_fn(fn_args)
+    base = fn_args.serving_model_dir
+    fn_args.base_model = base
+    fn_args.serving_model_dir = str(tmp_path / "second" / "Format-Serving")
+    slow = recipe.override(["optimizer.learning_rate=1e-12", "optimizer.weight_decay=0"])
+    fn_args.custom_config["recipe"] = slow.to_json()
+    run_fn.run_fn(fn_args)
+    first, second = (open_export(path).model for path in (base, fn_args.serving_model_dir))
+    for before, after in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+def test_a_warm_start_needs_the_same_classes_and_the_same_model(fn_args, recipe, tmp_path):
+    model = factory.from_recipe(recipe, 2)
+    path = str(tmp_path / "other")
+    saved_model.export_saved_model(model, recipe, ("red", "blue"), path)
+    fn_args.base_model = path
+    other = recipe.override(["model.hidden_dim=16"])
+    fn_args.custom_config["recipe"] = other.to_json()
+    with pytest.raises(ValueError) as error:
+        run_fn.run_fn(fn_args)
+    text = str(error.value)
+    assert "it has 2 classes ('red', 'blue'), the data have 3 classes ('red', 'green'" in text
+    assert "its hidden_dim is 8, the recipe's 16" in text and "Leave out --warm-start" in text
+    fn_args.custom_config["recipe"] = recipes.get("photos").to_json()
+    with pytest.raises(ValueError, match=r"its image_size is \(16, 16\), the recipe's \(64, 64\)"):
+        run_fn.run_fn(fn_args)
+    vit = recipes.get("photos").override(["model.name=vit_s16"])
+    fn_args.custom_config["recipe"] = vit.to_json()
+    with pytest.raises(ValueError, match="it is mixer, the recipe has vit_s16"):
+        run_fn.run_fn(fn_args)
+
+
+def test_the_key_changes_with_the_base_model(fn_args, dataset, tmp_path):
+    config, files = fn_args.custom_config, dataset.files("train")
+    keys = {run_fn.checkpoint_key(config, files)}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "saved_model.pb").write_text(name)
+        keys.add(run_fn.checkpoint_key(config, files, str(tmp_path / name)))
+    assert len(keys) == 3
 
 
 def test_the_key_does_not_depend_on_where_the_model_goes(fn_args, dataset):

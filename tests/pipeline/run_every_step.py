@@ -77,6 +77,23 @@ def train(examples: str, folder: str) -> list[str]:
     return project_modules()
 
 
+def validate_drift(folder: str) -> list[str]:
+    """Runs the comparison with an empty reference."""
+    statistics = artifact(folder, "statistics", standard_artifacts.ExampleStatistics)
+    schema = artifact(folder, "schema", standard_artifacts.Schema)
+    statistics.split_names = "[]"
+    with open(os.path.join(schema.uri, "schema.pbtxt"), "w") as file:
+        file.write("feature { name: 'a' type: INT }")
+    return run(
+        "drift_validator",
+        {"statistics": statistics, "schema": schema},
+        {
+            "anomalies": artifact(folder, "anomalies", standard_artifacts.ExampleAnomalies),
+            "next_reference": artifact(folder, "next_reference"),
+        },
+    )
+
+
 def evaluate() -> list[str]:
     """Imports the metric as TFMA does, by the name of its module."""
     forget_project()
@@ -108,9 +125,16 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             {"preprocessed_examples": ready, "quarantine": quarantine},
             train_shorter_side=12,
         ),
+        "drift_validator": validate_drift(folder),
         "trainer": train(ready.uri, folder),
         "evaluator": evaluate(),
         "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),
+        "bulk_predictor": run(
+            "bulk_predictor",
+            {"model": model},
+            {"inference_result": artifact(folder, "result", standard_artifacts.InferenceResult)},
+            source=f"images:{images}",
+        ),
         "pusher": run(
             "pusher",
             {"model": model, "infra_blessing": blessing},

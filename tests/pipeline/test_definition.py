@@ -21,6 +21,7 @@ from pipeline.definition import create_pipeline
 STEPS = {
     *("ImageExampleGen", "Deduplicator", "Preprocessor"),
     *("StatisticsGen", "ImportSchemaGen", "ExampleValidator"),
+    *("ReferenceResolver", "DriftValidator"),
     *("Trainer", "Resolver", "Evaluator", "ModelChecker", "Pusher"),
 }
 IMAGE = "registry.example/mixer-tf:test"
@@ -93,12 +94,22 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     """Each executor, and metric of ours, is an entry module of pipeline/fingerprints.py."""
     found = set()
-    for node in create_pipeline(config).components:
+    for node in create_pipeline(dataclasses.replace(config, predict="images:/new")).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
         names += re.findall(r'"module": "(.+?)"', node.exec_properties.get("eval_config", ""))
         found |= {name for name in names if name.startswith("components.")}
     assert found == set(fingerprints.ENTRY_MODULES.values())
+
+
+def test_images_to_predict_are_a_step_of_their_own(config):
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert "BulkPredictor" not in nodes
+    config = dataclasses.replace(config, predict="images:/new", beam_args=("--runner=X",))
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["BulkPredictor"].exec_properties["source"] == "images:/new"
+    assert nodes["BulkPredictor"].executor_spec.beam_pipeline_args == ["--runner=X"]
+    assert {"model", "model_blessing", "infra_blessing"} <= set(nodes["BulkPredictor"].inputs)
 
 
 def test_deduplicator_gets_its_mode_and_threshold(config):
@@ -141,7 +152,17 @@ def test_preprocessor_reduces_training_images_to_the_side_of_the_recipe(config, 
     assert nodes["Preprocessor"].exec_properties["train_shorter_side"] == expected
 
 
-def test_compiles_for_kubeflow_pipelines_v1(config, tmp_path):
+OPTIONAL_STEPS = {"BaseModelResolver", "BulkPredictor"}
+
+
+@pytest.fixture
+def full_config(config) -> PipelineConfig:
+    """With the steps that are off by default, but for the InfraValidator, which v2 refuses."""
+    return dataclasses.replace(config, warm_start=True, predict="images:gs://bucket/new")
+
+
+def test_compiles_for_kubeflow_pipelines_v1(full_config, tmp_path):
+    config = dataclasses.replace(full_config, infra_validator="kubernetes")
     kubeflow_dag_runner.KubeflowDagRunner(
         output_dir=str(tmp_path),
         output_filename="digits.yaml",
@@ -149,20 +170,20 @@ def test_compiles_for_kubeflow_pipelines_v1(config, tmp_path):
     ).run(create_pipeline(config))
     workflow = yaml.safe_load((tmp_path / "digits.yaml").read_text())
     templates = {template["name"]: template for template in workflow["spec"]["templates"]}
-    for step in STEPS:
+    for step in STEPS | OPTIONAL_STEPS | {"InfraValidator"}:
         assert templates[step.lower()]["container"]["image"] == IMAGE
 
 
 @pytest.mark.parametrize("new_spec", [False, True], ids=["2.0", "2.1"])
-def test_compiles_for_kubeflow_pipelines_v2_and_vertex(config, tmp_path, new_spec):
+def test_compiles_for_kubeflow_pipelines_v2_and_vertex(full_config, tmp_path, new_spec):
     path = tmp_path / "digits.json"
     kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=IMAGE, use_pipeline_spec_2_1=new_spec
         ),
         output_filename=str(path),
-    ).run(create_pipeline(config))
+    ).run(create_pipeline(full_config))
     spec = json.loads(path.read_text())
     tasks = spec.get("pipelineSpec", spec)["root"]["dag"]["tasks"]
     # A Resolver with a strategy becomes one task for the model and one for its blessing.
-    assert {name.split("-")[0] for name in tasks} == STEPS
+    assert {name.split("-")[0] for name in tasks} == STEPS | OPTIONAL_STEPS

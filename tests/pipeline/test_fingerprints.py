@@ -98,12 +98,13 @@ def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
 
 
 # Module → the steps that must run again when it changes, worked out by hand.
-READ_IMAGES = {"image_example_gen", "deduplicator"}
+READ_IMAGES = {"image_example_gen", "deduplicator", "bulk_predictor"}
 PREPARE = {*READ_IMAGES, "preprocessor"}
-ALL = {*PREPARE, "trainer", "model_checker", "pusher"}  # the metric imports nothing of ours
+# The metric imports nothing of ours.
+ALL = {*PREPARE, "drift_validator", "trainer", "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "trainer", "pusher"},
+    "mixer_tf/features.py": {*PREPARE, "drift_validator", "trainer", "pusher"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
@@ -115,15 +116,17 @@ CHANGES = {
     "mixer_tf/visualization/filters.py": {"trainer"},  # TensorBoard shows the filters
     "mixer_tf/recipes/photos.py": {"trainer"},  # found by name, so any recipe may be read
     "mixer_tf/export/check_process.py": {"model_checker"},
-    "mixer_tf/serving/versions.py": {"pusher"},
-    "mixer_tf/serving/locations.py": {"trainer", "pusher"},  # weights may be an exported model
+    "mixer_tf/serving/versions.py": {"trainer", "pusher"},  # the key of a warm start
+    "mixer_tf/serving/predictor.py": {"bulk_predictor"},
+    "mixer_tf/training/warm_start.py": {"trainer"},
+    "mixer_tf/serving/locations.py": {"bulk_predictor", "trainer", "pusher"},  # it finds exports
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
     "components/evaluations.py": {"pusher"},
     "components/evaluation_metrics.py": {"evaluator"},
     "mixer_tf/evaluation/class_counts.py": {"pusher"},
-    "components/records.py": {"image_example_gen", "preprocessor"},
-    "components/artifacts.py": {"deduplicator", "preprocessor"},
+    "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
+    "components/artifacts.py": {"deduplicator", "drift_validator", "preprocessor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "pipeline/local/summary.py": set(),

@@ -47,12 +47,12 @@ def connection(root):
     return metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
 
 
-def make_pipeline(root) -> Pipeline:
+def make_pipeline(root, resolver_id: str = "Resolver") -> Pipeline:
     resolver = Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
-    ).with_id("Resolver")
+    ).with_id(resolver_id)
     trainer = Trainer()
     evaluator = Evaluator(model=trainer.outputs["model"], baseline=resolver.outputs["model"])
     return Pipeline(
@@ -128,3 +128,10 @@ def test_from_a_step_whose_inputs_are_gone_says_which(root):
     with pytest.raises(ValueError, match="--from=Evaluator needs .* those of Trainer are gone"):
         local_run._require_earlier_outputs(connection(root), make_pipeline(root), "Evaluator")
     local_run._require_earlier_outputs(connection(root), make_pipeline(root), "Trainer")
+
+
+def test_from_a_step_that_needs_one_which_never_ran_says_which(root):
+    """As with --from=Trainer --warm-start after a run without --warm-start."""
+    larger = make_pipeline(root, resolver_id="BaseModelResolver")
+    with pytest.raises(ValueError, match="it did not complete BaseModelResolver. Run once without"):
+        local_run._require_earlier_outputs(connection(root), larger, "Evaluator")

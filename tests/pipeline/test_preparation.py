@@ -16,6 +16,7 @@ DEFAULTS = {
     **{"name": None, "test_sets": (), "deduplicate_train": False, "shorter_side": None},
     **{"deduplicate": "remove", "duplicate_threshold": 0.86, "keep_duplicates": None},
     **{"min_accuracy": None, "max_accuracy_drop": 0.01, "strategy": "auto", "no_cache": False},
+    **{"allow_drift": False, "warm_start": False, "infra_validator": "off", "predict": None},
     **{"beam": (), "from_step": None, "to_step": None, "verbose": False},
 }
 
@@ -124,6 +125,9 @@ def test_missing_weights_are_noticed_before_the_root_is_claimed(tmp_path, image_
 
 def test_it_is_known_without_tfx_which_runs_include_the_trainer(tmp_path):
     config = _prepare(root=str(tmp_path))
+    config = dataclasses.replace(
+        config, warm_start=True, infra_validator="docker", predict="images:/new"
+    )
     nodes = [node.id for node in create_pipeline(config).components]
     for step in nodes:
         pipeline = create_pipeline(config)
