@@ -221,7 +221,7 @@ def test_a_label_that_is_not_one_class_is_a_problem(tmp_path, png, label, reason
         ({"filename": b"odd", "id": (1, 2)}, ""),
         ({"image": bytes(784)}, "784 bytes = 28x28: raw pixels? Store them as PNG"),
         ({"image": bytes(32 * 32 * 3)}, "3,072 bytes = 32x32x3: raw pixels? Store them as PNG"),
-        ({"image": bytes(785)}, "'"),
+        ({"image": b"\x01" * 785}, "'"),
         ({"image": [7] * 784}, "has 784 numbers = 28x28: raw pixels. Store them as PNG"),
         ({"image": [0.5] * 785}, "no encoded image: the feature image has 785 numbers"),
         ({"image": 3}, "no encoded image: the feature image has 1 numbers"),
