@@ -307,6 +307,7 @@ def test_the_component_has_its_parameters():
         "mode": "remove",
         "keep_duplicates": None,
         "fingerprint": "1",
+        "data_fingerprint": None,
     }
     assert component.outputs["report"].type is DeduplicationReport
     assert component.outputs["deduplicated_examples"].type is standard_artifacts.Examples

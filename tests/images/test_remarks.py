@@ -28,6 +28,12 @@ def silent(monkeypatch):
     assert console.is_silent()
 
 
+@pytest.fixture
+def loud(monkeypatch):
+    """Undoes what tests of commands in this process have set."""
+    monkeypatch.delenv("MIXER_TF_SILENT", raising=False)
+
+
 def test_a_damaged_but_readable_jpeg_becomes_a_png_of_the_same_pixels(
     make_pixels, encode, silent, capfd
 ):
@@ -55,7 +61,7 @@ def test_a_damaged_image_in_another_thread_changes_nothing(make_pixels, encode, 
     assert {checked.remarks for checked in found[1::2]} == {(validation.DAMAGED,)}
 
 
-def test_messages_of_libraries_are_shown_unless_they_are_silenced(make_pixels, encode, capfd):
+def test_messages_of_libraries_are_shown_unless_they_are_silenced(make_pixels, encode, loud, capfd):
     images.check(damage(encode(make_pixels(0), "JPEG")))
     assert "extraneous bytes" in capfd.readouterr().err
 
@@ -67,7 +73,7 @@ def test_a_corrupt_jpeg_is_refused_without_a_message_of_libjpeg(make_pixels, enc
     assert capfd.readouterr().err == ""
 
 
-def test_stderr_is_the_same_after_a_block_that_captures(capfd):
+def test_stderr_is_the_same_after_a_block_that_captures(loud, capfd):
     for number in range(3):
         with library_messages.capture() as messages:
             os.write(2, b"within\n")

@@ -220,7 +220,7 @@ def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch):
         (["--set", "training.epochs=many"], "training.epochs must be an integer"),
         (["--source=folder:s3://user:hunter2@host/x"], "a URL holds a user name"),
         (["--source=folder:pets"], "--source must be reachable from the cluster"),
-        (["--source=foldr:/pets"], "--source must be one of"),
+        (["--source=foldr:/pets"], "--source: a source must be one of"),
         (["--root=runs"], "--root must be reachable from the cluster"),
         (["--host="], "a file for kfp-v2 requires --host"),
         (["--name=refused"], "answered 400"),

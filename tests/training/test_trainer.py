@@ -293,7 +293,10 @@ def test_splits_that_cannot_be_used_are_one_clear_error(recipe, dataset):
 
 def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
     wild = recipe.override(
-        ["optimizer.name=momentum", "optimizer.learning_rate=1e38", "optimizer.clip_norm=none"]
+        [
+            *("optimizer.name=momentum", "optimizer.learning_rate=1e6"),
+            *("optimizer.clip_norm=none", "training.loss=sigmoid", "training.epochs=4"),
+        ]
     )
     with pytest.raises(
         TrainingDivergedError, match="must stay finite; got nan by step .* --set optimizer.learning"
