@@ -8,17 +8,11 @@ import pytest
 
 from mixer_tf.checkpoints.downloading import DownloadError
 from mixer_tf.datasets.sources import opening
+from pipeline import local_runner
 from pipeline.definition import create_pipeline
 from pipeline.local import preparation, run
 
-DEFAULTS = {
-    **{"source": "digits", "data_dir": None, "recipe": None, "overrides": (), "root": None},
-    **{"name": None, "test_sets": (), "deduplicate_train": False, "shorter_side": None},
-    **{"deduplicate": "remove", "duplicate_threshold": 0.86, "keep_duplicates": None},
-    **{"min_accuracy": None, "max_accuracy_drop": 0.01, "strategy": "auto", "no_cache": False},
-    **{"allow_drift": False, "warm_start": False, "infra_validator": "off", "predict": None},
-    **{"beam": (), "from_step": None, "to_step": None, "verbose": False},
-}
+DEFAULTS = local_runner.main.make_context("local_runner", []).params
 
 
 def _prepare(**changes):
