@@ -54,7 +54,7 @@ def watch() -> Iterator[None]:
 def find_workers() -> list[int]:
     """Returns the ids of the worker processes of this process, and of the shells between."""
     listed = subprocess.run(
-        ["ps", "-Ao", "pid=,ppid=,args="], capture_output=True, text=True, errors="replace"
+        ["ps", "-wwAo", "pid=,ppid=,args="], capture_output=True, text=True, errors="replace"
     )
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
     workers = {int(pid): int(parent) for pid, parent, *args in rows if _COMMAND in "".join(args)}
