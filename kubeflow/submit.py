@@ -13,7 +13,7 @@ import click
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # components and pipeline
 
 from mixer_tf.messages import clear_message
-from pipeline.remote import kfp_server
+from pipeline.remote import kfp_server, schedules
 from pipeline.remote.compiled import Compiled, Run, choose_values
 
 _HELP = f"""Starts a run of a file that `python -m pipeline.kubeflow_runner` wrote.
@@ -28,6 +28,7 @@ Examples:
   python kubeflow/submit.py pets.yaml --host=… --source=folder:gs://data/new-pets \\
       --set training.epochs=30
   python kubeflow/submit.py pets.json --project=my-project --region=europe-west4
+  python kubeflow/submit.py pets.yaml --host=… --schedule='0 3 * * *'
 """
 
 
@@ -55,11 +56,19 @@ Examples:
 )
 @click.option("--experiment", metavar="ID", help="Id of an experiment of Kubeflow.")
 @click.option("--service-account", metavar="ACCOUNT", help="The account of the steps.")
+@click.option(
+    "--schedule",
+    metavar="CRON",
+    help="Start runs again and again instead, such as '0 3 * * 1' for each Monday at 3:00 UTC. Two "
+    "runs never overlap.",
+)
 @click.option("--dry-run", is_flag=True, help="Print exactly what would be sent; send nothing.")
 def main(file: str, **options) -> None:
     """Starts a run; every error is one clear line."""
     try:
         compiled = Compiled.read(file)
+        if options["schedule"]:
+            options["schedule"] = schedules.require_cron(options["schedule"])
         run = Run(
             options["name"] or _default_name(compiled.name),
             choose_values(compiled, options),
@@ -76,9 +85,12 @@ def main(file: str, **options) -> None:
 def _submit_to_kfp(compiled: Compiled, run: Run, options: dict) -> str:
     _require(compiled.target, options, "host")
     request = kfp_server.make_request(compiled, run, options["host"])
+    if options["schedule"]:
+        request = schedules.kfp_request(request, compiled.target, options["schedule"])
     if options["dry_run"]:
         return json.dumps(request, indent=2)
-    return f"{options['host'].rstrip('/')}/#/runs/details/{kfp_server.send(request)}"
+    page = "recurringrun" if options["schedule"] else "runs"
+    return f"{options['host'].rstrip('/')}/#/{page}/details/{kfp_server.send(request)}"
 
 
 def _submit_to_vertex(compiled: Compiled, run: Run, options: dict) -> str:
@@ -86,8 +98,11 @@ def _submit_to_vertex(compiled: Compiled, run: Run, options: dict) -> str:
     from pipeline.remote import vertex_service  # imports Google's client
 
     request = vertex_service.make_request(compiled, run, options["project"], options["region"])
+    method = "google.cloud.aiplatform.v1.PipelineService/CreatePipelineJob"
+    if options["schedule"]:
+        request = vertex_service.make_schedule(request, options["schedule"])
+        method = "google.cloud.aiplatform.v1.ScheduleService/CreateSchedule"
     if options["dry_run"]:
-        method = "google.cloud.aiplatform.v1.PipelineService/CreatePipelineJob"
         printed = {"method": method, "request": vertex_service.to_json(request)}
         later = vertex_service.made_later(compiled, run)
         return json.dumps(printed | ({"made by steps": later} if later else {}), indent=2)

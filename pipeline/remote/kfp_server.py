@@ -47,7 +47,7 @@ def _v2_body(compiled: Compiled, run: Run) -> dict:
 
 
 def send(request: dict) -> str:
-    """Sends the request, and returns the id of the run.
+    """Sends the request, and returns the id of the run, or of the recurring run.
 
     Raises:
         OSError: the server cannot be reached, or refuses the run.
@@ -67,4 +67,5 @@ def send(request: dict) -> str:
             f"{request['url']} answered {response.status_code}: {response.text.strip()[:500]}"
         )
     answer = response.json()
-    return answer.get("run_id") or answer.get("run", {}).get("id", "")
+    ids = (answer.get("run_id"), answer.get("recurring_run_id"), answer.get("id"))
+    return next(filter(None, ids), answer.get("run", {}).get("id", ""))

@@ -33,6 +33,28 @@ def make_request(
     )
 
 
+def make_schedule(
+    request: vertex.CreatePipelineJobRequest, cron: str
+) -> vertex.CreateScheduleRequest:
+    """Returns Vertex AI's own CreateScheduleRequest; runs never overlap.
+
+    Args:
+        request: the request for a single run; Vertex AI makes up the id of each run.
+        cron: a cron expression of five fields, in UTC.
+    """
+    job = request.pipeline_job
+    single = vertex.CreatePipelineJobRequest(parent=request.parent, pipeline_job=job)
+    return vertex.CreateScheduleRequest(
+        parent=request.parent,
+        schedule=vertex.Schedule(
+            display_name=job.display_name,
+            cron=cron,
+            max_concurrent_run_count=1,
+            create_pipeline_job_request=single,
+        ),
+    )
+
+
 def made_later(compiled: Compiled, run: Run) -> dict[str, object]:
     """Returns what steps of the run will send to Vertex AI themselves, as far as it is known now.
 
@@ -71,12 +93,16 @@ def to_json(message) -> dict:
     return json.loads(text)
 
 
-def client(region: str) -> vertex.PipelineServiceClient:
-    """Returns a client with Google's default credentials."""
-    options = {"api_endpoint": f"{region}-aiplatform.googleapis.com"}
-    return vertex.PipelineServiceClient(client_options=options)
+def client(region: str, kind: type = vertex.PipelineServiceClient):
+    """Returns a client of a service of Vertex AI with Google's default credentials."""
+    return kind(client_options={"api_endpoint": f"{region}-aiplatform.googleapis.com"})
 
 
-def send(request: vertex.CreatePipelineJobRequest, region: str) -> str:
-    """Sends the request, and returns the resource name of the job."""
+def send(
+    request: vertex.CreatePipelineJobRequest | vertex.CreateScheduleRequest, region: str
+) -> str:
+    """Sends the request, and returns the resource name of the job or the schedule."""
+    if isinstance(request, vertex.CreateScheduleRequest):
+        service = client(region, vertex.ScheduleServiceClient)
+        return service.create_schedule(request=request).name
     return client(region).create_pipeline_job(request=request).name

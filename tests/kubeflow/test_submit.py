@@ -96,7 +96,12 @@ def server():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             received.append((self.path, body, self.headers.get("Authorization")))
-            answer = {"run_id": "7"} if "v2beta1" in self.path else {"run": {"id": "7"}}
+            answer = {
+                "/apis/v1beta1/runs": {"run": {"id": "7"}},
+                "/apis/v1beta1/jobs": {"id": "7"},
+                "/apis/v2beta1/runs": {"run_id": "7"},
+                "/apis/v2beta1/recurringruns": {"recurring_run_id": "7"},
+            }[self.path]
             text = json.dumps(answer).encode()
             self.send_response(200 if body.get("name", "") != "refused" else 400)
             self.end_headers()
@@ -170,17 +175,61 @@ def test_v2_body_has_both_documents_and_the_values(submit, files, server):
     }
 
 
-def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch):
+@pytest.mark.parametrize("target", ["kfp-v1", "kfp-v2"])
+def test_a_schedule_of_kubeflow_is_what_the_dry_run_prints(submit, files, server, target):
+    arguments = [files[target], f"--host={server.url}", "--name=my-run", *CHANGES]
+    single = json.loads(run(submit, *arguments, "--dry-run").output)
+    arguments.append("--schedule= 0 3 * *  MON")
+    request = json.loads(run(submit, *arguments, "--dry-run").output)
+    assert request["body"]["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * MON"}}
+    assert request["body"]["max_concurrency"] == "1"
+    assert single["body"].items() <= request["body"].items()
+
+    sent = run(submit, *arguments)
+    assert sent.output.strip() == f"{server.url}/#/recurringrun/details/7"
+    ((path, body, _),) = server.received
+    assert (server.url + path, body) == (request["url"], request["body"])
+
+
+def test_v1_schedule_is_that_of_the_client_of_kfp(submit, files):
+    kfp_server_api = pytest.importorskip("kfp_server_api")
+    arguments = [files["kfp-v1"], "--host=http://h", "--schedule=*/15 * * * *", "--dry-run"]
+    body = json.loads(run(submit, *arguments).output)["body"]
+    client = kfp_server_api.ApiClient()
+
+    class Response:
+        data = json.dumps(body)
+
+    model = client.deserialize(Response, "ApiJob")
+    assert client.sanitize_for_serialization(model) == body
+
+
+@pytest.mark.parametrize("schedule", ["daily", "0 3 * *", "0 0 3 * * 1", "0 3 * * $(x)"])
+def test_a_wrong_schedule_is_one_clear_line(submit, files, server, schedule):
+    result = run(submit, files["kfp-v2"], f"--host={server.url}", f"--schedule={schedule}")
+    assert result.exit_code == 1 and not server.received
+    (line,) = result.stderr.strip().splitlines()
+    assert "--schedule must be a cron expression of five fields" in line
+
+
+@pytest.mark.parametrize("schedule", ["", "0 3 * * 1"])
+def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch, schedule):
     """A local server that speaks Vertex AI's own messages, and Google's own client."""
     received = []
+    request_type, answer = (
+        (aiplatform_v1.CreateScheduleRequest, aiplatform_v1.Schedule(name="projects/1/7"))
+        if schedule
+        else (
+            aiplatform_v1.CreatePipelineJobRequest,
+            aiplatform_v1.PipelineJob(name="projects/1/7"),
+        )
+    )
 
     class Handler(grpc.GenericRpcHandler):
         def service(self, details):
             def call(data: bytes, _) -> bytes:
-                request = aiplatform_v1.CreatePipelineJobRequest.deserialize(data)
-                received.append((details.method, request))
-                job = aiplatform_v1.PipelineJob(name="projects/1/pipelineJobs/7")
-                return aiplatform_v1.PipelineJob.serialize(job)
+                received.append((details.method, request_type.deserialize(data)))
+                return type(answer).serialize(answer)
 
             return grpc.unary_unary_rpc_method_handler(call)
 
@@ -189,23 +238,26 @@ def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch):
     channel = grpc.insecure_channel(f"localhost:{server.add_insecure_port('localhost:0')}")
     server.start()
 
-    def client(_region: str):
-        kind = aiplatform_v1.PipelineServiceClient.get_transport_class("grpc")
-        return aiplatform_v1.PipelineServiceClient(transport=kind(channel=channel))
+    def client(_region: str, kind: type = aiplatform_v1.PipelineServiceClient):
+        return kind(transport=kind.get_transport_class("grpc")(channel=channel))
 
     monkeypatch.setattr(vertex_service, "client", client)
     arguments = [files["vertex"], "--project=p", "--region=r", "--name=my-run", *CHANGES]
-    arguments += ["--service-account=a@p"]
+    arguments += ["--service-account=a@p", *([f"--schedule={schedule}"] if schedule else [])]
     dry = run(submit, *arguments, "--dry-run")
     assert dry.exit_code == 0, dry.output
     printed = json.loads(dry.output)
     sent = run(submit, *arguments)
     server.stop(None).wait()
-    assert sent.output.strip() == "projects/1/pipelineJobs/7"
+    assert sent.output.strip() == "projects/1/7"
     ((method, request),) = received
     assert method == f"/{printed['method']}"
     assert vertex_service.to_json(request) == printed["request"]
     assert request.parent == "projects/p/locations/r"
+    if schedule:
+        assert (request.schedule.cron, request.schedule.max_concurrent_run_count) == (schedule, 1)
+        request = request.schedule.create_pipeline_job_request
+        assert not request.pipeline_job_id  # Vertex AI makes it up
     config = request.pipeline_job.runtime_config
     assert config.gcs_output_directory == "gs://b/other"
     assert dict(config.parameter_values) == {**VALUES, "pipeline_root": "gs://b/other"}
