@@ -70,6 +70,7 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "DataFingerprint": _SMALL,
     "ImportSchemaGen": _SMALL,
     "ExampleValidator": _SMALL,
+    "DriftValidator": _SMALL,
     "ModelChecker": {"cpu": "2", "memory": "8Gi", "timeout": _HOUR},
     "Pusher": {**_SMALL, "cache": False},
     "EndpointDeployer": {**_SMALL, "cache": False, "timeout": 2 * _HOUR},
