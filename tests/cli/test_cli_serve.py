@@ -78,4 +78,4 @@ def test_wrong_batching_parameters_are_one_line(mixer, trained, tmp_path):
     file.write_text("max_batch_sise { value: 8 }")
     result = mixer("serve", trained.output, f"--batching-parameters-file={file}")
     assert result.exit_code == 1
-    assert "Did you mean max_batch_size?" in result.output
+    assert "Did you mean max_batch_size" in result.output

@@ -4,7 +4,8 @@
 from types import SimpleNamespace
 
 from mixer_tf.cli.predict import _show_text
-from mixer_tf.evaluation.classification import ClassMetrics
+from mixer_tf.evaluation.answers import Answers
+from mixer_tf.evaluation.classification import Answer, Scores
 from mixer_tf.evaluation.report import Report
 
 NAMES = ("a\nb", "c\td", "\x1b[31mred", "\u202eleft", "猫")
@@ -18,13 +19,17 @@ def test_predict_shows_one_line_per_image(capsys):
     assert capsys.readouterr().out == f"my\\nphoto.png  {expected}\n"
 
 
-def test_evaluate_shows_one_line_per_class(monkeypatch):
-    metrics = ClassMetrics(images=3, predicted=3, correct=2, mistaken_for=NAMES[0])
-    monkeypatch.setattr(Report, "_classes", lambda self: dict.fromkeys(NAMES, metrics))
-    scores = SimpleNamespace(images=15, top_1=0.6, correct=10, top_k=1, correct_in_top_k=15)
+def test_evaluate_shows_one_line_per_class():
+    scores, answers = Scores(), Answers(num_mistakes=5)
+    for name in NAMES:
+        scores.add(name, [NAMES[0]])
+        answers.add(Answer(f"{name}.png", name, NAMES[0], 0.9))
     predictor = SimpleNamespace(model_dir="/m", class_names=NAMES)
-    report = Report(predictor, "csv:a", ["test"], scores, [("x\ny.png", "empty file")], 1.0)
+    problems = [("x\ny.png", "empty file")]
+    report = Report(predictor, "csv:a", ["test"], scores, answers, problems, 1.0)
     lines = report.to_text().splitlines()
     table = lines[lines.index("") + 1 :][: 1 + len(NAMES)]
     assert [line.split("  ")[0] for line in table[1:]] == list(SHOWN)
     assert "  x\\ny.png: empty file" in lines
+    for name in SHOWN[1:]:
+        assert any(f"{name}.png" in line for line in lines)
