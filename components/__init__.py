@@ -10,5 +10,9 @@ from mixer_tf import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes.attach(
     __name__,
-    dict.fromkeys(("DeduplicationReport", "QuarantineReport", "ReferenceStatistics"), "artifacts"),
+    {
+        "DeduplicationReport": "artifacts",
+        "QuarantineReport": "artifacts",
+        "ReferenceStatistics": "artifacts",
+    },
 )
