@@ -24,7 +24,8 @@ def reader(signature, good: bytes):
     def read(content: bytes) -> str | None:
         try:
             signature(**{name: tf.constant([content])})
-        except tf.errors.InvalidArgumentError:
+        except (tf.errors.InvalidArgumentError, tf.errors.CancelledError):
+            # Cancelled: of operations that ran at once one failed, and another is reported.
             answer = None
         except UnicodeDecodeError as error:
             # The same refusal: TensorFlow cannot decode its own message, which has the bytes.

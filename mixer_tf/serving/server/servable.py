@@ -88,6 +88,9 @@ class Servable:
         call = self._call(signature)
         try:
             return call.run(inputs)
+        except tf.errors.CancelledError as error:
+            # Of operations that ran at once one failed, and TensorFlow reports another.
+            raise _invalid("an image of the request cannot be decoded") from error
         except tf.errors.OpError as error:
             raise ServingError(_code_name(error), _first_line(error)) from error
         except (TypeError, ValueError) as error:
