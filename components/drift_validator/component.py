@@ -41,7 +41,7 @@ class DriftValidator(base_component.BaseComponent):
 
     ```
     reference = Resolver(
-        strategy_class=LatestArtifactStrategy, reference=Channel(type=ReferenceStatistics)
+        strategy_class=LatestOrNoArtifactStrategy, reference=Channel(type=ReferenceStatistics)
     )
     drift = DriftValidator(
         statistics=statistics_gen.outputs["statistics"],

@@ -8,7 +8,6 @@ import dataclasses
 from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, StatisticsGen
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
 from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel, Channel
 
@@ -16,6 +15,7 @@ from components.artifacts import ReferenceStatistics
 from components.data_fingerprint import DataFingerprint
 from components.deduplicator import Deduplicator
 from components.drift_validator import DriftValidator
+from components.drift_validator.strategy import LatestOrNoArtifactStrategy
 from components.image_example_gen import ImageExampleGen
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
@@ -96,7 +96,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
 
 def _create_reference() -> Resolver:
     return Resolver(
-        strategy_class=LatestArtifactStrategy, reference=Channel(type=ReferenceStatistics)
+        strategy_class=LatestOrNoArtifactStrategy, reference=Channel(type=ReferenceStatistics)
     ).with_id("ReferenceResolver")
 
 
