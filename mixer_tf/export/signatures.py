@@ -81,7 +81,8 @@ class ServedModel(tf.Module):
         @_graph(_STRINGS)
         def classify_examples(examples):
             spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
-            encoded = tf.io.parse_example(examples, spec)[features.ENCODED]
+            with tf.control_dependencies([_assert_messages(examples)]):
+                encoded = tf.io.parse_example(examples, spec)[features.ENCODED]
             return {PROBABILITIES: infer(decode(encoded))[PROBABILITIES]}
 
         self.functions = {
@@ -95,6 +96,15 @@ class ServedModel(tf.Module):
 def _graph(spec: tf.TensorSpec):
     """Returns a decorator: tf.function for one input, traced once for all its callers."""
     return tf.function(input_signature=[spec], autograph=False)
+
+
+def _assert_messages(examples: tf.Tensor) -> tf.Operation:
+    """Fails the request for corrupt messages, at some of which `parse_example` crashes.
+
+    The assertion only keeps the check in the graph: Grappler removes operations without a state.
+    """
+    sizes = tf.io.decode_proto(examples, "tensorflow.Example", [], [], sanitize=True).sizes
+    return tf.debugging.Assert(tf.shape(sizes)[0] == tf.shape(examples)[0], ["corrupt tf.Example"])
 
 
 def _assert_images(image_bytes: tf.Tensor) -> tf.Operation:

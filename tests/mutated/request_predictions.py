@@ -24,7 +24,11 @@ def reader(signature, good: bytes):
     def read(content: bytes) -> str | None:
         try:
             signature(**{name: tf.constant([content])})
-        except (tf.errors.InvalidArgumentError, tf.errors.CancelledError):
+        except (
+            tf.errors.InvalidArgumentError,
+            tf.errors.DataLossError,
+            tf.errors.CancelledError,
+        ):
             # Cancelled: of operations that ran at once one failed, and another is reported.
             answer = None
         except UnicodeDecodeError as error:

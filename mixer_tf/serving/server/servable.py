@@ -91,6 +91,8 @@ class Servable:
         except tf.errors.CancelledError as error:
             # Of operations that ran at once one failed, and TensorFlow reports another.
             raise _invalid("an image of the request cannot be decoded") from error
+        except tf.errors.DataLossError as error:
+            raise _invalid("a serialized tf.Example of the request is corrupt") from error
         except tf.errors.OpError as error:
             raise ServingError(_code_name(error), _first_line(error)) from error
         except (TypeError, ValueError) as error:
