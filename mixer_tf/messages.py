@@ -8,7 +8,7 @@ import pathlib
 import re
 import traceback
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mixer_tf import system_errors
 
@@ -52,6 +52,32 @@ def nearest(given: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6
     by_lower = {name.lower(): name for name in known}
     names = difflib.get_close_matches(given.lower(), by_lower, most, cutoff)
     return [by_lower[name] for name in names]
+
+
+def with_examples(
+    names: Iterable[str], most: int = 5, show: Callable[[str], str] = repr, separator: str = ", "
+) -> str:
+    """Returns the number of names and the first ones: "12 ('cat', 'dog', …)".
+
+    Args:
+        names: in the order in which they are shown.
+        most: the maximum number of names that are shown.
+        show: returns the text for a name.
+        separator: what stands between two names.
+    """
+    names = list(names)
+    shown = separator.join(map(show, names[:most]))
+    return f"{len(names):,} ({shown}{f'{separator}…' if len(names) > most else ''})"
+
+
+def listing(names: Sequence[str], most: int = 5, show: Callable[[str], str] = repr) -> str:
+    """Returns the first names and the number of the others: "'cat', 'dog', and 7 more".
+
+    Args:
+        names, most, show: see `with_examples`.
+    """
+    shown, more = list(map(show, names[:most])), len(names) - most
+    return ", ".join([*shown, *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def printable(path: str) -> str:

@@ -13,7 +13,7 @@ from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.console import progress_counter
 from mixer_tf.evaluation.report import MAX_MISTAKES, Report
-from mixer_tf.messages import visible
+from mixer_tf.messages import listing, visible
 
 
 @click.command(cls=Command)
@@ -82,21 +82,16 @@ def evaluate(model, source, data_dir, split, batch_size, as_json) -> None:
 def _require_known_classes(source, predictor) -> None:
     """Every prediction for a class that the model does not know is wrong."""
     unknown = [name for name in source.class_names if name not in predictor.class_names]
+    missing = listing(unknown, show=visible)
     if len(unknown) == len(source.class_names):
         raise click.ClickException(
-            f"the source and the model must share classes; the model knows "
-            f"{_shortened(predictor.class_names)}, the source has {_shortened(unknown)}."
+            "the source and the model must share classes; the model knows "
+            f"{listing(predictor.class_names, show=visible)}, the source has {missing}."
         )
     if unknown:
         click.echo(
-            f"note: the model does not know {_shortened(unknown)}: all their images count as wrong",
-            err=True,
+            f"note: the model does not know {missing}: all their images count as wrong", err=True
         )
-
-
-def _shortened(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(visible, names[:most])) + more
 
 
 def _usable_records(source, splits: Sequence[str], problems: list) -> Iterator:

@@ -12,7 +12,9 @@ import collections
 import decimal
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+
+from mixer_tf.messages import with_examples
 
 # The exponent is short, so that every match is a valid decimal.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -58,7 +60,8 @@ def notes_of_unicode_forms(names: Iterable[str]) -> tuple[str, ...]:
     found = sorted(name for name, forms in spellings.items() if len(forms) > 1)
     if not found:
         return ()
-    return (f"class names in several Unicode forms were read as one class: {_listing(found)}",)
+    shown = with_examples(found, _MAX_GROUPS)
+    return (f"class names in several Unicode forms were read as one class: {shown}",)
 
 
 def notes_of_odd(names: Collection[str]) -> tuple[str, ...]:
@@ -74,7 +77,9 @@ def notes_of_odd(names: Collection[str]) -> tuple[str, ...]:
         "class names that often stand for a missing label": missing,
         "class names that may be lists of other classes": lists,
     }
-    return tuple(f"{text}: {_listing(names)}" for text, names in found.items() if names)
+    return tuple(
+        f"{text}: {with_examples(names, _MAX_GROUPS)}" for text, names in found.items() if names
+    )
 
 
 def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
@@ -92,11 +97,6 @@ def notes_of_similar(names: Iterable[str]) -> tuple[str, ...]:
     more = "; …" if len(similar) > _MAX_GROUPS else ""
     number = sum(map(len, similar))
     return (f"classes whose names differ only in spelling: {number:,} ({shown}{more})",)
-
-
-def _listing(names: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, names[:_MAX_GROUPS])) + (", …" if len(names) > _MAX_GROUPS else "")
-    return f"{len(names):,} ({shown})"
 
 
 def _appearance(name: str) -> object:

@@ -9,9 +9,9 @@ import os
 
 from mixer_tf import storage
 from mixer_tf.features import TRAIN
+from mixer_tf.messages import with_examples
 
 FILE_NAME = "dataset.json"
-_MAX_NAMES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DatasetInfo:
                 name for name in self.class_names if train.get(name) == 1
             ],
         }
-        return tuple(f"{text}: {_listing(names)}" for text, names in found.items() if names)
+        return tuple(f"{text}: {with_examples(names)}" for text, names in found.items() if names)
 
     def write(self, folder: str) -> None:
         """Writes `dataset.json` into an existing folder, local or remote."""
@@ -78,8 +78,3 @@ class DatasetInfo:
         data["class_names"] = tuple(data["class_names"])
         data["notes"] = tuple(data["notes"])
         return cls(**data)
-
-
-def _listing(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:_MAX_NAMES])) + (", …" if len(names) > _MAX_NAMES else "")
-    return f"{len(names):,} ({shown})"

@@ -7,12 +7,12 @@ No TensorFlow. The Pusher, the summary of a pipeline, `mixer evaluate` and `mixe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mixer_tf.features import EVAL, TEST
+from mixer_tf.messages import listing
 
 FEW_IMAGES = 30  # an accuracy of 0.5 on 30 images has a standard error of 0.09
-_NAMES_SHOWN = 5
 _WITHOUT = {EVAL: "the model is that of the last epoch", TEST: "nothing measures the model"}
 
 
@@ -54,7 +54,7 @@ class ClassCounts:
         notes = notes_of_images(self.images, class_names, self.where)
         if self.never_recognized:
             named = [f"{name!r} (0 of {self.images[name]:,})" for name in self.never_recognized]
-            notes.append(f"classes never recognized in {self.where}: {_listing(named, str)}")
+            notes.append(f"classes never recognized in {self.where}: {listing(named, show=str)}")
         return notes
 
     def warnings(self) -> list[str]:
@@ -121,7 +121,7 @@ def notes_of_images(images: Mapping[str, int], class_names: Sequence[str], where
         )
     missing = [name for name in class_names if not images.get(name)]
     if missing:
-        notes.append(f"classes without an image in {where}: {_listing(missing)}")
+        notes.append(f"classes without an image in {where}: {listing(missing)}")
     return notes
 
 
@@ -149,10 +149,3 @@ def not_better_than_one_class(images: Mapping[str, int], num_correct: int, where
         f"accuracy {num_correct / total:.4f} is not above {counts[name] / total:.4f}, which always "
         f"answering {name!r}, the largest class of {where}, reaches"
     )
-
-
-def _listing(names: Sequence[str], show: Callable[[str], str] = repr) -> str:
-    """Such as "'cat', 'dog', and 7 more"."""
-    shown = [show(name) for name in names[:_NAMES_SHOWN]]
-    more = len(names) - len(shown)
-    return ", ".join([*shown, *([f"and {more:,} more"] if more else [])])

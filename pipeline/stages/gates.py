@@ -7,19 +7,15 @@ import dataclasses
 
 from tfx.components import Evaluator, InfraValidator
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
-    LatestBlessedModelStrategy,
-)
 from tfx.proto import infra_validator_pb2
-from tfx.types import BaseChannel, Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types import BaseChannel
 
 from components.model_checker import ModelChecker
 from mixer_tf import features
 from mixer_tf.serving import contract
 from pipeline.configs import DOCKER, OFF, PipelineConfig
 from pipeline.eval_config import make_eval_config
-from pipeline.stages import stage
+from pipeline.stages import blessed_model, stage
 
 # The image tensorflow/serving:TAG of the TensorFlow that exports the model.
 TF_SERVING_TAG = "2.15.1"
@@ -46,7 +42,7 @@ def create_gates_stage(
         examples: a channel of preprocessed Examples.
         model: a channel of the trained Model.
     """
-    baseline = _create_baseline() if config.baseline else None
+    baseline = blessed_model.create_resolver("Resolver") if config.baseline else None
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -92,11 +88,3 @@ def _create_infra_validator(
             tensorflow_serving=request, split_name=features.TRAIN, num_examples=NUM_REQUESTS
         ),
     )
-
-
-def _create_baseline() -> Resolver:
-    return Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("Resolver")

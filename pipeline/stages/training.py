@@ -6,17 +6,13 @@ from __future__ import annotations
 import dataclasses
 
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
-    LatestBlessedModelStrategy,
-)
 from tfx.proto import trainer_pb2
-from tfx.types import BaseChannel, Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types import BaseChannel
 
 from components.trainer import Trainer
 from mixer_tf import features
 from pipeline.configs import PipelineConfig
-from pipeline.stages import stage
+from pipeline.stages import blessed_model, stage
 
 BASE_MODEL_RESOLVER = "BaseModelResolver"
 
@@ -36,7 +32,7 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
         config: the run.
         examples: a channel of preprocessed Examples.
     """
-    base_model = _create_base_model() if config.warm_start else None
+    base_model = blessed_model.create_resolver(BASE_MODEL_RESOLVER) if config.warm_start else None
     trainer = Trainer(
         examples=examples,
         base_model=base_model and base_model.outputs["model"],
@@ -50,11 +46,3 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
         },
     )
     return TrainingStage(base_model=base_model, trainer=trainer)
-
-
-def _create_base_model() -> Resolver:
-    return Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id(BASE_MODEL_RESOLVER)

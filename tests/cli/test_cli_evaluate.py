@@ -67,6 +67,6 @@ def test_classes_that_the_model_does_not_know_are_listed(mixer, trained, image_f
 def test_a_source_of_other_classes_is_refused(mixer, trained):
     result = mixer("evaluate", trained.output, "--source=digits")
     assert result.exit_code == 1
-    assert "the model knows cat, dog, été 夏, the source has 0, 1, 2, 3, 4 and 5 more" in (
+    assert "the model knows cat, dog, été 夏, the source has 0, 1, 2, 3, 4, and 5 more" in (
         result.output
     )

@@ -14,6 +14,7 @@ from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.sources import tfrecord_features
 from mixer_tf.datasets.sources.tfrecord_features import ParsedExample, Value
+from mixer_tf.messages import with_examples
 
 _MAX_SHOWN = 3
 
@@ -139,17 +140,15 @@ def _name_labels(
         if len(found) > 1
     ]
     notes = [
-        *_listing("names of several labels, now followed by the label", map(repr, repeated)),
-        *_listing("labels with several names, of which the most frequent is used", several),
+        *_note("names of several labels, now followed by the label", list(map(repr, repeated))),
+        *_note("labels with several names, of which the most frequent is used", list(several)),
     ]
     names = [f"{name} ({text})" if name in repeated else name for text, name in chosen.items()]
     return tuple(names), tuple(notes)
 
 
-def _listing(text: str, found) -> list[str]:
-    found = list(found)
-    shown = "; ".join(found[:_MAX_SHOWN]) + ("; …" if len(found) > _MAX_SHOWN else "")
-    return [f"{text}: {len(found):,} ({shown})"] if found else []
+def _note(text: str, found: list[str]) -> list[str]:
+    return [f"{text}: {with_examples(found, _MAX_SHOWN, str, '; ')}"] if found else []
 
 
 def _notes_of_labels(length: int, labels: dict[Value, int]) -> list[str]:
