@@ -9,11 +9,9 @@ import click
 
 from mixer_tf.cli.command import Command
 from mixer_tf.console import format_table, progress_counter
+from mixer_tf.export.formats import FLOAT32, INT8, PRECISIONS
 from mixer_tf.features import TEST, TRAIN
 
-# mixer_tf/export/formats/tflite.py has the same, but imports TensorFlow.
-_PRECISIONS = ("float32", "float16", "int8")
-_INT8 = "int8"
 _CALIBRATION_IMAGES = 200
 
 
@@ -22,8 +20,8 @@ _CALIBRATION_IMAGES = 200
 @click.argument("target")
 @click.option(
     "--precision",
-    type=click.Choice(_PRECISIONS),
-    default="float32",
+    type=click.Choice(PRECISIONS),
+    default=FLOAT32,
     show_default=True,
     help="Of the weights; float16 and int8 for .tflite.",
 )
@@ -67,12 +65,12 @@ def export(model, target, precision, source, data_dir, images) -> None:
     portable.check_target(target, precision)
     if os.path.exists(target):
         raise click.ClickException(f"TARGET must be new; {target} exists already.")
-    if precision == _INT8 and not source:
+    if precision == INT8 and not source:
         raise click.ClickException("--precision=int8 needs --source: typical images to calibrate.")
     opened = opening.open_source(source, data_dir) if source else None
     trained = loading.open_export(model)
     typical, _ = (
-        _read(trained, opened, TRAIN, _CALIBRATION_IMAGES) if precision == _INT8 else ((), ())
+        _read(trained, opened, TRAIN, _CALIBRATION_IMAGES) if precision == INT8 else ((), ())
     )
     portable.convert(trained, target, precision, typical)
 

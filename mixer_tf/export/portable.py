@@ -7,24 +7,27 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterable, Sequence
-from types import ModuleType
 
 import numpy as np
 
 from mixer_tf import storage
-from mixer_tf.export.formats import keras_file, onnx_file, tflite
+from mixer_tf.export.formats import (
+    FLOAT32,
+    FORMATS,
+    KERAS,
+    ONNX,
+    TFLITE,
+    keras_file,
+    onnx_file,
+    tflite,
+)
 from mixer_tf.export.formats.network import probabilities_function
 from mixer_tf.export.loading import Export
 from mixer_tf.serving.contract import PROBABILITIES
 
-FORMATS: dict[str, ModuleType] = {
-    module.SUFFIX: module for module in (tflite, onnx_file, keras_file)
-}
-_MODELS = {
-    tflite.SUFFIX: tflite.TfliteModel,
-    onnx_file.SUFFIX: onnx_file.OnnxModel,
-    keras_file.SUFFIX: keras_file.KerasModel,
-}
+# Suffix → what converts a model, and what opens the file.
+_CONVERTERS = {ONNX: onnx_file.convert, KERAS: keras_file.convert}
+_MODELS = {TFLITE: tflite.TfliteModel, ONNX: onnx_file.OnnxModel, KERAS: keras_file.KerasModel}
 
 
 def check_target(target: str, precision: str) -> None:
@@ -37,19 +40,19 @@ def check_target(target: str, precision: str) -> None:
     suffix = os.path.splitext(target)[1].lower()
     if suffix not in FORMATS:
         raise ValueError(f"TARGET must end in {', '.join(FORMATS)}; got {target!r}.")
-    possible = FORMATS[suffix].PRECISIONS
+    possible = FORMATS[suffix]
     if precision not in possible:
         raise ValueError(
             f"the precision of {suffix} must be {' or '.join(possible)}; got {precision}."
         )
-    if suffix == onnx_file.SUFFIX:
+    if suffix == ONNX:
         onnx_file.require_packages()
 
 
 def convert(
     export: Export,
     target: str,
-    precision: str = tflite.FLOAT32,
+    precision: str = FLOAT32,
     images: Iterable[np.ndarray] = (),
 ) -> None:
     """Writes the file, which appears under its name only when it is complete.
@@ -57,7 +60,7 @@ def convert(
     Args:
         export: the trained model.
         target: path of the file; its suffix says which format.
-        precision: of the weights; see the `PRECISIONS` of each format.
+        precision: of the weights; see `formats.FORMATS`.
         images: typical images for "int8", each uint8 [H, W, 3].
 
     Raises:
@@ -65,10 +68,10 @@ def convert(
     """
     check_target(target, precision)
     suffix = os.path.splitext(target)[1].lower()
-    if suffix == tflite.SUFFIX:
+    if suffix == TFLITE:
         content = tflite.convert(export, precision, images)
     else:
-        content = FORMATS[suffix].convert(export)
+        content = _CONVERTERS[suffix](export)
     storage.write_bytes(target, content)
 
 

@@ -7,7 +7,8 @@ import io
 
 from PIL import Image, ImageOps
 
-from mixer_tf.images import headers, jpeg_frames, library_messages
+from mixer_tf import library_messages
+from mixer_tf.images import headers, jpeg_frames
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _PNG_DEPTH = 24  # Position of the bits per channel in a file.

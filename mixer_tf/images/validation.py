@@ -9,7 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf.images import conversion, decoding, headers, library_messages
+from mixer_tf import library_messages
+from mixer_tf.images import conversion, decoding, headers
 
 DAMAGED = "damaged but readable"
 FLAT = "of one color only, with transparency over white and values scaled to 8 bits"

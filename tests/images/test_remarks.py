@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mixer_tf import console, images
+from mixer_tf import console, images, library_messages
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine import notes_of_remarks
 from mixer_tf.datasets.sources import opening
-from mixer_tf.images import library_messages, validation
+from mixer_tf.images import validation
 
 
 def damage(jpeg: bytes) -> bytes:

@@ -10,14 +10,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from mixer_tf.export.formats import KERAS
 from mixer_tf.export.loading import Export
 from mixer_tf.models.layers import Conv2D, Dense, LayerNorm, Rescale
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.serving.contract import PIXELS, PROBABILITIES
-
-SUFFIX = ".keras"
-FLOAT32 = "float32"
-PRECISIONS = (FLOAT32,)
 
 
 def convert(export: Export) -> bytes:
@@ -34,7 +31,7 @@ def convert(export: Export) -> bytes:
         )
     model = stock_model(export.model, export.recipe.training.loss)
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, f"model{SUFFIX}")
+        path = os.path.join(folder, f"model{KERAS}")
         model.save(path)
         with open(path, "rb") as file:
             return file.read()

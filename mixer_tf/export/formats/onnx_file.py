@@ -16,10 +16,6 @@ from mixer_tf.export.formats.network import pixels_spec, probabilities_function
 from mixer_tf.export.loading import Export
 from mixer_tf.serving.contract import CLASS_NAMES, PIXELS, PROBABILITIES
 
-SUFFIX = ".onnx"
-FLOAT32 = "float32"
-PRECISIONS = (FLOAT32,)
-
 _OPSET = 17  # the first with LayerNormalization; ONNX Runtime has it since 1.12
 _MAX_BYTES = 2**31 - 1  # of a protocol buffer
 

@@ -15,14 +15,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from mixer_tf import library_messages
+from mixer_tf.export.formats import FLOAT16, FLOAT32, INT8
 from mixer_tf.export.formats.network import probabilities_function
 from mixer_tf.export.loading import Export
-from mixer_tf.images import library_messages
 from mixer_tf.serving.contract import PIXELS, PROBABILITIES
 
-SUFFIX = ".tflite"
-FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
-PRECISIONS = (FLOAT32, FLOAT16, INT8)
 LABELS_FILE = "labels.txt"
 
 
@@ -31,8 +29,8 @@ def convert(export: Export, precision: str, images: Iterable[np.ndarray] = ()) -
 
     Args:
         export: the trained model.
-        precision: one of `PRECISIONS`. "float16" halves the file; "int8" quarters it, and also
-            computes in int8 where TensorFlow Lite can.
+        precision: one of `formats.PRECISIONS`. "float16" halves the file; "int8" quarters it, and
+            also computes in int8 where TensorFlow Lite can.
         images: for "int8", typical images, each uint8 [H, W, 3]: they set the ranges of the
             activations.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Captures what C libraries, such as libjpeg and libtiff, write to stderr about a corrupt image.
+"""Captures what C and C++ libraries write to stderr, such as libjpeg about a corrupt image.
 
 They name no file, and their messages are the only sign that an image is damaged but readable.
 """
