@@ -20,6 +20,7 @@ class DataFingerprintSpec(component_spec.ComponentSpec):
         "source": component_spec.ExecutionParameter(type=str),
         "downstream_test_sets": component_spec.ExecutionParameter(type=str),
         "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "keep_duplicates": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {}
     OUTPUTS = {"fingerprint": component_spec.ChannelParameter(type=standard_artifacts.String)}
@@ -50,6 +51,7 @@ class DataFingerprint(base_component.BaseComponent):
         source: str,
         downstream_test_sets: Sequence[str] = (),
         data_dir: str | None = None,
+        keep_duplicates: str | None = None,
     ):
         """Makes the component.
 
@@ -57,12 +59,14 @@ class DataFingerprint(base_component.BaseComponent):
             source: the source of the images, such as "folder:PATH".
             downstream_test_sets: further sources.
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
+            keep_duplicates: the file of images that are never removed as duplicates; None for none.
         """
         super().__init__(
             DataFingerprintSpec(
                 source=source,
                 downstream_test_sets=json.dumps(list(downstream_test_sets)),
                 data_dir=data_dir,
+                keep_duplicates=keep_duplicates,
                 fingerprint=channel_utils.as_channel([standard_artifacts.String()]),
             )
         )

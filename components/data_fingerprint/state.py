@@ -8,11 +8,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mixer_tf.datasets.files import file_signature
 from mixer_tf.datasets.sources import opening
 
 
 def digest(exec_properties: Mapping[str, Any]) -> str:
     """Opens each source and returns 16 hexadecimal digits that change when its data change.
+
+    So they do when the list of images to keep changes.
 
     Args:
         exec_properties: the parameters of the component.
@@ -23,4 +26,6 @@ def digest(exec_properties: Mapping[str, Any]) -> str:
     specs = [exec_properties["source"], *json.loads(exec_properties["downstream_test_sets"])]
     data_dir = exec_properties.get("data_dir") or None
     states = [opening.open_source(spec, data_dir).fingerprint() for spec in specs]
+    keep = exec_properties.get("keep_duplicates")
+    states += [file_signature(keep)] if keep else []
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]

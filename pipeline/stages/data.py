@@ -104,7 +104,9 @@ def _create_data_fingerprint(config: PipelineConfig) -> DataFingerprint | None:
     """The component, or None where the fingerprints of `config` hold the state of the data."""
     if not config.fingerprint_data:
         return None
-    return DataFingerprint(config.source, config.downstream_test_sets, config.data_dir)
+    return DataFingerprint(
+        config.source, config.downstream_test_sets, config.data_dir, config.keep_duplicates
+    )
 
 
 def _value(data_fingerprint: DataFingerprint | None) -> Placeholder | None:
@@ -118,6 +120,7 @@ def _create_deduplicator(
     """The component as the configuration asks for it; None if images are not compared."""
     if config.deduplicate == OFF:
         return None
+    reads_more = config.downstream_test_sets or config.keep_duplicates
     return Deduplicator(
         examples=examples,
         downstream_test_sets=config.downstream_test_sets,
@@ -128,5 +131,5 @@ def _create_deduplicator(
         keep_duplicates=config.keep_duplicates,
         fingerprint=config.fingerprints.deduplicator,
         # ImageExampleGen's output changes with its source, and is an input.
-        data_fingerprint=_value(data_fingerprint) if config.downstream_test_sets else None,
+        data_fingerprint=_value(data_fingerprint) if reads_more else None,
     )

@@ -45,6 +45,16 @@ def test_downstream_test_sets_are_part_of_it(tmp_path, pets):
     assert fingerprint(tmp_path, properties(pets, other)) != before
 
 
+def test_the_list_of_images_to_keep_is_part_of_it(tmp_path, pets):
+    keep = tmp_path / "keep.txt"
+    keep.write_text("a.png\n")
+    with_list = DataFingerprint(f"folder:{pets}", keep_duplicates=str(keep)).exec_properties
+    before = fingerprint(tmp_path, with_list)
+    assert fingerprint(tmp_path, with_list) == before != fingerprint(tmp_path, properties(pets))
+    keep.write_text("a.png\nb.png\n")
+    assert fingerprint(tmp_path, with_list) != before
+
+
 def test_driver_puts_it_into_the_cache_key_and_the_executor_uses_it(tmp_path, pets):
     exec_properties = {k: v for k, v in properties(pets).items() if v is not None}
     output = Driver(None).run(ExecutionInfo(exec_properties=exec_properties))
