@@ -140,7 +140,7 @@ def test_errors_have_the_status_of_tensorflow_serving(ask, method, path, body, s
         ("pixels", [[[[1, 2, 3]]]], r"must be uint8 \[N, 16, 16, 3\]; got uint8 \[1, 1, 1, 3\]"),
         ("pixels", np.zeros([1, 32, 8, 3], int).tolist(), r"got uint8 \[1, 32, 8, 3\]"),
         ("pixels", [0.5], "got values that are not uint8"),
-        ("examples", [b64(b"garbage")], "Could not parse example"),
+        ("examples", [b64(b"garbage")], "tf.Example of the request is corrupt"),
         ("examples", [b64(b"")], "image/encoded .* is required but could not be found"),
         ("features", {"pixels": []}, "exactly the inputs image_bytes; got pixels"),
     ],
