@@ -13,7 +13,7 @@ from collections.abc import Callable
 import click
 
 from mixer_tf import storage
-from mixer_tf.cli.options import columns_option, with_columns
+from mixer_tf.cli.options import detail_options, with_details
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
@@ -33,9 +33,9 @@ _OPTIONS = (
         "--source",
         default="digits",
         help="Where the images come from; see above.",
-        callback=with_columns,
+        callback=with_details,
     ),
-    columns_option,
+    detail_options,
     click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
     click.option(
         "--recipe",

@@ -7,43 +7,56 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from mixer_tf.datasets.sources import csv, opening
+from mixer_tf.datasets.sources import csv, opening, tfds
 
-_COLUMNS = f"{__name__}.columns"
+_COLUMNS, _SPLITS = f"{__name__}.columns", f"{__name__}.splits"
 _DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
 
 
 def source_options(command: Callable) -> Callable:
-    """Adds --source, --columns, which becomes a part of the source, and --data-dir."""
+    """Adds --source, --columns and --splits, which become parts of the source, and --data-dir."""
     source = click.option(
-        "--source", required=True, help=f"{opening.forms()}.", callback=with_columns
+        "--source", required=True, help=f"{opening.forms()}.", callback=with_details
     )
     data_dir = click.option(
         "--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored."
     )
-    return source(columns_option(data_dir(command)))
+    return source(detail_options(data_dir(command)))
 
 
-def columns_option(command: Callable) -> Callable:
-    """Adds --columns; `with_columns`, the callback of --source, reads it."""
-    option = click.option(
+def detail_options(command: Callable) -> Callable:
+    """Adds --columns and --splits; `with_details`, the callback of --source, reads them."""
+    columns = _eager_option(
         "--columns",
+        _COLUMNS,
         metavar="PATH,LABEL[,SPLIT]",
-        is_eager=True,  # Before --source, which it changes.
-        expose_value=False,
-        callback=lambda context, option, value: context.meta.__setitem__(_COLUMNS, value),
         help="For csv:PATH: the columns by name or number, such as photo,species or 2,3.",
     )
-    return option(command)
+    splits = _eager_option(
+        "--splits",
+        _SPLITS,
+        metavar="SPLIT=TFDS_SPLIT,...",
+        help="For tfds:NAME: the images of train, eval or test, as TFDS writes them, such as "
+        "eval=train[98%:]. A split that is not stated is the dataset's own, without these images.",
+    )
+    return columns(splits(command))
 
 
-def with_columns(context: click.Context, option: click.Parameter, source: str) -> str:
-    """Returns the source with the columns that --columns states."""
-    columns = context.meta.get(_COLUMNS)
-    if columns is None:
-        return source
+def _eager_option(name: str, key: str, **kwargs):
+    """An option that is read before --source, which it changes."""
+
+    def keep(context, option, value):
+        context.meta[key] = value
+
+    return click.option(name, is_eager=True, expose_value=False, callback=keep, **kwargs)
+
+
+def with_details(context: click.Context, option: click.Parameter, source: str) -> str:
+    """Returns the source with what --columns or --splits states."""
+    columns, stated = context.meta.get(_COLUMNS), context.meta.get(_SPLITS)
     try:
-        return csv.with_columns(source, columns)
+        source = source if columns is None else csv.with_columns(source, columns)
+        return source if stated is None else tfds.with_splits(source, stated)
     except ValueError as error:
         raise click.UsageError(str(error), context) from None
 

@@ -3,16 +3,18 @@
 
 The split of an image depends on its id alone, so it does not change when others are added. A split
 that is held out therefore gets about a tenth of the images: of 120, from 6 to 19 in 19 of 20 cases.
-A small class may get none; `evaluation.class_counts.notes_of_splits` says so.
+Where a class of at least five images would get none, the image with the nearest hash is assigned to
+it. A smaller class may get none; `evaluation.class_counts.notes_of_splits` says so.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import operator
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from mixer_tf.features import EVAL, SPLITS, TEST, TRAIN
@@ -31,6 +33,7 @@ _FILLERS = frozenset(
 )
 _WORD = re.compile(r"[^\W\d_]+")
 SHARE = 0.1  # the probability that an image is held out
+_ENOUGH_OF_A_CLASS = 5  # images, for one in each split and most in train
 
 Item = TypeVar("Item")
 
@@ -90,7 +93,9 @@ def _unglued(word: str) -> list[str]:
 
 
 def assign_splits(
-    items: Sequence[tuple[str, str, Item]], test_share: float = SHARE
+    items: Sequence[tuple[str, str, Item]],
+    test_share: float = SHARE,
+    label_of: Callable[[Item], Hashable] | None = None,
 ) -> dict[str, list[Item]]:
     """Assigns the images of a dataset to train, eval and test.
 
@@ -100,21 +105,44 @@ def assign_splits(
     Args:
         items: (split or "", id, item) of each image.
         test_share: about which fraction of the training images a missing test split gets.
+        label_of: returns the class of an item, so that each class of at least five training images
+            has one in each split; None to not look at the classes.
 
     Returns:
         Split → its items.
     """
     present = {split for split, _, _ in items}
-    train_ids = [image_id for split, image_id, _ in items if split in ("", TRAIN)]
-    rule = hold_out(train_ids, present, test_share) if train_ids else HoldOut(())
+    train = [(image_id, item) for split, image_id, item in items if split in ("", TRAIN)]
+    rule_for = _rules(train, present, test_share, label_of or (lambda item: None))
     by_split = {split: [] for split in SPLITS}
     for split, image_id, item in items:
-        split = rule.split_for(image_id) if split in ("", TRAIN) else split
+        split = rule_for(item).split_for(image_id) if split in ("", TRAIN) else split
         by_split[split].append((hash_fraction(image_id), item))
     return {
         split: [item for _, item in sorted(found, key=operator.itemgetter(0))]
         for split, found in by_split.items()
     }
+
+
+def _rules(
+    train: Sequence[tuple[str, Item]],
+    present: Collection[str],
+    test_share: float,
+    label_of: Callable[[Item], Hashable],
+) -> Callable[[Item], HoldOut]:
+    """Returns the function from a training item to its rule, which is that of its class."""
+    if not train:
+        return lambda item: HoldOut(())
+    shared = hold_out([image_id for image_id, _ in train], present, test_share)
+    ids = collections.defaultdict(list)
+    for image_id, item in train:
+        ids[label_of(item)].append(image_id)
+    rules = {
+        label: hold_out(found, present, test_share)
+        for label, found in ids.items()
+        if len(found) >= _ENOUGH_OF_A_CLASS
+    }
+    return lambda item: rules.get(label_of(item), shared)
 
 
 def hold_out(

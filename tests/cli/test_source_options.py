@@ -26,10 +26,11 @@ def show_config(**values):
         (["--source=csv:a.csv", "--columns=photo,My Species"], "csv+photo,My Species:a.csv"),
         (["--columns", "2,3", "--source", "csv:C:/a.csv"], "csv+2,3:C:/a.csv"),
         (["--source=csv:a.csv"], "csv:a.csv"),
+        (["--source=tfds:a:b", "--splits=eval=train[9%:]"], "tfds+eval=train[9%:]:a:b"),
         (["--source=csv+1,2:a.csv"], "csv+1,2:a.csv"),
     ],
 )
-def test_stated_columns_become_part_of_the_source(command, arguments, shown):
+def test_stated_columns_and_splits_become_part_of_the_source(command, arguments, shown):
     result = CliRunner().invoke(command, arguments)
     assert (result.exit_code, result.output.strip()) == (0, shown)
 
@@ -41,9 +42,11 @@ def test_stated_columns_become_part_of_the_source(command, arguments, shown):
         (["--source=folder:a", "--columns=1,2"], "--columns applies to csv:PATH only"),
         (["--source=csv:a.csv", "--columns=a:b,c"], "without a colon; got 'a:b,c'"),
         (["--source=csv:a.csv", "--columns="], "names or numbers"),
+        (["--source=csv:a.csv", "--splits=eval=train"], "--splits applies to tfds:NAME"),
+        (["--source=tfds:a", "--splits=val=train"], "must be SPLIT=TFDS_SPLIT"),
     ],
 )
-def test_columns_that_cannot_be_used_are_a_usage_error(command, arguments, message):
+def test_columns_and_splits_that_cannot_be_used_are_a_usage_error(command, arguments, message):
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
     assert message in result.output

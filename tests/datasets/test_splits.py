@@ -90,3 +90,23 @@ def test_given_splits_are_kept_and_the_order_is_mixed():
     assert by_split["eval"] == ["e"]
     assert sorted(by_split["train"]) == sorted(ids(100))
     assert by_split["train"] != ids(100)
+
+
+@pytest.mark.parametrize("present", [(), ("test",), ("eval",)])
+def test_each_class_with_enough_images_has_one_in_every_split(present):
+    items = [(split, f"given {split}", (split, "a")) for split in present]
+    sizes = {f"class {size}.{index}": size for size in range(1, 13) for index in range(8)}
+    for label, size in sizes.items():
+        items += [("train", f"{label}/{i}", (f"{label}/{i}", label)) for i in range(size)]
+    found = splits.assign_splits(items, label_of=lambda item: item[1])
+    for split in {"train", "eval", "test"} - set(present):
+        labels = {label for _, label in found[split]}
+        assert {label for label, size in sizes.items() if size >= 5} <= labels
+    assert sum(map(len, found.values())) == len(items)
+    plain = splits.assign_splits(items)
+    assert plain != found
+    # Only classes that had none in some split have changed.
+    moved = {item[1] for split in plain for item in set(plain[split]) ^ set(found[split])}
+    for label in moved:
+        counts = [sum(item[1] == label for item in plain[split]) for split in plain]
+        assert min(n for split, n in zip(plain, counts, strict=True) if split not in present) == 0

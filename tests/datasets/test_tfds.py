@@ -11,6 +11,7 @@ from PIL import Image
 
 from mixer_tf import features
 from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.sources import tfds as tfds_source
 from mixer_tf.datasets.sources.source import Source
 
 PIXELS = {
@@ -325,7 +326,10 @@ def test_what_a_corrupt_or_missing_shard_holds_is_a_record_with_a_problem(tmp_pa
         shard.write_bytes(shard.read_bytes()[:900]) if index else shard.unlink()
     records = read(source)
     problems = [record for record in records["train"] if record.problem]
-    assert [record.source for record in problems] == [f"challenge/train[{i}shard]" for i in (0, 1)]
+    assert [record.source for record in problems] == [
+        "challenge/train[0:10]",
+        "challenge/train[10:20]",
+    ]
     assert all("the rest of the shard is corrupt: " in record.problem for record in problems)
 
 
@@ -394,3 +398,67 @@ def test_what_cannot_be_opened_is_one_clear_error(tmp_path, name, old, new, mess
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ValueError, match=message):
         opening.open_source("tfds:challenge", str(tmp_path))
+
+
+def indices(source: Source) -> dict[str, list[tuple[str, int]]]:
+    """Split → (split in TFDS, index) of each image, in order."""
+    return {
+        split: [(name.split("/")[1], int(name.split("/")[2])) for name in sorted(names)]
+        for split, found in read(source).items()
+        if (names := [record.source for record in found])
+    }
+
+
+@pytest.mark.parametrize(
+    ("stated", "train", "evaluation", "test"),
+    [
+        ("eval=train[90%:],test=validation", (0, 36), (36, 40), 8),  # the paper's, for Pets
+        ("eval=train[98%:],test=validation[:50%]", (0, 39), (39, 40), 4),
+        ("test=validation,train=train[:10],eval=train[30:]", (0, 10), (30, 40), 8),
+        ("eval=train[20:30],test=validation", None, (20, 30), 8),
+    ],
+)
+def test_stated_splits_are_those_of_tfds(data_dir, stated, train, evaluation, test):
+    found = indices(opening.open_source(f"tfds+{stated}:tiny_pets:small", data_dir))
+    rest = [*range(20), *range(30, 40)]
+    assert found["train"] == [("train", i) for i in (range(*train) if train else rest)]
+    assert found["eval"] == [("train", i) for i in range(*evaluation)]
+    assert found["test"] == [("validation", i) for i in range(test)]
+
+
+def test_stated_splits_may_join_parts_and_a_missing_split_is_held_out(data_dir):
+    spec = "tfds+eval=train[:3]+validation[6:]:tiny_pets:small"
+    found = indices(opening.open_source(spec, data_dir))
+    assert found["eval"] == [
+        *(("train", i) for i in range(3)),
+        *(("validation", i) for i in (6, 7)),
+    ]
+    assert sorted(found["train"] + found["test"]) == [("train", i) for i in range(3, 40)]
+    assert found["test"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("eval", "must be SPLIT=TFDS_SPLIT"),
+        ("val=train[90%:]", "each of train, eval, test at most once"),
+        ("eval=train[:5],eval=train[5:]", "at most once"),
+        ("eval=trian[90%:]", "has train, validation, extra; got eval=trian.*Did you mean train"),
+        ("eval=train[9x:]", r"as TFDS does, such as train\[98%:\]; got eval=train\[9x:\]"),
+        ("eval=train[90:]", r"must have images; eval=train\[90:\] has none|got eval=train\[90:\]"),
+        ("eval=train[:50%],test=train[40%:]", "must not share images; those of eval and test do"),
+        ("eval=train[:50%],test=train[50%:]", "must leave images to train on"),
+        ("eval=train[90%:", "must close its brackets"),
+    ],
+)
+def test_stated_splits_that_cannot_be_are_one_clear_error(data_dir, stated, message):
+    with pytest.raises(ValueError, match=message):
+        opening.open_source(f"tfds+{stated}:tiny_pets:small", data_dir)
+
+
+def test_splits_are_stated_for_tfds_only():
+    with pytest.raises(ValueError, match="--splits applies to tfds:NAME"):
+        tfds_source.with_splits("folder:pets", "eval=train[98%:]")
+    stated = tfds_source.with_splits("tfds:cifar10", "eval=train[98%:]")
+    assert stated == "tfds+eval=train[98%:]:cifar10"
+    assert opening.parse(stated) == ("tfds", "cifar10")

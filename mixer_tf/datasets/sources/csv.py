@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import re
 
@@ -53,7 +54,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         class_names=class_names,
         shards={
             split: _make_chunks(chosen, merged.conflicting)
-            for split, chosen in splits.assign_splits(items).items()
+            for split, chosen in splits.assign_splits(
+                items, label_of=operator.itemgetter(1)
+            ).items()
         },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: map(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import operator
 import os
 from collections.abc import Iterator
 
@@ -52,7 +53,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         class_names=class_names,
         shards={
             split: files.make_chunks(chosen)
-            for split, chosen in splits.assign_splits(items).items()
+            for split, chosen in splits.assign_splits(
+                items, label_of=operator.itemgetter(1)
+            ).items()
         },
         reader=files.FileReader(root, class_names),
         file_signatures=lambda: (

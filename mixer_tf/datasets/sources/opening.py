@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from mixer_tf.datasets.class_names import notes_of_odd, notes_of_similar
-from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfrecord
+from mixer_tf.datasets.sources import csv, digits, folder, tfds, tfds_splits, tfrecord
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.messages import did_you_mean, require_no_credentials, without_credentials
 
@@ -37,6 +37,8 @@ def parse(spec: str) -> tuple[str, str]:
     kind, _, location = spec.partition(":")
     if kind.startswith(f"{csv.KIND}+"):
         kind = csv.KIND
+    if kind.startswith(f"{tfds.KIND}+"):
+        kind, _, location = tfds_splits.split_spec(spec)
     if kind not in KINDS:
         raise ValueError(_unknown_kind(spec, kind))
     if bool(location) != (":" in KINDS[kind].FORM):
@@ -49,7 +51,8 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
 
     Args:
         spec: one of `forms()`, such as "folder:/data/pets"; the columns of a CSV file may be
-            stated: "csv+photo,species:list.csv".
+            stated: "csv+photo,species:list.csv", and the splits of a TFDS dataset:
+            "tfds+eval=train[98%:]:cifar10".
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
 
     Raises:

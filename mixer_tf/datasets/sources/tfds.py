@@ -8,7 +8,6 @@ for a missing dataset names the command that prepares it.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -16,9 +15,10 @@ from collections.abc import Iterator
 from mixer_tf import storage
 from mixer_tf.datasets import splits
 from mixer_tf.datasets.files import file_signature, list_folder, make_record
-from mixer_tf.datasets.sources import tfds_examples, tfds_features
+from mixer_tf.datasets.sources import tfds_examples, tfds_features, tfds_splits
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.datasets.sources.tfds_features import Keys
+from mixer_tf.datasets.sources.tfds_splits import Range
 from mixer_tf.features import SPLITS, TRAIN, ImageRecord
 
 KIND = "tfds"
@@ -34,14 +34,13 @@ class Shard:
 
     Attributes:
         tfds_split: name of the split in TFDS.
-        index: index of the shard.
-        first: index of its first image within the TFDS split.
+        first, end: the images first ≤ index < end of the TFDS split, which are in one shard.
         split: the split of the images to read.
     """
 
     tfds_split: str
-    index: int
     first: int
+    end: int
     split: str
 
 
@@ -66,18 +65,21 @@ class ShardReader:
     rule: splits.HoldOut
 
     def __call__(self, shard: Shard) -> Iterator[ImageRecord]:
-        is_train = splits.ALIASES[shard.tfds_split.lower()] == TRAIN
         builder = tfds_examples.open_builder(self.folder)
-        part = f"{shard.tfds_split}[{shard.index}shard]"
+        part = f"{shard.tfds_split}[{shard.first}:{shard.end}]"
         found = tfds_examples.read(builder, part, self.image_key, self.label_key)
         try:
             for number, (encoded, label) in enumerate(found, start=shard.first):
                 image_id = _image_id(self.name, shard.tfds_split, number)
-                if not is_train or self.rule.split_for(image_id) == shard.split:
+                if not self._is_from_train(shard) or self.rule.split_for(image_id) == shard.split:
                     yield self._make_record(encoded, label, image_id)
         except tfds_examples.UnreadableError as error:
-            if not is_train or shard.split == TRAIN:
+            if not self._is_from_train(shard) or shard.split == TRAIN:
                 yield _unreadable(f"{self.name}/{part}", error)
+
+    def _is_from_train(self, shard: Shard) -> bool:
+        """Whether the rule divides the images of a work item."""
+        return shard.split in (TRAIN, *dict(self.rule.bounds))
 
     def _make_record(self, encoded: bytes, label: int, image_id: str) -> ImageRecord:
         if label < 0:  # TFDS marks the hidden labels of a test split by -1.
@@ -93,39 +95,63 @@ def _unreadable(name: str, error: Exception) -> ImageRecord:
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     """Opens a prepared dataset; its own splits are kept, except test splits without labels.
 
+    The specification may state splits: "tfds+eval=train[98%:]:cifar10", see `tfds_splits`.
+
     Raises:
         ValueError: TFDS is not installed, the dataset is not prepared, or its examples do not have
-            one image with one class.
+            one image with one class; or it does not have the stated splits.
     """
+    stated = tfds_splits.stated_in(spec)
     tfds = _import_tfds()
     folder = _find_prepared(location, data_dir or tfds.core.constants.DATA_DIR)
     builder = tfds_examples.open_builder(folder)
     keys = tfds_features.find_keys(builder.info)
-    hidden = [name for name in builder.info.splits if _hides_labels(builder, name, keys)]
-    lengths = {
-        name: info.shard_lengths
-        for name, info in builder.info.splits.items()
+    infos = builder.info.splits
+    hidden = [name for name in infos if _hides_labels(builder, name, keys)]
+    own = {
+        splits.ALIASES[name.lower()]: name
+        for name in infos
         if name.lower() in splits.ALIASES and name not in hidden
     }
-    if not lengths:
+    if not own and not stated:
         raise ValueError(
             f"tfds: a dataset must have a split such as train or test; "
-            f"{location} has {', '.join(builder.info.splits)}."
+            f"{location} has {', '.join(infos)}."
         )
+    ranges = tfds_splits.resolve(stated, own, infos)
     name = re.split("[:/]", location)[0]
     class_names = tuple(builder.info.features[keys.label].names)
-    rule = _hold_out(name, lengths)
+    rule = _hold_out(name, ranges)
+    lengths = {name: infos[name].shard_lengths for name in infos}
+    used = {part.tfds_split for parts in ranges.values() for part in parts}
     return Source(
         spec=spec,
         class_names=class_names,
-        shards=_list_shards(lengths, rule),
+        shards=_list_shards(ranges, lengths, rule),
         reader=ShardReader(folder, name, keys.image, keys.label, class_names, rule),
         file_signatures=lambda: [
             file_signature(os.path.join(folder, tfds_examples.INFO)),
-            str(lengths),
+            str({name: lengths[name] for name in lengths if name in used}),
         ],
-        notes=(*keys.notes, *_notes_of_unused(location, builder.info.splits, lengths, hidden)),
+        notes=(*keys.notes, *_notes_of_unused(location, infos, used, hidden)),
     )
+
+
+def with_splits(spec: str, stated: str) -> str:
+    """Returns the specification of a TFDS dataset whose splits are stated.
+
+    Args:
+        spec: "tfds:NAME[:CONFIG]".
+        stated: see `tfds_splits.parse`.
+
+    Raises:
+        ValueError: it is another kind of source, or the splits have another form.
+    """
+    kind, _, location = spec.partition(":")
+    if kind != KIND:
+        raise ValueError(f"--splits applies to {FORM} only; got the source {spec!r}.")
+    tfds_splits.parse(stated)
+    return f"{KIND}+{stated}:{location}"
 
 
 def _notes_of_unused(location: str, found, used, hidden) -> Iterator[str]:
@@ -150,23 +176,27 @@ def _hides_labels(builder, split: str, keys: Keys) -> bool:
         return False
 
 
-def _hold_out(name: str, lengths: dict[str, list[int]]) -> splits.HoldOut:
-    train = next((split for split in lengths if splits.ALIASES[split.lower()] == TRAIN), None)
-    if train is None:
+def _hold_out(name: str, ranges: dict[str, list[Range]]) -> splits.HoldOut:
+    if TRAIN not in ranges:
         return splits.HoldOut(())
-    ids = (_image_id(name, train, number) for number in range(sum(lengths[train])))
-    return splits.hold_out(ids, {splits.ALIASES[split.lower()] for split in lengths})
+    ids = (
+        _image_id(name, part.tfds_split, number)
+        for part in ranges[TRAIN]
+        for number in range(part.first, part.end)
+    )
+    return splits.hold_out(ids, ranges)
 
 
-def _list_shards(lengths: dict[str, list[int]], rule: splits.HoldOut) -> dict[str, list[Shard]]:
+def _list_shards(
+    ranges: dict[str, list[Range]], lengths: dict[str, list[int]], rule: splits.HoldOut
+) -> dict[str, list[Shard]]:
     shards = {split: [] for split in SPLITS}
-    for name, shard_lengths in lengths.items():
-        split = splits.ALIASES[name.lower()]
-        held_out = [held for held, _ in rule.bounds] if split == TRAIN else []
-        starts = itertools.accumulate(shard_lengths, initial=0)
-        for index, (start, _) in enumerate(zip(starts, shard_lengths, strict=False)):
-            for target in (split, *held_out):
-                shards[target].append(Shard(name, index, start, target))
+    for split, parts in ranges.items():
+        targets = (split, *dict(rule.bounds)) if split == TRAIN else (split,)
+        for part in parts:
+            for piece in tfds_splits.cut(part, lengths[part.tfds_split]):
+                for target in targets:
+                    shards[target].append(Shard(*dataclasses.astuple(piece), target))
     return shards
 
 
