@@ -49,6 +49,8 @@ class DataOptions(Options):
         flip: mirror half of the images.
         shift: largest shift in pixels of the input size, in both directions; the border is black.
         rotate: largest angle in degrees, in both directions; the border is black.
+        color_jitter: largest relative change of brightness, contrast and saturation, such as 0.4; 0
+            for none.
         randaugment_layers: number of RandAugment's operations per image; 0 for none, the paper's N
             is 2.
         randaugment_magnitude: the paper's m, the strength of RandAugment's operations; 10, 15 or 20
@@ -65,6 +67,7 @@ class DataOptions(Options):
     flip: bool = True
     shift: int = 0
     rotate: float = 0.0
+    color_jitter: float = 0.0
     randaugment_layers: int = 0
     randaugment_magnitude: float = 0.0
     randaugment_wraparound: bool = True
@@ -81,6 +84,7 @@ class DataOptions(Options):
         yield "train_shorter_side", is_used, 'none unless train_crop is "inception"'
         yield _in_range(self, "shift", 0, MAX_SIDE)
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
+        yield "color_jitter", 0 <= self.color_jitter <= 1, "in [0, 1]"
         yield _in_range(self, "randaugment_layers", 0, _MAX_LAYERS)
         is_sensible = 0 <= self.randaugment_magnitude <= _MAX_MAGNITUDE
         yield "randaugment_magnitude", is_sensible, f"from 0 to {_MAX_MAGNITUDE}"

@@ -63,6 +63,7 @@ def test_a_recipe_is_frozen(recipe):
             {"randaugment_magnitude": 15.0},
             "randaugment_magnitude must be 0 unless randaugment_layers is at least 1; got .*=15.0",
         ),
+        (DataOptions, {"color_jitter": 1.5}, r"color_jitter must be in \[0, 1\]; got .*=1.5"),
         (DataOptions, {"randaugment_layers": -1}, "randaugment_layers must be from 0 to 16; got"),
         (
             DataOptions,
