@@ -23,10 +23,12 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
         "examine": "validation",
         "decode": "decoding",
         "inception_crop": "resizing",
+        "random_crop": "resizing",
         "reduce_shorter_side": "reduction",
         "resize_crop": "resizing",
         "resize_shorter_side": "resizing",
         "resize_to": "resizing",
         "resmall_crop": "resizing",
+        "size_before_crop": "resizing",
     },
 )

@@ -29,7 +29,7 @@ def resize_crop(image: tf.Tensor, image_size: int, resize_size: int | None = Non
     Returns:
         uint8 [image_size, image_size, C].
     """
-    return _central_crop(resize_to(image, resize_size or _size_before_crop(image_size)), image_size)
+    return _central_crop(resize_to(image, resize_size or size_before_crop(image_size)), image_size)
 
 
 def resmall_crop(image: tf.Tensor, image_size: int, resize_size: int | None = None) -> tf.Tensor:
@@ -37,7 +37,7 @@ def resmall_crop(image: tf.Tensor, image_size: int, resize_size: int | None = No
 
     Arguments and result are those of `resize_crop`; the aspect ratio is kept.
     """
-    resized = resize_shorter_side(image, resize_size or _size_before_crop(image_size))
+    resized = resize_shorter_side(image, resize_size or size_before_crop(image_size))
     return _central_crop(resized, image_size)
 
 
@@ -75,7 +75,19 @@ def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Ten
     return resize_to(crop, image_size)
 
 
-def _size_before_crop(image_size: int) -> int:
+def random_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Crops [H, W, C] at a random position to [image_size, image_size, C].
+
+    Args:
+        image: uint8 [H, W, C], at least as large as the result.
+        image_size: side of the result in pixels.
+        seed: int [2]; the same seed gives the same crop.
+    """
+    return tf.image.stateless_random_crop(image, [image_size, image_size, image.shape[-1]], seed)
+
+
+def size_before_crop(image_size: int) -> int:
+    """Returns to how many pixels an image is resized before `image_size` of them are cropped."""
     return round(image_size / _CROP_SHARE)
 
 

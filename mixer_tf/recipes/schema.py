@@ -17,7 +17,7 @@ from mixer_tf.recipes.model_options import ModelOptions
 from mixer_tf.recipes.options import Options, one_of, with_section
 
 CROPS = ("resize", "resize_crop", "resmall_crop")
-TRAIN_CROPS = ("same", "inception")
+TRAIN_CROPS = ("same", "inception", "resize_random")
 OPTIMIZERS = ("adam", "momentum")
 SCHEDULES = ("linear", "cosine", "constant")
 LOSSES = ("softmax", "sigmoid")
@@ -28,6 +28,9 @@ _MAX_EPOCHS = 1_000_000
 _MAX_STEPS = 1_000_000_000
 _MAX_SEED = (1 << 32) - 1  # the range of numpy's seeds
 _MAX_NUMBER = 1e9
+_MAX_LAYERS = 16
+# RandAugment's Posterize keeps 4/10 of the magnitude as bits, at most 8; the paper's largest is 20.
+_MAX_MAGNITUDE = 22.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +41,22 @@ class DataOptions(Options):
         crop: for evaluation and serving. "resize": the whole image, without keeping its aspect
             ratio; "resize_crop": the same to 8/7 of the size, then a center crop; "resmall_crop":
             the shorter side to 8/7 of the size, then a center crop (paper, supplement B).
-        train_crop: "same" as `crop`, or "inception": a random 5 to 100 % of the image.
+        train_crop: "same" as `crop`; "inception": a random 5 to 100 % of the image; or
+            "resize_random": the shorter side to 8/7 of the size, then a crop at a random position.
         train_shorter_side: before the "inception" crop, the shorter side of a larger image is
             reduced to this many pixels, so that it is decoded only once; none keeps the image
             (paper).
         flip: mirror half of the images.
         shift: largest shift in pixels of the input size, in both directions; the border is black.
         rotate: largest angle in degrees, in both directions; the border is black.
+        color_jitter: largest relative change of brightness, contrast and saturation, such as 0.4; 0
+            for none.
+        randaugment_layers: number of RandAugment's operations per image; 0 for none, the paper's N
+            is 2.
+        randaugment_magnitude: the paper's m, the strength of RandAugment's operations; 10, 15 or 20
+            in Table 4. A magnitude of 0 is not none: some operations are strongest there.
+        randaugment_wraparound: compare the threshold of RandAugment's Solarize as a uint8, as the
+            authors' code does: it inverts at the magnitudes 10 and 20. False compares integers.
         mixup: p of Beta(p, p); 0 for none.
         shuffle_buffer: number of encoded images in the shuffle buffer.
     """
@@ -55,6 +67,10 @@ class DataOptions(Options):
     flip: bool = True
     shift: int = 0
     rotate: float = 0.0
+    color_jitter: float = 0.0
+    randaugment_layers: int = 0
+    randaugment_magnitude: float = 0.0
+    randaugment_wraparound: bool = True
     mixup: float = 0.0
     shuffle_buffer: int = 10_000
 
@@ -68,6 +84,12 @@ class DataOptions(Options):
         yield "train_shorter_side", is_used, 'none unless train_crop is "inception"'
         yield _in_range(self, "shift", 0, MAX_SIDE)
         yield "rotate", 0 <= self.rotate <= 180, "in [0, 180]"
+        yield "color_jitter", 0 <= self.color_jitter <= 1, "in [0, 1]"
+        yield _in_range(self, "randaugment_layers", 0, _MAX_LAYERS)
+        is_sensible = 0 <= self.randaugment_magnitude <= _MAX_MAGNITUDE
+        yield "randaugment_magnitude", is_sensible, f"from 0 to {_MAX_MAGNITUDE}"
+        is_used = not self.randaugment_magnitude or self.randaugment_layers > 0
+        yield "randaugment_magnitude", is_used, "0 unless randaugment_layers is at least 1"
         yield _in_range(self, "mixup", 0, _MAX_NUMBER)
         yield _in_range(self, "shuffle_buffer", 1, _MAX_STEPS)
 

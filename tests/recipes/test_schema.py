@@ -55,6 +55,18 @@ def test_a_recipe_is_frozen(recipe):
         (DataOptions, {"mixup": -0.1}, "mixup must be from 0 to 1,000,000,000; got mixup=-0.1"),
         (
             DataOptions,
+            {"randaugment_layers": 2, "randaugment_magnitude": 30.0},
+            "randaugment_magnitude must be from 0 to 22.4; got randaugment_magnitude=30.0",
+        ),
+        (
+            DataOptions,
+            {"randaugment_magnitude": 15.0},
+            "randaugment_magnitude must be 0 unless randaugment_layers is at least 1; got .*=15.0",
+        ),
+        (DataOptions, {"color_jitter": 1.5}, r"color_jitter must be in \[0, 1\]; got .*=1.5"),
+        (DataOptions, {"randaugment_layers": -1}, "randaugment_layers must be from 0 to 16; got"),
+        (
+            DataOptions,
             {"train_crop": "same", "train_shorter_side": 9},
             'train_shorter_side must be none unless train_crop is "inception"; got .*=9',
         ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random horizontal flip, rotation and shift of a training image.
+"""The augmentation of one training image: flip, rotation, shift, color jitter, RandAugment.
 
 Each is uint8 to uint8, and depends only on a seed, so that a training that was stopped resumes
 with the images it would have seen.
@@ -12,10 +12,14 @@ import math
 import tensorflow as tf
 
 from mixer_tf.recipes.schema import DataOptions
+from mixer_tf.training.augmentation.color_jitter import color_jitter
+from mixer_tf.training.augmentation.randaugment import randaugment
 
 
 def augment(image: tf.Tensor, options: DataOptions, seed: tf.Tensor) -> tf.Tensor:
-    """Flips, rotates and shifts one image at random, as `options` say.
+    """Augments one image at random, as `options` say.
+
+    The order is flip, rotation, shift, color jitter, RandAugment.
 
     Args:
         image: uint8 [S, S, 3].
@@ -25,13 +29,25 @@ def augment(image: tf.Tensor, options: DataOptions, seed: tf.Tensor) -> tf.Tenso
     Returns:
         uint8 [S, S, 3].
     """
-    flip_seed, rotate_seed, shift_seed = tf.unstack(tf.random.split(seed, 3))
+    flip_seed, rotate_seed, shift_seed, jitter_seed, randaugment_seed = tf.unstack(
+        tf.random.split(seed, 5)
+    )
     if options.flip:
         image = tf.image.stateless_random_flip_left_right(image, flip_seed)
     if options.rotate:
         image = rotate(image, options.rotate, rotate_seed)
     if options.shift:
         image = shift(image, options.shift, shift_seed)
+    if options.color_jitter:
+        image = color_jitter(image, options.color_jitter, jitter_seed)
+    if options.randaugment_layers:
+        image = randaugment(
+            image,
+            options.randaugment_layers,
+            options.randaugment_magnitude,
+            options.randaugment_wraparound,
+            randaugment_seed,
+        )
     return image
 
 

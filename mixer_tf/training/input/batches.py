@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from mixer_tf import images
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training.augmentation.mixup import mixup
@@ -154,8 +155,11 @@ def _cached(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
 def _cached_bytes(split: Split, recipe: Recipe) -> int:
     if recipe.data.train_crop == "same":
         return split.num_examples * _pixel_bytes(recipe.model.image_size)
-    if recipe.data.train_shorter_side:  # assumes an aspect ratio of 3:2
-        return split.num_examples * _pixel_bytes(recipe.data.train_shorter_side) * 3 // 2
+    side = recipe.data.train_shorter_side
+    if recipe.data.train_crop == "resize_random":
+        side = images.size_before_crop(recipe.model.image_size)
+    if side:  # assumes an aspect ratio of 3:2
+        return split.num_examples * _pixel_bytes(side) * 3 // 2
     return split.num_bytes
 
 

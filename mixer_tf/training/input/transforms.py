@@ -24,6 +24,9 @@ def deterministic_transform(encoded: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     data = recipe.data
     if data.train_crop == "same":
         return decode_and_crop(encoded, data.crop, recipe.model.image_size)
+    if data.train_crop == "resize_random":
+        side = images.size_before_crop(recipe.model.image_size)
+        return images.resize_shorter_side(images.decode(encoded), side)
     if not data.train_shorter_side:
         return encoded
     image = images.decode(encoded)
@@ -50,5 +53,7 @@ def random_transform(image: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tf.Te
     if recipe.data.train_crop == "inception":
         image = images.decode(image) if image.dtype == tf.string else image
         image = images.inception_crop(image, image_size, crop_seed)
+    elif recipe.data.train_crop == "resize_random":
+        image = images.random_crop(image, image_size, crop_seed)
     image = tf.ensure_shape(image, [image_size, image_size, 3])
     return augment(image, recipe.data, augment_seed)
