@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes: everything that defines a training except the dataset; one module per recipe or table.
 
-A module of this package that defines RECIPES, a tuple of `Recipe`, is found by itself.
+A module of this package that defines RECIPES, a tuple of `Recipe`, is found by itself. GRIDS of the
+same module holds the values that the paper tries: {name of a recipe: {field or fields: values}}.
 
 recipe = recipes.get("photos").override(["training.epochs=20"])
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import types
 
 from mixer_tf.messages import did_you_mean
 from mixer_tf.models import costs
@@ -30,6 +32,7 @@ __all__ = [
     "TrainingOptions",
     "default_for",
     "get",
+    "grid",
     "list_names",
 ]
 
@@ -48,6 +51,23 @@ def get(name: str) -> Recipe:
     return known[name]
 
 
+def grid(name: str) -> dict[str | tuple[str, ...], tuple]:
+    """Returns the values that the paper tries for a recipe; {} if it tries none.
+
+    Args:
+        name: name of a recipe.
+
+    Returns:
+        "section.field" -> values; or several fields that change together -> tuples of values.
+
+    Raises:
+        ValueError: see `get`.
+    """
+    get(name)
+    grids = [getattr(module, "GRIDS", {}) for module in _modules()]
+    return next((dict(found[name]) for found in grids if name in found), {})
+
+
 def default_for(spec: str) -> Recipe:
     """Returns the recipe for a source that is trained without naming one."""
     return get("digits" if spec == "digits" else "photos")
@@ -60,10 +80,13 @@ def list_names() -> list[str]:
 
 @functools.cache
 def _recipes() -> dict[str, Recipe]:
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
-    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    found = [recipe for module in modules for recipe in getattr(module, "RECIPES", ())]
+    found = [recipe for module in _modules() for recipe in getattr(module, "RECIPES", ())]
     return {recipe.name: recipe for recipe in sorted(found, key=_cost_and_name)}
+
+
+def _modules() -> list[types.ModuleType]:
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return [importlib.import_module(f"{__name__}.{name}") for name in names]
 
 
 def _cost_and_name(recipe: Recipe) -> tuple[int, str]:

@@ -16,7 +16,7 @@ RECIPE = recipes.get("digits").to_dict()
 NINES = "9" * 30
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [600, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["digits", "finetune_pets"])
 def test_a_mutated_recipe_is_read_or_is_one_clear_error(name, count):
     findings = mutations.run(str(SCRIPT), name, count)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf import factory, recipes
+from mixer_tf import factory
 from mixer_tf.training import compilation
 
 
@@ -54,25 +54,3 @@ def test_the_first_step_is_traced_once(recipe):
     batch = (np.zeros((8, 16, 16, 3), np.uint8), np.eye(3, dtype=np.float32)[[0] * 8])
     model.fit(tf.data.Dataset.from_tensors(batch), epochs=2, verbose=0)
     assert model.train_function.experimental_get_tracing_count() == 1
-
-
-@pytest.mark.parametrize("name", recipes.list_names())
-def test_every_recipe_takes_a_step(name):
-    """Shrunken in depth, width and batch, but with all its other options."""
-    recipe = recipes.get(name)
-    size = recipe.model.image_size
-    small = recipe.override(
-        [
-            *("model.num_blocks=1", "model.hidden_dim=8", "training.batch_size=2"),
-            *("model.tokens_mlp_dim=8", "model.channels_mlp_dim=8", "training.jit_compile=false"),
-            "model.weights=none",  # nothing is downloaded here
-        ]
-    )
-    model = factory.from_recipe(small, 7)
-    compilation.compile_model(model, small, 3, tf.distribute.get_strategy())
-    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
-    labels = np.eye(7, dtype=np.float32)[[0, 5]]
-    before = model.get_weights()
-    losses = [model.train_on_batch(pixels, labels) for _ in range(2)]  # the first rate may be 0
-    assert np.all(np.isfinite(losses))
-    assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
