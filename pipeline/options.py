@@ -40,8 +40,8 @@ _OPTIONS = (
     click.option(
         "--recipe",
         metavar="NAME",
-        help="Model and training; `mixer recipes` lists them. Default: 'digits' "
-        "for the digits, 'photos' for all other sources.",
+        help="Model and training; `mixer recipes` lists them. Or a file such as best_recipe.json "
+        "of `mixer sweep`. Default: 'digits' for the digits, 'photos' for all other sources.",
         show_default=False,
     ),
     click.option(

@@ -20,6 +20,7 @@ from mixer_tf.cli.recipes import recipes
 from mixer_tf.cli.rollback import rollback
 from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
+from mixer_tf.cli.sweep import sweep
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
 from mixer_tf.cli.versions import versions
@@ -45,6 +46,7 @@ def main() -> None:
 
 for command in (
     train,
+    sweep,
     evaluate,
     predict,
     export,

@@ -72,7 +72,7 @@ def recipe_options(only: str = "") -> Callable:
         "recipe_name",
         metavar="NAME",
         help=f"{only}{'the' if only else 'The'} model and its training; `mixer recipes` lists "
-        f"them. {_DEFAULT_RECIPE}",
+        f"them. Or a file such as best_recipe.json of `mixer sweep`. {_DEFAULT_RECIPE}",
     )
     overrides = click.option(
         "--set",

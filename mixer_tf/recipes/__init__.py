@@ -14,6 +14,7 @@ import importlib
 import pkgutil
 import types
 
+from mixer_tf import storage
 from mixer_tf.messages import did_you_mean
 from mixer_tf.models import costs
 from mixer_tf.recipes.schema import (
@@ -40,9 +41,15 @@ __all__ = [
 def get(name: str) -> Recipe:
     """Returns the recipe with that name.
 
+    Args:
+        name: one of `list_names()`, or the path of a JSON file that `Recipe.to_json` has written.
+
     Raises:
-        ValueError: there is none; the message names the nearest ones.
+        ValueError: there is none, and the message names the nearest ones; or the file is not a
+            recipe.
     """
+    if name.endswith(".json"):
+        return _read(name)
     known = _recipes()
     if name not in known:
         raise ValueError(
@@ -76,6 +83,15 @@ def default_for(spec: str) -> Recipe:
 def list_names() -> list[str]:
     """Returns the names of all recipes: first the one with the cheapest model per image."""
     return list(_recipes())
+
+
+def _read(path: str) -> Recipe:
+    if not storage.exists(path):
+        raise ValueError(f"a recipe must be a name or an existing file; there is no file {path}.")
+    try:
+        return Recipe.from_json(storage.read_text(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 @functools.cache

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which recipes a search for hyperparameters tries: a grid, or random points. No TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+
+from mixer_tf.recipes.schema import Recipe
+
+_EXAMPLES = "--grid optimizer.learning_rate=0.003,0.01 or --grid optimizer.learning_rate=1e-4..1e-2"
+MAX_POINTS = 10_000
+# Without a grid of the paper: how far from the recipe's own learning rate to look.
+_FACTORS = (1 / 3, 1.0, 3.0)
+
+Point = tuple[str, ...]  # assignments "section.field=value"
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Values between two bounds, drawn uniformly by their logarithm.
+
+    Attributes:
+        field: "section.field".
+        low, high: the bounds, more than 0.
+    """
+
+    field: str
+    low: float
+    high: float
+
+    def draw(self, generator: random.Random) -> Point:
+        """Returns an assignment with three significant digits."""
+        value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
+        return (f"{self.field}={value:.3g}",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """The points of one axis; an axis of several fields changes them together."""
+
+    points: tuple[Point, ...]
+
+    def draw(self, generator: random.Random) -> Point:
+        """Returns one of the points."""
+        return generator.choice(self.points)
+
+
+def parse(text: str) -> Range | Choices:
+    """Returns the axis that "section.field=V1,V2,…" or "section.field=LOW..HIGH" describes.
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    field, _, values = text.partition("=")
+    field, values = field.strip(), values.strip()
+    if "." not in field or not values:
+        raise ValueError(
+            f"--grid must be FIELD=V1,V2,… or FIELD=LOW..HIGH; got {text!r}. Write for example "
+            f"{_EXAMPLES}."
+        )
+    bounds = _bounds(text, values)
+    if bounds:
+        return Range(field, *bounds)
+    found = [value.strip() for value in values.split(",")]
+    if not all(found) or len(set(found)) < len(found):
+        raise ValueError(f"--grid must list different values; got {text!r}.")
+    return Choices(tuple((f"{field}={value}",) for value in found))
+
+
+def of_grid(grid: Mapping[str | tuple[str, ...], Sequence]) -> list[Choices]:
+    """Returns the axes of a grid as `recipes.grid` gives it."""
+    axes = []
+    for fields, values in grid.items():
+        names = (fields,) if isinstance(fields, str) else fields
+        rows = [(value,) if isinstance(fields, str) else value for value in values]
+        axes.append(
+            Choices(
+                tuple(
+                    tuple(f"{name}={value}" for name, value in zip(names, row, strict=True))
+                    for row in rows
+                )
+            )
+        )
+    return axes
+
+
+def around_learning_rate(recipe: Recipe) -> list[Choices]:
+    """Returns the axis for recipes of which the paper has no grid: a third, once, three times."""
+    rate = recipe.optimizer.learning_rate
+    return of_grid({"optimizer.learning_rate": [float(f"{rate * f:.2g}") for f in _FACTORS]})
+
+
+def grid_points(axes: Sequence[Range | Choices]) -> list[Point]:
+    """Returns all combinations.
+
+    Raises:
+        ValueError: an axis is a range, or there are too many combinations.
+    """
+    ranges = [axis.field for axis in axes if isinstance(axis, Range)]
+    if ranges:
+        raise ValueError(
+            f"a range of values requires --random; got one for {ranges[0]}. Add for example "
+            "--random=20, or list its values."
+        )
+    count = math.prod(len(axis.points) for axis in axes)
+    if count > MAX_POINTS:
+        raise ValueError(
+            f"a grid must have at most {MAX_POINTS:,} combinations; got {count:,}. Use --random."
+        )
+    return [sum(point, ()) for point in itertools.product(*(axis.points for axis in axes))]
+
+
+def random_points(axes: Sequence[Range | Choices], count: int, seed: int = 0) -> list[Point]:
+    """Returns `count` different combinations; fewer where there are not so many.
+
+    Args:
+        axes: at least one.
+        count: how many.
+        seed: the same seed gives the same combinations, and a larger count adds to them.
+    """
+    generator = random.Random(seed)
+    found = {}
+    for _ in range(100 * count):
+        found.setdefault(sum((axis.draw(generator) for axis in axes), ()))
+        if len(found) == count:
+            break
+    return list(found)
+
+
+def _bounds(text: str, values: str) -> tuple[float, float] | None:
+    """Returns the numbers of "LOW..HIGH"; None for other values, such as "../weights.npz"."""
+    try:
+        low, high = map(float, values.split(".."))
+    except ValueError:
+        return None
+    if not 0 < low < high < math.inf:
+        raise ValueError(
+            f"--grid must have a range with 0 < LOW < HIGH; got {text!r}. Write for example "
+            f"{_EXAMPLES}."
+        )
+    return low, high

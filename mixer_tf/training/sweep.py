@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A search for hyperparameters: trains recipes one after another, or on several devices at once.
+
+The folder holds
+
+* `data/`: the images, as `from_source` writes them, once for all trials,
+* `trials/NNN/`: the logs of a trial, its checkpoints while it is not finished, `result.json`, and
+  `output.txt`, what it has printed,
+* `results.csv`: one row for each trial, and `best_recipe.json`: what `mixer train --recipe` takes,
+* `training.json` and `.lock`: as in the folder of one training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from mixer_tf import storage
+from mixer_tf.features import EVAL, TRAIN
+from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training.from_source import RunDirectory
+from mixer_tf.training.search_space import Point
+
+BEST_RECIPE = "best_recipe.json"
+RESULTS = "results.csv"
+_RESULT = "result.json"
+_OUTPUT = "output.txt"
+_SEED = "training.seed"
+_MAX_NAME = 80
+_STOPPED = 130
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One training of a sweep.
+
+    Attributes:
+        number: from 1.
+        point: the assignments that it tries.
+        seed: the random seed of the training.
+        folder: where its files are.
+        recipe: the whole recipe.
+    """
+
+    number: int
+    point: Point
+    seed: int
+    folder: str
+    recipe: Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a trial has reached.
+
+    Attributes:
+        trial: the trial.
+        accuracy: top-1 on the evaluation split; None if it failed.
+        epoch: the best epoch.
+        seconds: duration.
+        problem: why it failed, in one line; "" if it did not.
+    """
+
+    trial: Trial
+    accuracy: float | None
+    epoch: int
+    seconds: float
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """The results of one point over its seeds.
+
+    Attributes:
+        point: the assignments.
+        accuracies: top-1 of each seed that did not fail.
+        failed: number of seeds that failed.
+    """
+
+    point: Point
+    accuracies: tuple[float, ...]
+    failed: int
+
+    @property
+    def mean(self) -> float:
+        """Mean top-1 over the seeds; -1 if all of them failed, or one did."""
+        return -1.0 if self.failed or not self.accuracies else statistics.mean(self.accuracies)
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over the seeds; None for less than two."""
+        return statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None
+
+
+def make_trials(
+    recipe: Recipe, points: Sequence[Point], seeds: Sequence[int], root: str
+) -> list[Trial]:
+    """Returns one trial for each point and seed.
+
+    The folder of a trial is named by its recipe, so that another grid reuses what is finished.
+
+    Raises:
+        ValueError: an assignment does not fit the recipe.
+    """
+    trials = []
+    for point in points:
+        for seed in seeds:
+            changed = recipe.override([*point, f"{_SEED}={seed}"])
+            folder = os.path.join(root, "trials", _name(point, changed))
+            trials.append(Trial(len(trials) + 1, point, seed, folder, changed))
+    return trials
+
+
+def run(
+    trials: Sequence[Trial],
+    output: RunDirectory,
+    *,
+    strategy: str = "auto",
+    parallel: int = 1,
+    finished: Callable[[Result], None] = lambda result: None,
+    verbose: bool = True,
+) -> list[Result]:
+    """Trains all trials on the data of a folder; those that are finished are not repeated.
+
+    Args:
+        trials: what to train.
+        output: the folder, with prepared data, of which the caller holds the lock.
+        strategy: a name that `distribution.create_strategy` knows.
+        parallel: number of trials at a time. With more than one, each sees one GPU alone.
+        finished: called with each result, in the order in which they arrive.
+        verbose: whether a trial that is alone shows its progress.
+
+    Returns:
+        The results in the order of the trials.
+    """
+    devices = _devices(parallel)
+
+    def one(trial: Trial) -> Result:
+        result = read_result(trial)
+        if result is None:
+            with devices() as device:
+                result = _run_apart(trial, output.data, strategy, device, verbose)
+        finished(result)
+        return result
+
+    with ThreadPoolExecutor(parallel) as pool:
+        try:
+            return list(pool.map(one, trials))
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def scores(results: Sequence[Result]) -> list[Score]:
+    """Returns the score of each point, the best first; of equal ones, the first that was tried."""
+    by_point: dict[Point, list[Result]] = {}
+    for result in results:
+        by_point.setdefault(result.trial.point, []).append(result)
+    found = [
+        Score(
+            point,
+            tuple(r.accuracy for r in group if r.accuracy is not None),
+            sum(r.accuracy is None for r in group),
+        )
+        for point, group in by_point.items()
+    ]
+    return sorted(found, key=lambda score: -score.mean)
+
+
+def write_results(recipe: Recipe, results: Sequence[Result], root: str) -> str | None:
+    """Writes `results.csv`, and `best_recipe.json` if a point did not fail.
+
+    Returns:
+        The path of the recipe, or None.
+    """
+    fields = list(dict.fromkeys(_field(a) for result in results for a in result.trial.point))
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow([*fields, _SEED, "accuracy", "epoch", "seconds", "problem", "folder"])
+    for result in results:
+        values = dict(assignment.split("=", 1) for assignment in result.trial.point)
+        accuracy = "" if result.accuracy is None else result.accuracy
+        row = [*(values.get(field, "") for field in fields), result.trial.seed, accuracy]
+        row += [result.epoch, round(result.seconds, 1), result.problem, result.trial.folder]
+        writer.writerow(row)
+    storage.write_text(os.path.join(root, RESULTS), rows.getvalue())
+    best = scores(results)[0]
+    if best.mean < 0:
+        return None
+    path = os.path.join(root, BEST_RECIPE)
+    storage.write_text(path, recipe.override(best.point).to_json())
+    return path
+
+
+def read_result(trial: Trial) -> Result | None:
+    """Returns what an earlier run of the same trial has reached; None if it did not finish."""
+    path = os.path.join(trial.folder, _RESULT)
+    if not storage.exists(path):
+        return None
+    return Result(trial, **json.loads(storage.read_text(path)))
+
+
+def train_trial(trial: Trial, data: str, strategy: str, verbose: bool) -> None:
+    """Trains one trial and writes its result; resumes from its checkpoints.
+
+    Args:
+        trial: what to train.
+        data: the folder of prepared data.
+        strategy: see `run`.
+        verbose: whether to show the progress.
+    """
+    from mixer_tf.datasets.info import DatasetInfo
+    from mixer_tf.training import trainer
+    from mixer_tf.training.callbacks import TrainingDivergedError
+    from mixer_tf.training.input.split import open_splits
+
+    start = time.monotonic()
+    splits = open_splits(data, DatasetInfo.read(data))
+    try:
+        fitted = trainer.fit(
+            trial.recipe,
+            splits[TRAIN],
+            splits.get(EVAL),
+            strategy=strategy,
+            checkpoint_dir=os.path.join(trial.folder, "checkpoints"),
+            log_dir=os.path.join(trial.folder, "logs"),
+            verbose=verbose,
+        )
+    except TrainingDivergedError as error:
+        _write_result(trial, None, 0, time.monotonic() - start, str(error).partition("\n")[0])
+        return
+    _write_result(trial, fitted.accuracy, fitted.epoch, time.monotonic() - start)
+    fitted.discard_checkpoints()
+
+
+def _devices(parallel: int) -> Callable[[], contextlib.AbstractContextManager[int | None]]:
+    """Returns a function that lends one of `parallel` device numbers; None where there is one."""
+    if parallel == 1:
+        return lambda: contextlib.nullcontext(None)
+    free = list(range(parallel))[::-1]
+
+    @contextlib.contextmanager
+    def lend() -> Iterator[int]:
+        device = free.pop()
+        try:
+            yield device
+        finally:
+            free.append(device)
+
+    return lend
+
+
+def _run_apart(trial: Trial, data: str, strategy: str, device: int | None, verbose: bool) -> Result:
+    """Trains in a process of its own, whose end gives all memory back."""
+    storage.make_folder(trial.folder)
+    start = time.monotonic()
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_child, args=(trial, data, strategy, device, verbose))
+    process.start()
+    process.join()
+    result = read_result(trial)
+    if result is not None:
+        return result
+    problem = f"the process ended with exit code {process.exitcode}; see " + os.path.join(
+        trial.folder, _OUTPUT
+    )
+    return Result(trial, None, 0, time.monotonic() - start, problem)
+
+
+def _child(trial: Trial, data: str, strategy: str, device: int | None, verbose: bool) -> None:
+    from mixer_tf import console
+
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+    if not (verbose and sys.stdout.isatty()):
+        _redirect(os.path.join(trial.folder, _OUTPUT))
+    console.silence_libraries()
+    try:
+        train_trial(trial, data, strategy, verbose)
+    except KeyboardInterrupt:
+        sys.exit(_STOPPED)
+
+
+def _redirect(path: str) -> None:
+    """Sends everything that the process prints to a file."""
+    with open(path, "a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+
+
+def _write_result(
+    trial: Trial, accuracy: float | None, epoch: int, seconds: float, problem: str = ""
+) -> None:
+    values = {"accuracy": accuracy, "epoch": epoch, "seconds": seconds, "problem": problem}
+    storage.write_text(os.path.join(trial.folder, _RESULT), json.dumps(values, indent=2))
+
+
+def _name(point: Point, recipe: Recipe) -> str:
+    """Such as "learning_rate=0.01,seed=0-1f3a90"; readable, and different for different recipes."""
+    parts = [assignment.partition(".")[2] for assignment in point]
+    text = re.sub(r"[^\w=.,+-]", "_", ",".join([*parts, f"seed={recipe.training.seed}"]))
+    return f"{text[:_MAX_NAME]}-{hashlib.sha256(recipe.to_json().encode()).hexdigest()[:6]}"
+
+
+def _field(assignment: str) -> str:
+    return assignment.partition("=")[0]

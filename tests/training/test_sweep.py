@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+import csv
+import dataclasses
+import json
+import pathlib
+
+import pytest
+from click.testing import CliRunner
+
+from mixer_tf import recipes
+from mixer_tf.cli import main
+from mixer_tf.training import sweep
+
+POINTS = [("optimizer.learning_rate=0.01",), ("optimizer.learning_rate=0.03",)]
+
+
+@pytest.fixture
+def recipe():
+    return recipes.get("digits")
+
+
+def make_results(trials, accuracies):
+    return [
+        sweep.Result(trial, accuracy, 1, 2.0, "" if accuracy is not None else "diverged")
+        for trial, accuracy in zip(trials, accuracies, strict=True)
+    ]
+
+
+def test_each_point_and_seed_is_a_trial_with_its_recipe_and_folder(recipe, tmp_path):
+    trials = sweep.make_trials(recipe, POINTS, [0, 7], str(tmp_path))
+    assert [(t.point, t.seed) for t in trials] == [(p, s) for p in POINTS for s in (0, 7)]
+    assert [t.recipe.optimizer.learning_rate for t in trials] == [0.01, 0.01, 0.03, 0.03]
+    assert [t.recipe.training.seed for t in trials] == [0, 7, 0, 7]
+    names = [pathlib.Path(t.folder).name for t in trials]
+    assert len(set(names)) == 4 and names[0].startswith("learning_rate=0.01,seed=0-")
+    again = sweep.make_trials(recipe, POINTS[1:], [7], str(tmp_path))
+    assert again[0].folder == trials[3].folder
+    other = recipe.override(["training.epochs=3"])
+    assert sweep.make_trials(other, POINTS[1:], [7], str(tmp_path))[0].folder != trials[3].folder
+
+
+def test_the_best_mean_over_the_seeds_wins_and_a_failed_seed_loses(recipe, tmp_path):
+    points = [*POINTS, ("optimizer.learning_rate=0.1",)]
+    trials = sweep.make_trials(recipe, points, [0, 1, 2], str(tmp_path))
+    accuracies = [0.5, 0.6, 0.7, 0.9, 0.1, 0.2, 0.99, None, 0.99]
+    results = make_results(trials, accuracies)
+    found = sweep.scores(results)
+    assert [score.point for score in found] == [points[0], points[1], points[2]]
+    assert found[0].mean == pytest.approx(0.6)
+    assert found[0].deviation == pytest.approx(0.1)
+    assert (found[2].mean, found[2].failed) == (-1, 1)
+
+
+def test_the_table_and_the_best_recipe_are_written(recipe, tmp_path):
+    trials = sweep.make_trials(recipe, POINTS, [0], str(tmp_path))
+    path = sweep.write_results(recipe, make_results(trials, [0.5, 0.75]), str(tmp_path))
+    assert recipes.get(path) == recipe.override(POINTS[1])
+    with open(tmp_path / sweep.RESULTS, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["optimizer.learning_rate"] for row in rows] == ["0.01", "0.03"]
+    assert [float(row["accuracy"]) for row in rows] == [0.5, 0.75]
+    failed = make_results(trials, [None, None])
+    assert sweep.write_results(recipe, failed, str(tmp_path)) is None
+
+
+def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
+    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    assert sweep.read_result(trial) is None
+    values = {"accuracy": 0.5, "epoch": 3, "seconds": 4.0, "problem": ""}
+    path = pathlib.Path(trial.folder, "result.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(values), encoding="utf-8")
+    (result,) = sweep.run([trial], None)  # no data: nothing is trained
+    assert result == sweep.Result(trial, 0.5, 3, 4.0)
+
+
+def test_each_of_several_trials_has_a_device_of_its_own():
+    lend = sweep._devices(2)
+    with lend() as first, lend() as second:
+        assert {first, second} == {0, 1}
+    with lend() as first:
+        assert first in (0, 1)
+    with sweep._devices(1)() as only:
+        assert only is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--grid=optimizer.rate=1,2"], "optimizer has no field 'rate'|optimizer.rate"),
+        (["--grid=training.epochs=0,3"], "epochs must be from 1 to"),
+        (["--grid=optimizer.learning_rate=1e-4..1e-2"], "requires --random"),
+        (["--seeds=1,1"], "--seeds must be different integers; got '1,1'"),
+        (["--seeds=a"], "--seeds must be different integers; got 'a'"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_error_before_anything_is_written(
+    arguments, message, tmp_path
+):
+    output = tmp_path / "sweep"
+    result = CliRunner().invoke(
+        main, ["sweep", "--source=digits", f"--output={output}", *arguments]
+    )
+    assert result.exit_code and not output.exists()
+    assert any(part in result.output for part in message.split("|")), result.output
+
+
+@pytest.mark.slow
+def test_a_search_trains_resumes_and_its_best_recipe_can_be_trained(tmp_path):
+    output = tmp_path / "sweep"
+    arguments = ["sweep", "--source=digits", f"--output={output}", "--set=training.epochs=1"]
+    grid = "--grid=optimizer.learning_rate=0.0001,0.01,1e8"
+    first = CliRunner().invoke(main, [*arguments, "--set=training.batch_size=256", grid])
+    assert first.exit_code == 0, first.output
+    assert "1e8  the loss must stay finite" in first.output
+    best = recipes.get(str(output / sweep.BEST_RECIPE))
+    assert best.optimizer.learning_rate == 0.01
+    results = {path: path.stat().st_mtime for path in output.glob("trials/*/result.json")}
+    assert len(results) == 3 and not list(output.glob("trials/*/checkpoints/*"))
+    assert len(list(output.glob("trials/*/logs"))) == 3
+    again = CliRunner().invoke(main, [*arguments, "--set=training.batch_size=256", grid + ",0.02"])
+    assert again.exit_code == 0, again.output
+    assert {path: path.stat().st_mtime for path in results} == results
+    assert len(list(output.glob("trials/*/result.json"))) == 4
+    with open(output / sweep.RESULTS, encoding="utf-8") as file:
+        rows = {row["optimizer.learning_rate"]: row for row in csv.DictReader(file)}
+    (folder,) = [p.parent for p in results if rows["0.01"]["folder"] == str(p.parent)]
+    assert dataclasses.asdict(best)["training"]["epochs"] == 1
+    trained = CliRunner().invoke(
+        main,
+        ["train", "--source=digits", f"--recipe={output / sweep.BEST_RECIPE}"]
+        + [f"--output={tmp_path / 'model'}"],
+    )
+    assert trained.exit_code == 0, trained.output
+    accuracy = json.loads((folder / "result.json").read_text(encoding="utf-8"))["accuracy"]
+    assert f"top-1    {accuracy:.4f}" in trained.output
