@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer plot`: plots of a model."""
+"""`mixer plot`: plots of a model and of augmented images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import click
 
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
+from mixer_tf.messages import visible
+
+_MAX_PLOTTED = 50
 
 
 @click.group()
 def plot() -> None:
-    """Plots a model.
+    """Plots a model, or augmented training images.
 
     \b
-    Example:
+    Examples:
       mixer plot filters pets-model
+      mixer plot augmentation --source=folder:pets
     """
 
 
@@ -74,3 +78,53 @@ def filters(model, output, blocks, grid) -> None:
     folder = os.path.expanduser(output or f"filters-{name}")
     for path in filter_plots.write_filters(model, folder, blocks, grid):
         click.echo(f"plot  {path}")
+
+
+@plot.command(cls=Command)
+@options.source_options
+@options.recipe_options()
+@options.output_option("A PNG file. Default: augmentation-NAME.png.")
+@click.option(
+    "--images",
+    "count",
+    default=6,
+    show_default=True,
+    type=click.IntRange(1, _MAX_PLOTTED),
+    help="Number of images, one row each.",
+)
+@click.option(
+    "--draws",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1, _MAX_PLOTTED),
+    help="How often each image is augmented, one column each.",
+)
+def augmentation(source, data_dir, recipe_name, overrides, output, count, draws) -> None:
+    """Plots training images as the recipe augments them.
+
+    Each row begins with the image as it is cropped for evaluation. With mixup, the images of one
+    column are mixed as those of a batch: each with the one above it, the first with the last.
+
+    \b
+    Examples:
+      mixer plot augmentation --source=folder:pets
+      mixer plot augmentation --source=folder:pets --recipe=photos --set data.color_jitter=0.4
+      mixer plot augmentation --source=digits --images=10 --output=digits.png
+    """
+    recipe = options.choose_recipe(recipe_name, source, overrides)
+    if output and not output.lower().endswith(".png"):
+        raise click.UsageError(f"--output must end in .png; got {output}.")
+    from mixer_tf.datasets.sources import opening
+    from mixer_tf.training import augmentation_plot
+    from mixer_tf.visualization.filter_plots import write_png
+
+    opened = opening.open_source(source, data_dir)
+    path = os.path.expanduser(output or f"augmentation-{opened.name}.png")
+    records = augmentation_plot.sample_records(opened, count)
+    images = augmentation_plot.augmented_images(records, recipe, draws)
+    write_png(augmentation_plot.plot_augmentation(*images), path)
+    for number, record in enumerate(records, 1):
+        click.echo(f"row {number:2}  {visible(record.class_name)}: {visible(record.source)}")
+    if recipe.data.mixup and len(records) == 1:
+        click.echo("note: mixup needs at least two images")
+    click.echo(f"plot    {path}")

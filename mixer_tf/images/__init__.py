@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
         "check": "validation",
         "examine": "validation",
         "decode": "decoding",
+        "decode_and_inception_crop": "random_crops",
         "inception_crop": "resizing",
         "random_crop": "resizing",
         "reduce_shorter_side": "reduction",

@@ -51,7 +51,7 @@ def decode_plainly(encoded: tf.Tensor, is_jpeg: bool) -> tf.Tensor:
 
 def _decode_as_stored(encoded: tf.Tensor, is_jpeg) -> tf.Tensor:
     """Decodes like `decode`, but does not apply the EXIF orientation."""
-    return tf.cond(is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded))
+    return tf.cond(is_jpeg, lambda: _decode_jpeg(encoded), lambda: decode_other(encoded))
 
 
 def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -59,7 +59,8 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 @called_function
-def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+def decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes an image that is not a JPEG like `decode`, but without the EXIF orientation."""
     is_png = _starts_with(encoded, b"\x89PNG")
     return tf.cond(is_png, lambda: decode_png(encoded), lambda: _decode_rare(encoded))
 

@@ -44,6 +44,28 @@ def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(orientation > 1, make_upright, lambda: image)
 
 
+def upright_sides(sides: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Returns height and width, int [2], of an image [H, W] after `apply_orientation`."""
+    return tf.where(orientation >= 5, sides[::-1], sides)
+
+
+def stored_begin(
+    begin: tf.Tensor, size: tf.Tensor, sides: tf.Tensor, orientation: tf.Tensor
+) -> tf.Tensor:
+    """Returns the top and left, before `apply_orientation`, of a window of the upright image.
+
+    Args:
+        begin, size: top and left, height and width of the window in the upright image, int [2].
+        sides: height and width of the upright image.
+        orientation: 1 to 8.
+    """
+    is_flipped = tf.stack(
+        [_is_one_of(orientation, 3, 4, 7, 8), _is_one_of(orientation, 2, 3, 6, 7)]
+    )
+    begin = tf.where(is_flipped, sides - begin - size, begin)
+    return tf.where(orientation >= 5, begin[::-1], begin)
+
+
 def _read_orientation(encoded: tf.Tensor) -> tf.Tensor:
     head = tf.io.decode_raw(encoded, tf.uint8)
     is_png = matches_at(head, 1, b"PNG")

@@ -51,9 +51,6 @@ def resize_shorter_side(image: tf.Tensor, side: int) -> tf.Tensor:
 def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:
     """Crops 5 to 100 % of the area at an aspect ratio of 3:4 to 4:3, and resizes the crop.
 
-    # Deviation: the authors decode only the cropped part of a JPEG; here the decoded, upright image
-    is cropped.
-
     Args:
         image: uint8 [H, W, C].
         image_size: side of the result in pixels.
@@ -62,8 +59,19 @@ def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Ten
     Returns:
         uint8 [image_size, image_size, C].
     """
+    begin, size = inception_window(tf.shape(image)[:2], seed)
+    crop = crop_window(image, begin, size)
+    return resize_to(tf.ensure_shape(crop, [None, None, image.shape[-1]]), image_size)
+
+
+def inception_window(sides: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws the window of `inception_crop` in an image of the sides [H, W].
+
+    Returns:
+        (top and left, height and width), int32 [2] each, in pixels.
+    """
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.shape(image),
+        tf.concat([sides, [3]], 0),
         tf.zeros([1, 0, 4], tf.float32),
         seed=seed,
         min_object_covered=0.0,
@@ -71,8 +79,12 @@ def inception_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Ten
         area_range=(0.05, 1.0),
         use_image_if_no_bounding_boxes=True,
     )
-    crop = tf.ensure_shape(tf.slice(image, begin, size), [None, None, image.shape[-1]])
-    return resize_to(crop, image_size)
+    return begin[:2], size[:2]
+
+
+def crop_window(image: tf.Tensor, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Crops [H, W, C] to the window with the top and left `begin` and `size`, int [2] each."""
+    return tf.slice(image, tf.pad(begin, [[0, 1]]), tf.concat([size, [-1]], 0))
 
 
 def random_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor:

@@ -54,7 +54,8 @@ class DataOptions(Options):
         randaugment_layers: number of RandAugment's operations per image; 0 for none, the paper's N
             is 2.
         randaugment_magnitude: the paper's m, the strength of RandAugment's operations; 10, 15 or 20
-            in Table 4. A magnitude of 0 is not none: some operations are strongest there.
+            in Table 4. A magnitude of 0 is not none: some operations are strongest there. It suits
+            224 pixels: Translate moves by 10·m pixels, which leaves a small image plain gray.
         randaugment_wraparound: compare the threshold of RandAugment's Solarize as a uint8, as the
             authors' code does: it inverts at the magnitudes 10 and 20. False compares integers.
         mixup: p of Beta(p, p); 0 for none.

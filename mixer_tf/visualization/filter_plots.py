@@ -52,11 +52,10 @@ def write_filters(
     """
     with open_checkpoint(checkpoint) as arrays:
         blocks = _check_blocks(arrays, os.fspath(checkpoint), blocks)
-        os.makedirs(folder, exist_ok=True)
-        paths = [_write_png(filters.plot_stem(arrays.read(STEM_KERNEL)), folder, "stem")]
+        paths = [write_png(filters.plot_stem(arrays.read(STEM_KERNEL)), _path(folder, "stem"))]
         for block in blocks:
             plot = filters.plot_token_mixing(arrays.read(token_kernel(block)), grid)
-            paths.append(_write_png(plot, folder, f"token_mixing_{block}"))
+            paths.append(write_png(plot, _path(folder, f"token_mixing_{block}")))
     return paths
 
 
@@ -96,9 +95,14 @@ def _check_blocks(arrays: LazyArrays, source: str, blocks: Sequence[int] | None)
     return found if blocks is None else list(blocks)
 
 
-def _write_png(plot: np.ndarray, folder: str, name: str) -> str:
+def write_png(plot: np.ndarray, path: str) -> str:
+    """Writes a plot, uint8 [height, width, 3], and its folder, and returns the path."""
     from PIL import Image
 
-    path = os.path.join(folder, f"{name}.png")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     Image.fromarray(plot).save(path)
     return path
+
+
+def _path(folder: str, name: str) -> str:
+    return os.path.join(folder, f"{name}.png")

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from mixer_tf.recipes.schema import DataOptions
 from mixer_tf.training.augmentation import geometric, mixup
@@ -76,9 +77,32 @@ def test_mixup_is_the_formula():
     )
 
 
-@pytest.mark.parametrize("strength", [0.2, 0.5, 2.0])
+@pytest.mark.parametrize("strength", [0.01, 0.03, 0.2, 0.5, 2.0])
 def test_mixup_weights_are_from_the_beta_distribution(strength):
-    draws = [float(mixup._beta(strength, tf.constant([0, seed], tf.int64))) for seed in range(1500)]
-    variance = 1 / (4 * (2 * strength + 1))  # of Beta(p, p)
-    assert np.mean(draws) == pytest.approx(0.5, abs=0.05)
-    assert np.var(draws) == pytest.approx(variance, rel=0.15)
+    """Against scipy: the Kolmogorov-Smirnov statistic, and how many are nearly 0 or 1."""
+    seeds = tf.stack([tf.zeros(4000, tf.int64), tf.range(4000, dtype=tf.int64)], axis=1)
+    draw_all = tf.function(
+        lambda: tf.map_fn(
+            lambda seed: mixup._beta(strength, seed), seeds, fn_output_signature=tf.float32
+        )
+    )
+    draws = draw_all().numpy()
+    expected = stats.beta(strength, strength)
+    # Beyond 1e-6, float32 cannot express the distance to 1: compared are the values in between.
+    points = np.concatenate([[1e-6, 1e-3], np.linspace(0.01, 0.99, 99), [1 - 1e-3, 1 - 1e-6]])
+    shares = np.searchsorted(np.sort(draws), points, side="right") / len(draws)
+    assert np.abs(shares - expected.cdf(points)).max() < 1.63 / np.sqrt(len(draws))  # p = 0.01
+    np.testing.assert_allclose(np.mean(draws), 0.5, atol=3 * expected.std() / np.sqrt(len(draws)))
+
+
+def test_a_tiny_strength_hardly_mixes():
+    """The weights are within 1 % of 1 nearly always: P = 0.955 for p = 0.01."""
+    labels = np.eye(4, dtype=np.float32)
+    pixels = np.zeros((4, 1, 1, 3), np.uint8)
+    weights = [
+        float(mixup.mixup(pixels, labels, 0.01, tf.constant([0, number]))[1][0, 0])
+        for number in range(200)
+    ]
+    assert np.mean(np.array(weights) > 0.99) == pytest.approx(
+        2 * stats.beta(0.01, 0.01).cdf(0.01), abs=0.04
+    )

@@ -33,6 +33,13 @@ def mixup(images: tf.Tensor, labels: tf.Tensor, strength: float, seed: tf.Tensor
 
 
 def _beta(strength: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws from Beta(p, p) as X / (X + Y) of two Gamma(p) variables."""
-    gammas = tf.random.stateless_gamma([2], seed, alpha=strength)
-    return gammas[0] / tf.reduce_sum(gammas)
+    """Draws from Beta(p, p) as X / (X + Y) of two Gamma(p) variables, by their logarithms.
+
+    Gamma(p) is Gamma(p + 1) · U^(1/p) for a uniform U; for p of 0.03 or less, most values of X and
+    Y themselves are too small for a float32.
+    """
+    gamma_seed, uniform_seed = tf.unstack(tf.random.split(seed))
+    gammas = tf.random.stateless_gamma([2], gamma_seed, alpha=strength + 1)
+    uniforms = 1 - tf.random.stateless_uniform([2], uniform_seed)  # in (0, 1]
+    logs = tf.math.log(gammas) + tf.math.log(uniforms) / strength
+    return tf.sigmoid(logs[0] - logs[1])

@@ -19,9 +19,9 @@ def autocontrast(image: tf.Tensor) -> tf.Tensor:
     """Stretches each channel [H, W] of an image [H, W, 3] to 0 to 255; a constant one is kept."""
     low = tf.cast(tf.reduce_min(image, [0, 1]), tf.float32)
     high = tf.cast(tf.reduce_max(image, [0, 1]), tf.float32)
-    scale = 255.0 / tf.where(high > low, high - low, 1.0)
-    stretched = _to_uint8(tf.cast(image, tf.float32) * scale - low * scale)
-    return tf.where(high > low, stretched, image)
+    scale = tf.where(high > low, 255.0 / (high - low), 1.0)
+    offset = tf.where(high > low, low * scale, 0.0)
+    return _to_uint8(tf.cast(image, tf.float32) * scale - offset)
 
 
 def equalize(image: tf.Tensor) -> tf.Tensor:
@@ -52,14 +52,13 @@ def posterize(image: tf.Tensor, bits: int) -> tf.Tensor:
 
 
 def solarize(image: tf.Tensor, threshold: int) -> tf.Tensor:
-    """Inverts the values that are not less than the threshold, any integer."""
-    return tf.where(tf.cast(image, tf.int32) < threshold, image, 255 - image)
+    """Inverts the values that are not less than the threshold, any integer from 0 on."""
+    return tf.where(image < threshold, image, 255 - image) if threshold < 256 else image
 
 
 def solarize_add(image: tf.Tensor, addition: int) -> tf.Tensor:
-    """Adds to the values less than 128, up to 255."""
-    brighter = tf.clip_by_value(tf.cast(image, tf.int32) + addition, 0, 255)
-    return tf.where(image < 128, tf.cast(brighter, tf.uint8), image)
+    """Adds 0 to 255 to the values less than 128, up to 255."""
+    return tf.where(image < 128, tf.minimum(image, 255 - addition) + addition, image)
 
 
 def color(image: tf.Tensor, factor) -> tf.Tensor:

@@ -6,6 +6,7 @@ Source: big_vision `pp/autoaugment.py`, `distort_image_with_randaugment` (paper,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -35,13 +36,10 @@ def randaugment(
         uint8 [H, W, 3].
     """
     choices = list(level_operations(magnitude, wraparound).values())
-    shape = image.shape
+    # A function, so that several layers are traced once.
+    layer = tf.function(functools.partial(_apply_one, choices), autograph=False)
     for layer_seed in tf.unstack(tf.random.split(seed, layers)):
-        choice_seed, sign_seed, operation_seed = tf.unstack(tf.random.split(layer_seed, 3))
-        choice = tf.random.stateless_uniform([], choice_seed, 0, len(choices), tf.int32)
-        sign = tf.where(tf.random.stateless_uniform([], sign_seed) < 0.5, -1.0, 1.0)
-        image = _apply(choices, choice, image, sign, operation_seed)
-        image = tf.ensure_shape(image, shape)
+        image = tf.ensure_shape(layer(image, layer_seed), image.shape)
     return image
 
 
@@ -85,8 +83,12 @@ def level_operations(magnitude: float, wraparound: bool = True) -> dict[str, Ope
     }
 
 
-def _apply(choices: list[Operation], choice, image, sign, seed) -> tf.Tensor:
-    """Applies the operation with the number `choice`; the others are not computed."""
+def _apply_one(choices: list[Operation], image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws one of the operations and applies it; the others are not computed."""
+    choice_seed, sign_seed, operation_seed = tf.unstack(tf.random.split(seed, 3))
+    choice = tf.random.stateless_uniform([], choice_seed, 0, len(choices), tf.int32)
+    sign = tf.where(tf.random.stateless_uniform([], sign_seed) < 0.5, -1.0, 1.0)
     return tf.switch_case(
-        choice, [lambda operation=operation: operation(image, sign, seed) for operation in choices]
+        choice,
+        [lambda apply=apply: apply(image, sign, operation_seed) for apply in choices],
     )

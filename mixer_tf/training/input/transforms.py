@@ -51,8 +51,9 @@ def random_transform(image: tf.Tensor, recipe: Recipe, seed: tf.Tensor) -> tf.Te
     crop_seed, augment_seed = tf.unstack(tf.random.split(seed))
     image_size = recipe.model.image_size
     if recipe.data.train_crop == "inception":
-        image = images.decode(image) if image.dtype == tf.string else image
-        image = images.inception_crop(image, image_size, crop_seed)
+        is_encoded = image.dtype == tf.string
+        crop = images.decode_and_inception_crop if is_encoded else images.inception_crop
+        image = crop(image, image_size, crop_seed)
     elif recipe.data.train_crop == "resize_random":
         image = images.random_crop(image, image_size, crop_seed)
     image = tf.ensure_shape(image, [image_size, image_size, 3])

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoding the crop of a JPEG gives the pixels of decoding all of it."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from mixer_tf import images
+
+SIDE = 24
+
+
+@functools.cache
+def crops():
+    """Returns one graph that crops an encoded image in both ways."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([2], tf.int64)],
+        autograph=False,
+    )
+    def crop(encoded, seed):
+        fused = images.decode_and_inception_crop(encoded, SIDE, seed)
+        return fused, images.inception_crop(images.decode(encoded), SIDE, seed)
+
+    return crop
+
+
+def assert_same_crops(encoded, count=12):
+    found = set()
+    for number in range(count):
+        fused, plain = crops()(tf.constant(encoded), tf.constant([0, number], tf.int64))
+        np.testing.assert_array_equal(fused, plain)
+        assert fused.shape == (SIDE, SIDE, 3) and fused.dtype == tf.uint8
+        found.add(fused.numpy().tobytes())
+    assert len(found) == count
+
+
+@pytest.fixture
+def photo(make_pixels):
+    """Noise over a smooth image, in which any shift of a pixel or of its color shows."""
+    noise = np.random.default_rng(0).integers(-40, 41, (150, 211, 3))
+    return np.clip(make_pixels(3, 150, 211).astype(int) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
+def test_jpegs_of_each_subsampling(photo, encode, subsampling, progressive):
+    options = {"quality": 90, "subsampling": subsampling, "progressive": progressive}
+    assert_same_crops(encode(photo, "JPEG", **options))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_each_orientation(photo, encode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    encoded = encode(photo, "JPEG", exif=exif)
+    assert_same_crops(encoded, 6)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_other_colors(photo, encode, mode):
+    assert_same_crops(encode(Image.fromarray(photo).convert(mode), "JPEG"), 4)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (16, 16), (400, 9)])
+def test_small_and_narrow_jpegs(encode, shape):
+    pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    for number in range(8):
+        seed = tf.constant([1, number], tf.int64)
+        fused, plain = crops()(tf.constant(encode(pixels, "JPEG")), seed)
+        np.testing.assert_array_equal(fused, plain)
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "GIF", "BMP"])
+def test_other_formats_are_decoded_and_cropped(photo, encode, image_format):
+    assert_same_crops(encode(photo, image_format), 4)
+
+
+def test_text_is_an_error():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        crops()(tf.constant(b"not an image"), tf.constant([0, 0], tf.int64))
