@@ -126,7 +126,7 @@ class TrainingOptions(Options):
     """The length of the training, its loss and its precision.
 
     Attributes:
-        epochs: passes over the training split.
+        epochs: passes over the training split; the total is rounded to whole steps, once.
         steps: number of training steps, instead of epochs; they are divided into equal parts,
             about as long as a pass over the training split, that are then called epochs.
         batch_size: global batch size: images per step on all devices together.

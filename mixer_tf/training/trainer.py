@@ -14,13 +14,12 @@ import tensorflow as tf
 from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution
+from mixer_tf.training import compilation, distribution, loop
 from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpointing import BestWeights, TrainingCheckpoint
-from mixer_tf.training.ema import SwapEMAWeights
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
-from mixer_tf.training.length import TrainingLength, training_length
+from mixer_tf.training.length import TrainingLength, length_notes, training_length
 from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
@@ -113,21 +112,15 @@ def fit(
         best = _best_weights(model, checkpoint_dir, log_dir, is_chief)
         epochs_done = best.restore()
 
-    first_step = epochs_done * length.steps_per_epoch
-    data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
+    start_at = loop.Position(length.end(epochs_done), epochs_done)
+    data, eval_data = _distribute(recipe, train, evaluation, strategy, start_at.step, transform)
     history = History()
-    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
+    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence()]
     loggers = _loggers(length, log_dir, epochs_done) if log_dir and is_chief else ()
-    progress = [ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else ()
-    model.fit(
-        **data,
-        epochs=length.epochs,
-        initial_epoch=epochs_done,
-        steps_per_epoch=length.steps_per_epoch,
-        # The loggers come before the checkpoint: after it, an epoch is not repeated.
-        callbacks=[*built_in, *loggers, best, *progress, *callbacks, history],
-        verbose=0,
-    )
+    progress = [ProgressBar(length, start_at.step)] if verbose and is_chief else ()
+    # The loggers come before the checkpoint: after it, an epoch is not repeated.
+    calls = [*built_in, *loggers, best, *progress, *callbacks, history]
+    loop.run(model, data, length, calls, eval_data, start_at)
     best.load_best(model)
     return Fitted(
         recipe=recipe,
@@ -136,7 +129,7 @@ def fit(
         epoch=best.best_epoch,
         first_epoch=epochs_done + 1,
         seconds=time.monotonic() - start,
-        notes=notes,
+        notes=(*notes, *length_notes(recipe.training, train.num_examples)),
         history=tuple(history.epochs),
         is_chief=is_chief,
         _weights=best,
@@ -189,8 +182,8 @@ def _distribute(
     strategy: tf.distribute.Strategy,
     first_step: int,
     transform: ImageTransform | None,
-) -> dict[str, object]:
-    """Returns the arguments of Keras' `fit` that concern data."""
+) -> tuple[loop.Dataset, loop.Evaluation | None]:
+    """Returns the batches to train on and those to evaluate on."""
 
     def transformed(dataset):
         return batches.map_images(dataset, transform) if transform else dataset
@@ -201,11 +194,11 @@ def _distribute(
     def validation(context):
         return transformed(batches.evaluation_batches(evaluation, recipe, context))
 
-    data = {"x": strategy.distribute_datasets_from_function(training)}
-    if evaluation:
-        data["validation_data"] = strategy.distribute_datasets_from_function(validation)
-        data["validation_steps"] = batches.num_steps(evaluation, recipe)
-    return data
+    data = strategy.distribute_datasets_from_function(training)
+    if not evaluation:
+        return data, None
+    eval_data = strategy.distribute_datasets_from_function(validation)
+    return data, loop.Evaluation(eval_data, batches.num_steps(evaluation, recipe))
 
 
 def _check_splits(train: Split, evaluation: Split | None) -> None:
