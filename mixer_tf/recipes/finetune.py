@@ -30,7 +30,9 @@ def _recipe(name: str, datasets: str, steps: int, warmup_steps: int) -> Recipe:
         name=f"finetune_{name}",
         summary=f"The paper's fine-tuning for {datasets}: mixer_b16 from ImageNet-21k.",
         model=ModelOptions(name="mixer_b16", image_size=224, weights="imagenet21k"),
-        data=DataOptions(crop="resmall_crop", train_crop="inception", flip=True),
+        data=DataOptions(
+            crop="resmall_crop", train_crop="inception", flip=True, shuffle_buffer=50_000
+        ),
         optimizer=OptimizerOptions(
             name="momentum",
             learning_rate=0.01,
