@@ -143,7 +143,7 @@ class History(tf.keras.callbacks.Callback):
     """Keeps the logs of each epoch, with what the callbacks before it have added.
 
     Attributes:
-        epochs: for each epoch of this run, name of a metric -> value.
+        epochs: for each epoch, name of a metric -> value.
     """
 
     _supports_tf_logs = True
@@ -154,6 +154,14 @@ class History(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append({name: float(value) for name, value in logs.items()})
+
+    def get_state(self) -> list[dict[str, float]]:
+        """Returns what a checkpoint stores."""
+        return self.epochs
+
+    def set_state(self, epochs: list[dict[str, float]]) -> None:
+        """Takes the epochs of an earlier run."""
+        self.epochs = list(epochs)
 
 
 def _format_duration(seconds: float) -> str:
