@@ -91,8 +91,9 @@ def fit(
         strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
             must create theirs before TensorFlow does anything else.
         checkpoint_dir: a folder for this training only, from which a killed run resumes and ends
-            with the same weights and metrics, bit for bit on the same hardware; it stays until
-            `Fitted.discard_checkpoints`. None to leave nothing on disk.
+            with the same weights and metrics, bit for bit where the operations of the device are
+            deterministic; it stays until `Fitted.discard_checkpoints`. None to leave nothing on
+            disk.
         checkpoints: when to save within epochs; None for the defaults.
         log_dir: a folder for TensorBoard; None for no logs.
         callbacks: further Keras callbacks, called after the built-in ones have added to the logs;
