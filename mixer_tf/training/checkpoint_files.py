@@ -103,10 +103,16 @@ class CheckpointFiles:
         storage.remove_folder(os.path.join(self.folder, name))
 
     def prune(self, keep: int) -> None:
-        """Removes all but the last checkpoints, and best weights that none of them names."""
+        """Removes all but the last checkpoints, and best weights that none of them names.
+
+        Also what a killed process has left of another one; nothing must be written meanwhile.
+        """
         names = self.names()
         for name in names[keep:]:
             self.remove(name)
+        for name in storage.list_names(self.folder):
+            if name.startswith(storage.partial_name("step-")):
+                storage.remove_folder(os.path.join(self.folder, name))
         best = {self._best_epoch(name) for name in names[:keep]}
         for name in storage.list_names(self.folder):
             match = _BEST.fullmatch(name)
