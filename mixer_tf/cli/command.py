@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from mixer_tf import console
@@ -12,9 +14,18 @@ _VERBOSE = "mixer_tf.verbose"
 
 
 class Stopped(click.ClickException):
-    """The user pressed Ctrl-C; the exit code is that of a shell: 128 + SIGINT."""
+    """A signal has stopped the command.
 
-    exit_code = 130
+    Args:
+        message: what to show.
+        exit_code: that of a shell, 128 + the number of the signal.
+    """
+
+    INTERRUPTED = 128 + signal.SIGINT
+
+    def __init__(self, message: str, exit_code: int = INTERRUPTED):
+        super().__init__(message)
+        self.exit_code = exit_code
 
     def show(self, file=None) -> None:
         click.echo(self.format_message(), file=file, err=file is None)

@@ -14,7 +14,8 @@ from mixer_tf.console import progress_counter
 from mixer_tf.evaluation import class_counts
 from mixer_tf.features import EVAL
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster
+from mixer_tf.training import cluster, interruption
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 
 
 @click.command(cls=Command)
@@ -28,14 +29,34 @@ from mixer_tf.training import cluster
     show_default=True,
     help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
 )
-def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -> None:
+@click.option(
+    "--checkpoint-minutes",
+    type=float,
+    default=CheckpointOptions.minutes,
+    show_default=True,
+    help="Save at least every so many minutes, also within an epoch.",
+)
+@click.option("--checkpoint-steps", type=int, help="Save every so many steps as well.")
+def train(
+    source,
+    data_dir,
+    recipe_name,
+    overrides,
+    output,
+    restart,
+    strategy,
+    checkpoint_minutes,
+    checkpoint_steps,
+) -> None:
     """Trains a model on a source of images.
 
     A split for evaluation or test that the source lacks gets about a tenth of the images, by
     a hash of their paths, so that an image keeps its split when others are added.
 
     The epoch with the best top-1 on the evaluation split becomes the model, in OUTPUT/serving/1.
-    The same command resumes a training that was stopped. After Ctrl-C the exit code is 130.
+    The same command resumes a training that was stopped or killed, also within an epoch, and ends
+    with the same model. Ctrl-C and SIGTERM let it finish the step and save; the exit code is then
+    130 or 143. A second Ctrl-C stops at once.
 
     This command does not search for near-duplicates and does not push the model to a server; the
     pipeline does both.
@@ -49,7 +70,17 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     # Before anything is read:
     recipe = options.choose_recipe(recipe_name, source, overrides)
     cluster.parse_strategy(strategy)
+    checkpoints = CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps)
     storage.require_literal(output or "", "--output")
+    try:
+        with interruption.sigterm_raises():
+            _train(source, data_dir, recipe, output, restart, strategy, checkpoints)
+    except KeyboardInterrupt as stop:
+        message = str(stop) or "Stopped; the same command resumes the training."
+        raise Stopped(f"\n{message}", getattr(stop, "exit_code", Stopped.INTERRUPTED)) from None
+
+
+def _train(source, data_dir, recipe, output, restart, strategy, checkpoints) -> None:
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
 
@@ -61,19 +92,18 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     folder = from_source.RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
-    try:
-        with folder.lock():
-            if isinstance(strategy, str):
-                strategy = requirements.create_strategy(strategy, recipe)
-            if not restart and folder.finish(opened, recipe):
-                click.echo("note: the training was complete; its checkpoints are removed now")
-                return _show_model(folder, source)
-            with progress_counter("reading images") as progress:
-                info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
-            _show_data(info, folder, opened.notes)
-            result = from_source.train_prepared(info, recipe, folder, strategy=strategy)
-    except KeyboardInterrupt:
-        raise Stopped("\nStopped; the same command resumes the training.") from None
+    with folder.lock():
+        if isinstance(strategy, str):
+            strategy = requirements.create_strategy(strategy, recipe)
+        if not restart and folder.finish(opened, recipe):
+            click.echo("note: the training was complete; its checkpoints are removed now")
+            return _show_model(folder, source)
+        with progress_counter("reading images") as progress:
+            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
+        _show_data(info, folder, opened.notes)
+        result = from_source.train_prepared(
+            info, recipe, folder, strategy=strategy, checkpoints=checkpoints
+        )
     _show_result(result, info, folder, source)
 
 

@@ -13,7 +13,7 @@ from tensorflow import keras
 
 from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.bit_config import EXPANSION, BiTConfig, Unit
-from mixer_tf.models.layers import Layer, Rescale, StochasticDepth, serializable
+from mixer_tf.models.layers import Dropout, Layer, Rescale, StochasticDepth, serializable
 
 _KERNEL_EPSILON = 1e-10
 _NORM_EPSILON = 1e-5
@@ -218,7 +218,7 @@ class BiTResNet(ConfiguredModel):
         x = out["pre_logits"] = layers.GlobalAveragePooling2D(
             name="pre_logits", dtype=full_precision
         )(x)  # [N, C]
-        x = layers.Dropout(config.dropout, name="dropout", dtype=full_precision)(x)
+        x = Dropout(config.dropout, name="dropout", dtype=full_precision)(x)
         if config.num_classes:
             out["logits"] = classification_head(config, full_precision)(x)  # [N, num_classes]
         return out

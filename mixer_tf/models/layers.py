@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MLP-Mixer, ViT and BiT share: Flax's defaults for Keras layers, and stochastic depth."""
+"""What MLP-Mixer, ViT and BiT share: Flax's defaults for Keras layers, and layers with noise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import inspect
 
 import tensorflow as tf
 from tensorflow import keras
+
+from mixer_tf.models import noise
 
 # Flax's defaults, with which the published weights were trained; Keras has others for all three,
 # and for GELU.
@@ -65,6 +67,25 @@ class StochasticDepth(Layer):
         if not training or not self.drop_rate:
             return y
         ones = [1] * (y.shape.rank - 1)
-        draw = tf.random.uniform((tf.shape(y)[0], *ones))  # [N, 1, …, 1]
+        shape, seed = (tf.shape(y)[0], *ones), noise.next_seed()  # [N, 1, …, 1]
+        is_seeded = seed is not None
+        draw = tf.random.stateless_uniform(shape, seed) if is_seeded else tf.random.uniform(shape)
         scale = 1 / (1 - self.drop_rate) if self.rescaled else 1.0
         return y * tf.cast(tf.where(draw < self.drop_rate, 0.0, scale), y.dtype)
+
+
+@serializable
+class Dropout(keras.layers.Dropout):
+    """Keras' Dropout, whose noise in a training step follows from the seed of the step.
+
+    Shape: [N, ...] -> [N, ...].
+    """
+
+    def call(self, inputs, training=None):
+        seed = noise.next_seed() if training is True and self.rate else None
+        if seed is None:
+            return super().call(inputs, training=training)
+        noise_shape = self._get_noise_shape(inputs)
+        return tf.nn.experimental.stateless_dropout(
+            inputs, self.rate, seed, noise_shape=noise_shape
+        )

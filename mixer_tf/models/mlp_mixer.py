@@ -16,6 +16,7 @@ from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.layers import (
     Conv2D,
     Dense,
+    Dropout,
     Layer,
     LayerNorm,
     Rescale,
@@ -46,7 +47,7 @@ class MlpBlock(Layer):
     def build(self, input_shape):
         self.dense_0 = self.dense(self.mlp_dim, name="Dense_0")
         self.dense_1 = self.dense(self.output_dim or input_shape[-1], name="Dense_1")
-        self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.drop = Dropout(self.dropout, dtype=self.dtype_policy)
         super().build(input_shape)
 
     def dense(self, units: int, **options) -> keras.layers.Layer:

@@ -15,6 +15,7 @@ from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.layers import (
     Conv2D,
     Dense,
+    Dropout,
     Layer,
     LayerNorm,
     Rescale,
@@ -83,7 +84,7 @@ class SelfAttention(Layer):
             Dense(input_shape[-1], name=name, **options)
             for name in ("query", "key", "value", "out")
         )
-        self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.drop = Dropout(self.dropout, dtype=self.dtype_policy)
         super().build(input_shape)
 
     def call(self, x, training=None):
@@ -150,7 +151,7 @@ class EncoderBlock(Layer):
         self.attention = SelfAttention(
             num_heads, attention_dropout, name="MultiHeadDotProductAttention_1", dtype=dtype
         )
-        self.drop = keras.layers.Dropout(dropout, dtype=dtype)
+        self.drop = Dropout(dropout, dtype=dtype)
         self.norm_2 = LayerNorm(name="LayerNorm_2", dtype=dtype)
         self.mlp = EncoderMlp(mlp_dim, dropout, name="MlpBlock_3", dtype=dtype)
         self.maybe_drop = StochasticDepth(drop_rate, drop_rescaled, dtype=dtype)
@@ -211,7 +212,7 @@ def _tokens(out, pixels, config: ViTConfig, policy):
     if config.classifier == "token":
         x = ClassToken(name="class_token", dtype=policy)(x)  # [N, 1 + H/P·W/P, D]
     x = out["input_tokens"] = PositionEmbedding(name="posembed_input", dtype=policy)(x)
-    return layers.Dropout(config.dropout, name="posembed_dropout", dtype=policy)(x)
+    return Dropout(config.dropout, name="posembed_dropout", dtype=policy)(x)
 
 
 def _pre_logits(x, config: ViTConfig, full_precision: str):

@@ -46,7 +46,9 @@ def _recipe(name: str, dataset: str, steps: int, warmup_steps: int) -> Recipe:
         name=f"finetune_{name}",
         summary=f"The paper's fine-tuning for {dataset}: mixer_b16 from ImageNet-21k.",
         model=ModelOptions(name="mixer_b16", image_size=224, weights="imagenet21k"),
-        data=DataOptions(crop="resmall_crop", train_crop="resize_random", flip=True),
+        data=DataOptions(
+            crop="resmall_crop", train_crop="resize_random", flip=True, shuffle_buffer=50_000
+        ),
         optimizer=OptimizerOptions(
             name="momentum",
             learning_rate=0.01,

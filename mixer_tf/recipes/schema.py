@@ -59,7 +59,8 @@ class DataOptions(Options):
         randaugment_wraparound: compare the threshold of RandAugment's Solarize as a uint8, as the
             authors' code does: it inverts at the magnitudes 10 and 20. False compares integers.
         mixup: p of Beta(p, p); 0 for none.
-        shuffle_buffer: number of encoded images in the shuffle buffer.
+        shuffle_buffer: number of images in the shuffle buffer, as in big_vision's configs
+            mlp_mixer_i1k (250,000) and transfer (50,000); less where they do not fit in memory.
     """
 
     crop: str = "resmall_crop"
@@ -73,7 +74,7 @@ class DataOptions(Options):
     randaugment_magnitude: float = 0.0
     randaugment_wraparound: bool = True
     mixup: float = 0.0
-    shuffle_buffer: int = 10_000
+    shuffle_buffer: int = 250_000
 
     def _rules(self):
         yield "crop", self.crop in CROPS, one_of(CROPS)
@@ -149,7 +150,7 @@ class TrainingOptions(Options):
     """The length of the training, its loss and its precision.
 
     Attributes:
-        epochs: passes over the training split.
+        epochs: passes over the training split; the total is rounded to whole steps, once.
         steps: number of training steps, instead of epochs; they are divided into equal parts,
             about as long as a pass over the training split, that are then called epochs.
         batch_size: global batch size: images per step on all devices together.

@@ -9,6 +9,8 @@ import time
 
 import tensorflow as tf
 
+from mixer_tf.training.length import TrainingLength
+
 _MAX_LINES = 10  # of a training whose output is not a terminal
 _REFRESH_SECONDS = 0.1
 _CHECK_STEPS = 100
@@ -34,7 +36,7 @@ class Throughput(tf.keras.callbacks.Callback):
         self._batch_size = batch_size
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps, self._start = 0, None
+        self._steps, self._start, self._end = 0, None, 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         self._end = time.monotonic()
@@ -43,8 +45,8 @@ class Throughput(tf.keras.callbacks.Callback):
         self._steps = batch - self._first
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = self._end - self._start
-        if self._steps and seconds > 0:
+        if self._steps and self._end > self._start:
+            seconds = self._end - self._start
             logs["examples_per_second"] = self._steps * self._batch_size / seconds
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
 
@@ -81,40 +83,39 @@ class ProgressBar(tf.keras.callbacks.Callback):
     """One line that is rewritten on a terminal; elsewhere a new line every few epochs.
 
     Args:
-        epochs: number of epochs of the whole training.
-        steps_per_epoch: number of steps in each epoch.
+        length: the length of the whole training.
+        first_step: number of steps that an earlier run has done.
         stream: the text stream to write to; None for standard output.
     """
 
     _supports_tf_logs = True
 
-    def __init__(self, epochs: int, steps_per_epoch: int, stream=None):
+    def __init__(self, length: TrainingLength, first_step: int = 0, stream=None):
         super().__init__()
-        self._epochs, self._steps = epochs, steps_per_epoch
+        self._length, self._first_step = length, first_step
         self._stream = stream or sys.stdout
-        self._every = 1 if self._is_terminal() else math.ceil(epochs / _MAX_LINES)
+        self._every = 1 if self._is_terminal() else math.ceil(length.epochs / _MAX_LINES)
         self._evaluation = ""
 
     def on_train_begin(self, logs=None):
-        self._begin, self._first_step, self._shown_at = time.monotonic(), None, 0.0
+        self._begin, self._shown_at = time.monotonic(), 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
-        if self._first_step is None:
-            self._first_step = epoch * self._steps
 
     def on_train_batch_end(self, batch, logs=None):
         now = time.monotonic()
         if self._is_terminal() and now - self._shown_at > _REFRESH_SECONDS:
             self._shown_at = now
-            self._write(f"\r\x1b[K{self._line(self._epoch, batch + 1, float(logs['loss']))}")
+            step = self._length.end(self._epoch) + batch + 1
+            self._write(f"\r\x1b[K{self._line(self._epoch, step, float(logs['loss']))}")
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_accuracy" in logs:
             self._evaluation = f"  eval accuracy {float(logs['val_accuracy']):.3f}"
-        if (epoch + 1) % self._every and epoch + 1 != self._epochs:
+        if (epoch + 1) % self._every and epoch + 1 != self._length.epochs:
             return
-        line = self._line(epoch, self._steps, float(logs["loss"]))
+        line = self._line(epoch, self._length.end(epoch + 1), float(logs["loss"]))
         speed = logs.get("examples_per_second")
         line += f"  {speed:,.0f} images/s" if speed else ""
         self._write(f"\r\x1b[K{line}" if self._is_terminal() else f"{line}\n")
@@ -123,12 +124,12 @@ class ProgressBar(tf.keras.callbacks.Callback):
         if self._is_terminal():
             self._write("\n")
 
-    def _line(self, epoch: int, steps: int, loss: float) -> str:
-        done = epoch * self._steps + steps - self._first_step
-        left = self._epochs * self._steps - self._first_step - done
-        seconds = (time.monotonic() - self._begin) / done * left
-        eta = f"  {_format_duration(seconds)} left" if left else ""
-        return f"epoch {epoch + 1}/{self._epochs}  loss {loss:.4f}{self._evaluation}{eta}"
+    def _line(self, epoch: int, step: int, loss: float) -> str:
+        """Returns the line after a step, counted from the start of the whole training."""
+        done, left = step - self._first_step, self._length.steps - step
+        seconds = (time.monotonic() - self._begin) / max(done, 1) * left
+        eta = f"  {_format_duration(seconds)} left" if done and left else ""
+        return f"epoch {epoch + 1}/{self._length.epochs}  loss {loss:.4f}{self._evaluation}{eta}"
 
     def _is_terminal(self) -> bool:
         return self._stream.isatty()
@@ -142,7 +143,7 @@ class History(tf.keras.callbacks.Callback):
     """Keeps the logs of each epoch, with what the callbacks before it have added.
 
     Attributes:
-        epochs: for each epoch of this run, name of a metric -> value.
+        epochs: for each epoch, name of a metric -> value.
     """
 
     _supports_tf_logs = True
@@ -153,6 +154,14 @@ class History(tf.keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append({name: float(value) for name, value in logs.items()})
+
+    def get_state(self) -> list[dict[str, float]]:
+        """Returns what a checkpoint stores."""
+        return self.epochs
+
+    def set_state(self, epochs: list[dict[str, float]]) -> None:
+        """Takes the epochs of an earlier run."""
+        self.epochs = list(epochs)
 
 
 def _format_duration(seconds: float) -> str:

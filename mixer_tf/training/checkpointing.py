@@ -1,22 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The best weights of a training, and the checkpoint from which a killed training resumes."""
+"""The best weights of a training, and the checkpoints from which it resumes at any step."""
 
 from __future__ import annotations
 
-import io
+import math
 import os
+import sys
 import time
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from mixer_tf import storage
-from mixer_tf.training import cluster
+from mixer_tf.messages import visible, without_credentials
+from mixer_tf.training import cluster, distribution, metric_state
+from mixer_tf.training.checkpoint_files import UNREADABLE, CheckpointFiles, checkpoint_name
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.ema import averaged_weights
+from mixer_tf.training.interruption import StopSignals, TrainingStopped
+from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.loop import Position
 from mixer_tf.training.tensorboard import LogBackup
 
-SAVE_SECONDS = 5.0  # epochs of small datasets take less time than saving
-_BEST_WEIGHTS = "best_weights.npz"
+# After an epoch, a training saves if it has not done so for this long: epochs of small datasets
+# take less time than saving. It is longer where saving takes long, so that it takes at most 5 %.
+SAVE_SECONDS = 5.0
+
+_AGREE_STEPS = 10  # several workers agree on what to do after this many steps
+_NOTHING, _SAVE = 0, 1  # what to do after a step; other numbers are signals
+
+
+class Stateful(Protocol):
+    """What a callback offers to continue where it was after a restart."""
+
+    def get_state(self) -> object:
+        """Returns what JSON can store."""
+
+    def set_state(self, state) -> None:
+        """Takes what `get_state` has returned."""
+
+
+class StopRequested(Exception):
+    """Ends the loop after a signal; `args` has the number of the signal."""
 
 
 class BestWeights(tf.keras.callbacks.Callback):
@@ -31,38 +58,31 @@ class BestWeights(tf.keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self._best = tf.Variable([-1.0, np.inf, 0.0])  # accuracy, loss, epoch
+        self.best_accuracy: float | None = None
+        self.best_epoch = 0
+        self._loss = math.inf
+        self._weights: list[np.ndarray] = []
 
-    @property
-    def best_accuracy(self) -> float | None:
-        accuracy = float(self._best.numpy()[0])
-        return accuracy if accuracy >= 0 else None
-
-    @property
-    def best_epoch(self) -> int:
-        return int(self._best.numpy()[2])
-
-    def restore(self) -> int:
-        """Returns the number of epochs that an earlier run completed: none, it left nothing."""
-        return 0
+    def restore(self) -> Position:
+        """Returns how far an earlier run came: it left nothing."""
+        return Position()
 
     def on_epoch_end(self, epoch, logs=None):
         if self._is_best(epoch + 1, logs.get("val_accuracy"), logs.get("val_loss")):
-            self._keep(self.model)
+            with averaged_weights(self.model):
+                self._weights = self.model.get_weights()
 
     def _is_best(self, epoch: int, accuracy: float | None, loss: float | None) -> bool:
         """Of equal accuracies, which are frequent on a small split, the lower loss wins."""
-        best_accuracy, best_loss, _ = self._best.numpy()
-        if accuracy is None:
-            accuracy, loss = -1.0, np.inf
-        elif (accuracy, -loss) <= (best_accuracy, -best_loss):
+        best = -1.0 if self.best_accuracy is None else self.best_accuracy
+        if accuracy is not None and (accuracy, -loss) <= (best, -self._loss):
             return False
-        self._best.assign([accuracy, loss, epoch])
+        self.best_accuracy, self._loss, self.best_epoch = (
+            accuracy,
+            math.inf if loss is None else loss,
+            epoch,
+        )
         return True
-
-    def _keep(self, model: tf.keras.Model) -> None:
-        with averaged_weights(model):
-            self._weights = model.get_weights()
 
     def load_best(self, model: tf.keras.Model) -> None:
         """Gives `model` the weights of the best epoch."""
@@ -73,95 +93,230 @@ class BestWeights(tf.keras.callbacks.Callback):
 
 
 class TrainingCheckpoint(BestWeights):
-    """Saves weights, optimizer and epoch after an epoch, and the best weights on `eval`.
+    """Saves the whole state of a training, so that it resumes after any step.
 
-    Keras' BackupAndRestore and ModelCheckpoint do the same, but after a restart they do not know
-    which epoch was the best, and they save the current weights where the average was evaluated.
+    Keras' BackupAndRestore and ModelCheckpoint do not know, after a restart, which epoch was the
+    best, what the metrics have counted and how far the data were read, and they save the current
+    weights where the average was evaluated.
+
+    It must be the last callback: what the others do at the end of an epoch is done when it saves.
 
     Args:
         model: built and compiled, with a built optimizer.
         folder: a folder for this training only; every worker must be able to read it.
+        length: the length of the training.
+        identity: what makes it this training, such as its recipe; JSON.
+        options: when to save.
+        signals: asks to stop; None if nothing does.
         is_chief: whether this process writes the files that all workers share.
         logs: the logs of the training, of which each checkpoint keeps a copy; None for none.
+        stateful: the callbacks that continue after a restart, by name.
 
     Raises:
         ValueError: TensorFlow would read the path of the folder as a pattern.
     """
 
+    _supports_tf_logs = True
+
     def __init__(
         self,
         model: tf.keras.Model,
         folder: str,
+        length: TrainingLength,
+        identity: object = None,
+        *,
+        options: CheckpointOptions | None = None,
+        signals: StopSignals | None = None,
         is_chief: bool = True,
         logs: LogBackup | None = None,
+        stateful: Mapping[str, Stateful] | None = None,
     ):
         storage.require_literal(folder, "the folder of checkpoints")
         super().__init__()
-        self._folder = folder
-        self._logs = logs
-        self._is_chief = is_chief
-        self._epoch = tf.Variable(0, dtype=tf.int64)
-        self._checkpoint = tf.train.Checkpoint(model=model, epoch=self._epoch, best=self._best)
         storage.make_folder(folder)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
-        # Saving requires all workers where the weights are distributed among them; TensorFlow
-        # wants a different folder for each.
-        own = folder if is_chief else os.path.join(folder, cluster.worker_name())
-        self._writer = tf.train.CheckpointManager(self._checkpoint, own, max_to_keep=1)
-        self._saved_at = time.monotonic()
+        self.set_model(model)
+        self._files = CheckpointFiles(folder)
+        self._tensors = tf.train.Checkpoint(model=model)
+        self._length, self._identity = length, identity
+        self._options, self._signals = options or CheckpointOptions(), signals or StopSignals()
+        self._is_chief, self._logs, self._stateful = is_chief, logs, stateful or {}
+        self._needs_agreement = distribution.has_several_workers(model.distribute_strategy)
+        self._position, self._saved = Position(), Position()
+        self._tried_step, self._saved_at, self._cost = 0, time.monotonic(), 0.0
 
-    def restore(self) -> int:
-        """Loads the checkpoint of an earlier run; returns the number of epochs it completed."""
-        if not self._manager.latest_checkpoint:
-            return 0
-        self._checkpoint.restore(self._manager.latest_checkpoint).assert_existing_objects_matched()
+    @property
+    def saved_step(self) -> int:
+        """The number of steps that are done in the last checkpoint."""
+        return self._saved.step
+
+    def restore(self) -> Position:
+        """Loads the latest checkpoint of an earlier run, and returns how far it came.
+
+        One that is incomplete or corrupt is removed with a warning, and the one before is loaded.
+
+        Raises:
+            ValueError: the folder holds the checkpoints of another training.
+        """
+        for name in self._files.names():
+            try:
+                state = self._files.read_state(name)
+                epoch = state["best"]["epoch"]
+                weights = self._files.read_best(epoch) if epoch else []
+            except UNREADABLE as error:
+                self._skip(name, error)
+                continue
+            self._restore(name, state, weights)
+            break
+        if self._is_chief:
+            self._files.prune(self._options.keep)
+        self._tried_step, self._saved_at = self._position.step, time.monotonic()
+        return self._position
+
+    def _skip(self, name: str, error: Exception) -> None:
+        if not self._is_chief:
+            return
+        _warn(
+            f"the checkpoint {os.path.join(self._files.folder, name)} is incomplete or corrupt "
+            f"({_reason(error)}); it is removed, and the one before it is used, if any."
+        )
+        self._files.remove(name)
+
+    def _restore(self, name: str, state: dict, weights: list[np.ndarray]) -> None:
+        if state["identity"] != self._identity:
+            raise ValueError(
+                "the folder of checkpoints must be new, or hold those of the same recipe and data; "
+                f"{self._files.folder} holds those of another training. Name another folder."
+            )
+        tensors = self._tensors.read(self._files.tensors(name))
+        tensors.assert_existing_objects_matched()
+        metric_state.write(self.model, state["metrics"])
+        self._weights = weights
+        self.best_accuracy, self._loss, self.best_epoch = (
+            state["best"][key] for key in ("accuracy", "loss", "epoch")
+        )
+        for key, callback in self._stateful.items():
+            callback.set_state(state["callbacks"][key])
+        self._position = self._saved = Position(state["step"], state["epochs"], state["logs"])
         if self._logs:
             self._logs.restore()
-        return int(self._epoch.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        epoch = self._position.epochs
+        self._position = Position(self._length.end(epoch) + batch + 1, epoch, logs)
+        self._signals.can_wait = True
+        if not self._needs_agreement:
+            self._do(self._wish())
+        elif self._position.step % _AGREE_STEPS == 0:
+            self._do(distribution.maximum(self.model.distribute_strategy, self._wish()))
+
+    def on_test_batch_end(self, batch, logs=None):
+        if self._signals.received and not self._needs_agreement:
+            raise StopRequested(self._signals.received)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epoch.assign(epoch + 1)
         super().on_epoch_end(epoch, logs)
-        if time.monotonic() - self._saved_at > SAVE_SECONDS:
-            self.save()
+        self._position = Position(self._length.end(epoch + 1), epoch + 1)
+        wish = self._wish(SAVE_SECONDS * max(1, 4 * self._cost))
+        if self._needs_agreement:
+            wish = distribution.maximum(self.model.distribute_strategy, wish)
+        self._do(wish)
 
-    def save(self) -> None:
-        """Writes a checkpoint, and removes the one before it."""
+    def _wish(self, seconds: float = math.inf) -> int:
+        """Returns what this worker wants to do now.
+
+        Args:
+            seconds: the time since the last save after which it saves, if it is less than usual.
+        """
+        if self._signals.received:
+            return self._signals.received
+        if not self._is_chief:
+            return _NOTHING
+        elapsed = time.monotonic() - self._saved_at
+        steps = self._options.steps or self._length.steps + 1
+        is_due = self._position.step // steps > self._tried_step // steps
+        return _SAVE if is_due or elapsed > min(seconds, 60 * self._options.minutes) else _NOTHING
+
+    def _do(self, wish: int) -> None:
+        if wish == _SAVE:
+            self.save()
+        elif wish != _NOTHING:
+            raise StopRequested(wish)
+
+    def save(self) -> bool:
+        """Writes a checkpoint and removes old ones; returns whether that worked.
+
+        If it does not, such as on a full disk, a warning says so; the earlier ones stay.
+        """
+        start = time.monotonic()
+        metrics = metric_state.read(self.model)
+        try:
+            self._write(metrics)
+        except (OSError, tf.errors.OpError) as error:
+            _warn(
+                f"the checkpoint after step {self._position.step:,} cannot be written "
+                f"({_reason(error)}); a restart would resume after step {self._saved.step:,}."
+            )
+            return False
+        finally:
+            self._tried_step, self._saved_at = self._position.step, time.monotonic()
+            self._cost = self._saved_at - start
+        self._saved = self._position
+        return True
+
+    def _write(self, metrics: metric_state.Values) -> None:
+        if not self._is_chief:
+            return self._take_part()
         if self._logs:  # first: epochs that are only in the logs are repeated
             self._logs.save()
-        self._writer.save()
-        self._saved_at = time.monotonic()
-        if not self._is_chief:
-            storage.remove_folder(self._writer.directory)
+        if self.best_epoch:
+            self._files.write_best(self.best_epoch, self._weights)
+        name = checkpoint_name(self._position.step, self._position.epochs)
+        self._files.write(name, self._tensors.write, self._state(metrics))
+        self._files.prune(self._options.keep)
 
-    def _keep(self, model: tf.keras.Model) -> None:
-        if not self._is_chief:
-            return
-        with averaged_weights(model):
-            _write_weights(model.get_weights(), os.path.join(self._folder, _BEST_WEIGHTS))
+    def _take_part(self) -> None:
+        """Saving requires all workers where the weights are distributed among them.
 
-    def load_best(self, model: tf.keras.Model) -> None:
-        """Gives `model` the weights of the best epoch; only the chief has them."""
-        if self._is_chief:
-            model.set_weights(_read_weights(os.path.join(self._folder, _BEST_WEIGHTS)))
+        TensorFlow wants a different folder for each.
+        """
+        own = os.path.join(self._files.folder, cluster.worker_name())
+        storage.make_folder(own)
+        self._tensors.write(os.path.join(own, "tensors"))
+        storage.remove_folder(own)
+
+    def _state(self, metrics: metric_state.Values) -> dict:
+        step, epochs, logs = self._position.step, self._position.epochs, self._position.logs
+        best = {"accuracy": self.best_accuracy, "loss": self._loss, "epoch": self.best_epoch}
+        return {
+            "identity": self._identity,
+            "step": step,
+            "epochs": epochs,
+            "logs": logs and {name: float(value) for name, value in logs.items()},
+            "metrics": metrics,
+            "best": best,
+            "callbacks": {key: each.get_state() for key, each in self._stateful.items()},
+        }
+
+    def stop(self, number: int) -> TrainingStopped:
+        """Saves after a signal, and returns what to raise."""
+        step, steps = self._position.step, self._length.steps
+        if self._position.step > self._saved.step or self._position.epochs > self._saved.epochs:
+            self.save()
+        saved = (
+            "which is saved" if self.saved_step == step else f"step {self.saved_step:,} is saved"
+        )
+        return TrainingStopped(number, f" after step {step:,} of {steps:,}, {saved}")
 
     def discard(self) -> None:
-        """Removes the checkpoint and the best weights."""
-        if not self._is_chief:
-            return
-        # First what names the checkpoint: a run that is killed in between leaves none, not a part.
-        state = os.path.join(self._folder, "checkpoint")
-        if storage.exists(state):
-            tf.io.gfile.remove(state)
-        storage.remove_folder(self._folder)
+        """Removes the checkpoints and the best weights."""
+        if self._is_chief:
+            self._files.discard()
 
 
-def _write_weights(weights: list[np.ndarray], path: str) -> None:
-    buffer = io.BytesIO()  # zip files need to seek, which remote files cannot while written
-    np.savez(buffer, *weights)
-    storage.write_bytes(path, buffer.getvalue())
+def _warn(text: str) -> None:
+    print(f"WARNING: {visible(without_credentials(text))}", file=sys.stderr, flush=True)
 
 
-def _read_weights(path: str) -> list[np.ndarray]:
-    arrays = np.load(io.BytesIO(storage.read_bytes(path)))
-    return [arrays[name] for name in arrays.files]
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    return next(iter(str(text).strip().splitlines()), "") or type(error).__name__

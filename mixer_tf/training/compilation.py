@@ -52,7 +52,7 @@ def compile_model(
         jit_compile=jit,
         steps_per_execution=_TPU_STEPS_PER_EXECUTION if on_tpu else 1,
     )
-    train_step.set_train_step(model)
+    train_step.set_train_step(model, recipe.training.seed)
     _build_metrics(model)
     return notes
 

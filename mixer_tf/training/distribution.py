@@ -169,3 +169,16 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process, of several workers, writes files and shows the progress."""
     is_one_of_several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
     return cluster.is_chief() or not is_one_of_several
+
+
+def has_several_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes run the same training, and have to do the same in each step."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and (
+        cluster.num_workers() > 1
+    )
+
+
+def maximum(strategy: tf.distribute.Strategy, value: int) -> int:
+    """Returns the largest value of all workers, which must all call it after the same step."""
+    values = strategy.run(lambda: tf.constant([value]))
+    return int(tf.reduce_max(strategy.gather(values, axis=0)))

@@ -28,13 +28,3 @@ def swap_ema_weights(model: tf.keras.Model) -> None:
         weight = variable.numpy()
         variable.assign(average.numpy())
         average.assign(weight)
-
-
-class SwapEMAWeights(tf.keras.callbacks.Callback):
-    """Evaluates the averaged weights instead of the current ones during `fit` and `evaluate`."""
-
-    def on_test_begin(self, logs=None):
-        swap_ema_weights(self.model)
-
-    def on_test_end(self, logs=None):
-        swap_ema_weights(self.model)

@@ -29,6 +29,7 @@ from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
 from mixer_tf.training import cluster, requirements
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -113,7 +114,7 @@ class RunDirectory:
     def claim(self, source: Source, recipe: Recipe, restart: bool = False) -> bool:
         """Reserves the folder for this training, and returns whether its data are complete.
 
-        A training that has not completed an epoch gives way to another one, which uses its data
+        A training that has saved nothing gives way to another one, which uses its data
         where the source is the same. Weights that are missing are noticed before anything is
         written or removed.
 
@@ -182,7 +183,7 @@ class RunDirectory:
         return storage.exists(os.path.join(self.model, MODEL_FILE))
 
     def _has_begun(self) -> bool:
-        """Whether an epoch was completed, the weights of which would be lost."""
+        """Whether a step was saved, the weights of which would be lost."""
         return storage.exists(self.checkpoints) and bool(storage.list_names(self.checkpoints))
 
     def _remove_training(self, keep_data: bool = False) -> None:
@@ -270,9 +271,12 @@ def train_source(
     strategy: str | tf.distribute.Strategy = "auto",
     progress: Callable[[int], None] | None = None,
     restart: bool = False,
+    checkpoints: CheckpointOptions | None = None,
     verbose: bool = True,
 ) -> Fitted | None:
     """Trains a recipe on a source; called again after an interruption, it resumes.
+
+    However often that happens, the result is that of an undisturbed training (see `trainer.fit`).
 
     Args:
         source: an open source.
@@ -282,6 +286,7 @@ def train_source(
             must create theirs before they open the source.
         progress: called from time to time with the number of images that were checked.
         restart: see `RunDirectory.claim`.
+        checkpoints: when to save within epochs; None for the defaults.
         verbose: whether to show the progress of the training.
 
     Returns:
@@ -299,7 +304,9 @@ def train_source(
         if not restart and output.finish(source, recipe):
             return None
         info = prepare(source, recipe, output, progress, restart=restart)
-        return train_prepared(info, recipe, output, strategy=strategy, verbose=verbose)
+        return train_prepared(
+            info, recipe, output, strategy=strategy, checkpoints=checkpoints, verbose=verbose
+        )
 
 
 def train_prepared(
@@ -308,13 +315,14 @@ def train_prepared(
     output: RunDirectory,
     *,
     strategy: tf.distribute.Strategy,
+    checkpoints: CheckpointOptions | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains on the images that `prepare` has written, and exports the model.
 
     Args:
         info: what `prepare` has returned.
-        recipe, strategy, verbose: see `train_source`.
+        recipe, strategy, checkpoints, verbose: see `train_source`.
         output: the folder, of which the caller holds the lock.
     """
     from mixer_tf.training import trainer
@@ -328,6 +336,7 @@ def train_prepared(
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=output.checkpoints,
+        checkpoints=checkpoints,
         log_dir=output.logs,
         verbose=verbose,
     )

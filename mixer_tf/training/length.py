@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The length of a training: its epochs, and the steps in each."""
+"""The length of a training: its steps, and the epochs after which the model is evaluated."""
 
 from __future__ import annotations
 
@@ -13,37 +13,43 @@ class TrainingLength:
     """The length of a training.
 
     Attributes:
-        epochs: number of epochs; after each, the model is evaluated and saved.
-        steps_per_epoch: number of steps in each epoch.
+        epochs: number of epochs; after each, the model is evaluated.
+        steps: number of steps of the whole training; at least one for each epoch.
     """
 
     epochs: int
-    steps_per_epoch: int
+    steps: int
 
-    @property
-    def steps(self) -> int:
-        """Number of steps of the whole training."""
-        return self.epochs * self.steps_per_epoch
+    def end(self, epochs: int) -> int:
+        """Returns the number of steps that are done after a number of epochs.
+
+        Epochs have equal lengths, rounded to whole steps; the last one ends with the training.
+        """
+        return (2 * epochs * self.steps + self.epochs) // (2 * self.epochs)
 
 
 def training_length(training: TrainingOptions, num_examples: int) -> TrainingLength:
     """Returns the length of a training on a number of examples.
 
-    A recipe that gives the number of steps gets exactly these: an epoch then has the divisor of
-    that number which is nearest to the steps of one pass over the examples.
-
-    Raises:
-        ValueError: no divisor is near the steps of a pass.
+    The total is rounded once, not each epoch (big_vision utils.py `steps`): 10 epochs of 767
+    examples in batches of 512 are 15 steps. A recipe that gives the number of steps gets exactly
+    these, in epochs that are about as long as a pass over the examples.
     """
-    steps_per_pass = max(1, round(num_examples / training.batch_size))
+    steps_per_pass = num_examples / training.batch_size
     if training.steps is None:
-        return TrainingLength(training.epochs, steps_per_pass)
-    divisors = [n for n in range(1, training.steps + 1) if training.steps % n == 0]
-    steps_per_epoch = min(divisors, key=lambda n: abs(n - steps_per_pass))
-    if steps_per_epoch < steps_per_pass / 4 and training.steps > steps_per_pass:
-        near = max(1, round(training.steps / steps_per_pass)) * steps_per_pass
-        raise ValueError(
-            "training.steps must be divisible by about the steps of one pass over the images, "
-            f"{steps_per_pass}; got {training.steps}. Use {near}."
-        )
-    return TrainingLength(training.steps // steps_per_epoch, steps_per_epoch)
+        steps, epochs = max(1, round(training.epochs * steps_per_pass)), training.epochs
+    else:
+        steps, epochs = training.steps, max(1, round(training.steps / steps_per_pass))
+    return TrainingLength(min(epochs, steps), steps)
+
+
+def length_notes(training: TrainingOptions, num_examples: int) -> tuple[str, ...]:
+    """Returns one line if there are fewer steps than the recipe has epochs."""
+    steps = training_length(training, num_examples).steps
+    if training.steps is not None or steps >= training.epochs:
+        return ()
+    return (
+        f"training.epochs={training.epochs:,} of {num_examples:,} images are {steps:,} "
+        f"{'step' if steps == 1 else 'steps'} of training.batch_size={training.batch_size:,}, and "
+        "the model is evaluated after each. Use a smaller batch for more steps.",
+    )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mixer_tf.models.noise import step_noise
 from mixer_tf.training.autograph import without_autograph
 
 GRADIENT_NORM = "gradient_norm"
 
 
-def set_train_step(model: tf.keras.Model) -> None:
+def set_train_step(model: tf.keras.Model, seed: int = 0) -> None:
     """Replaces the train step of a compiled model; call it within the strategy's scope.
+
+    Stochastic depth and dropout draw from `seed` and the number of the step.
 
     The logs of `fit` then have `gradient_norm`: the L2 norm of the gradient of the loss with
     respect to all weights together, averaged over the steps of an epoch. It is the gradient of the
@@ -25,7 +28,7 @@ def set_train_step(model: tf.keras.Model) -> None:
     reset_keras_metrics = model.reset_metrics
 
     def train_step(data):
-        return {**_update(model, data, norms), GRADIENT_NORM: norms.result()}
+        return {**_update(model, data, norms, seed), GRADIENT_NORM: norms.result()}
 
     def reset_metrics():
         reset_keras_metrics()
@@ -34,12 +37,20 @@ def set_train_step(model: tf.keras.Model) -> None:
     model.train_step = without_autograph(train_step)
     # As an attribute of the model, the metric would be evaluated and exported as well.
     model.reset_metrics = reset_metrics
+    model.train_step.metrics = (norms,)
 
 
-def _update(model: tf.keras.Model, data, norms: tf.keras.metrics.Mean) -> dict[str, tf.Tensor]:
+def epoch_metrics(model: tf.keras.Model) -> list[tf.keras.metrics.Metric]:
+    """Returns all metrics that a train step updates: those of Keras, and those of this module."""
+    return [*model.metrics, *model.train_step.metrics]
+
+
+def _update(
+    model: tf.keras.Model, data, norms: tf.keras.metrics.Mean, seed: int
+) -> dict[str, tf.Tensor]:
     """Updates the weights and all metrics, and returns those of Keras."""
     x, y, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, step_noise(seed, model.optimizer.iterations):
         y_pred = model(x, training=True)
         loss = model.compute_loss(x, y, y_pred, sample_weight)
     gradients = _aggregated_gradients(model, loss, tape)

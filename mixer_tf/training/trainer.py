@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +16,14 @@ import tensorflow as tf
 from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution
+from mixer_tf.training import compilation, distribution, loop
 from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
-from mixer_tf.training.checkpointing import BestWeights, TrainingCheckpoint
-from mixer_tf.training.ema import SwapEMAWeights
+from mixer_tf.training.checkpoint_options import CheckpointOptions
+from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
-from mixer_tf.training.length import TrainingLength, training_length
+from mixer_tf.training.interruption import StopSignals
+from mixer_tf.training.length import TrainingLength, length_notes, training_length
 from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
@@ -38,9 +41,10 @@ class Fitted:
         epoch: the epoch of these weights, from 1: the best one on the evaluation split, or the
             latest one without it.
         first_epoch: 1, or the first epoch of this run where it resumed an earlier one.
+        first_step: 0, or the number of steps that an earlier run had done and saved.
         seconds: duration of this run.
         notes: one line for each deviation from what was asked.
-        history: for each epoch of this run, name of a metric -> value.
+        history: for each epoch of the training, name of a metric -> value.
         is_chief: whether this process, of several workers, exports the model.
     """
 
@@ -49,6 +53,7 @@ class Fitted:
     accuracy: float | None
     epoch: int
     first_epoch: int
+    first_step: int
     seconds: float
     notes: tuple[str, ...]
     history: tuple[dict[str, float], ...]
@@ -70,6 +75,7 @@ def fit(
     *,
     strategy: str | tf.distribute.Strategy = "auto",
     checkpoint_dir: str | None = None,
+    checkpoints: CheckpointOptions | None = None,
     log_dir: str | None = None,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     initial_weights: Sequence[np.ndarray] | None = None,
@@ -84,10 +90,14 @@ def fit(
         evaluation: the examples to choose the best epoch by; None to take the last epoch.
         strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
             must create theirs before TensorFlow does anything else.
-        checkpoint_dir: a folder for this training only, from which a killed run resumes; it stays
-            until `Fitted.discard_checkpoints`. None to leave nothing on disk.
+        checkpoint_dir: a folder for this training only, from which a killed run resumes and ends
+            with the same weights and metrics, bit for bit where the operations of the device are
+            deterministic; it stays until `Fitted.discard_checkpoints`. None to leave nothing on
+            disk.
+        checkpoints: when to save within epochs; None for the defaults.
         log_dir: a folder for TensorBoard; None for no logs.
-        callbacks: further Keras callbacks, called after the built-in ones have added to the logs.
+        callbacks: further Keras callbacks, called after the built-in ones have added to the logs;
+            those with the methods of `checkpointing.Stateful` continue after a restart.
         initial_weights: arrays as of `model.get_weights()`, instead of those of the recipe. A
             checkpoint takes precedence.
         transform: applied to the images of each batch, [B, S, S, 3], of both splits.
@@ -96,6 +106,8 @@ def fit(
     Raises:
         ValueError: there is nothing to train on, or the recipe does not fit the devices.
         TrainingDivergedError: the loss is no longer finite.
+        TrainingStopped: after Ctrl-C or SIGTERM; with a `checkpoint_dir`, the step was finished and
+            saved.
     """
     start = time.monotonic()
     if isinstance(strategy, str):
@@ -106,37 +118,53 @@ def fit(
     length = training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
+    history, signals = History(), StopSignals()
+    stateful = _stateful([history, *callbacks])
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy)
         model.optimizer.build(model.trainable_variables)
-        best = _best_weights(model, checkpoint_dir, log_dir, is_chief)
-        epochs_done = best.restore()
+        best = BestWeights()
+        if checkpoint_dir:
+            logs = _log_backup(log_dir, checkpoint_dir) if log_dir and is_chief else None
+            best = TrainingCheckpoint(
+                model,
+                checkpoint_dir,
+                length,
+                _identity(recipe, train, evaluation),
+                options=checkpoints,
+                signals=signals,
+                is_chief=is_chief,
+                logs=logs,
+                stateful=stateful,
+            )
+        begin = best.restore()
 
-    first_step = epochs_done * length.steps_per_epoch
-    data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
-    history = History()
-    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
-    loggers = _loggers(length, log_dir, epochs_done) if log_dir and is_chief else ()
-    progress = [ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else ()
-    model.fit(
-        **data,
-        epochs=length.epochs,
-        initial_epoch=epochs_done,
-        steps_per_epoch=length.steps_per_epoch,
-        # The loggers come before the checkpoint: after it, an epoch is not repeated.
-        callbacks=[*built_in, *loggers, best, *progress, *callbacks, history],
-        verbose=0,
-    )
+    data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform)
+    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence()]
+    loggers = _loggers(length, log_dir, begin.epochs) if log_dir and is_chief else ()
+    progress = [ProgressBar(length, begin.step)] if verbose and is_chief else ()
+    # The checkpoint comes last: after it, no callback is repeated.
+    calls = [*built_in, *loggers, *progress, *callbacks, history, best]
+    with signals if checkpoint_dir else contextlib.nullcontext():
+        try:
+            loop.run(model, data, length, calls, eval_data, begin)
+        except StopRequested as stop:
+            raise best.stop(*stop.args) from None
     best.load_best(model)
     return Fitted(
         recipe=recipe,
         model=model,
         accuracy=best.best_accuracy,
         epoch=best.best_epoch,
-        first_epoch=epochs_done + 1,
+        first_epoch=begin.epochs + 1,
+        first_step=begin.step,
         seconds=time.monotonic() - start,
-        notes=notes,
+        notes=(
+            *notes,
+            *length_notes(recipe.training, train.num_examples),
+            *batches.shuffle_notes(train, recipe),
+        ),
         history=tuple(history.epochs),
         is_chief=is_chief,
         _weights=best,
@@ -163,13 +191,19 @@ def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) 
         )
 
 
-def _best_weights(
-    model: ConfiguredModel, folder: str | None, log_dir: str | None, is_chief: bool
-) -> BestWeights:
-    if not folder:
-        return BestWeights()
-    logs = LogBackup(log_dir, os.path.join(folder, "logs")) if log_dir and is_chief else None
-    return TrainingCheckpoint(model, folder, is_chief, logs)
+def _stateful(callbacks: Sequence[tf.keras.callbacks.Callback]) -> dict[str, Stateful]:
+    """Returns the callbacks that continue after a restart, by the name of their class."""
+    return {type(each).__name__: each for each in callbacks if hasattr(each, "get_state")}
+
+
+def _identity(recipe: Recipe, train: Split, evaluation: Split | None) -> dict[str, object]:
+    """Returns what makes this training another one than that of a checkpoint."""
+    sizes = [split.num_examples if split else 0 for split in (train, evaluation)]
+    return {"recipe": json.loads(recipe.to_json()), "examples": sizes}
+
+
+def _log_backup(log_dir: str, checkpoint_dir: str) -> LogBackup:
+    return LogBackup(log_dir, os.path.join(checkpoint_dir, "logs"))
 
 
 def _loggers(
@@ -189,8 +223,8 @@ def _distribute(
     strategy: tf.distribute.Strategy,
     first_step: int,
     transform: ImageTransform | None,
-) -> dict[str, object]:
-    """Returns the arguments of Keras' `fit` that concern data."""
+) -> tuple[loop.Dataset, loop.Evaluation | None]:
+    """Returns the batches to train on and those to evaluate on."""
 
     def transformed(dataset):
         return batches.map_images(dataset, transform) if transform else dataset
@@ -201,11 +235,11 @@ def _distribute(
     def validation(context):
         return transformed(batches.evaluation_batches(evaluation, recipe, context))
 
-    data = {"x": strategy.distribute_datasets_from_function(training)}
-    if evaluation:
-        data["validation_data"] = strategy.distribute_datasets_from_function(validation)
-        data["validation_steps"] = batches.num_steps(evaluation, recipe)
-    return data
+    data = strategy.distribute_datasets_from_function(training)
+    if not evaluation:
+        return data, None
+    eval_data = strategy.distribute_datasets_from_function(validation)
+    return data, loop.Evaluation(eval_data, batches.num_steps(evaluation, recipe))
 
 
 def _check_splits(train: Split, evaluation: Split | None) -> None:

@@ -197,7 +197,7 @@ def test_the_same_command_resumes_a_killed_training(image_folder, tmp_path, tiny
     command += [f"--output={output}", *tiny_options, "--set", epochs]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
-    while not list((output / "checkpoints").glob("*.index")) and time.monotonic() < deadline:
+    while not list((output / "checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()

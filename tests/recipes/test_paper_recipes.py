@@ -88,7 +88,7 @@ def test_what_section_3_states_for_every_pretraining(recipe):
     assert (optimizer.schedule, optimizer.warmup_steps) == ("linear", 10_000)
     assert (optimizer.clip_norm, optimizer.final_fraction) == (1.0, 1e-5)
     assert (training.batch_size, training.loss, recipe.model.image_size) == (4096, "sigmoid", 224)
-    assert (data.train_crop, data.flip) == ("inception", True)
+    assert (data.train_crop, data.flip, data.shuffle_buffer) == ("inception", True, 250_000)
     assert data.randaugment_layers in (0, 2) and data.randaugment_wraparound
 
 
@@ -119,7 +119,7 @@ def test_finetuning_is_that_of_the_paper():
         )
         assert (optimizer.weight_decay, optimizer.clip_norm, optimizer.ema) == (0, 1.0, 0)
         assert (data.crop, data.train_crop) == ("resmall_crop", "resize_random")
-        assert (data.mixup, data.randaugment_layers) == (0, 0)
+        assert (data.mixup, data.randaugment_layers, data.shuffle_buffer) == (0, 0, 50_000)
         assert recipe.model.config(10).dropout == recipe.model.config(10).stochastic_depth == 0
         grid = recipes.grid(recipe.name)
         assert grid == {"optimizer.learning_rate": (0.003, 0.01, 0.03, 0.06)}

@@ -97,6 +97,26 @@ def test_a_restart_resumes_with_the_same_batches(
     assert_same(rest, whole[5:])
 
 
+def test_the_shuffle_buffer_is_limited_by_memory_and_a_note_says_so(train, recipe, monkeypatch):
+    """The tiny images are not cached, so that the buffer would hold copies of their bytes."""
+    cropped = recipe.override(["data.train_crop=inception", "data.train_shorter_side=16"])
+    assert batches.shuffle_buffer(train, recipe) == 30  # of 250,000: there are no more
+    assert batches.shuffle_notes(train, recipe) == ()
+    four = 4 * (train.num_bytes // 30)
+    monkeypatch.setattr(batches, "MEMORY_BYTES", four)
+    assert batches.shuffle_buffer(train, cropped) == 4
+    (note,) = batches.shuffle_notes(train, cropped)
+    assert "the shuffle buffer holds 4 instead of 30 images" in note
+    few = cropped.override(["data.shuffle_buffer=3"])
+    assert batches.shuffle_buffer(train, few) == 3 and not batches.shuffle_notes(train, few)
+
+
+def test_images_in_the_cache_are_shuffled_without_a_limit(train, recipe, monkeypatch):
+    monkeypatch.setattr(batches, "MEMORY_BYTES", 30 * 16 * 16 * 3)
+    assert batches.shuffle_buffer(train, recipe) == 30
+    assert recipe.data.shuffle_buffer == 250_000
+
+
 def test_caching_does_not_change_images(train, recipe, monkeypatch):
     plain = recipe.override(["data.shift=0", "data.rotate=0", "training.batch_size=30"])
     ((cached, _),) = take(batches.training_batches(train, plain), 1)

@@ -2,8 +2,10 @@
 import io
 
 import pytest
+import tensorflow as tf
 
 from mixer_tf.training import callbacks
+from mixer_tf.training.length import TrainingLength
 
 
 class Terminal(io.StringIO):
@@ -11,13 +13,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def run(stream, epochs, first_epoch=0, steps=3, **logs):
-    """Calls the callback as Keras does."""
-    line = callbacks.ProgressBar(epochs, steps, stream)
+def run(stream, epochs, first_epoch=0, steps=3, done=0, **logs):
+    """Calls the callback as Keras does; `done` steps of the first epoch were done before."""
+    length = TrainingLength(epochs, epochs * steps)
+    line = callbacks.ProgressBar(length, first_epoch * steps + done, stream)
     line.on_train_begin()
     for epoch in range(first_epoch, epochs):
         line.on_epoch_begin(epoch)
-        for step in range(steps):
+        for step in range(done if epoch == first_epoch else 0, steps):
             line.on_train_batch_end(step, {"loss": 2.0})
         line.on_epoch_end(epoch, {"loss": 1.5, "val_accuracy": 0.75, **logs})
     line.on_train_end()
@@ -45,6 +48,30 @@ def test_speed_is_shown():
 def test_after_a_restart_the_epochs_continue():
     text = run(io.StringIO(), 4, first_epoch=2)
     assert [line.split()[1] for line in text.splitlines()] == ["3/4", "4/4"]
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_after_a_restart_within_an_epoch_the_epochs_continue(done):
+    """Also where only the evaluation is left to do."""
+    text = run(io.StringIO(), 4, first_epoch=2, done=done)
+    assert [line.split()[1] for line in text.splitlines()] == ["3/4", "4/4"]
+
+
+def test_throughput_counts_the_steps_after_the_first_one(monkeypatch):
+    class Model:
+        class optimizer:
+            learning_rate = tf.constant(0.5)
+
+    times = iter([10.0, 12.0, 13.0, 20.0])
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(times))
+    throughput = callbacks.Throughput(batch_size=6)
+    throughput.model = Model
+    for epoch, steps, expected in ((1, [4, 5, 6], 4.0), (2, [0], None), (3, [], None)):
+        throughput.on_epoch_begin(epoch)
+        for step in steps:
+            throughput.on_train_batch_end(step)
+        throughput.on_epoch_end(epoch, logs := {})
+        assert (logs.get("examples_per_second"), logs["learning_rate"]) == (expected, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -113,15 +113,15 @@ def die_after(owner, name):
     function = getattr(owner, name)
     def wrapped(self, *args, **kwargs):
         result = function(self, *args, **kwargs)
-        done = callbacks["best"]._epoch.numpy() if "best" in callbacks else 0
+        done = callbacks["best"]._position.epochs if "best" in callbacks else 0
         if done >= epoch:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
     setattr(owner, name, wrapped)
 
 callbacks = {}
-make = trainer._best_weights
-trainer._best_weights = lambda *args: callbacks.setdefault("best", make(*args))
+make = trainer.TrainingCheckpoint
+trainer.TrainingCheckpoint = lambda *a, **b: callbacks.setdefault("best", make(*a, **b))
 die_after(*{
     "after the logs": (tensorboard.LogBackup, "save"),
     "after the checkpoint": (checkpointing.TrainingCheckpoint, "save"),

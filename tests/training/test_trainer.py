@@ -102,7 +102,7 @@ check = callbacks.TerminateOnDivergence.on_train_batch_end
 
 def die_in_epoch_4(self, batch, logs=None):
     check(self, batch, logs)
-    if self.model.optimizer.iterations.numpy() == 3 * 4 + 2:
+    if self.model.optimizer.iterations.numpy() == 3 * 4 + 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
 callbacks.TerminateOnDivergence.on_train_batch_end = die_in_epoch_4
@@ -131,12 +131,8 @@ def test_a_killed_training_resumes_and_ends_with_the_same_model(
 
     result = train(long_recipe, dataset, folder)
     assert result.first_epoch == 4
-    assert result.accuracy == pytest.approx(trained[0].accuracy)
-    assert result.epoch == trained[0].epoch
-    for weight, other in zip(
-        trained[0].model.get_weights(), result.model.get_weights(), strict=True
-    ):
-        np.testing.assert_allclose(weight, other, atol=1e-5)
+    assert (result.accuracy, result.epoch) == (trained[0].accuracy, trained[0].epoch)
+    assert weights_are_equal(result.model, trained[0].model)
 
 
 def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, monkeypatch):
@@ -172,7 +168,8 @@ def test_killed_while_the_checkpoints_are_removed_it_trains_again(
         patch.setattr(checkpointing.storage, "remove_folder", fail)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, dataset, str(tmp_path))
-    (tmp_path / "checkpoints" / "best_weights.npz").unlink()
+    for best in (tmp_path / "checkpoints").glob("best-*.npz"):
+        best.unlink()
     result = train(recipe, dataset, str(tmp_path))
     assert result.first_epoch == 1 and sorted(os.listdir(tmp_path)) == ["logs", "model"]
 
@@ -245,7 +242,7 @@ def test_a_checkpoint_takes_precedence_over_the_initial_weights(
     first = trainer.fit(recipe, train_split, **arguments)
     zeros = [np.zeros_like(weight) for weight in first.model.get_weights()]
     again = trainer.fit(recipe, train_split, initial_weights=zeros, **arguments)
-    assert again.first_epoch == 3 and again.history == ()
+    assert again.first_epoch == 3 and again.history == first.history
     assert weights_are_equal(again.model, first.model)
 
 
