@@ -188,3 +188,12 @@ class PipelineConfig:
     def checkpoint_path(self) -> str:
         """The folder in which an interrupted training finds its last epoch when it resumes."""
         return os.path.join(self.root, "checkpoints")
+
+    @property
+    def log_path(self) -> str | None:
+        """The folder of the logs of all trainings of this pipeline, for TensorBoard.
+
+        None with a bucket: the logs are then stored in the ModelRun artifact, where the pages of
+        Kubeflow and Vertex look for them.
+        """
+        return None if storage.is_remote(self.root) else os.path.join(self.root, "logs")

@@ -15,11 +15,13 @@ from mixer_tf.evaluation import class_counts
 from mixer_tf.features import EVAL
 from mixer_tf.messages import visible
 from mixer_tf.training import cluster
+from mixer_tf.training.profiled_steps import ProfiledSteps
 
 
 @click.command(cls=Command)
 @options.source_options
 @options.recipe_options()
+@options.shortcut_options
 @options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
 @click.option("--restart", is_flag=True, help="Discard the unfinished training in OUTPUT.")
 @click.option(
@@ -28,7 +30,14 @@ from mixer_tf.training import cluster
     show_default=True,
     help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
 )
-def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -> None:
+@click.option(
+    "--profile",
+    metavar="FIRST:LAST",
+    help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
+)
+def train(
+    source, data_dir, recipe_name, overrides, output, restart, strategy, profile, **shortcuts
+) -> None:
     """Trains a model on a source of images.
 
     A split for evaluation or test that the source lacks gets about a tenth of the images, by
@@ -44,10 +53,12 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
     Examples:
       mixer train --source=digits
       mixer train --source=folder:pets --output=pets-model
-      mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
+      mixer train --source=csv:list.csv --recipe=photos --epochs=5
+      mixer train --source=digits --set optimizer.ema=0.99 --profile=10:20
     """
     # Before anything is read:
-    recipe = options.choose_recipe(recipe_name, source, overrides)
+    recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
+    profile = ProfiledSteps.parse(profile) if profile else None
     cluster.parse_strategy(strategy)
     storage.require_literal(output or "", "--output")
     from mixer_tf.datasets.sources import opening
@@ -71,7 +82,9 @@ def train(source, data_dir, recipe_name, overrides, output, restart, strategy) -
             with progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
             _show_data(info, folder, opened.notes)
-            result = from_source.train_prepared(info, recipe, folder, strategy=strategy)
+            result = from_source.train_prepared(
+                info, recipe, folder, strategy=strategy, profile=profile
+            )
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
     _show_result(result, info, folder, source)

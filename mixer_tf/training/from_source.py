@@ -5,7 +5,7 @@ The folder holds
 
 * `serving/1`: the model, where a model server and `mixer predict` look for it,
 * `data/`: the images as TFRecords, `dataset.json`, and `quarantine.jsonl` for unusable ones,
-* `logs/`: for TensorBoard,
+* `logs/`: for TensorBoard, one run, named after the recipe and the time of its start,
 * `checkpoints/`: while the training is not finished,
 * `training.json`: the source and the recipe, by which an interrupted training is recognized,
 * `.lock`: while a process uses the folder.
@@ -29,6 +29,7 @@ from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
 from mixer_tf.training import cluster, requirements
+from mixer_tf.training.profiled_steps import ProfiledSteps
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -308,6 +309,7 @@ def train_prepared(
     output: RunDirectory,
     *,
     strategy: tf.distribute.Strategy,
+    profile: ProfiledSteps | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains on the images that `prepare` has written, and exports the model.
@@ -316,10 +318,12 @@ def train_prepared(
         info: what `prepare` has returned.
         recipe, strategy, verbose: see `train_source`.
         output: the folder, of which the caller holds the lock.
+        profile: see `trainer.fit`.
     """
     from mixer_tf.training import trainer
     from mixer_tf.training.exporting import export_fitted
     from mixer_tf.training.input.split import open_splits
+    from mixer_tf.training.tensorboard import runs
 
     splits = open_splits(output.data, info)
     fitted = trainer.fit(
@@ -328,7 +332,8 @@ def train_prepared(
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=output.checkpoints,
-        log_dir=output.logs,
+        log_dir=runs.run_folder(output.logs, recipe.name),
+        profile=profile,
         verbose=verbose,
     )
     export_fitted(fitted, info.class_names, output.model)

@@ -19,9 +19,15 @@ from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDiverge
 from mixer_tf.training.checkpointing import BestWeights, TrainingCheckpoint
 from mixer_tf.training.ema import SwapEMAWeights
 from mixer_tf.training.input import batches
+from mixer_tf.training.input.samples import read_samples
 from mixer_tf.training.input.split import Split
+from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength, training_length
-from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
+from mixer_tf.training.plan import Plan
+from mixer_tf.training.profiled_steps import ProfiledSteps
+from mixer_tf.training.tensorboard import LogBackup
+from mixer_tf.training.tensorboard.confusion import count_confusion
+from mixer_tf.training.tensorboard.loggers import create_loggers
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
 
@@ -71,6 +77,7 @@ def fit(
     strategy: str | tf.distribute.Strategy = "auto",
     checkpoint_dir: str | None = None,
     log_dir: str | None = None,
+    profile: ProfiledSteps | None = None,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     initial_weights: Sequence[np.ndarray] | None = None,
     transform: ImageTransform | None = None,
@@ -86,7 +93,9 @@ def fit(
             must create theirs before TensorFlow does anything else.
         checkpoint_dir: a folder for this training only, from which a killed run resumes; it stays
             until `Fitted.discard_checkpoints`. None to leave nothing on disk.
-        log_dir: a folder for TensorBoard; None for no logs.
+        log_dir: the folder of this training's run of TensorBoard; None for no logs.
+        profile: the steps of which `log_dir` gets a trace for TensorBoard's profiler; None for
+            none.
         callbacks: further Keras callbacks, called after the built-in ones have added to the logs.
         initial_weights: arrays as of `model.get_weights()`, instead of those of the recipe. A
             checkpoint takes precedence.
@@ -109,15 +118,29 @@ def fit(
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy)
+        confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
         model.optimizer.build(model.trainable_variables)
         best = _best_weights(model, checkpoint_dir, log_dir, is_chief)
         epochs_done = best.restore()
 
     first_step = epochs_done * length.steps_per_epoch
-    data = _distribute(recipe, train, evaluation, strategy, first_step, transform)
+    wait = InputWait()
+    data = _distribute(recipe, train, evaluation, strategy, first_step, transform, wait)
     history = History()
-    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence(), SwapEMAWeights()]
-    loggers = _loggers(length, log_dir, epochs_done) if log_dir and is_chief else ()
+    throughput = Throughput(recipe.training.batch_size, wait)
+    built_in = [throughput, TerminateOnDivergence(), SwapEMAWeights()]
+    loggers = ()
+    if log_dir:
+        loggers = create_loggers(
+            *(log_dir, recipe, length, first_step),
+            read_images=lambda: read_samples(train, recipe, transform),
+            confusion=confusion,
+            class_names=train.class_names,
+            profile=profile,
+            is_chief=is_chief,
+        )
+    if verbose and is_chief:
+        _show_plan(recipe, length, train, evaluation, strategy)
     progress = [ProgressBar(length.epochs, length.steps_per_epoch)] if verbose and is_chief else ()
     model.fit(
         **data,
@@ -172,14 +195,23 @@ def _best_weights(
     return TrainingCheckpoint(model, folder, is_chief, logs)
 
 
-def _loggers(
-    length: TrainingLength, log_dir: str, epochs_done: int
-) -> list[tf.keras.callbacks.Callback]:
-    """Returns the callbacks for TensorBoard, which only the chief has."""
-    return [
-        TensorBoardScalars(log_dir, epochs_done),
-        WeightImages(log_dir, length.epochs, epochs_done),
-    ]
+def _show_plan(
+    recipe: Recipe,
+    length: TrainingLength,
+    train: Split,
+    evaluation: Split | None,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    plan = Plan(
+        recipe,
+        length,
+        train.num_examples,
+        evaluation.num_examples if evaluation else 0,
+        train.num_classes,
+        strategy.num_replicas_in_sync,
+        *distribution.describe(strategy),
+    )
+    print("\n".join(plan.lines()), flush=True)
 
 
 def _distribute(
@@ -189,6 +221,7 @@ def _distribute(
     strategy: tf.distribute.Strategy,
     first_step: int,
     transform: ImageTransform | None,
+    wait: InputWait,
 ) -> dict[str, object]:
     """Returns the arguments of Keras' `fit` that concern data."""
 
@@ -196,11 +229,14 @@ def _distribute(
         return batches.map_images(dataset, transform) if transform else dataset
 
     def training(context):
-        return transformed(batches.training_batches(train, recipe, first_step, context))
+        dataset = transformed(batches.training_batches(train, recipe, first_step, context))
+        # The host of a TPU that is reached by its name has no access to variables of this process.
+        return dataset if on_tpu else wait.measured(dataset)
 
     def validation(context):
         return transformed(batches.evaluation_batches(evaluation, recipe, context))
 
+    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
     data = {"x": strategy.distribute_datasets_from_function(training)}
     if evaluation:
         data["validation_data"] = strategy.distribute_datasets_from_function(validation)

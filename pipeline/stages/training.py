@@ -42,6 +42,7 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
             "recipe": config.recipe.to_json(),
             "strategy": config.strategy,
             "checkpoint_dir": config.checkpoint_path,
+            **({"log_dir": config.log_path} if config.log_path else {}),
             "fingerprint": config.fingerprints.trainer,
         },
     )
