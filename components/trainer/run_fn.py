@@ -8,6 +8,7 @@ Its `custom_config` holds
 * `checkpoint_dir`: a folder that stays from run to run,
 * `log_dir`: likewise, for the logs of all trainings, so that one TensorBoard shows them side by
   side; optional: without it, the logs are stored in the ModelRun artifact,
+* `profile`: the steps to trace for TensorBoard's profiler, such as "10:20"; optional,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With a `base_model`, the training starts from its weights instead of those of the recipe.
@@ -30,6 +31,7 @@ from mixer_tf.serving import versions
 from mixer_tf.training import distribution, trainer, warm_start
 from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
+from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import runs
 
 LOGS_FILE = "logs.txt"  # of the ModelRun artifact
@@ -55,6 +57,7 @@ def run_fn(fn_args: FnArgs) -> None:
         strategy=strategy,
         checkpoint_dir=checkpoint_dir,
         log_dir=_log_folder(fn_args, recipe, checkpoint_dir, distribution.is_chief(strategy)),
+        profile=ProfiledSteps.parse(config["profile"]) if "profile" in config else None,
         initial_weights=initial,
     )
     export_fitted(fitted, info.class_names, fn_args.serving_model_dir)

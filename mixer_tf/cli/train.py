@@ -17,6 +17,10 @@ from mixer_tf.messages import visible
 from mixer_tf.training import cluster
 from mixer_tf.training.profiled_steps import ProfiledSteps
 
+_PROFILER = (
+    "is in the logs; TensorBoard shows it with `pip install 'tensorboard-plugin-profile==2.15.*'`"
+)
+
 
 @click.command(cls=Command)
 @options.source_options
@@ -87,6 +91,8 @@ def train(
             )
     except KeyboardInterrupt:
         raise Stopped("\nStopped; the same command resumes the training.") from None
+    if profile:
+        click.echo(f"profile  {_PROFILER}")
     _show_result(result, info, folder, source)
 
 

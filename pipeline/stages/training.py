@@ -43,6 +43,7 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
             "strategy": config.strategy,
             "checkpoint_dir": config.checkpoint_path,
             **({"log_dir": config.log_path} if config.log_path else {}),
+            **({"profile": config.profile} if config.profile else {}),
             "fingerprint": config.fingerprints.trainer,
         },
     )

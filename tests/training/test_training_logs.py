@@ -166,6 +166,17 @@ def test_the_profiled_steps_are_a_trace(logged):
     assert steps == {1, 2}  # Keras counts from 0
 
 
+def test_the_profiler_plugin_opens_the_trace(logged):
+    convert = pytest.importorskip(
+        "tensorboard_plugin_profile.convert.raw_to_tool_data",
+        reason="needs tensorboard-plugin-profile, which is not among the locked packages",
+    )
+    (file,) = logged.folder.rglob("*.xplane.pb")
+    for tool in ("overview_page^", "input_pipeline_analyzer^"):
+        data, _ = convert.xspace_to_tool_data([str(file)], tool, {})
+        assert b'"cols"' in bytes(data if isinstance(data, bytes) else data.encode()), tool
+
+
 @pytest.fixture(scope="module")
 def address(logged):
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logged.folder)]
