@@ -38,18 +38,23 @@ class Throughput(tf.keras.callbacks.Callback):
         self._batch_size, self._wait = batch_size, input_wait
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps, self._start = 0, None
+        self._steps, self._first, self._start = 0, None, None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Not at the end of the first step, after which other callbacks have their first work.
+        if self._start is None and self._first is not None:
+            self._start = time.monotonic()
+            self._waited = self._wait.seconds if self._wait else 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         self._end = time.monotonic()
-        if self._start is None:
-            self._start, self._first = self._end, batch
-            self._waited = self._wait.seconds if self._wait else 0.0
+        if self._first is None:
+            self._first = batch
         self._steps = batch - self._first
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = self._end - self._start
-        if self._steps and seconds > 0:
+        seconds = self._end - self._start if self._steps else 0.0
+        if seconds > 0:
             logs["examples_per_second"] = self._steps * self._batch_size / seconds
             if self._wait and self._wait.is_measured:
                 # The input of the first step of the next epoch may be requested ahead.
