@@ -15,10 +15,10 @@ def run_folder(logs: str, recipe_name: str, record: str | None = None) -> str:
     Args:
         logs: the folder of the logs of all trainings.
         recipe_name: name of the recipe.
-        record: a file that keeps the name for the same training when it resumes; None to take
-            that of the single training in `logs`, if there is one.
+        record: a file that keeps the name for the same training when it resumes; None where `logs`
+            has the run of this training alone.
     """
-    name = _recorded(record) if record else _single(logs)
+    name = _recorded(record) if record else _newest(logs, recipe_name)
     if not name:
         name = new_name(logs, recipe_name)
         if record:
@@ -41,6 +41,6 @@ def _recorded(record: str) -> str:
     return storage.read_text(record) if storage.exists(record) else ""
 
 
-def _single(logs: str) -> str:
+def _newest(logs: str, recipe_name: str) -> str:
     names = storage.list_names(logs) if storage.is_folder(logs) else []
-    return names[-1] if names else ""
+    return next((name for name in reversed(names) if name.startswith(f"{recipe_name}-")), "")
