@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What another environment's shell may hold, and what would mix its packages with ours.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup demo test test-slow test-all lint clean
+.PHONY: help setup demo tensorboard test test-slow test-all lint clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,6 +20,12 @@ setup:  ## prepare .venv with Python 3.10 and the locked packages
 
 demo: setup  ## the whole pipeline on 1,797 handwritten digits
 	@$(PYTHON) -m pipeline.local_runner --source=digits
+
+# The port of `make tensorboard`; 0 for any free one.
+PORT := 6006
+
+tensorboard: setup  ## the logs of all trainings in runs/; PORT=6007 for another port
+	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/tensorboard --logdir runs --port $(PORT)
 
 test: lint  ## the tests, without the slow ones
 	@$(PYTEST) -m "not slow"

@@ -37,7 +37,7 @@ setup(
     install_requires=[
         "click>=8.1",
         "numpy>=1.23,<2",
-        "pillow>=10",
+        "pillow>=10.1",
         "safetensors>=0.8",
         "tensorboard>=2.15,<2.16",
         "tensorflow>=2.15,<2.16",

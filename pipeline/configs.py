@@ -17,6 +17,7 @@ from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster
+from mixer_tf.training.profiled_steps import ProfiledSteps
 
 # The features that every example must have, as TensorFlow Data Validation checks them.
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.pbtxt")
@@ -89,6 +90,8 @@ class PipelineConfig:
         predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
             None for none.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
+        profile: the steps of the training to trace for TensorBoard's profiler, as
+            `ProfiledSteps.parse` reads them, such as "10:20"; None for none.
         keep_versions: number of pushed versions that stay; None for all of them.
         serving_dir: the folder to which models are pushed; None for `<root>/serving`.
         beam_args: options for Apache Beam, passed on unchanged to the steps that run on it. None
@@ -120,6 +123,7 @@ class PipelineConfig:
     infra_validator: str = OFF
     predict: str | None = None
     strategy: str = "auto"
+    profile: str | None = None
     keep_versions: int | None = 5
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
@@ -144,6 +148,8 @@ class PipelineConfig:
         for name in ("root", "serving_dir"):
             storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
+        if self.profile is not None:
+            ProfiledSteps.parse(self.profile)
         if self.infra_validator not in INFRA_VALIDATORS:
             raise ValueError(
                 f"infra_validator must be one of {', '.join(INFRA_VALIDATORS)}; got "
@@ -188,3 +194,12 @@ class PipelineConfig:
     def checkpoint_path(self) -> str:
         """The folder in which an interrupted training finds its last epoch when it resumes."""
         return os.path.join(self.root, "checkpoints")
+
+    @property
+    def log_path(self) -> str | None:
+        """The folder of the logs of all trainings of this pipeline, for TensorBoard.
+
+        None with a bucket: the logs are then stored in the ModelRun artifact, where the pages of
+        Kubeflow and Vertex look for them.
+        """
+        return None if storage.is_remote(self.root) else os.path.join(self.root, "logs")

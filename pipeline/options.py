@@ -149,6 +149,11 @@ _OPTIONS = (
         default="auto",
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
     ),
+    click.option(
+        "--profile",
+        metavar="FIRST:LAST",
+        help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
+    ),
     click.option("--no-cache", is_flag=True, help="Run every step, even if nothing changed."),
     click.option(
         "--beam",
@@ -230,6 +235,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         infra_validator=options["infra_validator"],
         predict=options["predict"],
         strategy=options["strategy"],
+        profile=options["profile"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],
     )

@@ -147,3 +147,9 @@ def test_plain_make_lists_every_target():
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout
     for target in ("setup", "demo", "test", "test-all", "lint", "clean", "help"):
         assert re.search(rf"^  make {target} ", listed, re.MULTILINE), target
+
+
+def test_make_tensorboard_shows_the_default_folder_of_all_trainings():
+    words = ["make", "-n", "tensorboard", "PORT=7000"]
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
+    assert shown.rstrip().endswith(".venv/bin/tensorboard --logdir runs --port 7000")

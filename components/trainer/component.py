@@ -72,7 +72,7 @@ class Trainer(base_component.BaseComponent):
             base_model: the Model to start from; None for the initial weights of the recipe.
             overrides: "section.field=value" items of the recipe, separated by spaces and quoted as
                 in a shell.
-            root: the folder below which a relative `checkpoint_dir` is stored.
+            root: the folder below which a relative `checkpoint_dir` or `log_dir` is stored.
         """
         super().__init__(
             TrainerSpec(

@@ -37,7 +37,7 @@ class Executor(tfx_executor.GenericExecutor):
 
 
 def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the properties with the overrides in the recipe and a full checkpoint path.
+    """Returns the properties with the overrides in the recipe and full paths of folders.
 
     Args:
         exec_properties: those of the component.
@@ -54,9 +54,8 @@ def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
             f"it too; got {fixed[0]} as a run-time parameter. Compile again with --set {fixed[0]}."
         )
     config["recipe"] = Recipe.from_json(config["recipe"]).override(overrides).to_json()
-    config["checkpoint_dir"] = storage.resolve(
-        exec_properties.get("root") or "", config["checkpoint_dir"]
-    )
+    for folder in {"checkpoint_dir", "log_dir"} & set(config):
+        config[folder] = storage.resolve(exec_properties.get("root") or "", config[folder])
     return {
         **exec_properties,
         "custom_config": json_utils.dumps(config),

@@ -6,6 +6,9 @@ Its `custom_config` holds
 * `recipe`: the recipe as JSON,
 * `strategy`: a name that `distribution.create_strategy` knows,
 * `checkpoint_dir`: a folder that stays from run to run,
+* `log_dir`: likewise, for the logs of all trainings, so that one TensorBoard shows them side by
+  side; optional: without it, the logs are stored in the ModelRun artifact,
+* `profile`: the steps to trace for TensorBoard's profiler, such as "10:20"; optional,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With a `base_model`, the training starts from its weights instead of those of the recipe.
@@ -28,6 +31,11 @@ from mixer_tf.serving import versions
 from mixer_tf.training import distribution, trainer, warm_start
 from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
+from mixer_tf.training.profiled_steps import ProfiledSteps
+from mixer_tf.training.tensorboard import runs
+
+LOGS_FILE = "logs.txt"  # of the ModelRun artifact
+_RUN_NAME = "run_name.txt"  # beside the checkpoints of the training, and removed with them
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -41,13 +49,15 @@ def run_fn(fn_args: FnArgs) -> None:
     recipe, base_model = Recipe.from_json(config["recipe"]), fn_args.base_model
     initial = warm_start.read_weights(base_model, recipe, info.class_names) if base_model else None
     key = checkpoint_key(config, [*train_files, *eval_files], base_model)
+    checkpoint_dir = os.path.join(config["checkpoint_dir"], key)
     fitted = trainer.fit(
         recipe,
         splits[TRAIN],
         splits.get(EVAL),
         strategy=strategy,
-        checkpoint_dir=os.path.join(config["checkpoint_dir"], key),
-        log_dir=fn_args.model_run_dir,
+        checkpoint_dir=checkpoint_dir,
+        log_dir=_log_folder(fn_args, recipe, checkpoint_dir, distribution.is_chief(strategy)),
+        profile=ProfiledSteps.parse(config["profile"]) if "profile" in config else None,
         initial_weights=initial,
     )
     export_fitted(fitted, info.class_names, fn_args.serving_model_dir)
@@ -63,6 +73,23 @@ def checkpoint_key(config: dict, files: Sequence[str], base_model: str | None = 
     base = [versions.fingerprint(base_model)] if base_model else []
     parts = [config["recipe"], config["fingerprint"], sizes, *base]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _log_folder(fn_args: FnArgs, recipe: Recipe, checkpoint_dir: str, is_chief: bool) -> str:
+    """Returns the folder of the training's logs, the same one when the training resumes.
+
+    The ModelRun artifact then holds a file with that path: with a copy of the logs, TensorBoard
+    would show each training of a pipeline twice.
+    """
+    logs = fn_args.custom_config.get("log_dir")
+    if not is_chief:  # it does not log
+        return fn_args.model_run_dir
+    record = os.path.join(checkpoint_dir, _RUN_NAME)
+    folder = runs.run_folder(logs or fn_args.model_run_dir, recipe.name, record)
+    if logs:
+        storage.make_folder(fn_args.model_run_dir)
+        storage.write_text(os.path.join(fn_args.model_run_dir, LOGS_FILE), f"{folder}\n")
+    return folder
 
 
 def _files(patterns: Sequence[str]) -> list[str]:

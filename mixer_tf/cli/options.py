@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from mixer_tf.datasets.sources import csv, opening, tfds
+from mixer_tf.recipes.shortcuts import SHORTCUTS
 
 _COLUMNS, _SPLITS = f"{__name__}.columns", f"{__name__}.splits"
 _DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
@@ -85,6 +86,16 @@ def recipe_options(only: str = "") -> Callable:
     return lambda command: recipe(overrides(command))
 
 
+def shortcut_options(command: Callable) -> Callable:
+    """Adds --epochs, --batch-size and --learning-rate; `choose_recipe` takes their values."""
+    kinds = {"learning_rate": float}
+    for key, (option, field) in reversed(SHORTCUTS.items()):
+        text = f"Short for --set {field}=NUMBER."
+        decorator = click.option(option, key, type=kinds.get(key, int), metavar="NUMBER", help=text)
+        command = decorator(command)
+    return command
+
+
 def output_option(text: str) -> Callable:
     """Adds --output.
 
@@ -105,18 +116,20 @@ def size_options(command: Callable) -> Callable:
     return image_size(num_classes(command))
 
 
-def choose_recipe(name: str | None, source: str, overrides: Sequence[str]):
+def choose_recipe(name: str | None, source: str, overrides: Sequence[str], **shortcuts):
     """Returns the recipe that the options ask for.
 
     Args:
         name: of --recipe; None for the default of the source.
         source: of --source.
         overrides: of --set.
+        **shortcuts: of `shortcut_options`.
 
     Raises:
         ValueError: the recipe is unknown, or an override is not possible.
     """
     from mixer_tf import recipes
+    from mixer_tf.recipes.shortcuts import override
 
     recipe = recipes.get(name) if name else recipes.default_for(source)
-    return recipe.override(overrides)
+    return override(recipe, overrides, shortcuts)

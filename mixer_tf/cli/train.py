@@ -16,11 +16,17 @@ from mixer_tf.features import EVAL
 from mixer_tf.messages import visible
 from mixer_tf.training import cluster, interruption
 from mixer_tf.training.checkpoint_options import CheckpointOptions
+from mixer_tf.training.profiled_steps import ProfiledSteps
+
+_PROFILER = (
+    "is in the logs; TensorBoard shows it with `pip install 'tensorboard-plugin-profile==2.15.*'`"
+)
 
 
 @click.command(cls=Command)
 @options.source_options
 @options.recipe_options()
+@options.shortcut_options
 @options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
 @click.option("--restart", is_flag=True, help="Discard the unfinished training in OUTPUT.")
 @click.option(
@@ -37,6 +43,11 @@ from mixer_tf.training.checkpoint_options import CheckpointOptions
     help="Save at least every so many minutes, also within an epoch.",
 )
 @click.option("--checkpoint-steps", type=int, help="Save every so many steps as well.")
+@click.option(
+    "--profile",
+    metavar="FIRST:LAST",
+    help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
+)
 def train(
     source,
     data_dir,
@@ -47,6 +58,8 @@ def train(
     strategy,
     checkpoint_minutes,
     checkpoint_steps,
+    profile,
+    **shortcuts,
 ) -> None:
     """Trains a model on a source of images.
 
@@ -65,22 +78,24 @@ def train(
     Examples:
       mixer train --source=digits
       mixer train --source=folder:pets --output=pets-model
-      mixer train --source=csv:list.csv --recipe=photos --set training.epochs=5
+      mixer train --source=csv:list.csv --recipe=photos --epochs=5
+      mixer train --source=digits --set optimizer.ema=0.99 --profile=10:20
     """
     # Before anything is read:
-    recipe = options.choose_recipe(recipe_name, source, overrides)
+    recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
+    profile = ProfiledSteps.parse(profile) if profile else None
     cluster.parse_strategy(strategy)
     checkpoints = CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps)
     storage.require_literal(output or "", "--output")
     try:
         with interruption.sigterm_raises():
-            _train(source, data_dir, recipe, output, restart, strategy, checkpoints)
+            _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile)
     except KeyboardInterrupt as stop:
         message = str(stop) or "Stopped; the same command resumes the training."
         raise Stopped(f"\n{message}", getattr(stop, "exit_code", Stopped.INTERRUPTED)) from None
 
 
-def _train(source, data_dir, recipe, output, restart, strategy, checkpoints) -> None:
+def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile) -> None:
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
 
@@ -102,8 +117,10 @@ def _train(source, data_dir, recipe, output, restart, strategy, checkpoints) -> 
             info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
         _show_data(info, folder, opened.notes)
         result = from_source.train_prepared(
-            info, recipe, folder, strategy=strategy, checkpoints=checkpoints
+            info, recipe, folder, strategy=strategy, checkpoints=checkpoints, profile=profile
         )
+    if profile:
+        click.echo(f"profile  {_PROFILER}")
     _show_result(result, info, folder, source)
 
 

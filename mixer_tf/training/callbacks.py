@@ -9,6 +9,7 @@ import time
 
 import tensorflow as tf
 
+from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
 
 _MAX_LINES = 10  # of a training whose output is not a terminal
@@ -23,31 +24,42 @@ class TrainingDivergedError(ArithmeticError):
 class Throughput(tf.keras.callbacks.Callback):
     """Adds `examples_per_second` and `learning_rate` to the logs, for all callbacks after it.
 
-    The first step is excluded, because it compiles.
+    Also `input_wait`, the fraction of the time for which the training waited for its input. The
+    first step of an epoch is excluded, because it compiles.
 
     Args:
         batch_size: examples per step.
+        input_wait: what measures the wait for the input; None to leave it out.
     """
 
     _supports_tf_logs = True  # otherwise Keras fetches the loss of every step, for all callbacks
 
-    def __init__(self, batch_size: int):
+    def __init__(self, batch_size: int, input_wait: InputWait | None = None):
         super().__init__()
-        self._batch_size = batch_size
+        self._batch_size, self._wait = batch_size, input_wait
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps, self._start, self._end = 0, None, 0.0
+        self._steps, self._first, self._start, self._end = 0, None, None, 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        # Not at the end of the first step, after which other callbacks have their first work.
+        if self._start is None and self._first is not None:
+            self._start = time.monotonic()
+            self._waited = self._wait.seconds if self._wait else 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         self._end = time.monotonic()
-        if self._start is None:
-            self._start, self._first = self._end, batch
+        if self._first is None:
+            self._first = batch
         self._steps = batch - self._first
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._steps and self._end > self._start:
-            seconds = self._end - self._start
+        seconds = self._end - self._start if self._steps else 0.0
+        if seconds > 0:
             logs["examples_per_second"] = self._steps * self._batch_size / seconds
+            if self._wait and self._wait.is_measured:
+                # The input of the first step of the next epoch may be requested ahead.
+                logs["input_wait"] = min((self._wait.seconds - self._waited) / seconds, 1.0)
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.serving import contract
 from mixer_tf.training import optimizers, train_step
 from mixer_tf.training.autograph import without_autograph
 
@@ -48,13 +49,22 @@ def compile_model(
     model.compile(
         optimizer=optimizers.create(recipe.optimizer, total_steps),
         loss=loss,
-        weighted_metrics=[tf.keras.metrics.CategoricalAccuracy(name="accuracy")],
+        weighted_metrics=_metrics(model.output_shape[-1]),
         jit_compile=jit,
         steps_per_execution=_TPU_STEPS_PER_EXECUTION if on_tpu else 1,
     )
     train_step.set_train_step(model, recipe.training.seed)
     _build_metrics(model)
     return notes
+
+
+def _metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
+    """Top-1, and top-k where there are more than k classes."""
+    metrics = [tf.keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if num_classes > contract.TOP_K:
+        name = contract.top_k_metric()
+        metrics.append(tf.keras.metrics.TopKCategoricalAccuracy(contract.TOP_K, name=name))
+    return metrics
 
 
 def _build_metrics(model: ConfiguredModel) -> None:

@@ -41,6 +41,22 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
+def describe(strategy: tf.distribute.Strategy) -> tuple[str, str]:
+    """Returns the kind of the devices of a strategy, such as "GPU", and the name of the strategy.
+
+    The name is one that `create_strategy` takes, or that of another class.
+    """
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    names = {
+        tf.distribute.MultiWorkerMirroredStrategy: "multi_worker",
+        tf.distribute.MirroredStrategy: "mirrored",
+        tf.distribute.TPUStrategy: "tpu",
+        type(tf.distribute.get_strategy()): "default",
+    }
+    name = names.get(type(strategy), type(strategy).__name__)
+    return "TPU core" if name == "tpu" else "GPU" if has_gpu else "CPU", name
+
+
 def count_devices(name: str) -> int | None:
     """Returns the number of devices of a strategy that is not created; None where only it knows.
 

@@ -5,7 +5,7 @@ The folder holds
 
 * `serving/1`: the model, where a model server and `mixer predict` look for it,
 * `data/`: the images as TFRecords, `dataset.json`, and `quarantine.jsonl` for unusable ones,
-* `logs/`: for TensorBoard,
+* `logs/`: for TensorBoard, one run, named after the recipe and the time of its start,
 * `checkpoints/`: while the training is not finished,
 * `training.json`: the source and the recipe, by which an interrupted training is recognized,
 * `.lock`: while a process uses the folder.
@@ -30,6 +30,7 @@ from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
 from mixer_tf.training import cluster, requirements
 from mixer_tf.training.checkpoint_options import CheckpointOptions
+from mixer_tf.training.profiled_steps import ProfiledSteps
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -316,6 +317,7 @@ def train_prepared(
     *,
     strategy: tf.distribute.Strategy,
     checkpoints: CheckpointOptions | None = None,
+    profile: ProfiledSteps | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains on the images that `prepare` has written, and exports the model.
@@ -324,10 +326,12 @@ def train_prepared(
         info: what `prepare` has returned.
         recipe, strategy, checkpoints, verbose: see `train_source`.
         output: the folder, of which the caller holds the lock.
+        profile: see `trainer.fit`.
     """
     from mixer_tf.training import trainer
     from mixer_tf.training.exporting import export_fitted
     from mixer_tf.training.input.split import open_splits
+    from mixer_tf.training.tensorboard import runs
 
     splits = open_splits(output.data, info)
     fitted = trainer.fit(
@@ -337,7 +341,8 @@ def train_prepared(
         strategy=strategy,
         checkpoint_dir=output.checkpoints,
         checkpoints=checkpoints,
-        log_dir=output.logs,
+        log_dir=runs.run_folder(output.logs, recipe.name),
+        profile=profile,
         verbose=verbose,
     )
     export_fitted(fitted, info.class_names, output.model)

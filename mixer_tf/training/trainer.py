@@ -21,10 +21,16 @@ from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDiverge
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
 from mixer_tf.training.input import batches
+from mixer_tf.training.input.samples import read_samples
 from mixer_tf.training.input.split import Split
+from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.interruption import StopSignals
 from mixer_tf.training.length import TrainingLength, length_notes, training_length
-from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
+from mixer_tf.training.plan import Plan
+from mixer_tf.training.profiled_steps import ProfiledSteps
+from mixer_tf.training.tensorboard import LogBackup
+from mixer_tf.training.tensorboard.confusion import count_confusion
+from mixer_tf.training.tensorboard.loggers import create_loggers
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
 
@@ -77,6 +83,7 @@ def fit(
     checkpoint_dir: str | None = None,
     checkpoints: CheckpointOptions | None = None,
     log_dir: str | None = None,
+    profile: ProfiledSteps | None = None,
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     initial_weights: Sequence[np.ndarray] | None = None,
     transform: ImageTransform | None = None,
@@ -95,7 +102,9 @@ def fit(
             deterministic; it stays until `Fitted.discard_checkpoints`. None to leave nothing on
             disk.
         checkpoints: when to save within epochs; None for the defaults.
-        log_dir: a folder for TensorBoard; None for no logs.
+        log_dir: the folder of this training's run of TensorBoard; None for no logs.
+        profile: the steps of which `log_dir` gets a trace for TensorBoard's profiler; None for
+            none.
         callbacks: further Keras callbacks, called after the built-in ones have added to the logs;
             those with the methods of `checkpointing.Stateful` continue after a restart.
         initial_weights: arrays as of `model.get_weights()`, instead of those of the recipe. A
@@ -123,6 +132,7 @@ def fit(
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy)
+        confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
         model.optimizer.build(model.trainable_variables)
         best = BestWeights()
         if checkpoint_dir:
@@ -140,9 +150,21 @@ def fit(
             )
         begin = best.restore()
 
-    data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform)
-    built_in = [Throughput(recipe.training.batch_size), TerminateOnDivergence()]
-    loggers = _loggers(length, log_dir, begin.epochs) if log_dir and is_chief else ()
+    wait = InputWait()
+    data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
+    built_in = [Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
+    loggers = ()
+    if log_dir:
+        loggers = create_loggers(
+            *(log_dir, recipe, length, length.end(begin.epochs)),
+            read_images=lambda: read_samples(train, recipe, transform),
+            confusion=confusion,
+            class_names=train.class_names,
+            profile=profile,
+            is_chief=is_chief,
+        )
+    if verbose and is_chief:
+        _show_plan(recipe, length, train, evaluation, strategy)
     progress = [ProgressBar(length, begin.step)] if verbose and is_chief else ()
     # The checkpoint comes last: after it, no callback is repeated.
     calls = [*built_in, *loggers, *progress, *callbacks, history, best]
@@ -206,14 +228,23 @@ def _log_backup(log_dir: str, checkpoint_dir: str) -> LogBackup:
     return LogBackup(log_dir, os.path.join(checkpoint_dir, "logs"))
 
 
-def _loggers(
-    length: TrainingLength, log_dir: str, epochs_done: int
-) -> list[tf.keras.callbacks.Callback]:
-    """Returns the callbacks for TensorBoard, which only the chief has."""
-    return [
-        TensorBoardScalars(log_dir, epochs_done),
-        WeightImages(log_dir, length.epochs, epochs_done),
-    ]
+def _show_plan(
+    recipe: Recipe,
+    length: TrainingLength,
+    train: Split,
+    evaluation: Split | None,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    plan = Plan(
+        recipe,
+        length,
+        train.num_examples,
+        evaluation.num_examples if evaluation else 0,
+        train.num_classes,
+        strategy.num_replicas_in_sync,
+        *distribution.describe(strategy),
+    )
+    print("\n".join(plan.lines()), flush=True)
 
 
 def _distribute(
@@ -223,14 +254,18 @@ def _distribute(
     strategy: tf.distribute.Strategy,
     first_step: int,
     transform: ImageTransform | None,
+    wait: InputWait,
 ) -> tuple[loop.Dataset, loop.Evaluation | None]:
     """Returns the batches to train on and those to evaluate on."""
+    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
 
     def transformed(dataset):
         return batches.map_images(dataset, transform) if transform else dataset
 
     def training(context):
-        return transformed(batches.training_batches(train, recipe, first_step, context))
+        dataset = transformed(batches.training_batches(train, recipe, first_step, context))
+        # The host of a TPU that is reached by its name has no access to variables of this process.
+        return dataset if on_tpu else wait.measured(dataset)
 
     def validation(context):
         return transformed(batches.evaluation_batches(evaluation, recipe, context))

@@ -156,7 +156,7 @@ def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
 
 def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) -> dict[str, str]:
     """The commands to type next."""
-    logs = console.short_path(os.path.join(config.root, "Trainer", "model_run"))
+    logs = console.short_path(config.log_path or os.path.join(config.root, "Trainer", "model_run"))
     is_served = locations.list_versions(config.serving_path)
     model = config.serving_path if is_served else outputs.saved_model() or config.serving_path
     image = console.short_path(image) if image else "IMAGE"

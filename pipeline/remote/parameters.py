@@ -73,4 +73,6 @@ def _replace(node: BaseNode, parameters: Mapping[str, RuntimeParameter]) -> None
 
 def _follow_root(trainer: dict) -> None:
     config = json_utils.loads(trainer["custom_config"])
-    trainer["custom_config"] = json_utils.dumps({**config, "checkpoint_dir": _CHECKPOINTS})
+    config = {**config, "checkpoint_dir": _CHECKPOINTS}
+    config.pop("log_dir", None)  # the ModelRun artifact holds the logs
+    trainer["custom_config"] = json_utils.dumps(config)

@@ -42,6 +42,8 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
             "recipe": config.recipe.to_json(),
             "strategy": config.strategy,
             "checkpoint_dir": config.checkpoint_path,
+            **({"log_dir": config.log_path} if config.log_path else {}),
+            **({"profile": config.profile} if config.profile else {}),
             "fingerprint": config.fingerprints.trainer,
         },
     )

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,17 @@ def test_a_training_prints_what_it_did_and_the_next_commands(trained):
     assert f"model    {trained.output}/serving/1" in trained.printed
     assert f"mixer evaluate '{trained.output}' --source=folder:" in trained.printed
     assert f"tensorboard --logdir '{trained.output}/logs'" in trained.printed
+    assert re.fullmatch(r"photos-\d{8}-\d{6}", *os.listdir(trained.output / "logs"))
+
+
+def test_the_plan_is_printed_before_the_training(trained):
+    lines = trained.printed.splitlines()
+    plan = next(index for index, line in enumerate(lines) if line.startswith("network  mixer, "))
+    assert [line.split()[0] for line in lines[plan : plan + 5]] == [
+        *("network", "length", "cost", "memory", "devices")
+    ]
+    assert lines[plan + 1].startswith("length   2 epochs of ")
+    assert lines[plan + 5].startswith("epoch 1/2")
 
 
 def test_a_training_says_what_its_accuracy_hides(mixer, write_image_folder, tmp_path, tiny_options):
@@ -157,6 +169,11 @@ def test_an_impossible_model_fails_before_the_source_is_opened(
         (["--source=digits", "--recipe=photo"], "Did you mean photos?"),
         (["--source=digits", "--strategy=gpu"], "strategy must be one of auto, default, "),
         (["--source=digits", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
+        (["--source=digits", "--profile=20:10"], "FIRST:LAST, from 1, the last one included; got"),
+        (
+            ["--source=digits", "--set", "training.epochs=3", "--epochs=4"],
+            "--epochs and --set training.epochs must not differ; got 4 and 3.",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import re
 
 import numpy as np
 import pytest
@@ -36,8 +37,28 @@ def test_it_trains_exports_and_logs_where_tfx_says(fn_args, tmp_path):
     run_fn.run_fn(fn_args)
     signatures = tf.saved_model.load(fn_args.serving_model_dir).signatures
     assert set(signatures) == {"serving_default", "pixels", "features", "examples"}
-    assert os.listdir(tmp_path / "run" / "train")
+    (run,) = os.listdir(tmp_path / "run")
+    assert re.fullmatch(r"digits-\d{8}-\d{6}", run)
+    assert [*(tmp_path / "run" / run).glob("events.out.tfevents.*")]
     assert os.listdir(tmp_path / "checkpoints") == []
+
+
+def test_all_trainings_of_a_pipeline_log_side_by_side(fn_args, tmp_path, monkeypatch):
+    """A training that fails keeps its run when it resumes; the next one gets another."""
+    fn_args.custom_config["log_dir"] = str(tmp_path / "logs")
+    export = run_fn.export_fitted
+    monkeypatch.setattr(run_fn, "export_fitted", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_fn.run_fn(fn_args)
+    monkeypatch.setattr(run_fn, "export_fitted", export)
+    runs = []
+    for _ in range(2):
+        run_fn.run_fn(fn_args)
+        runs.append(os.listdir(tmp_path / "logs"))
+    assert [len(names) for names in runs] == [1, 2]
+    named = (tmp_path / "run" / "logs.txt").read_text().strip()
+    assert os.path.basename(named) in {*runs[1]} - {*runs[0]} and os.path.isdir(named)
+    assert os.listdir(tmp_path / "run") == ["logs.txt"]
 
 
 def test_the_key_changes_with_recipe_code_and_data(fn_args, dataset):

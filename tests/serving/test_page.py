@@ -1,93 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of the server in a real browser: choosing, dropping, refused files, the keyboard.
-
-chromedriver is driven by its own protocol (W3C WebDriver) with the standard library.
-"""
+"""The page of the server in a real browser: choosing, dropping, refused files, the keyboard."""
 
 import base64
-import json
 import pathlib
 import re
-import shutil
-import subprocess
-import time
 import urllib.error
 import urllib.request
 
 import pytest
+from webdriver import ENTER, needs_browser, open_browser
 
 from mixer_tf.serving.server import page
-
-DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("chrome")
-needs_browser = pytest.mark.skipif(
-    not (DRIVER and BROWSER), reason="needs chromium and chromedriver (apt install chromium-driver)"
-)
-_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-_ENTER = "\ue007"
-
-
-class Browser:
-    """A session of chromedriver."""
-
-    def __init__(self, port: int):
-        self._url = f"http://localhost:{port}"
-        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        options = {"args": arguments, "binary": BROWSER}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        body = {"capabilities": {"alwaysMatch": wanted}}
-        self._url += f"/session/{self.call('POST', '/session', body)['sessionId']}"
-
-    def call(self, method: str, path: str, body=None):
-        data = json.dumps(body).encode() if method == "POST" else None
-        request = urllib.request.Request(self._url + path, data, method=method)
-        with urllib.request.urlopen(request, timeout=120) as response:
-            return json.loads(response.read())["value"]
-
-    def open(self, address: str) -> None:
-        self.call("POST", "/url", {"url": address})
-
-    def run(self, script: str, *arguments):
-        return self.call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
-
-    def type_into(self, selector: str, text: str) -> None:
-        found = self.call("POST", "/element", {"using": "css selector", "value": selector})
-        self.call("POST", f"/element/{found[_ELEMENT]}/value", {"text": text})
-
-    def press(self, key: str) -> None:
-        keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
-        self.call("POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": keys}]})
-
-    def wait_for_text(self, selector: str, pattern: str) -> str:
-        end = time.monotonic() + 60
-        while True:
-            text = self.run(
-                "return document.querySelector(arguments[0])?.innerText || ''", selector
-            )
-            if re.search(pattern, text):
-                return text
-            assert time.monotonic() < end, f"{selector} has the text {text!r}"
-            time.sleep(0.1)
-
-    def errors(self) -> list[str]:
-        logged = self.call("POST", "/se/log", {"type": "browser"})
-        return [each["message"] for each in logged if "status of 400" not in each["message"]]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, text=True)
-    try:
-        port = next(
-            int(found.group(1))
-            for line in driver.stdout
-            if (found := re.search(r"started successfully on port (\d+)", line))
-        )
-        browser = Browser(port)
+    with open_browser() as browser:
         yield browser
-        browser.call("DELETE", "")
-    finally:
-        driver.terminate()
-        driver.wait()
 
 
 @pytest.fixture
@@ -149,7 +78,7 @@ def test_the_keyboard_reaches_the_choice_of_files(opened):
     assert opened.run("return document.activeElement.id") == "files"
     border = "return getComputedStyle(document.getElementById('drop')).outlineStyle"
     assert opened.run(border) == "solid"
-    opened.press(_ENTER)
+    opened.press(ENTER)
     assert opened.run("return window.wasOpened === true")
 
 

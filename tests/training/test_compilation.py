@@ -46,6 +46,33 @@ def test_softmax_loss_takes_mixed_labels(recipe):
     assert found == pytest.approx(np.log(4), rel=1e-5)  # the head starts at zero
 
 
+@pytest.mark.parametrize(
+    "change", ["training.jit_compile=true", "training.precision=mixed_bfloat16"]
+)
+def test_top_5_is_counted_where_there_are_more_classes(recipe, change):
+    """Ties do not occur: the logits of the random head differ."""
+    changed = recipe.override([change])
+    model = factory.from_recipe(changed, 9)
+    head = model.get_layer("head")
+    rng = np.random.default_rng(0)
+    head.kernel.assign(rng.normal(size=head.kernel.shape))
+    compilation.compile_model(model, changed, 1, tf.distribute.get_strategy())
+    pixels = rng.integers(0, 256, (16, 16, 16, 3), dtype=np.uint8)
+    labels = rng.integers(0, 9, 16)
+    logits = model.predict(pixels, verbose=0)
+    best = np.argsort(-logits)[:, :5]
+    expected = np.mean([label in row for label, row in zip(labels, best, strict=True)])
+    found = model.evaluate(pixels, np.eye(9)[labels], 16, verbose=0, return_dict=True)
+    assert 0 < expected < 1 and found["top_5_accuracy"] == pytest.approx(expected)
+    history = model.fit(pixels, np.eye(9)[labels], 16, verbose=0).history
+    assert history["top_5_accuracy"] == pytest.approx([expected])
+
+    few = factory.from_recipe(changed, 5)
+    compilation.compile_model(few, changed, 1, tf.distribute.get_strategy())
+    found = few.evaluate(pixels, np.eye(5)[labels % 5], 16, verbose=0, return_dict=True)
+    assert "top_5_accuracy" not in found
+
+
 def test_the_first_step_is_traced_once(recipe):
     """Otherwise the variables of loss and metrics are no longer created beforehand."""
     model = factory.from_recipe(recipe, 3)

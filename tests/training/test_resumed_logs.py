@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_accumulator import (
@@ -15,13 +16,15 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 from test_trainer import open_tiny
 
 from mixer_tf.models import MlpMixer
-from mixer_tf.training.tensorboard import LogBackup, TensorBoardScalars, WeightImages
+from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.tensorboard import LogBackup, RunLog, TensorBoardScalars, WeightImages
 
+GROUPS = ("train/", "eval/", "weights/")
 READERS = {"api": EventAccumulator, "user interface": PluginEventAccumulator}
 
 
 def shown(folder, reader=EventAccumulator) -> dict[str, list[int]]:
-    """Tag → the epochs that TensorBoard shows of one run, in order."""
+    """Tag → the steps that TensorBoard shows of one run, in order."""
     options = {"size_guidance": {"tensors": 0}} if reader is EventAccumulator else {}
     events = reader(str(folder), **options)
     events.Reload()
@@ -29,12 +32,26 @@ def shown(folder, reader=EventAccumulator) -> dict[str, list[int]]:
     return {tag: [event.step for event in events.Tensors(tag)] for tag in tags}
 
 
+def tiny_model() -> MlpMixer:
+    return MlpMixer(
+        **dict(image_size=8, patch_size=4, num_blocks=1, hidden_dim=6, tokens_mlp_dim=5),
+        **dict(channels_mlp_dim=4, num_classes=2),
+    )
+
+
 def log(folder, first: int, last: int) -> None:
-    """Logs some epochs, counted from 1, and stops without an end, as a killed run does."""
+    """Logs some epochs of 10 steps, from 1, and stops without an end, as a killed run does."""
     time.sleep(1 - time.time() % 1)  # TensorBoard sorts the files by the second of their start
-    scalars = TensorBoardScalars(str(folder), first - 1)
+    scalars = TensorBoardScalars(RunLog(str(folder), 10 * (first - 1)), TrainingLength(4, 40))
+    scalars.set_model(tiny_model())
     for epoch in range(first, last + 1):
         scalars.on_epoch_end(epoch - 1, {"loss": 1 / epoch, "val_loss": 2 / epoch})
+
+
+def assert_shown(folder, epochs: int, reader=EventAccumulator) -> None:
+    steps = [10 * (epoch + 1) for epoch in range(epochs)]
+    tags = ("train/loss", "eval/loss", "weights/norm")
+    assert shown(folder, reader) == dict.fromkeys(tags, steps)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -43,47 +60,54 @@ def test_epochs_that_are_repeated_appear_once(tmp_path, reader):
     log(tmp_path, 4, 6)
     log(tmp_path, 4, 4)
     log(tmp_path, 5, 8)
-    for run in ("train", "eval"):
-        assert shown(tmp_path / run, READERS[reader]) == {"loss": [1, 2, 3, 4, 5, 6, 7, 8]}
+    assert_shown(tmp_path, 8, READERS[reader])
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_training_that_starts_again_shows_nothing_of_the_first_one(tmp_path, reader):
     log(tmp_path, 1, 5)
     log(tmp_path, 1, 2)
-    assert shown(tmp_path / "train", READERS[reader]) == {"loss": [1, 2]}
+    assert_shown(tmp_path, 2, READERS[reader])
 
 
 def test_an_epoch_that_was_cut_off_while_it_was_written_is_removed(tmp_path):
     log(tmp_path, 1, 3)
-    (file,) = (tmp_path / "train").iterdir()
+    (file,) = tmp_path.iterdir()
     with file.open("rb+") as opened:
         opened.truncate(file.stat().st_size - 5)
     log(tmp_path, 3, 4)
-    assert shown(tmp_path / "train") == {"loss": [1, 2, 3, 4]}
+    assert_shown(tmp_path, 4)
 
 
 def test_a_tensorboard_that_runs_forgets_repeated_epochs(tmp_path):
     log(tmp_path, 1, 5)
-    events = PluginEventAccumulator(str(tmp_path / "train"))
+    events = PluginEventAccumulator(str(tmp_path))
     events.Reload()
-    assert len(events.Tensors("loss")) == 5
+    assert len(events.Tensors("train/loss")) == 5
     log(tmp_path, 4, 6)
     events.Reload()
-    assert [event.step for event in events.Tensors("loss")] == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in events.Tensors("train/loss")] == [10, 20, 30, 40, 50, 60]
 
 
 def test_repeated_plots_of_weights_appear_once(tmp_path):
-    model = MlpMixer(
-        **dict(image_size=8, patch_size=4, num_blocks=1, hidden_dim=6, tokens_mlp_dim=5),
-        **dict(channels_mlp_dim=4, num_classes=2),
-    )
     for first, last in ((1, 3), (3, 4)):
-        images = WeightImages(str(tmp_path), epochs=4, epochs_done=first - 1)
-        images.set_model(model)
+        images = WeightImages(RunLog(str(tmp_path), 10 * (first - 1)), TrainingLength(4, 40))
+        images.set_model(tiny_model())
         for epoch in range(first, last + 1):
             images.on_epoch_end(epoch - 1, {})
-    assert shown(tmp_path / "weights")["stem"] == [1, 2, 3, 4]
+    assert shown(tmp_path)["weights/stem"] == [10, 20, 30, 40]
+
+
+def test_what_was_logged_before_the_first_step_is_not_logged_twice(tmp_path):
+    """The recipe and the augmented images, by a run that was killed before its first checkpoint."""
+    for _ in range(2):
+        time.sleep(1 - time.time() % 1)
+        run = RunLog(str(tmp_path))
+        run.write_image("train/images", np.zeros((4, 4, 3), np.uint8), step=0)
+        run.close()
+    log(tmp_path, 2, 2)
+    for reader in READERS.values():
+        assert shown(tmp_path, reader)["train/images"] == [0]
 
 
 def test_another_folder_gets_the_epochs_of_the_first_one(tmp_path):
@@ -95,10 +119,12 @@ def test_another_folder_gets_the_epochs_of_the_first_one(tmp_path):
     for folder, first, last in (("b", 4, 6), ("c", 4, 7)):
         LogBackup(str(tmp_path / folder), str(backup)).restore()
         log(tmp_path / folder, first, last)
-    assert shown(tmp_path / "b" / "train") == {"loss": [1, 2, 3, 4, 5, 6]}
-    assert shown(tmp_path / "c" / "eval") == {"loss": [1, 2, 3, 4, 5, 6, 7]}
+    assert_shown(tmp_path / "b", 6)
+    assert_shown(tmp_path / "c", 7)
     LogBackup(str(tmp_path / "c"), str(backup)).save()
-    assert shown(backup / "train") == {"loss": [1, 2, 3, 4, 5, 6, 7]}
+    LogBackup(str(tmp_path / "d"), str(backup)).restore()
+    assert_shown(tmp_path / "d", 7)
+    assert not list(backup.glob("*tfevents*")), "TensorBoard would show the copies as another run"
 
 
 _KILLED = """
@@ -151,7 +177,9 @@ def test_killed_anywhere_each_epoch_appears_once(recipe, dataset, tmp_path):
         )
         assert done.returncode == exit_code, done.stderr.decode()
     for reader in READERS.values():
-        for run in ("train", "eval"):
-            found = shown(logs / run, reader)
-            assert found and all(epochs == [1, 2, 3, 4, 5] for epochs in found.values()), found
-        assert shown(logs / "weights", reader)["stem"] == [1, 2, 3, 4, 5]
+        found = shown(logs, reader)
+        once = {tag: found.pop(tag) for tag in [*found] if not tag.startswith(GROUPS)}
+        assert found.pop("train/images") == [0]
+        assert {"train/loss", "eval/loss", "weights/stem", "eval/confusion"} <= set(found)
+        assert all(steps == [4, 8, 12, 16, 20] for steps in found.values()), found
+        assert once == {"_hparams_/session_start_info": [0], "_hparams_/session_end_info": [20]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plots of weights in the logs of a training."""
+"""What a training logs: weight plots, augmented images, confusion matrix, recipe, scalars."""
 
 import harness
 import numpy as np
@@ -8,7 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mixer_tf.models import MlpMixer
 from mixer_tf.models.ablations import AblationMixer
-from mixer_tf.training.tensorboard import WeightImages
+from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.tensorboard import RunLog, WeightImages
 from mixer_tf.visualization import filters
 from mixer_tf.visualization.filter_plots import plot_model_filters
 
@@ -16,7 +17,7 @@ DIMENSIONS = {**harness.TINY_MIXER, "num_blocks": 4}
 
 
 def logged_steps(model, folder, epochs: int) -> dict[str, list[int]]:
-    callback = WeightImages(str(folder), epochs)
+    callback = WeightImages(RunLog(str(folder)), TrainingLength(epochs, 10 * epochs))
     callback.set_model(model)
     for epoch in range(epochs):
         callback.on_epoch_end(epoch, {})
@@ -30,8 +31,9 @@ def logged_steps(model, folder, epochs: int) -> dict[str, list[int]]:
 
 def test_at_the_first_and_last_epoch_and_a_few_between(tmp_path):
     steps = logged_steps(MlpMixer(**DIMENSIONS), tmp_path, epochs=25)
-    assert set(steps) == {"stem", "token_mixing_0", "token_mixing_1", "token_mixing_2"}
-    assert steps["stem"] == steps["token_mixing_2"] == [1, 4, 7, 10, 13, 16, 19, 22, 25]
+    names = ("stem", "token_mixing_0", "token_mixing_1", "token_mixing_2")
+    expected = [10, 40, 70, 100, 130, 160, 190, 220, 250]
+    assert steps == {f"weights/{name}": expected for name in names}
 
 
 def test_the_plots_are_those_of_the_weights():

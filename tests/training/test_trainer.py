@@ -42,6 +42,8 @@ def scalars(folder):
     for path in sorted(tf.io.gfile.glob(os.path.join(folder, "events*"))):
         for event in tf.compat.v1.train.summary_iterator(path):
             for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name != "scalars":
+                    continue
                 values.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
     return values
 
@@ -76,16 +78,15 @@ def test_the_result_has_the_weights_whose_accuracy_it_states(trained, long_recip
 
 def test_tensorboard_has_the_scalars_of_every_epoch(trained):
     _, folder = trained
-    train_scalars = scalars(os.path.join(folder, "logs", "train"))
-    eval_scalars = scalars(os.path.join(folder, "logs", "eval"))
-    assert set(train_scalars) == {
-        *("loss", "accuracy", "gradient_norm", "learning_rate", "examples_per_second"),
-    }
-    assert set(eval_scalars) == {"loss", "accuracy"}
-    assert all(len(values) == 8 for values in [*train_scalars.values(), *eval_scalars.values()])
-    rates = train_scalars["learning_rate"]
+    logged = scalars(os.path.join(folder, "logs"))
+    train = {"loss", "top_1", "gradient_norm", "learning_rate", "images_per_second", "input_wait"}
+    evaluation = {"eval/loss", "eval/top_1", "weights/norm"}
+    assert set(logged) == {*evaluation, *(f"train/{name}" for name in train)}
+    assert all(len(values) == 8 for values in logged.values())
+    rates = logged["train/learning_rate"]
     assert rates[0] == pytest.approx(0.01 * 3 / 4) and rates[1] == max(rates) > rates[-1]
-    assert max(eval_scalars["accuracy"]) == pytest.approx(trained[0].accuracy)
+    assert max(logged["eval/top_1"]) == pytest.approx(trained[0].accuracy)
+    assert all(0 <= share <= 1 for share in logged["train/input_wait"])
 
 
 def test_nothing_but_the_model_and_the_logs_is_left(trained):
@@ -194,7 +195,7 @@ def test_without_folders_nothing_is_written(trained, long_recipe, dataset, tmp_p
 def test_the_history_has_the_logs_of_every_epoch(trained):
     result, folder = trained
     assert len(result.history) == 8
-    logged = scalars(os.path.join(folder, "logs", "eval"))["accuracy"]
+    logged = scalars(os.path.join(folder, "logs"))["eval/top_1"]
     assert [logs["val_accuracy"] for logs in result.history] == pytest.approx(logged)
     assert max(logged) == pytest.approx(result.accuracy)
     assert {"loss", "learning_rate", "val_loss"} <= set(result.history[0])

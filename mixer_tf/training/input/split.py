@@ -25,11 +25,13 @@ class Split:
         files: paths of gzip TFRecord files of `features.ImageRecord` examples.
         num_examples: total number of examples in these files.
         num_classes: number of classes; labels are in [0, num_classes).
+        class_names: one name per label, for plots; empty where they are not known.
     """
 
     files: tuple[str, ...]
     num_examples: int
     num_classes: int
+    class_names: tuple[str, ...] = ()
 
     @property
     def num_bytes(self) -> int:
@@ -74,7 +76,9 @@ def open_files(files: Mapping[str, Sequence[str]], info: DatasetInfo) -> dict[st
     """
     _check_trainable(files.get(features.TRAIN, ()), info)
     splits = {
-        name: Split(tuple(sorted(paths)), _count(name, paths, info), info.num_classes)
+        name: Split(
+            tuple(sorted(paths)), _count(name, paths, info), info.num_classes, info.class_names
+        )
         for name, paths in files.items()
     }
     return {name: split for name, split in splits.items() if split.num_examples}
