@@ -10,7 +10,14 @@ from mixer_tf.features import ImageRecord
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split, count_records
-from mixer_tf.training.input.transforms import deterministic_transform
+from mixer_tf.training.input.transforms import deterministic_transform, random_transform
+
+# All that is random in a training image.
+EVERYTHING = (
+    *("data.train_crop=inception", "data.flip=true", "data.shift=2", "data.rotate=5"),
+    *("data.color_jitter=0.4", "data.randaugment_layers=2", "data.randaugment_magnitude=10"),
+    "data.mixup=0.5",
+)
 
 
 @pytest.fixture
@@ -79,6 +86,8 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
         ("same", None, 0.5, 0),
         ("inception", None, 0, 0),
         ("inception", 12, 0.5, 2**20),
+        ("resize_random", None, 0, 2**20),
+        ("resize_random", None, 0.5, 0),
     ],
 )
 def test_a_restart_resumes_with_the_same_batches(
@@ -88,7 +97,8 @@ def test_a_restart_resumes_with_the_same_batches(
     varied = recipe.override(
         [
             *(f"data.train_crop={crop}", f"data.train_shorter_side={side}"),
-            *(f"data.mixup={mixup}", "data.flip=true", "data.shift=2"),
+            *(f"data.mixup={mixup}", "data.flip=true", "data.shift=2", "data.color_jitter=0.4"),
+            f"data.randaugment_layers={2 if mixup else 0}",
         ]
     )
     whole = take(batches.training_batches(train, varied), 9)
@@ -134,10 +144,79 @@ def test_only_larger_images_are_reduced_before_a_random_crop(recipe, side, shape
     assert deterministic_transform(encoded, changed).shape == shape
 
 
+@pytest.mark.parametrize("shape", [(40, 50), (50, 40), (9, 30), (16, 16)])
+def test_resize_random_crops_the_resized_image_at_random(recipe, shape):
+    """The shorter side becomes 16·8/7 = 18 pixels; every crop is a window of that image."""
+    changed = recipe.override(
+        ["data.train_crop=resize_random", "data.flip=false", "data.shift=0", "data.rotate=0"]
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    resized = deterministic_transform(tf.io.encode_png(pixels), changed).numpy()
+    factor = 18 / min(shape)
+    assert resized.shape == (round(shape[0] * factor), round(shape[1] * factor), 3)
+    np.testing.assert_array_equal(resized, images.resize_shorter_side(tf.constant(pixels), 18))
+    windows = {
+        resized[y : y + 16, x : x + 16].tobytes(): (y, x)
+        for y in range(resized.shape[0] - 15)
+        for x in range(resized.shape[1] - 15)
+    }
+    found = [
+        windows[random_transform(resized, changed, tf.constant([0, i], tf.int64)).numpy().tobytes()]
+        for i in range(60)
+    ]
+    rows, columns = (set(axis) for axis in zip(*found, strict=True))
+    assert len(rows) >= 3 and len(columns) >= 3
+    assert max(rows) == resized.shape[0] - 16 or len(rows) > 5
+
+
 def test_the_seed_changes_order_and_augmentation(train, recipe):
     one = take(batches.training_batches(train, recipe), 1)
     other = take(batches.training_batches(train, recipe.override(["training.seed=1"])), 1)
     assert not np.array_equal(one[0][0], other[0][0])
+
+
+def test_several_hosts_make_the_batches_of_one_host_with_as_many_devices(train, recipe):
+    """Bit by bit, with all that is random: crop, flip, color jitter, RandAugment and mixup."""
+    varied = recipe.override(EVERYTHING)
+    one_host = take(batches.training_batches(train, varied, 0, context(1, 0, 2)), 8)
+    for host in range(2):
+        share = take(batches.training_batches(train, varied, 0, context(2, host, 2)), 4)
+        assert_same(share, one_host[host::2])
+    resumed = take(batches.training_batches(train, varied, 2, context(2, 1, 2)), 2)
+    assert_same(resumed, share[2:])
+
+
+def test_several_devices_have_the_images_of_one_device_before_mixup(train, recipe):
+    varied = recipe.override([*EVERYTHING, "data.mixup=0"])
+    whole = take(batches.training_batches(train, varied), 5)
+    for host in (0, 3):
+        share = take(batches.training_batches(train, varied, 0, context(4, host, 4)), 5)
+        part = slice(2 * host, 2 * host + 2)
+        assert_same(share, [(pixels[part], labels[part]) for pixels, labels in whole])
+
+
+@pytest.mark.parametrize(("pipelines", "replicas"), [(1, 4), (4, 4)])
+def test_one_mixup_weight_for_the_global_batch(train, recipe, pipelines, replicas):
+    """Per step, all parts of the batch are mixed with the weight of a single device."""
+
+    def weights(pipelines, pipeline, replicas, steps):
+        per_step = replicas // pipelines
+        found = take(
+            batches.training_batches(train, mixed, 0, context(pipelines, pipeline, replicas)),
+            steps * per_step,
+        )
+        values = [label.max(axis=1)[label.max(axis=1) < 1] for _, label in found]
+        parts = [np.concatenate(values[i : i + per_step]) for i in range(0, len(values), per_step)]
+        return [set(np.round(part, 5)) for part in parts]
+
+    mixed = recipe.override(
+        ["data.mixup=0.5", "training.batch_size=16", "data.shift=0", "data.rotate=0"]
+    )
+    single = weights(1, 0, 1, 6)
+    assert len(set.union(*single)) == 6
+    for pipeline in {0, pipelines - 1}:
+        for found, expected in zip(weights(pipelines, pipeline, replicas, 6), single, strict=True):
+            assert found <= expected and len(expected) == 1
 
 
 def test_two_workers_split_the_batches_of_one_process(train, recipe):

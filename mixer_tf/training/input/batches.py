@@ -56,7 +56,7 @@ def training_batches(
         return random_transform(image, recipe, example_seed), tf.one_hot(label, split.num_classes)
 
     examples = _repeated(split, recipe, first_example).enumerate(first_example)
-    examples = examples.shard(context.num_input_pipelines, context.input_pipeline_id)
+    examples = _share(examples, training.batch_size, context)
     batches = examples.map(prepare, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
     if recipe.data.mixup:
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
@@ -134,6 +134,25 @@ def shuffle_notes(split: Split, recipe: Recipe) -> tuple[str, ...]:
         f"the shuffle buffer holds {size:,} instead of {wanted:,} images: it is limited to "
         f"{MEMORY_BYTES / 1024**2:,.0f} MiB of encoded images.",
     )
+
+
+def _share(
+    examples: tf.data.Dataset, batch_size: int, context: tf.distribute.InputContext
+) -> tf.data.Dataset:
+    """Keeps this pipeline's part of each global batch, of examples with their numbers from 0 on.
+
+    The parts follow each other in the batch, as those of the devices of one pipeline do.
+    """
+    if context.num_input_pipelines == 1:
+        return examples
+    part = batch_size // context.num_input_pipelines
+    first = part * context.input_pipeline_id
+
+    def is_mine(index, example):
+        position = index % batch_size
+        return (position >= first) & (position < first + part)
+
+    return examples.filter(is_mine)
 
 
 def _padded(examples: tf.data.Dataset, count: int) -> tf.data.Dataset:
