@@ -6,26 +6,40 @@ It updates the weights as Keras' own step does; what else is done with gradients
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from mixer_tf.training.accumulation import accumulate
 from mixer_tf.training.autograph import without_autograph
+from mixer_tf.training.class_weights import example_weights
 
 GRADIENT_NORM = "gradient_norm"
 
 
-def set_train_step(model: tf.keras.Model) -> None:
+def set_train_step(
+    model: tf.keras.Model,
+    accumulation_steps: int = 1,
+    class_weights: Sequence[float] | None = None,
+) -> None:
     """Replaces the train step of a compiled model; call it within the strategy's scope.
 
     The logs of `fit` then have `gradient_norm`: the L2 norm of the gradient of the loss with
     respect to all weights together, averaged over the steps of an epoch. It is the gradient of the
     whole batch, of all replicas, before clipping. Steps that float16 skips, because the scaled
     gradient overflows, do not count.
+
+    Args:
+        model: the compiled model.
+        accumulation_steps: number of equal parts in which the batch of each device is computed.
+        class_weights: factor of the loss of each class, but not of its accuracy; None for 1.
     """
     norms = tf.keras.metrics.Mean(name=GRADIENT_NORM)
     reset_keras_metrics = model.reset_metrics
 
     def train_step(data):
-        return {**_update(model, data, norms), GRADIENT_NORM: norms.result()}
+        logs = _update(model, data, norms, accumulation_steps, class_weights)
+        return {**logs, GRADIENT_NORM: norms.result()}
 
     def reset_metrics():
         reset_keras_metrics()
@@ -36,28 +50,47 @@ def set_train_step(model: tf.keras.Model) -> None:
     model.reset_metrics = reset_metrics
 
 
-def _update(model: tf.keras.Model, data, norms: tf.keras.metrics.Mean) -> dict[str, tf.Tensor]:
+def _update(
+    model: tf.keras.Model,
+    data,
+    norms: tf.keras.metrics.Mean,
+    accumulation_steps: int,
+    class_weights: Sequence[float] | None,
+) -> dict[str, tf.Tensor]:
     """Updates the weights and all metrics, and returns those of Keras."""
     x, y, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
-    with tf.GradientTape() as tape:
-        y_pred = model(x, training=True)
-        loss = model.compute_loss(x, y, y_pred, sample_weight)
-    gradients = _aggregated_gradients(model, loss, tape)
-    _count(tf.linalg.global_norm([gradient for gradient, _ in gradients]), model.optimizer, norms)
-    model.optimizer.apply_gradients(gradients, skip_gradients_aggregation=True)
+    variables = model.trainable_variables
+
+    def compute(x, y, sample_weight):
+        with tf.GradientTape() as tape:
+            y_pred = model(x, training=True)
+            if class_weights is not None:
+                sample_weight = example_weights(y, class_weights, sample_weight)
+            loss = model.compute_loss(x, y, y_pred, sample_weight)
+        pairs = model.optimizer.compute_gradients(loss, variables, tape)
+        return [gradient for gradient, _ in pairs], y_pred
+
+    if accumulation_steps == 1:
+        gradients, y_pred = compute(x, y, sample_weight)
+    else:
+        num_classes = model.output_shape[-1]
+        gradients, y_pred = accumulate(
+            compute, (x, y, sample_weight), variables, accumulation_steps, num_classes
+        )
+    pairs = _summed_over_replicas(model.optimizer, zip(gradients, variables, strict=True))
+    _count(tf.linalg.global_norm([gradient for gradient, _ in pairs]), model.optimizer, norms)
+    model.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
     return model.compute_metrics(x, y, y_pred, sample_weight)
 
 
-def _aggregated_gradients(model: tf.keras.Model, loss: tf.Tensor, tape: tf.GradientTape) -> list:
-    """Returns (gradient, variable) pairs, unscaled and summed over the replicas.
+def _summed_over_replicas(optimizer, pairs) -> list:
+    """Returns (gradient, variable) pairs; their gradients are unscaled before and after.
 
     Keras divides the loss of each replica by the number of replicas, so that the sum is the
     gradient of the mean over the whole batch.
     """
-    optimizer = model.optimizer
-    gradients = optimizer.compute_gradients(loss, model.trainable_variables, tape)
     # For float16, an optimizer that scales the loss wraps the one that aggregates.
-    return getattr(optimizer, "inner_optimizer", optimizer).aggregate_gradients(gradients)
+    return getattr(optimizer, "inner_optimizer", optimizer).aggregate_gradients(list(pairs))
 
 
 def _count(norm: tf.Tensor, optimizer, norms: tf.keras.metrics.Mean) -> None:

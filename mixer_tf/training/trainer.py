@@ -14,7 +14,7 @@ import tensorflow as tf
 from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution
+from mixer_tf.training import compilation, distribution, freezing
 from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpointing import BestWeights, TrainingCheckpoint
 from mixer_tf.training.ema import SwapEMAWeights
@@ -101,14 +101,18 @@ def fit(
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
     _check_splits(train, evaluation)
-    distribution.require_divisible(recipe.training.batch_size, strategy.num_replicas_in_sync)
+    distribution.require_divisible(
+        recipe.training.batch_size,
+        strategy.num_replicas_in_sync,
+        recipe.training.accumulation_steps,
+    )
     tf.keras.utils.set_random_seed(recipe.training.seed)
     length = training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
-        notes = compilation.compile_model(model, recipe, length.steps, strategy)
+        notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
         model.optimizer.build(model.trainable_variables)
         best = _best_weights(model, checkpoint_dir, log_dir, is_chief)
         epochs_done = best.restore()
@@ -129,6 +133,7 @@ def fit(
         verbose=0,
     )
     best.load_best(model)
+    freezing.unfreeze(model)
     return Fitted(
         recipe=recipe,
         model=model,
