@@ -10,7 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow import keras
 
-from mixer_tf.models.layers import Dense, serializable
+from mixer_tf.models.layers import Dense, EinsumDense, serializable
 from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.mlp_mixer import MixerBlock, MlpBlock, MlpMixer, transpose
 
@@ -48,7 +48,7 @@ class TokenMixing(MlpBlock):
     def dense(self, units: int, **options) -> keras.layers.Layer:
         if not self.untied:
             return super().dense(units, **options)
-        return keras.layers.EinsumDense(
+        return EinsumDense(
             "ncs,csd->ncd",  # [N, C/G, inputs], [C/G, inputs, units] -> [N, C/G, units]
             output_shape=(self.columns, units),
             bias_axes="cd",

@@ -84,6 +84,16 @@ class ConfiguredModel(keras.Model):
         outputs = {name: self.get_layer(layers[name]).output for name in names or layers}
         return keras.Model(self.inputs, outputs, name=f"{self.name}_intermediates")
 
+    @property
+    def layer_names(self) -> dict[str, str]:
+        """Name of each intermediate -> name of the Keras layer that returns it."""
+        return dict(self._layer_names)
+
+    def named_layers(self) -> Iterator[tuple[str, keras.layers.Layer]]:
+        """Yields (path, layer) of all layers with weights, such as MixerBlock_0/token_mixing."""
+        for path, layer, _ in _layers_with_weights(self):
+            yield path, layer
+
     def get_config(self):
         fields = dataclasses.asdict(self.config)
         config = {"name": self.name, "dtype": self.dtype_policy.name, **fields}

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MLP-Mixer, ViT and BiT share: Flax's defaults for Keras layers, and layers with noise."""
+"""What MLP-Mixer, ViT and BiT share: Flax's defaults for Keras layers, and layers with noise.
+
+In 16 bits, the gradients of biases are summed in float32.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,85 @@ from tensorflow import keras
 
 from mixer_tf.models import noise
 
-# Flax's defaults, with which the published weights were trained; Keras has others for all three,
-# and for GELU.
-Dense = functools.partial(keras.layers.Dense, kernel_initializer="lecun_normal")
-Conv2D = functools.partial(keras.layers.Conv2D, kernel_initializer="lecun_normal")
-LayerNorm = functools.partial(keras.layers.LayerNormalization, epsilon=1e-6)
-
 # The only code that maps pixel values 0 to 255 to what a network is trained on: [-1, 1].
 Rescale = functools.partial(keras.layers.Rescaling, 1 / 127.5, offset=-1, name="rescale")
 
 serializable = keras.saving.register_keras_serializable("mixer_tf")
+
+
+@tf.custom_gradient
+def _add_in_16_bits(x, parameter):
+    def gradient(upstream):
+        exact = tf.cast(upstream, tf.float32)
+        first = exact.shape.rank - parameter.shape.rank
+        ones = [first + i for i, size in enumerate(parameter.shape) if size == 1]
+        total = tf.reduce_sum(exact, [*range(first), *ones])
+        return upstream, tf.cast(tf.reshape(total, parameter.shape), parameter.dtype)
+
+    return x + parameter, gradient
+
+
+def add_parameter(x, parameter):
+    """x + parameter; in 16 bits, the gradient of the parameter is summed in float32.
+
+    TensorFlow sums it in the type of x: on a CPU, the gradient of a bias is off by 17 % after
+    12,500 rows of bfloat16 and by 60 % after 50,000, because small terms no longer count.
+
+    Shape: [N, ..., D] and the last axes of it, each of which may be 1 -> [N, ..., D].
+    """
+    parameter = tf.cast(parameter, x.dtype)
+    return x + parameter if x.dtype.size > 2 else _add_in_16_bits(x, parameter)
+
+
+@serializable
+class Dense16Bit(keras.layers.Dense):
+    """Keras' Dense, whose bias is added by `add_parameter`.
+
+    Shape: [N, ..., inputs] -> [N, ..., units].
+    """
+
+    def call(self, x):
+        y = tf.tensordot(tf.cast(x, self.compute_dtype), self.kernel, 1)
+        return self.activation(add_parameter(y, self.bias) if self.use_bias else y)
+
+
+@serializable
+class Conv2D16Bit(keras.layers.Conv2D):
+    """Keras' Conv2D without groups, whose bias is added by `add_parameter`.
+
+    Shape: [N, H, W, channels] -> [N, H', W', filters].
+    """
+
+    def call(self, x):
+        y = self.convolution_op(x, self.kernel)
+        return self.activation(add_parameter(y, self.bias) if self.use_bias else y)
+
+
+@serializable
+class EinsumDense16Bit(keras.layers.EinsumDense):
+    """Keras' EinsumDense, whose bias is added by `add_parameter`."""
+
+    def call(self, x):
+        y = tf.einsum(self.equation, x, self.kernel)
+        return self.activation(y if self.bias is None else add_parameter(y, self.bias))
+
+
+def _create(stock: type, in_16_bits: type, *args, dtype=None, **options) -> keras.layers.Layer:
+    """Returns a layer of Keras, or its replacement if the policy `dtype` computes in 16 bits."""
+    is_16_bit = dtype and tf.as_dtype(keras.layers.Layer(dtype=dtype).compute_dtype).size == 2
+    return (in_16_bits if is_16_bit else stock)(*args, dtype=dtype, **options)
+
+
+# Flax's defaults, with which the published weights were trained; Keras has others for all three,
+# and for GELU.
+Dense = functools.partial(
+    _create, keras.layers.Dense, Dense16Bit, kernel_initializer="lecun_normal"
+)
+Conv2D = functools.partial(
+    _create, keras.layers.Conv2D, Conv2D16Bit, kernel_initializer="lecun_normal"
+)
+EinsumDense = functools.partial(_create, keras.layers.EinsumDense, EinsumDense16Bit)
+LayerNorm = functools.partial(keras.layers.LayerNormalization, epsilon=1e-6)
 
 
 class Layer(keras.layers.Layer):

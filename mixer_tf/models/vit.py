@@ -20,6 +20,7 @@ from mixer_tf.models.layers import (
     LayerNorm,
     Rescale,
     StochasticDepth,
+    add_parameter,
     serializable,
 )
 from mixer_tf.models.mlp_mixer import MlpBlock
@@ -38,7 +39,11 @@ class ClassToken(Layer):
         super().build(input_shape)
 
     def call(self, x):
-        token = tf.tile(tf.cast(self.token, x.dtype), (tf.shape(x)[0], 1, 1))  # [N, 1, D]
+        shape = (tf.shape(x)[0], 1, x.shape[-1])  # [N, 1, D]
+        if x.dtype.size == 2:
+            token = add_parameter(tf.zeros(shape, x.dtype), self.token)
+        else:
+            token = tf.tile(tf.cast(self.token, x.dtype), (shape[0], 1, 1))
         return tf.concat([token, x], axis=1)
 
 
@@ -58,7 +63,7 @@ class PositionEmbedding(Layer):
         super().build(input_shape)
 
     def call(self, x):
-        return x + tf.cast(self.embedding, x.dtype)
+        return add_parameter(x, self.embedding)
 
 
 @serializable

@@ -19,8 +19,10 @@ from mixer_tf.recipes.options import Options, one_of, with_section
 CROPS = ("resize", "resize_crop", "resmall_crop")
 TRAIN_CROPS = ("same", "inception", "resize_random")
 OPTIMIZERS = ("adam", "momentum")
+MOMENTUM_DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "cosine", "constant")
 LOSSES = ("softmax", "sigmoid")
+CLASS_WEIGHTS = ("balanced",)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 # Far above what any training has: anything larger is a slip or a corrupt file.
 _MAX_BATCH_SIZE = 1 << 20
@@ -113,6 +115,9 @@ class OptimizerOptions(Options):
         beta_2: Adam's decay rate of the second moment, in [0, 1).
         epsilon: Adam's constant for numerical stability.
         momentum: momentum coefficient of the "momentum" optimizer, in [0, 1).
+        momentum_dtype: type in which the momentum, and Adam's first moment, are stored: "float32",
+            or "bfloat16", which needs half of the memory. The authors' fine-tuning has bfloat16;
+            its momentum of 0.9 then is 0.8984.
         ema: decay of the exponential moving average of the weights, which is evaluated and
             exported; 0 for none.
     """
@@ -128,6 +133,7 @@ class OptimizerOptions(Options):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     momentum: float = 0.9
+    momentum_dtype: str = "float32"
     ema: float = 0.0
 
     def _rules(self):
@@ -142,6 +148,7 @@ class OptimizerOptions(Options):
         yield "clip_norm", clip_norm is None or clip_norm > 0, "more than 0, or none"
         for name in ("beta_1", "beta_2", "momentum", "ema"):
             yield name, 0 <= getattr(self, name) < 1, "in [0, 1)"
+        yield "momentum_dtype", self.momentum_dtype in MOMENTUM_DTYPES, one_of(MOMENTUM_DTYPES)
         yield "epsilon", self.epsilon > 0, "more than 0"
 
 
@@ -154,7 +161,19 @@ class TrainingOptions(Options):
         steps: number of training steps, instead of epochs; they are divided into equal parts,
             about as long as a pass over the training split, that are then called epochs.
         batch_size: global batch size: images per step on all devices together.
+        accumulation_steps: number of equal parts in which a device computes its part of a batch,
+            one after the other, to need less memory; the result is that of the whole batch.
+        steps_per_execution: steps that run before the progress is shown; more of them save time
+            where a step is short. none for 1, and for 50 on a TPU.
         loss: "softmax" cross-entropy, or "sigmoid" cross-entropy summed over the classes.
+        label_smoothing: part of each label that is spread evenly over all classes ("softmax"), or
+            moved toward 1/2 ("sigmoid"), as in Keras; in [0, 1). The loss of the evaluation has it
+            as well.
+        class_weights: "balanced" multiplies the loss of an image by n / (k·nᵢ), where nᵢ of the n
+            training images have its class and k is the number of classes with images
+            (scikit-learn's formula); none for equal weights.
+        freeze: patterns of layers that keep their weights, separated by commas, such as
+            "stem,block_*"; none to train all.
         seed: random seed for the initial weights, the order of the images and their augmentation.
         precision: Keras dtype policy: "float32", or "mixed_bfloat16" or "mixed_float16" for devices
             that compute faster in 16 bits.
@@ -164,7 +183,12 @@ class TrainingOptions(Options):
     epochs: int = 300
     steps: int | None = None
     batch_size: int = 4096
+    accumulation_steps: int = 1
+    steps_per_execution: int | None = None
     loss: str = "softmax"
+    label_smoothing: float = 0.0
+    class_weights: str | None = None
+    freeze: str | None = None
     seed: int = 0
     precision: str = "float32"
     jit_compile: bool = False
@@ -174,7 +198,18 @@ class TrainingOptions(Options):
         is_sensible = self.steps is None or 0 < self.steps <= _MAX_STEPS
         yield "steps", is_sensible, f"from 1 to {_MAX_STEPS:,}, or none"
         yield _in_range(self, "batch_size", 1, _MAX_BATCH_SIZE)
+        yield _in_range(self, "accumulation_steps", 1, _MAX_BATCH_SIZE)
+        is_divisor = self.batch_size % self.accumulation_steps == 0
+        yield "accumulation_steps", is_divisor, f"a divisor of batch_size={self.batch_size}"
+        steps = self.steps_per_execution
+        is_sensible = steps is None or 0 < steps <= _MAX_STEPS
+        yield "steps_per_execution", is_sensible, f"from 1 to {_MAX_STEPS:,}, or none"
         yield "loss", self.loss in LOSSES, one_of(LOSSES)
+        yield "label_smoothing", 0 <= self.label_smoothing < 1, "in [0, 1)"
+        is_known = self.class_weights in (None, *CLASS_WEIGHTS)
+        yield "class_weights", is_known, f"{one_of(CLASS_WEIGHTS)}, or none"
+        is_given = self.freeze is None or bool(self.freeze.strip(" ,"))
+        yield "freeze", is_given, 'names of layers such as "stem,block_*", or none'
         yield _in_range(self, "seed", 0, _MAX_SEED)
         yield "precision", self.precision in PRECISIONS, one_of(PRECISIONS)
 

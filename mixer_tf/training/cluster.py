@@ -3,26 +3,69 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
 # What `distribution.create_strategy` knows.
-STRATEGIES = ("auto", "default", "mirrored", "multi_worker", "tpu", "tpu:NAME")
+STRATEGIES = (
+    "auto",
+    "default",
+    "mirrored",
+    "multi_worker",
+    "tpu",
+    "tpu:NAME",
+    "tpu:NAME@ZONE@PROJECT",
+)
 VARIABLE = "TF_CONFIG"
 
 
-def parse_strategy(name: str) -> tuple[str, str]:
-    """Returns the kind of a strategy, such as "tpu", and the name of the TPU, or "".
+@dataclasses.dataclass(frozen=True)
+class TPUAddress:
+    """Where a TPU is.
+
+    Attributes:
+        name: its name, its address "grpc://HOST:PORT", "local" for that of this machine, or "" for
+            none given.
+        zone: Google Cloud zone such as "us-central1-b"; None for that of this machine.
+        project: Google Cloud project; None for that of this machine.
+    """
+
+    name: str = ""
+    zone: str | None = None
+    project: str | None = None
+
+    def __str__(self):
+        return "@".join(filter(None, (self.name, self.zone, self.project)))
+
+
+def parse_strategy(name: str) -> tuple[str, TPUAddress]:
+    """Returns the kind of a strategy, such as "tpu", and the TPU that it names.
 
     Raises:
         ValueError: it is not one of `STRATEGIES`.
     """
-    kind, _, tpu_name = name.partition(":")
+    kind, _, tpu = name.partition(":")
     if not name.strip() or kind not in [known.partition(":")[0] for known in STRATEGIES]:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {name!r}.")
-    if tpu_name and kind != "tpu":
+    if tpu and kind != "tpu":
         raise ValueError(f"only tpu takes a name, as in tpu:my-tpu; got {name!r}.")
-    return kind, tpu_name
+    return kind, _parse_tpu(tpu, name)
+
+
+def _parse_tpu(text: str, strategy: str) -> TPUAddress:
+    parts = text.split("@")
+    if len(parts) > 3 or (len(parts) > 1 and not all(parts)):
+        raise ValueError(
+            "strategy must name a TPU as tpu:NAME, tpu:NAME@ZONE or tpu:NAME@ZONE@PROJECT; got "
+            f"{strategy!r}. Write for example tpu:my-tpu@us-central1-b@my-project."
+        )
+    if len(parts) > 1 and "://" in parts[0]:
+        raise ValueError(
+            f"the address of a TPU must be without zone and project; got {strategy!r}. "
+            f"Use tpu:{parts[0]}."
+        )
+    return TPUAddress(*parts)
 
 
 def tf_config() -> str | None:

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract
-from mixer_tf.training import optimizers, train_step
+from mixer_tf.training import freezing, optimizers, train_step
 from mixer_tf.training.autograph import without_autograph
+from mixer_tf.training.class_weights import class_weights
 
-# On a TPU, callbacks run only after this many steps.
+# Where the recipe gives no number; on a TPU, waiting for the host would take much of each step.
+_STEPS_PER_EXECUTION = 1
 _TPU_STEPS_PER_EXECUTION = 50
 
 
@@ -19,15 +23,32 @@ class SigmoidCrossEntropy(tf.keras.losses.Loss):
     """Sigmoid cross-entropy summed over the classes, as in the paper's pre-training.
 
     Shape: labels and logits [N, num_classes] -> [N], before the reduction.
+
+    Args:
+        label_smoothing: s, where labels y become y·(1 - s) + s/2, as in Keras' BinaryCrossentropy.
     """
 
+    def __init__(self, label_smoothing: float = 0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
+
     def call(self, y_true, y_pred):
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(y_true, y_pred.dtype), y_pred)
+        labels = tf.cast(y_true, y_pred.dtype)
+        if self.label_smoothing:
+            labels = labels * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, y_pred)
         return tf.reduce_sum(losses, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 def compile_model(
-    model: ConfiguredModel, recipe: Recipe, total_steps: int, strategy: tf.distribute.Strategy
+    model: ConfiguredModel,
+    recipe: Recipe,
+    total_steps: int,
+    strategy: tf.distribute.Strategy,
+    class_counts: Sequence[int] | None = None,
 ) -> tuple[str, ...]:
     """Compiles `model` for a training; call it within the strategy's scope.
 
@@ -36,24 +57,38 @@ def compile_model(
         recipe: the recipe of the training.
         total_steps: number of steps of the whole training.
         strategy: the strategy that the training runs under.
+        class_counts: number of training images of each class; None if unknown.
 
     Returns:
         One line for each deviation from the recipe.
+
+    Raises:
+        ValueError: the recipe freezes a layer that does not exist, or weights classes whose counts
+            are not known.
     """
-    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    weights = class_weights(recipe.training.class_weights, class_counts)
+    freezing.freeze(model, recipe.training.freeze)
     jit, notes = _jit_compile(recipe, strategy)
+    smoothing = recipe.training.label_smoothing
     loss = {
-        "softmax": tf.keras.losses.CategoricalCrossentropy(from_logits=True),
-        "sigmoid": SigmoidCrossEntropy(),
+        "softmax": tf.keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=smoothing
+        ),
+        "sigmoid": SigmoidCrossEntropy(smoothing),
     }[recipe.training.loss]
     model.compile(
         optimizer=optimizers.create(recipe.optimizer, total_steps),
         loss=loss,
         weighted_metrics=_metrics(model.output_shape[-1]),
         jit_compile=jit,
-        steps_per_execution=_TPU_STEPS_PER_EXECUTION if on_tpu else 1,
+        steps_per_execution=_steps_per_execution(recipe, strategy),
     )
-    train_step.set_train_step(model, recipe.training.seed)
+    train_step.set_train_step(
+        model,
+        recipe.training.seed,
+        accumulation_steps=recipe.training.accumulation_steps,
+        class_weights=weights,
+    )
     _build_metrics(model)
     return notes
 
@@ -77,6 +112,12 @@ def _build_metrics(model: ConfiguredModel) -> None:
     model.compiled_loss.build(outputs)
     model.compiled_metrics.build(outputs, outputs)
     model.test_step = without_autograph(model.test_step)
+
+
+def _steps_per_execution(recipe: Recipe, strategy: tf.distribute.Strategy) -> int:
+    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    default = _TPU_STEPS_PER_EXECUTION if on_tpu else _STEPS_PER_EXECUTION
+    return recipe.training.steps_per_execution or default
 
 
 def _jit_compile(recipe: Recipe, strategy: tf.distribute.Strategy) -> tuple[bool, tuple[str, ...]]:

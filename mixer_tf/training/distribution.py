@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ import tensorflow as tf
 from mixer_tf.training import cluster
 
 CONNECT_SECONDS = 10.0
+_TIMES = " times training.accumulation_steps"
 
 
 def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -25,19 +27,20 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
     * "mirrored": all GPUs of this machine.
     * "multi_worker": the machines that TF_CONFIG lists, each of which runs the same program.
     * "tpu": the TPU of this machine, or that of TPU_NAME; "tpu:NAME" another one by its name or
-      its address "grpc://HOST:PORT".
+      its address "grpc://HOST:PORT"; "tpu:NAME@ZONE@PROJECT" one of another Google Cloud zone or
+      project than this machine's.
 
     Raises:
         ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
         ConnectionError: no TPU responds.
     """
-    kind, tpu_name = _resolve(name)
+    kind, tpu = _resolve(name)
     if kind == "mirrored":
         return tf.distribute.MirroredStrategy()
     if kind == "multi_worker":
         return _multi_worker()
     if kind == "tpu":
-        return _tpu(tpu_name)
+        return _tpu(tpu)
     return tf.distribute.get_strategy()
 
 
@@ -66,34 +69,44 @@ def count_devices(name: str) -> int | None:
     Raises:
         ValueError, ConnectionError: see `create_strategy`.
     """
-    kind, tpu_name = _resolve(name)
+    kind, tpu = _resolve(name)
     if kind == "mirrored":
         return max(1, len(tf.config.list_physical_devices("GPU")))
     if kind == "multi_worker":
         _require_workers()
         return None
     if kind == "tpu":
-        _resolve_tpu(tpu_name)
+        _resolve_tpu(tpu)
         return None
     return 1
 
 
-def require_divisible(batch_size: int, num_devices: int) -> None:
-    """Raises ValueError unless all devices can get an equal part of each batch."""
-    below = batch_size - batch_size % num_devices
+def require_divisible(batch_size: int, num_devices: int, accumulation_steps: int = 1) -> None:
+    """Raises ValueError unless all devices can get an equal part of each batch.
+
+    Args:
+        batch_size: number of examples of a batch.
+        num_devices: number of devices.
+        accumulation_steps: number of equal parts in which each device computes its part.
+    """
+    divisor = num_devices * accumulation_steps
+    below = batch_size - batch_size % divisor
     if below != batch_size:
-        sizes = [size for size in (below, below + num_devices) if size]
+        sizes = [size for size in (below, below + divisor) if size]
+        times = f" with accumulation_steps={accumulation_steps}" if accumulation_steps > 1 else ""
         raise ValueError(
-            "training.batch_size must be a multiple of the number of devices; got "
-            f"batch_size={batch_size} on {num_devices} devices. "
+            f"training.batch_size must be a multiple of the number of devices{_TIMES * bool(times)}"
+            f"; got batch_size={batch_size} on {num_devices} devices{times}. "
             f"Use {' or '.join(map(str, sizes))}."
         )
 
 
-def _resolve(name: str) -> tuple[str, str]:
-    """Returns the kind of a strategy, which is not "auto", and the name of the TPU."""
-    kind, tpu_name = cluster.parse_strategy(name)
-    return _auto() if kind == "auto" else kind, tpu_name or os.environ.get("TPU_NAME") or "local"
+def _resolve(name: str) -> tuple[str, cluster.TPUAddress]:
+    """Returns the kind of a strategy, which is not "auto", and the TPU."""
+    kind, tpu = cluster.parse_strategy(name)
+    if not tpu.name:
+        tpu = dataclasses.replace(tpu, name=os.environ.get("TPU_NAME") or "local")
+    return _auto() if kind == "auto" else kind, tpu
 
 
 def _auto() -> str:
@@ -125,30 +138,35 @@ def _multi_worker() -> tf.distribute.Strategy:
         ) from error
 
 
-def _tpu(name: str) -> tf.distribute.Strategy:
-    resolver = _resolve_tpu(name)
-    with _tpu_errors(name):
-        if name != "local":
+def _tpu(tpu: cluster.TPUAddress) -> tf.distribute.Strategy:
+    resolver = _resolve_tpu(tpu)
+    with _tpu_errors(tpu):
+        if tpu.name != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _resolve_tpu(name: str) -> tf.distribute.cluster_resolver.TPUClusterResolver:
-    with _tpu_errors(name):
+def _resolve_tpu(
+    tpu: cluster.TPUAddress,
+) -> tf.distribute.cluster_resolver.TPUClusterResolver:
+    with _tpu_errors(tpu):
         with _socket_timeout(CONNECT_SECONDS):
-            resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name)
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+                tpu.name, zone=tpu.zone, project=tpu.project
+            )
         _require_response(resolver.cluster_spec())
     return resolver
 
 
 @contextlib.contextmanager
-def _tpu_errors(name: str):
+def _tpu_errors(tpu: cluster.TPUAddress):
     try:
         yield
     except Exception as error:  # the resolver raises whatever its HTTP client raised
         raise ConnectionError(
-            f"strategy tpu requires a TPU that responds; got {name!r}: {_first_sentence(error)} "
+            f"strategy tpu requires a TPU that responds; got {str(tpu)!r}: "
+            f"{_first_sentence(error)} "
             "Run this on a TPU VM, set TPU_NAME, or use --strategy=default."
         ) from error
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def require_weights(recipe: Recipe) -> None:
     """Checks that the initial weights of a recipe exist, can be read, and fit its model.
 
-    Published ones are downloaded into the cache, where the training finds them. Imports TensorFlow
-    only for a recipe with weights.
+    Published ones are downloaded into the cache, where the training finds them. The layers that a
+    recipe freezes must exist as well. Imports TensorFlow only for a recipe with weights, or with
+    such layers.
 
     Raises:
         ValueError: they do not exist, are corrupt, or do not fit.
@@ -29,6 +30,11 @@ def require_weights(recipe: Recipe) -> None:
         from mixer_tf import factory
 
         factory.check_weights(recipe)
+    if recipe.training.freeze is not None:
+        from mixer_tf import factory
+        from mixer_tf.training import freezing
+
+        freezing.freeze(factory.for_export(recipe, num_classes=2), recipe.training.freeze)
 
 
 def create_strategy(name: str, recipe: Recipe) -> tf.distribute.Strategy:
@@ -45,7 +51,7 @@ def create_strategy(name: str, recipe: Recipe) -> tf.distribute.Strategy:
     from mixer_tf.training import distribution
 
     strategy = distribution.create_strategy(name)
-    distribution.require_divisible(recipe.training.batch_size, strategy.num_replicas_in_sync)
+    _require_divisible(recipe, strategy.num_replicas_in_sync)
     return strategy
 
 
@@ -64,4 +70,11 @@ def require_devices(name: str, recipe: Recipe) -> None:
 
     num_devices = distribution.count_devices(name)
     if num_devices:
-        distribution.require_divisible(recipe.training.batch_size, num_devices)
+        _require_divisible(recipe, num_devices)
+
+
+def _require_divisible(recipe: Recipe, num_devices: int) -> None:
+    from mixer_tf.training import distribution
+
+    training = recipe.training
+    distribution.require_divisible(training.batch_size, num_devices, training.accumulation_steps)

@@ -6,15 +6,25 @@ It updates the weights as Keras' own step does; what else is done with gradients
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from mixer_tf.models.noise import step_noise
+from mixer_tf.training.accumulation import accumulate
 from mixer_tf.training.autograph import without_autograph
+from mixer_tf.training.class_weights import example_weights
 
 GRADIENT_NORM = "gradient_norm"
 
 
-def set_train_step(model: tf.keras.Model, seed: int = 0) -> None:
+def set_train_step(
+    model: tf.keras.Model,
+    seed: int = 0,
+    *,
+    accumulation_steps: int = 1,
+    class_weights: Sequence[float] | None = None,
+) -> None:
     """Replaces the train step of a compiled model; call it within the strategy's scope.
 
     Stochastic depth and dropout draw from `seed` and the number of the step.
@@ -23,12 +33,19 @@ def set_train_step(model: tf.keras.Model, seed: int = 0) -> None:
     respect to all weights together, averaged over the steps of an epoch. It is the gradient of the
     whole batch, of all replicas, before clipping. Steps that float16 skips, because the scaled
     gradient overflows, do not count.
+
+    Args:
+        model: the compiled model.
+        seed: of the training.
+        accumulation_steps: number of equal parts in which the batch of each device is computed.
+        class_weights: factor of the loss of each class, but not of its accuracy; None for 1.
     """
     norms = tf.keras.metrics.Mean(name=GRADIENT_NORM)
     reset_keras_metrics = model.reset_metrics
 
     def train_step(data):
-        return {**_update(model, data, norms, seed), GRADIENT_NORM: norms.result()}
+        logs = _update(model, data, norms, seed, accumulation_steps, class_weights)
+        return {**logs, GRADIENT_NORM: norms.result()}
 
     def reset_metrics():
         reset_keras_metrics()
@@ -46,29 +63,49 @@ def epoch_metrics(model: tf.keras.Model) -> list[tf.keras.metrics.Metric]:
 
 
 def _update(
-    model: tf.keras.Model, data, norms: tf.keras.metrics.Mean, seed: int
+    model: tf.keras.Model,
+    data,
+    norms: tf.keras.metrics.Mean,
+    seed: int,
+    accumulation_steps: int,
+    class_weights: Sequence[float] | None,
 ) -> dict[str, tf.Tensor]:
     """Updates the weights and all metrics, and returns those of Keras."""
     x, y, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
-    with tf.GradientTape() as tape, step_noise(seed, model.optimizer.iterations):
-        y_pred = model(x, training=True)
-        loss = model.compute_loss(x, y, y_pred, sample_weight)
-    gradients = _aggregated_gradients(model, loss, tape)
-    _count(tf.linalg.global_norm([gradient for gradient, _ in gradients]), model.optimizer, norms)
-    model.optimizer.apply_gradients(gradients, skip_gradients_aggregation=True)
+    variables, optimizer = model.trainable_variables, model.optimizer
+    first_part = optimizer.iterations * accumulation_steps
+
+    def compute(part, x, y, sample_weight):
+        noise = step_noise(seed, first_part + tf.cast(part, tf.int64))
+        with tf.GradientTape() as tape, noise:
+            y_pred = model(x, training=True)
+            if class_weights is not None:
+                sample_weight = example_weights(y, class_weights, sample_weight)
+            loss = model.compute_loss(x, y, y_pred, sample_weight)
+        pairs = optimizer.compute_gradients(loss, variables, tape)
+        return [gradient for gradient, _ in pairs], y_pred
+
+    if accumulation_steps == 1:
+        gradients, y_pred = compute(0, x, y, sample_weight)
+    else:
+        num_classes = model.output_shape[-1]
+        gradients, y_pred = accumulate(
+            compute, (x, y, sample_weight), variables, accumulation_steps, num_classes
+        )
+    pairs = _summed_over_replicas(optimizer, zip(gradients, variables, strict=True))
+    _count(tf.linalg.global_norm([gradient for gradient, _ in pairs]), optimizer, norms)
+    optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
     return model.compute_metrics(x, y, y_pred, sample_weight)
 
 
-def _aggregated_gradients(model: tf.keras.Model, loss: tf.Tensor, tape: tf.GradientTape) -> list:
-    """Returns (gradient, variable) pairs, unscaled and summed over the replicas.
+def _summed_over_replicas(optimizer, pairs) -> list:
+    """Returns (gradient, variable) pairs; their gradients are unscaled before and after.
 
     Keras divides the loss of each replica by the number of replicas, so that the sum is the
     gradient of the mean over the whole batch.
     """
-    optimizer = model.optimizer
-    gradients = optimizer.compute_gradients(loss, model.trainable_variables, tape)
     # For float16, an optimizer that scales the loss wraps the one that aggregates.
-    return getattr(optimizer, "inner_optimizer", optimizer).aggregate_gradients(gradients)
+    return getattr(optimizer, "inner_optimizer", optimizer).aggregate_gradients(list(pairs))
 
 
 def _count(norm: tf.Tensor, optimizer, norms: tf.keras.metrics.Mean) -> None:

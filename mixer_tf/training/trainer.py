@@ -16,7 +16,7 @@ import tensorflow as tf
 from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution, loop
+from mixer_tf.training import compilation, distribution, freezing, loop
 from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
@@ -122,7 +122,11 @@ def fit(
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
     _check_splits(train, evaluation)
-    distribution.require_divisible(recipe.training.batch_size, strategy.num_replicas_in_sync)
+    distribution.require_divisible(
+        recipe.training.batch_size,
+        strategy.num_replicas_in_sync,
+        recipe.training.accumulation_steps,
+    )
     tf.keras.utils.set_random_seed(recipe.training.seed)
     length = training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
@@ -131,7 +135,7 @@ def fit(
     stateful = _stateful([history, *callbacks])
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
-        notes = compilation.compile_model(model, recipe, length.steps, strategy)
+        notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
         confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
         model.optimizer.build(model.trainable_variables)
         best = BestWeights()
@@ -174,6 +178,7 @@ def fit(
         except StopRequested as stop:
             raise best.stop(*stop.args) from None
     best.load_best(model)
+    freezing.unfreeze(model)
     return Fitted(
         recipe=recipe,
         model=model,

@@ -36,3 +36,29 @@ def test_one_process_is_the_chief(monkeypatch, workers, kind, index, is_chief):
     assert cluster.is_chief() is is_chief
     assert cluster.num_workers() == sum(map(len, workers.values()))
     assert cluster.worker_name() == f"{kind}_{index}"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mirrored", ("mirrored", cluster.TPUAddress())),
+        ("tpu", ("tpu", cluster.TPUAddress())),
+        ("tpu:my-tpu", ("tpu", cluster.TPUAddress("my-tpu"))),
+        ("tpu:grpc://10.0.0.2:8470", ("tpu", cluster.TPUAddress("grpc://10.0.0.2:8470"))),
+        ("tpu:t@us-central1-b", ("tpu", cluster.TPUAddress("t", "us-central1-b"))),
+        ("tpu:t@us-central1-b@p", ("tpu", cluster.TPUAddress("t", "us-central1-b", "p"))),
+    ],
+)
+def test_a_strategy_may_name_a_tpu_with_zone_and_project(name, expected):
+    assert cluster.parse_strategy(name) == expected
+
+
+@pytest.mark.parametrize("name", ["tpu:t@", "tpu:@zone", "tpu:t@@p", "tpu:t@zone@p@more"])
+def test_half_an_address_shows_how_to_write_it(name):
+    with pytest.raises(ValueError, match=f"tpu:NAME@ZONE@PROJECT; got '{name}'. Write for example"):
+        cluster.parse_strategy(name)
+
+
+def test_an_address_needs_no_zone():
+    with pytest.raises(ValueError, match="without zone and project; .* Use tpu:grpc://a:1"):
+        cluster.parse_strategy("tpu:grpc://a:1@us-central1-b")

@@ -28,13 +28,34 @@ def test_mirrored():
 
 @pytest.mark.parametrize("name", ["mirored", "", "TPU", "gpu:0"])
 def test_an_unknown_name_lists_the_known_ones(name):
-    with pytest.raises(ValueError, match=f"one of auto, default, .*tpu:NAME; got '{name}'"):
+    with pytest.raises(ValueError, match=f"one of auto, default, .*tpu:NAME.*; got '{name}'"):
         distribution.create_strategy(name)
 
 
 def test_only_tpu_accepts_a_name():
     with pytest.raises(ValueError, match="only tpu takes a name, .* got 'mirrored:2'"):
         distribution.create_strategy("mirrored:2")
+
+
+def test_a_tpu_is_found_by_name_zone_and_project(monkeypatch):
+    """What the resolver of TensorFlow is asked for; there is no TPU here."""
+    asked = []
+
+    def resolver(name, zone=None, project=None):
+        asked.append((name, zone, project))
+        raise RuntimeError("no such TPU")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", resolver)
+    for strategy, shown in (
+        ("tpu", "local"),
+        ("tpu:a", "a"),
+        ("tpu:a@us-central1-b", "a@us-central1-b"),
+        ("tpu:a@us-central1-b@p", "a@us-central1-b@p"),
+    ):
+        with pytest.raises(ConnectionError, match=f"responds; got '{shown}': no such TPU"):
+            distribution.create_strategy(strategy)
+    zone = "us-central1-b"
+    assert asked == [("local", None, None), ("a", None, None), ("a", zone, None), ("a", zone, "p")]
 
 
 def test_multi_worker_without_a_cluster_shows_what_to_set():

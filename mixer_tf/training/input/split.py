@@ -26,12 +26,14 @@ class Split:
         num_examples: total number of examples in these files.
         num_classes: number of classes; labels are in [0, num_classes).
         class_names: one name per label, for plots; empty where they are not known.
+        class_counts: number of examples of each class, in label order; None if unknown.
     """
 
     files: tuple[str, ...]
     num_examples: int
     num_classes: int
     class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -77,11 +79,20 @@ def open_files(files: Mapping[str, Sequence[str]], info: DatasetInfo) -> dict[st
     _check_trainable(files.get(features.TRAIN, ()), info)
     splits = {
         name: Split(
-            tuple(sorted(paths)), _count(name, paths, info), info.num_classes, info.class_names
+            tuple(sorted(paths)),
+            _count(name, paths, info),
+            info.num_classes,
+            class_names=info.class_names,
+            class_counts=_class_counts(name, info),
         )
         for name, paths in files.items()
     }
     return {name: split for name, split in splits.items() if split.num_examples}
+
+
+def _class_counts(name: str, info: DatasetInfo) -> tuple[int, ...] | None:
+    counts = info.counts.get(name)
+    return None if counts is None else tuple(counts.get(each, 0) for each in info.class_names)
 
 
 def _count(name: str, files: Sequence[str], info: DatasetInfo) -> int:
