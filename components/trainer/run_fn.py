@@ -6,6 +6,7 @@ Its `custom_config` holds
 * `recipe`: the recipe as JSON,
 * `strategy`: a name that `distribution.create_strategy` knows,
 * `checkpoint_dir`: a folder that stays from run to run,
+* `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000},
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With a `base_model`, the training starts from its weights instead of those of the recipe.
@@ -26,6 +27,7 @@ from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import versions
 from mixer_tf.training import distribution, trainer, warm_start
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
 
@@ -47,6 +49,7 @@ def run_fn(fn_args: FnArgs) -> None:
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=os.path.join(config["checkpoint_dir"], key),
+        checkpoints=CheckpointOptions(**config.get("checkpoints", {})),
         log_dir=fn_args.model_run_dir,
         initial_weights=initial,
     )
