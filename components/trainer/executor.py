@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from tfx.utils import json_utils
 from components.trainer import run_fn
 from mixer_tf import storage
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training.interruption import TERMINATED, TrainingStopped
 
 # What the steps before the Trainer have read from the recipe.
 _FIXED = "data.train_shorter_side"
@@ -30,10 +32,20 @@ class Executor(tfx_executor.GenericExecutor):
     ) -> None:
         """See the component.
 
+        After SIGTERM, which a preempted machine or a deleted pod gets, the training saves, and the
+        process ends with exit code 143; the same step resumes it.
+
         Raises:
             ValueError: an override does not fit the recipe.
+            TrainingStopped: after Ctrl-C.
         """
-        super().Do(input_dict, output_dict, complete(exec_properties))
+        try:
+            super().Do(input_dict, output_dict, complete(exec_properties))
+        except TrainingStopped as stop:
+            if stop.exit_code == TERMINATED:
+                print(f"\n{stop}", file=sys.stderr)
+                sys.exit(TERMINATED)
+            raise
 
 
 def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:

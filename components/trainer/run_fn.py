@@ -9,6 +9,7 @@ Its `custom_config` holds
 * `log_dir`: likewise, for the logs of all trainings, so that one TensorBoard shows them side by
   side; optional: without it, the logs are stored in the ModelRun artifact,
 * `profile`: the steps to trace for TensorBoard's profiler, such as "10:20"; optional,
+* `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000},
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With a `base_model`, the training starts from its weights instead of those of the recipe.
@@ -29,6 +30,7 @@ from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import versions
 from mixer_tf.training import distribution, trainer, warm_start
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
 from mixer_tf.training.profiled_steps import ProfiledSteps
@@ -56,6 +58,7 @@ def run_fn(fn_args: FnArgs) -> None:
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=checkpoint_dir,
+        checkpoints=CheckpointOptions(**config.get("checkpoints", {})),
         log_dir=_log_folder(fn_args, recipe, checkpoint_dir, distribution.is_chief(strategy)),
         profile=ProfiledSteps.parse(config["profile"]) if "profile" in config else None,
         initial_weights=initial,

@@ -78,7 +78,7 @@ def test_one_part_at_a_time_is_computed():
     weight = tf.Variable([2.0])
     sizes = []
 
-    def compute(x, y, sample_weight):
+    def compute(part, x, y, sample_weight):
         sizes.append(x.shape)
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((x * weight - y) ** 2)

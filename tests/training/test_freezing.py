@@ -10,6 +10,7 @@ from test_train_step import compiled, fit
 from mixer_tf import factory
 from mixer_tf.export.loading import open_export
 from mixer_tf.training import checkpointing, exporting, freezing, requirements, trainer
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.ema import averaged_weights
 from mixer_tf.training.input.split import open_splits
 
@@ -80,6 +81,7 @@ def test_frozen_weights_survive_warm_start_resume_and_export(
             splits["train"],
             initial_weights=start.get_weights(),
             checkpoint_dir=str(tmp_path / folder),
+            checkpoints=CheckpointOptions(steps=1),
             callbacks=callbacks,
             verbose=False,
         )
@@ -88,7 +90,7 @@ def test_frozen_weights_survive_warm_start_resume_and_export(
     with pytest.raises(KeyboardInterrupt):
         train("b", _Stop())
     resumed = train("b")
-    assert resumed.first_epoch >= 1
+    assert resumed.first_step > 0
     exporting.export_fitted(resumed, list("abc"), str(tmp_path / "model"))
     exported = weights_by_name(open_export(str(tmp_path / "model")).model)
     frozen, changed = frozen_and_changed(before, exported)

@@ -69,7 +69,7 @@ def test_weighted_classes_train_as_with_keras_class_weight(recipe):
     factors = (0.5, 1.0, 3.0)
     options = ["optimizer.epsilon=0.01", "training.accumulation_steps=2"]
     ours = compiled(recipe, *options)
-    train_step.set_train_step(ours, 2, factors)
+    train_step.set_train_step(ours, accumulation_steps=2, class_weights=factors)
     found = fit(ours, WEIGHTS)
     keras = with_keras_step(compiled(recipe, *options))
     batches = tf.data.Dataset.from_tensor_slices((PIXELS, LABELS, WEIGHTS)).batch(8, True)
