@@ -53,6 +53,9 @@ def compile_model(
         jit_compile=jit,
         steps_per_execution=_TPU_STEPS_PER_EXECUTION if on_tpu else 1,
     )
+    # Every value that a step returns is a metric of all replicas together, which Keras by default
+    # sums once more over several workers.
+    model.distribute_reduction_method = "first"
     train_step.set_train_step(model)
     _build_metrics(model)
     return notes
