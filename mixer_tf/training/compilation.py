@@ -83,6 +83,9 @@ def compile_model(
         jit_compile=jit,
         steps_per_execution=_steps_per_execution(recipe, strategy),
     )
+    # Every value that a step returns is a metric of all replicas together, which Keras by default
+    # sums once more over several workers.
+    model.distribute_reduction_method = "first"
     train_step.set_train_step(
         model,
         recipe.training.seed,
