@@ -177,6 +177,8 @@ class TrainingOptions(Options):
         seed: random seed for the initial weights, the order of the images and their augmentation.
         precision: Keras dtype policy: "float32", or "mixed_bfloat16" or "mixed_float16" for devices
             that compute faster in 16 bits.
+        patience: stop after this many epochs without a better top-1 on the evaluation split; none
+            trains to the end.
         jit_compile: compile the training step with XLA if the devices support it.
     """
 
@@ -191,6 +193,7 @@ class TrainingOptions(Options):
     freeze: str | None = None
     seed: int = 0
     precision: str = "float32"
+    patience: int | None = None
     jit_compile: bool = False
 
     def _rules(self):
@@ -211,6 +214,8 @@ class TrainingOptions(Options):
         is_given = self.freeze is None or bool(self.freeze.strip(" ,"))
         yield "freeze", is_given, 'names of layers such as "stem,block_*", or none'
         yield _in_range(self, "seed", 0, _MAX_SEED)
+        is_sensible = self.patience is None or 0 < self.patience <= _MAX_EPOCHS
+        yield "patience", is_sensible, f"from 1 to {_MAX_EPOCHS:,}, or none"
         yield "precision", self.precision in PRECISIONS, one_of(PRECISIONS)
 
 

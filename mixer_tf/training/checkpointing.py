@@ -51,13 +51,17 @@ class BestWeights(tf.keras.callbacks.Callback):
 
     With an averaging optimizer these are the averaged weights, which are the evaluated ones.
 
+    Args:
+        patience: end the training after this many epochs without a better one; None to never do so.
+
     Attributes:
         best_accuracy: highest accuracy on `eval` so far; None without an evaluation.
         best_epoch: the epoch that reached it, from 1; without an evaluation, the latest epoch.
     """
 
-    def __init__(self):
+    def __init__(self, patience: int | None = None):
         super().__init__()
+        self._patience = patience
         self.best_accuracy: float | None = None
         self.best_epoch = 0
         self._loss = math.inf
@@ -67,10 +71,15 @@ class BestWeights(tf.keras.callbacks.Callback):
         """Returns how far an earlier run came: it left nothing."""
         return Position()
 
+    def is_exhausted(self, epochs: int) -> bool:
+        """Whether the training ends after a number of epochs because none was better."""
+        return self._patience is not None and epochs - self.best_epoch >= self._patience
+
     def on_epoch_end(self, epoch, logs=None):
         if self._is_best(epoch + 1, logs.get("val_accuracy"), logs.get("val_loss")):
             with averaged_weights(self.model):
                 self._weights = self.model.get_weights()
+        self.model.stop_training |= self.is_exhausted(epoch + 1)
 
     def _is_best(self, epoch: int, accuracy: float | None, loss: float | None) -> bool:
         """Of equal accuracies, which are frequent on a small split, the lower loss wins."""
@@ -132,7 +141,7 @@ class TrainingCheckpoint(BestWeights):
         stateful: Mapping[str, Stateful] | None = None,
     ):
         storage.require_literal(folder, "the folder of checkpoints")
-        super().__init__()
+        super().__init__(length.patience)
         storage.make_folder(folder)
         self.set_model(model)
         self._files = CheckpointFiles(folder)

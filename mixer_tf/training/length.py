@@ -15,10 +15,12 @@ class TrainingLength:
     Attributes:
         epochs: number of epochs; after each, the model is evaluated.
         steps: number of steps of the whole training; at least one for each epoch.
+        patience: it ends earlier after this many epochs without a better one; None to never do so.
     """
 
     epochs: int
     steps: int
+    patience: int | None = None
 
     def end(self, epochs: int) -> int:
         """Returns the number of steps that are done after a number of epochs.
@@ -40,7 +42,7 @@ def training_length(training: TrainingOptions, num_examples: int) -> TrainingLen
         steps, epochs = max(1, round(training.epochs * steps_per_pass)), training.epochs
     else:
         steps, epochs = training.steps, max(1, round(training.steps / steps_per_pass))
-    return TrainingLength(min(epochs, steps), steps)
+    return TrainingLength(min(epochs, steps), steps, training.patience)
 
 
 def length_notes(training: TrainingOptions, num_examples: int) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def fit(
         notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
         confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
         model.optimizer.build(model.trainable_variables)
-        best = BestWeights()
+        best = BestWeights(length.patience)
         if checkpoint_dir:
             logs = _log_backup(log_dir, checkpoint_dir) if log_dir and is_chief else None
             best = TrainingCheckpoint(
@@ -174,7 +174,8 @@ def fit(
     calls = [*built_in, *loggers, *progress, *callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
         try:
-            loop.run(model, data, length, calls, eval_data, begin)
+            if not best.is_exhausted(begin.epochs):
+                loop.run(model, data, length, calls, eval_data, begin)
         except StopRequested as stop:
             raise best.stop(*stop.args) from None
     best.load_best(model)
@@ -191,10 +192,24 @@ def fit(
             *notes,
             *length_notes(recipe.training, train.num_examples),
             *batches.shuffle_notes(train, recipe),
+            *_patience_notes(best, len(history.epochs), length),
         ),
         history=tuple(history.epochs),
         is_chief=is_chief,
         _weights=best,
+    )
+
+
+def _patience_notes(best: BestWeights, epochs: int, length: TrainingLength) -> tuple[str, ...]:
+    if length.patience is None:
+        return ()
+    if best.best_accuracy is None:
+        return ("training.patience has no effect without an evaluation split",)
+    if epochs == length.epochs:
+        return ()
+    return (
+        f"stopped after epoch {epochs} of {length.epochs}: the top-1 on the evaluation split was "
+        f"best after epoch {best.best_epoch} (training.patience={length.patience})",
     )
 
 

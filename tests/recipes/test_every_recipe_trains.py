@@ -3,7 +3,6 @@
 
 import json
 
-import harness
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,14 +41,14 @@ def distinct() -> dict[str, Recipe]:
         for field in ("learning_rate", "weight_decay", "warmup_steps"):
             del values["optimizer"][field]
         values["model"]["name"] = values["model"]["name"].partition("_")[0]
+        values["data"].pop("shuffle_buffer")
         values["model"].pop("patch_size", None)
         found[json.dumps(values)] = name
     return {name: shrink(recipes.get(name)) for name in found.values()}
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory):
-    dataset = harness.write_dataset(str(tmp_path_factory.mktemp("data")))
+def split(dataset):
     return open_splits(dataset.folder, dataset.info)["train"]
 
 

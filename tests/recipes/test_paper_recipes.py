@@ -8,7 +8,7 @@ import pytest
 
 from mixer_tf import recipes
 from mixer_tf.models import costs
-from mixer_tf.recipes import ablations, baselines, finetune, pretrain
+from mixer_tf.recipes import ablations, baselines, finetune, finetune_small, pretrain
 
 # Table 4: model, dataset, epochs, lr, wd, RandAug., mixup, dropout, stochastic depth.
 TABLE_4 = """
@@ -143,7 +143,7 @@ def test_the_commands_of_finetuning_state_the_splits_of_the_paper():
     assert found == {name: splits for name, (_, _, splits) in FINETUNING.items()}
 
 
-@pytest.mark.parametrize("module", [pretrain, finetune, ablations, baselines])
+@pytest.mark.parametrize("module", [pretrain, finetune, finetune_small, ablations, baselines])
 def test_every_documented_command_names_a_recipe_and_fields_that_exist(module):
     commands = documented_commands(module)
     assert commands
@@ -179,6 +179,13 @@ def test_the_calculated_cost_in_the_docstring(name, operations):
     found = 6 * costs.count_multiply_adds(recipe.model.config(1000)) * images
     assert found == pytest.approx(operations, rel=0.03)
     assert f"{operations:.1e}".replace("+", "") in finetune.__doc__
+
+
+def test_the_calculated_cost_with_frozen_blocks():
+    recipe = recipes.get("finetune_small")
+    images = 1000 * recipe.training.epochs
+    found = 2 * costs.count_multiply_adds(recipe.model.config(10)) * images
+    assert found == pytest.approx(2.5e14, rel=0.03) and "2.5e14" in finetune_small.__doc__
 
 
 def test_the_ablations_differ_from_their_base_in_the_model_alone():
