@@ -20,6 +20,7 @@ from mixer_tf.training import cluster
 @click.command(cls=Command)
 @options.source_options
 @options.recipe_options()
+@options.shortcut_options
 @click.option(
     "--grid",
     "grids",
@@ -56,7 +57,17 @@ from mixer_tf.training import cluster
 )
 @options.output_option("A new folder for everything that is written. Default: runs/sweep-NAME.")
 def sweep(
-    source, data_dir, recipe_name, overrides, grids, count, seeds, parallel, strategy, output
+    source,
+    data_dir,
+    recipe_name,
+    overrides,
+    grids,
+    count,
+    seeds,
+    parallel,
+    strategy,
+    output,
+    **shortcuts,
 ) -> None:
     """Trains a recipe with several hyperparameters and chooses the best.
 
@@ -73,7 +84,7 @@ def sweep(
       mixer sweep --source=digits --random=10 \\
         --grid optimizer.learning_rate=1e-4..1e-2 --grid data.mixup=0,0.2,0.5
     """
-    recipe = options.choose_recipe(recipe_name, source, overrides)
+    recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
     cluster.parse_strategy(strategy)
     points = _points(recipe, grids, count)
     seeds = _seeds(seeds, recipe)
