@@ -10,6 +10,7 @@ import dataclasses
 import os
 
 from components.endpoint_deployer.deployment import Deployment
+from components.fixed_fields import FIXED
 from mixer_tf import storage
 from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -18,6 +19,7 @@ from mixer_tf.messages import require_no_credentials
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster
 from mixer_tf.training.profiled_steps import ProfiledSteps
+from mixer_tf.training.search_space import Search
 
 # The features that every example must have, as TensorFlow Data Validation checks them.
 SCHEMA_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.pbtxt")
@@ -38,8 +40,8 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, trainer,
-            evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
+        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, tuner,
+            trainer, evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
             step; a step runs again when its string has changed.
     """
 
@@ -48,6 +50,7 @@ class Fingerprints:
     import_schema_gen: str = ""
     drift_validator: str = ""
     preprocessor: str = ""
+    tuner: str = ""
     trainer: str = ""
     evaluator: str = ""
     model_checker: str = ""
@@ -85,6 +88,8 @@ class PipelineConfig:
             data may be pushed, and become what later runs are compared with.
         warm_start: whether the training starts from the last blessed model of the same classes, if
             there is one, instead of from the weights of the recipe.
+        search: the hyperparameters that a Tuner tries before the training, which uses the best of
+            them by the evaluation split; None to train the recipe as it is.
         infra_validator: "docker" or "kubernetes" for TFX's InfraValidator, which loads the model
             there in TensorFlow Serving and sends requests; "off" for the ModelChecker alone.
         predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
@@ -120,6 +125,7 @@ class PipelineConfig:
     drift: bool = True
     allow_drift: bool = False
     warm_start: bool = False
+    search: Search | None = None
     infra_validator: str = OFF
     predict: str | None = None
     strategy: str = "auto"
@@ -156,6 +162,7 @@ class PipelineConfig:
                 f"{self.infra_validator!r}."
             )
         self._require_valid_deduplication()
+        self._require_valid_search()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:
             raise ValueError(
@@ -185,6 +192,26 @@ class PipelineConfig:
                 f"no images; use {' or '.join(map(repr, MODES))}, or leave them out."
             )
 
+    def _require_valid_search(self) -> None:
+        if self.search is None:
+            return
+        if self.warm_start:
+            raise ValueError(
+                "a search must not be combined with a warm start, because each trial starts from "
+                "the weights of the recipe; leave out --warm-start or --tune."
+            )
+        if cluster.parse_strategy(self.strategy)[0] == "multi_worker":
+            raise ValueError(
+                "a search must run on one machine, with one process for each trial; got strategy "
+                "'multi_worker'. Use --strategy=auto, or search with mixer sweep first."
+            )
+        for point in self.search.points(self.recipe):
+            if any(assignment.startswith(f"{FIXED}=") for assignment in point):
+                raise ValueError(
+                    f"{FIXED} must not be searched, because the Preprocessor reads it before the "
+                    f"search; use --set {FIXED}=PIXELS."
+                )
+
     @property
     def serving_path(self) -> str:
         """The folder whose numbered sub-folders TF Serving watches."""
@@ -203,3 +230,8 @@ class PipelineConfig:
         Kubeflow and Vertex look for them.
         """
         return None if storage.is_remote(self.root) else os.path.join(self.root, "logs")
+
+    @property
+    def trials_path(self) -> str:
+        """The folder in which an interrupted search finds its trials when it resumes."""
+        return os.path.join(self.root, "tuning")

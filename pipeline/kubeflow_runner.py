@@ -61,7 +61,7 @@ _SETTINGS = {
 @click.option(
     "--train-image",
     metavar="IMAGE",
-    help="Container image of the Trainer, for a GPU or TPU. Default: --image.",
+    help="Container image of the Trainer and the Tuner, for a GPU or TPU. Default: --image.",
     show_default=False,
 )
 @click.option(

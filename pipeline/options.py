@@ -20,6 +20,7 @@ from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
+from mixer_tf.training.search_space import Search
 from pipeline.configs import (
     DEDUPLICATE,
     INFRA_VALIDATORS,
@@ -132,6 +133,28 @@ _OPTIONS = (
         "images in the same folder.",
     ),
     click.option(
+        "--tune",
+        is_flag=True,
+        help="Search for hyperparameters before the training, and train with those that are best "
+        "on the evaluation split. Each combination is a whole training.",
+    ),
+    click.option(
+        "--grid",
+        "grids",
+        multiple=True,
+        metavar="FIELD=VALUES",
+        help="With --tune: values of one field, V1,V2,… or, with --random, LOW..HIGH. May be "
+        "repeated. Default: the paper's grid for the recipe, or else a third, once and three times "
+        "its learning rate.",
+    ),
+    click.option(
+        "--random",
+        "random_count",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --tune: try N random combinations instead of all.",
+    ),
+    click.option(
         "--infra-validator",
         type=click.Choice(INFRA_VALIDATORS),
         default=OFF,
@@ -190,6 +213,7 @@ def require_no_secrets(options: dict) -> None:
         ValueError: an option has credentials.
     """
     titles = {"data_dir": "data-dir", "test_sets": "downstream-test-sets", "overrides": "set"}
+    titles |= {"grids": "grid"}
     require_no_credentials(
         {f"--{titles.get(name, name)}": options[name] for name in options if name != "beam"}
     )
@@ -232,6 +256,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         keep_versions=options["keep_versions"] or None,
         allow_drift=options["allow_drift"],
         warm_start=options["warm_start"],
+        search=_search(options),
         infra_validator=options["infra_validator"],
         predict=options["predict"],
         strategy=options["strategy"],
@@ -239,6 +264,16 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         enable_cache=not options["no_cache"],
     )
+
+
+def _search(options: dict) -> Search | None:
+    given = {"--grid": options["grids"], "--random": options["random_count"]}
+    without = [option for option, value in given.items() if value]
+    if without and not options["tune"]:
+        raise ValueError(
+            f"{without[0]} must be given with --tune only; add --tune, or leave it out."
+        )
+    return Search(tuple(options["grids"]), options["random_count"]) if options["tune"] else None
 
 
 def _absolute_path(path: str | None) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mixer_tf.messages import did_you_mean
 
-TRAINER = "Trainer"
+TRAINER, TUNER = "Trainer", "Tuner"
 # Cached, they would claim to have pushed what is served already, or was removed since.
 NEVER_CACHED = ("Pusher", "EndpointDeployer")
 
@@ -91,9 +91,9 @@ def make_resources(
         steps: the names of the steps that run in a container.
         beam_steps: those of them that run on Apache Beam.
         image: the image of all steps.
-        train_image: the image of the Trainer; None for `image`.
+        train_image: the image of the Trainer and the Tuner; None for `image`.
         assignments: "STEP.FIELD=VALUE" texts, such as "Trainer.cpu=16"; the last one of a field
-            wins.
+            wins. The Tuner gets what the Trainer gets, but for its own assignments.
 
     Raises:
         ValueError: an unknown step or field, or a value that is not valid.
@@ -101,9 +101,13 @@ def make_resources(
     values = {step: {"image": image, **_DEFAULTS.get(step, {})} for step in steps}
     if train_image and TRAINER in values:
         values[TRAINER]["image"] = train_image
-    for assignment in assignments:
-        step, field, value = _parse(assignment, steps)
-        values[step] |= value if field == "accelerator" else {field: value}
+    parsed = [_parse(assignment, steps) for assignment in assignments]
+    for step, fields in parsed:
+        values[step] |= fields
+    if TUNER in values and TRAINER in values:
+        values[TUNER] = dict(values[TRAINER])
+        for step, fields in parsed:
+            values[TUNER] |= fields if step == TUNER else {}
     resources = {step: _make(step, fields) for step, fields in values.items()}
     for step in set(steps) - set(beam_steps):
         if resources[step].beam:
@@ -153,7 +157,8 @@ def _make(step: str, fields: dict) -> StepResources:
         raise ValueError(f"{step}.{error}") from None
 
 
-def _parse(assignment: str, steps: Sequence[str]) -> tuple[str, str, object]:
+def _parse(assignment: str, steps: Sequence[str]) -> tuple[str, dict[str, object]]:
+    """Returns the step and the fields of StepResources that an assignment sets."""
     path, equals, text = assignment.partition("=")
     step, dot, field = path.strip().partition(".")
     if not equals or not dot:
@@ -168,9 +173,10 @@ def _parse(assignment: str, steps: Sequence[str]) -> tuple[str, str, object]:
         hint = did_you_mean(field, _READERS, most=1)
         raise ValueError(f"a step has no {field!r}.{hint} Fields: {', '.join(_READERS)}.")
     try:
-        return step, field, _READERS[field](text.strip())
+        value = _READERS[field](text.strip())
     except ValueError as error:
         raise ValueError(f"{step}.{field}: {error}") from None
+    return step, value if field == "accelerator" else {field: value}
 
 
 def _accelerator(text: str) -> dict[str, object]:

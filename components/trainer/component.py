@@ -26,6 +26,9 @@ class TrainerSpec(component_spec.ComponentSpec):
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "base_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "hyperparameters": component_spec.ChannelParameter(
+            type=standard_artifacts.HyperParameters, optional=True
+        ),
     }
     OUTPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -59,6 +62,7 @@ class Trainer(base_component.BaseComponent):
         eval_args: trainer_pb2.EvalArgs,
         custom_config: dict[str, Any],
         base_model: BaseChannel | None = None,
+        hyperparameters: BaseChannel | None = None,
         overrides: str | None = None,
         root: str | None = None,
     ):
@@ -70,6 +74,8 @@ class Trainer(base_component.BaseComponent):
             eval_args: the splits to evaluate after each epoch.
             custom_config: see `components.trainer.run_fn`.
             base_model: the Model to start from; None for the initial weights of the recipe.
+            hyperparameters: the HyperParameters of a Tuner, which replace fields of the recipe;
+                None for the recipe as it is.
             overrides: "section.field=value" items of the recipe, separated by spaces and quoted as
                 in a shell.
             root: the folder below which a relative `checkpoint_dir` or `log_dir` is stored.
@@ -78,6 +84,7 @@ class Trainer(base_component.BaseComponent):
             TrainerSpec(
                 examples=examples,
                 base_model=base_model,
+                hyperparameters=hyperparameters,
                 train_args=train_args,
                 eval_args=eval_args,
                 custom_config=json_utils.dumps(custom_config),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +11,9 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.types import Artifact
 from tfx.utils import json_utils
 
+from components import training_config
 from components.trainer import run_fn
-from mixer_tf import storage
-from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training.interruption import TERMINATED, TrainingStopped
-
-# What the steps before the Trainer have read from the recipe.
-_FIXED = "data.train_shorter_side"
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -57,17 +52,7 @@ def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: an override does not fit the recipe.
     """
-    config = json_utils.loads(exec_properties["custom_config"])
-    overrides = shlex.split(exec_properties.get("overrides") or "")
-    fixed = [override for override in overrides if override.partition("=")[0].strip() == _FIXED]
-    if fixed:
-        raise ValueError(
-            f"{_FIXED} must be set when the pipeline is compiled, because the Preprocessor reads "
-            f"it too; got {fixed[0]} as a run-time parameter. Compile again with --set {fixed[0]}."
-        )
-    config["recipe"] = Recipe.from_json(config["recipe"]).override(overrides).to_json()
-    for folder in {"checkpoint_dir", "log_dir"} & set(config):
-        config[folder] = storage.resolve(exec_properties.get("root") or "", config[folder])
+    config = training_config.complete(exec_properties, "checkpoint_dir", "log_dir")
     return {
         **exec_properties,
         "custom_config": json_utils.dumps(config),

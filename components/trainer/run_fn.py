@@ -12,18 +12,18 @@ Its `custom_config` holds
 * `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000},
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
-With a `base_model`, the training starts from its weights instead of those of the recipe.
+With `hyperparameters`, those replace fields of the recipe. With a `base_model`, the training starts
+from its weights instead of those of the recipe.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from components import hyperparameters, training_config
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import EVAL, TRAIN
@@ -48,7 +48,8 @@ def run_fn(fn_args: FnArgs) -> None:
     train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     info = DatasetInfo.read(_examples_folder(fn_args.train_files))
     splits = open_files({TRAIN: train_files, EVAL: eval_files}, info)
-    recipe, base_model = Recipe.from_json(config["recipe"]), fn_args.base_model
+    recipe = hyperparameters.apply(Recipe.from_json(config["recipe"]), fn_args.hyperparameters)
+    base_model, config = fn_args.base_model, {**config, "recipe": recipe.to_json()}
     initial = warm_start.read_weights(base_model, recipe, info.class_names) if base_model else None
     key = checkpoint_key(config, [*train_files, *eval_files], base_model)
     checkpoint_dir = os.path.join(config["checkpoint_dir"], key)
@@ -69,13 +70,10 @@ def run_fn(fn_args: FnArgs) -> None:
 def checkpoint_key(config: dict, files: Sequence[str], base_model: str | None = None) -> str:
     """Returns a name for a training: the same for the same recipe, code, input files and base.
 
-    Each execution of a Trainer gets a new output folder, where a killed training would not find
-    its checkpoints.
+    The recipe is the whole one, with the hyperparameters of a Tuner.
     """
-    sizes = {file: storage.file_size(file) for file in files}
     base = [versions.fingerprint(base_model)] if base_model else []
-    parts = [config["recipe"], config["fingerprint"], sizes, *base]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return training_config.key([config["recipe"], config["fingerprint"], *base], files)
 
 
 def _log_folder(fn_args: FnArgs, recipe: Recipe, checkpoint_dir: str, is_chief: bool) -> str:

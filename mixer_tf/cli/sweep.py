@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
 
 import click
@@ -14,7 +12,7 @@ from mixer_tf import console
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster
+from mixer_tf.training import cluster, search_space
 
 
 @click.command(cls=Command)
@@ -86,7 +84,7 @@ def sweep(
     """
     recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
     cluster.parse_strategy(strategy)
-    points = _points(recipe, grids, count)
+    points = search_space.Search(tuple(grids), count).points(recipe)
     seeds = _seeds(seeds, recipe)
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
@@ -106,9 +104,9 @@ def sweep(
             click.echo(f"trials   {_count(points, seeds)}")
             results = library.run(
                 trials,
-                folder,
+                folder.data,
                 strategy=strategy,
-                parallel=parallel or _count_gpus(),
+                parallel=parallel or library.count_gpus(),
                 finished=_Progress(len(trials), len(seeds) > 1),
             )
             best = library.write_results(recipe, results, root)
@@ -133,21 +131,6 @@ class _Progress:
         seconds = (time.monotonic() - self._start) / self._done * left
         eta = f"  {seconds:,.0f} s left" if left else ""
         click.echo(f"{self._done}/{self._total}  {visible(name)}  {visible(reached)}{eta}")
-
-
-def _points(recipe, grids, count):
-    from mixer_tf import recipes
-    from mixer_tf.training import search_space
-
-    if grids:
-        axes = [search_space.parse(text) for text in grids]
-    else:
-        known = recipes.grid(recipe.name) if recipe.name in recipes.list_names() else {}
-        axes = search_space.of_grid(known) or search_space.around_learning_rate(recipe)
-    points = search_space.random_points(axes, count) if count else search_space.grid_points(axes)
-    for point in points:
-        recipe.override(point)  # raises the error of a value that is not possible
-    return points
 
 
 def _seeds(text: str, recipe) -> list[int]:
@@ -175,15 +158,6 @@ def _require_evaluation(info) -> None:
 def _count(points, seeds) -> str:
     of_seeds = f" × {len(seeds)} seeds" if len(seeds) > 1 else ""
     return f"{len(points):,} combinations{of_seeds}"
-
-
-def _count_gpus() -> int:
-    """The number of NVIDIA GPUs, without TensorFlow, which would take memory of each."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return 1
-    listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=False).stdout
-    return max(1, listed.count("GPU "))
 
 
 def _show(scores, best: str | None, root: str, source: str) -> None:

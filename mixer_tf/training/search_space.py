@@ -9,10 +9,12 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 
+from mixer_tf import recipes
 from mixer_tf.recipes.schema import Recipe
 
 _EXAMPLES = "--grid optimizer.learning_rate=0.003,0.01 or --grid optimizer.learning_rate=1e-4..1e-2"
 MAX_POINTS = 10_000
+SEED = "training.seed"
 # Without a grid of the paper: how far from the recipe's own learning rate to look.
 _FACTORS = (1 / 3, 1.0, 3.0)
 
@@ -32,6 +34,10 @@ class Range:
     low: float
     high: float
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return (self.field,)
+
     def draw(self, generator: random.Random) -> Point:
         """Returns an assignment with three significant digits."""
         value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
@@ -44,9 +50,41 @@ class Choices:
 
     points: tuple[Point, ...]
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(assignment.partition("=")[0] for assignment in self.points[0])
+
     def draw(self, generator: random.Random) -> Point:
         """Returns one of the points."""
         return generator.choice(self.points)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """What a search tries, as a user has asked for it.
+
+    Attributes:
+        grids: one text for each axis, as `parse` takes them; () for the paper's grid of the recipe,
+            or else a third, once and three times its learning rate.
+        count: number of random combinations; None for all combinations.
+    """
+
+    grids: tuple[str, ...] = ()
+    count: int | None = None
+
+    def points(self, recipe: Recipe) -> list[Point]:
+        """Returns the combinations, each of which `recipe.override` takes.
+
+        Raises:
+            ValueError: a text has another form, a field is not searchable or is named twice, or a
+                value does not fit the recipe.
+        """
+        axes = [parse(text) for text in self.grids] or _default_axes(recipe)
+        _require_searchable([field for axis in axes for field in axis.fields])
+        points = random_points(axes, self.count) if self.count else grid_points(axes)
+        for point in points:
+            recipe.override(point)
+        return points
 
 
 def parse(text: str) -> Range | Choices:
@@ -129,6 +167,24 @@ def random_points(axes: Sequence[Range | Choices], count: int, seed: int = 0) ->
         if len(found) == count:
             break
     return list(found)
+
+
+def _default_axes(recipe: Recipe) -> list[Choices]:
+    known = recipes.grid(recipe.name) if recipe.name in recipes.list_names() else {}
+    return of_grid(known) or around_learning_rate(recipe)
+
+
+def _require_searchable(fields: Sequence[str]) -> None:
+    twice = [field for field in fields if fields.count(field) > 1]
+    if twice:
+        raise ValueError(
+            f"a field must have one --grid; got several for {twice[0]}. Write all values into one."
+        )
+    if SEED in fields:
+        raise ValueError(
+            f"{SEED} must not be searched, because a better seed is not a better recipe; use "
+            "--seeds of mixer sweep to train each combination several times."
+        )
 
 
 def _bounds(text: str, values: str) -> tuple[float, float] | None:

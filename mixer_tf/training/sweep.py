@@ -5,7 +5,7 @@ The folder holds
 
 * `data/`: the images, as `from_source` writes them, once for all trials,
 * `trials/NNN/`: the logs of a trial, its checkpoints while it is not finished, `result.json`, and
-  `output.txt`, what it has printed,
+  `output.txt`, what it has printed (not in a bucket),
 * `results.csv`: one row for each trial, and `best_recipe.json`: what `mixer train --recipe` takes,
 * `training.json` and `.lock`: as in the folder of one training.
 """
@@ -21,8 +21,11 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import statistics
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,14 +33,12 @@ from concurrent.futures import ThreadPoolExecutor
 from mixer_tf import storage
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training.from_source import RunDirectory
-from mixer_tf.training.search_space import Point
+from mixer_tf.training.search_space import SEED, Point
 
 BEST_RECIPE = "best_recipe.json"
 RESULTS = "results.csv"
 _RESULT = "result.json"
 _OUTPUT = "output.txt"
-_SEED = "training.seed"
 _MAX_NAME = 80
 _STOPPED = 130
 
@@ -118,7 +119,7 @@ def make_trials(
     trials = []
     for point in points:
         for seed in seeds:
-            changed = recipe.override([*point, f"{_SEED}={seed}"])
+            changed = recipe.override([*point, f"{SEED}={seed}"])
             folder = os.path.join(root, "trials", _name(point, changed))
             trials.append(Trial(len(trials) + 1, point, seed, folder, changed))
     return trials
@@ -126,7 +127,7 @@ def make_trials(
 
 def run(
     trials: Sequence[Trial],
-    output: RunDirectory,
+    data: str,
     *,
     strategy: str = "auto",
     parallel: int = 1,
@@ -137,7 +138,8 @@ def run(
 
     Args:
         trials: what to train.
-        output: the folder, with prepared data, of which the caller holds the lock.
+        data: a folder of prepared data: `dataset.json` and the splits. No other process may train
+            the same trials.
         strategy: a name that `distribution.create_strategy` knows.
         parallel: number of trials at a time. With more than one, each sees one GPU alone.
         finished: called with each result, in the order in which they arrive.
@@ -152,7 +154,7 @@ def run(
         result = read_result(trial)
         if result is None:
             with devices() as device:
-                result = _run_apart(trial, output.data, strategy, device, verbose)
+                result = _run_apart(trial, data, strategy, device, verbose and parallel == 1)
         finished(result)
         return result
 
@@ -163,6 +165,18 @@ def run(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def count_gpus() -> int:
+    """Returns the number of NVIDIA GPUs, at least 1, for `parallel`.
+
+    It asks without TensorFlow, which would take memory of each.
+    """
+    program = shutil.which("nvidia-smi")
+    if not program:
+        return 1
+    listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=False).stdout
+    return max(1, listed.count("GPU "))
 
 
 def scores(results: Sequence[Result]) -> list[Score]:
@@ -190,7 +204,7 @@ def write_results(recipe: Recipe, results: Sequence[Result], root: str) -> str |
     fields = list(dict.fromkeys(_field(a) for result in results for a in result.trial.point))
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow([*fields, _SEED, "accuracy", "epoch", "seconds", "problem", "folder"])
+    writer.writerow([*fields, SEED, "accuracy", "epoch", "seconds", "problem", "folder"])
     for result in results:
         values = dict(assignment.split("=", 1) for assignment in result.trial.point)
         accuracy = "" if result.accuracy is None else result.accuracy
@@ -275,24 +289,43 @@ def _run_apart(trial: Trial, data: str, strategy: str, device: int | None, verbo
     result = read_result(trial)
     if result is not None:
         return result
-    problem = f"the process ended with exit code {process.exitcode}; see " + os.path.join(
-        trial.folder, _OUTPUT
-    )
+    problem = f"the process ended with exit code {process.exitcode}{_last_words(trial)}"
     return Result(trial, None, 0, time.monotonic() - start, problem)
+
+
+def _last_words(trial: Trial) -> str:
+    """The last line of a trial's output, such as ": ValueError: …; see FILE"."""
+    path = os.path.join(trial.folder, _OUTPUT)
+    if storage.is_remote(path) or not os.path.exists(path):
+        return "; see its output above"
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file if line.strip()]
+    return f": {lines[-1]}; see {path}" if lines else f"; see {path}"
 
 
 def _child(trial: Trial, data: str, strategy: str, device: int | None, verbose: bool) -> None:
     from mixer_tf import console
 
+    _end_with_parent()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
-    if not (verbose and sys.stdout.isatty()):
+    if not (verbose and sys.stdout.isatty()) and not storage.is_remote(trial.folder):
         _redirect(os.path.join(trial.folder, _OUTPUT))
     console.silence_libraries()
     try:
         train_trial(trial, data, strategy, verbose)
     except KeyboardInterrupt:
         sys.exit(_STOPPED)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent was killed: the next search trains the same trial."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(_STOPPED)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _redirect(path: str) -> None:

@@ -18,10 +18,12 @@ from pipeline.configs import PipelineConfig
 from pipeline.local import docker_daemon
 
 _OWNER_FILE = "source.txt"
-# The steps on the way to the Trainer and after it.
-_TO_TRAINER = ("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Trainer")
+# The steps on the way to the training, which begins with the Tuner if there is one, and after it.
+_TO_TRAINER = (
+    *("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Tuner", "Trainer"),
+)
 _FROM_TRAINER = (
-    *("Trainer", "Evaluator", "ModelChecker", "InfraValidator", "BulkPredictor", "Pusher"),
+    *("Tuner", "Trainer", "Evaluator", "ModelChecker", "InfraValidator", "BulkPredictor", "Pusher"),
 )
 
 
@@ -57,7 +59,9 @@ def prepare(values: dict) -> PipelineConfig:
 
 
 def trains(from_step: str | None, to_step: str | None) -> bool:
-    """Whether a run includes the Trainer; knows it without TFX, which takes seconds to import.
+    """Whether a run includes the Trainer or the Tuner.
+
+    It knows that without TFX, which takes seconds to import.
 
     Args:
         from_step, to_step: the first and the last step; None for all.

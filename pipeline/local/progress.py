@@ -13,8 +13,8 @@ from tfx.orchestration.portable.launcher import Launcher
 
 from pipeline.local.step import Step, StepError
 
-# The Trainer shows its own progress bar, epoch by epoch.
-_SHOW_THEIR_OWN = ("Trainer",)
+# They show their own progress bar, epoch by epoch.
+_SHOW_THEIR_OWN = ("Tuner", "Trainer")
 
 
 @contextlib.contextmanager

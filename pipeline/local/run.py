@@ -45,7 +45,7 @@ def run(
     pipeline = create_pipeline(config, connection)
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
-    if "Trainer" in selected:
+    if {"Tuner", "Trainer"} & selected:
         requirements.require_devices(config.strategy, config.recipe)
     os.makedirs(config.root, exist_ok=True)
     notes = (

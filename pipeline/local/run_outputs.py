@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -11,6 +12,7 @@ import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
+from components import hyperparameters
 from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
@@ -33,6 +35,24 @@ _EXAMPLES = (
 _OUTPUT = metadata_store_pb2.Event.OUTPUT
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 _RESOLVED = metadata_store_pb2.Event.INTERNAL_OUTPUT
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """The result of a search for hyperparameters.
+
+    Attributes:
+        best: "section.field" → the value that the Trainer has used.
+        accuracy: top-1 of its trial on the evaluation split.
+        trials, failed: number of all trials, and of those that failed.
+        results: the table of all trials, as a file of JSON records.
+    """
+
+    best: dict[str, object]
+    accuracy: float
+    trials: int
+    failed: int
+    results: str
 
 
 class RunOutputs:
@@ -77,6 +97,18 @@ class RunOutputs:
         if path is None:
             return None
         return sum(1 for line in storage.read_text(path).split("\n") if line.strip())
+
+    def tuning(self) -> Tuning | None:
+        """What the search has found; None if there was none."""
+        best, table = (self.uri("Tuner", key) for key in ("best_hyperparameters", "tuner_results"))
+        if best is None:
+            return None
+        path = os.path.join(table, hyperparameters.RESULTS_FILE)
+        records = json.loads(storage.read_text(path))
+        config = json.loads(storage.read_text(os.path.join(best, hyperparameters.BEST_FILE)))
+        failed = sum(record["score"] is None for record in records)
+        score = records[0]["score"]  # the best one is the first
+        return Tuning(config["values"], score, len(records), failed, path)
 
     def saved_model(self) -> str | None:
         uri = self.uri("Trainer", "model")

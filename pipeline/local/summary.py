@@ -10,7 +10,7 @@ import os
 from mixer_tf import console, storage
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
-from pipeline.local.run_outputs import RunOutputs
+from pipeline.local.run_outputs import RunOutputs, Tuning
 from pipeline.local.step import Step
 
 FILE_NAME = "summary.json"
@@ -37,6 +37,7 @@ class Summary:
         report_dir: the folder of the Deduplicator's report; None if that step never ran.
         tensorboard: the command that shows the training curves.
         predict: the command that classifies an image with this model.
+        tuning: what a search for hyperparameters has found; None if there was none.
     """
 
     steps: dict[str, Step]
@@ -53,6 +54,7 @@ class Summary:
     report_dir: str | None
     tensorboard: str
     predict: str
+    tuning: Tuning | None = None
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -69,6 +71,7 @@ class Summary:
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
             ("duplicates", self._duplicates_line()),
             ("unusable", self._unusable_line()),
+            ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
@@ -122,6 +125,7 @@ def summarize(
         saved_model=outputs.saved_model(),
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),
+        tuning=outputs.tuning(),
         **commands,
     )
 
@@ -132,6 +136,15 @@ def _images(number: int) -> str:
 
 def _short(path: str | None) -> str:
     return console.short_path(path) if path else ""
+
+
+def _tuning_line(tuning: Tuning | None) -> str:
+    if tuning is None:
+        return ""
+    best = " ".join(f"{field}={value}" for field, value in tuning.best.items())
+    failed = f", {tuning.failed} failed" if tuning.failed else ""
+    trials = f"best of {tuning.trials:,} trials{failed}: eval top-1 {tuning.accuracy:.4f}"
+    return f"{best}, {trials}, listed in {_short(tuning.results)}"
 
 
 def _metrics_line(metrics: dict[str, float]) -> str:

@@ -17,7 +17,7 @@ from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
 from pipeline.remote import checks, kfp_v1, kfp_v2
 from pipeline.remote.parameters import add_parameters
-from pipeline.resources import TRAINER, StepResources, make_resources
+from pipeline.resources import TRAINER, TUNER, StepResources, make_resources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Options:
     Attributes:
         target: one of `checks.TARGETS`.
         image: the container image of all steps.
-        train_image: the image of the Trainer; None for `image`.
+        train_image: the image of the Trainer and the Tuner; None for `image`.
         steps: "STEP.FIELD=VALUE" texts; see `resources.make_resources`.
         secrets: names of Kubernetes secrets whose keys become environment variables of the steps.
         volumes: name of a claim of a persistent volume of Kubernetes → its path in every step.
         machines: for Vertex AI, the arguments of `worker_pools.WorkerPools`; None to train in the
-            container of the Trainer.
+            containers of the Trainer and the Tuner.
     """
 
     target: str
@@ -84,7 +84,7 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     resources = _resources(pipeline, options)
     parameters = add_parameters(pipeline, config, options.target)
     if options.machines:
-        resources[TRAINER] = _train_on_machines(pipeline, resources, options.machines)
+        resources |= _train_on_machines(pipeline, resources, options.machines)
     if options.target == "kfp-v1":
         return kfp_v1.compile_workflow(pipeline, resources, options.secrets, options.volumes)
     # These have no drivers: a cached DataFingerprint would never see that the data changed.
@@ -99,16 +99,22 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
 
 def _train_on_machines(
     pipeline: Pipeline, resources: Mapping[str, StepResources], machines: Mapping[str, object]
-) -> StepResources:
-    """Returns what the Trainer's own container gets: little, because it only waits."""
+) -> dict[str, StepResources]:
+    """Returns what the own containers of the steps that train get: little, they only wait."""
     from pipeline.remote import worker_pools  # imports Google's client
 
-    (node,) = [node for node in pipeline.components if node.id == TRAINER]
-    trainer = resources[TRAINER]
     pools = worker_pools.WorkerPools(**machines)
-    worker_pools.train_on(pools, node, trainer, f"{pipeline.pipeline_info.pipeline_name}-trainer")
     image = next(iter(resources.values())).image
-    return dataclasses.replace(trainer, image=image, cpu="1", memory="4Gi", accelerator=None)
+    found = {}
+    for node in pipeline.components:
+        if node.id in (TRAINER, TUNER):
+            step = resources[node.id]
+            name = f"{pipeline.pipeline_info.pipeline_name}-{node.id.lower()}"
+            worker_pools.train_on(pools, node, step, name)
+            found[node.id] = dataclasses.replace(
+                step, image=image, cpu="1", memory="4Gi", accelerator=None
+            )
+    return found
 
 
 def _resources(pipeline: Pipeline, options: Options) -> dict[str, StepResources]:

@@ -17,7 +17,11 @@ from pipeline.remote.checks import ROOTS
 SOURCE, DATA_DIR, OVERRIDES, SERVING_DIR = "source", "data_dir", "overrides", "serving_dir"
 
 # Below the root, so that they follow it.
-_SERVING, _CHECKPOINTS = "serving", "checkpoints"
+_SERVING = "serving"
+_FOLDERS = {
+    "Trainer": {"checkpoint_dir": "checkpoints"},
+    "Tuner": {"trials_dir": "tuning"},
+}
 # Where the image holds the file, relative to its working directory.
 _SCHEMA_FILE = os.path.relpath(SCHEMA_FILE, os.path.dirname(os.path.dirname(SCHEMA_FILE)))
 
@@ -45,7 +49,8 @@ def add_parameters(pipeline: Pipeline, config: PipelineConfig, target: str) -> d
     for node in nodes.values():
         _replace(node, parameters)
     nodes["ImportSchemaGen"].exec_properties["schema_file"] = _SCHEMA_FILE
-    _follow_root(nodes["Trainer"].exec_properties)
+    for step in _FOLDERS.keys() & nodes.keys():
+        _follow_root(nodes[step].exec_properties, _FOLDERS[step])
     return defaults | ({} if target == "kfp-v1" else {ROOTS[target]: config.root})
 
 
@@ -62,6 +67,7 @@ _REPLACED = {
     "ImageExampleGen": _SOURCES,
     "Deduplicator": {"data_dir": DATA_DIR},
     "Trainer": {"overrides": OVERRIDES, "root": "root"},
+    "Tuner": {"overrides": OVERRIDES, "root": "root"},
     "Pusher": {"push_destination": SERVING_DIR, "root": "root"},
 }
 
@@ -71,8 +77,7 @@ def _replace(node: BaseNode, parameters: Mapping[str, RuntimeParameter]) -> None
         node.exec_properties[name] = parameters[parameter]
 
 
-def _follow_root(trainer: dict) -> None:
-    config = json_utils.loads(trainer["custom_config"])
-    config = {**config, "checkpoint_dir": _CHECKPOINTS}
+def _follow_root(properties: dict, folders: Mapping[str, str]) -> None:
+    config = json_utils.loads(properties["custom_config"])
     config.pop("log_dir", None)  # the ModelRun artifact holds the logs
-    trainer["custom_config"] = json_utils.dumps(config)
+    properties["custom_config"] = json_utils.dumps({**config, **folders})

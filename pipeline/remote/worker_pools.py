@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training on worker pools of Vertex AI: one or more machines with GPUs or a TPU, as a CustomJob.
 
-The Trainer's own container then only starts the job and waits for it.
+The Trainer's own container then only starts the job and waits for it. So does the Tuner's, whose
+job has one machine: a trial does not span several.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from tfx.extensions.google_cloud_ai_platform import constants
 from tfx.extensions.google_cloud_ai_platform.trainer.executor import TRAINING_ARGS_KEY
 from tfx.utils import json_utils
 
-from components.trainer.vertex_executor import VertexExecutor
-from pipeline.resources import StepResources
+from components.trainer.vertex_executor import VertexExecutor as TrainerExecutor
+from components.tuner.vertex_executor import VertexExecutor as TunerExecutor
+from pipeline.resources import TUNER, StepResources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,17 +84,19 @@ def _pools(pools: WorkerPools, trainer: StepResources) -> list[dict]:
 
 
 def train_on(pools: WorkerPools, node: BaseNode, trainer: StepResources, name: str) -> None:
-    """Makes a Trainer start a CustomJob instead of training in its own container.
+    """Makes a Trainer or a Tuner start a CustomJob instead of training in its own container.
 
     Args:
         pools: the machines.
-        node: the Trainer; it is changed.
+        node: the Trainer or the Tuner; it is changed.
         trainer: image, accelerator and timeout of the training.
         name: display name of the job.
     """
+    is_tuner = node.id == TUNER
+    pools = dataclasses.replace(pools, workers=1) if is_tuner else pools
     config = json_utils.loads(node.exec_properties["custom_config"])
     config[TRAINING_ARGS_KEY] = {"project": pools.project, **custom_job(pools, trainer, name)}
     config[constants.ENABLE_VERTEX_KEY] = True
     config[constants.VERTEX_REGION_KEY] = pools.region
     node.exec_properties["custom_config"] = json_utils.dumps(config)
-    node.executor_spec = ExecutorClassSpec(VertexExecutor)
+    node.executor_spec = ExecutorClassSpec(TunerExecutor if is_tuner else TrainerExecutor)

@@ -117,6 +117,7 @@ def _lineage(config: PipelineConfig) -> dict[str, object]:
         "fingerprints": dataclasses.asdict(config.fingerprints),
         "options": {
             **options,
+            "search": config.search and dataclasses.asdict(config.search),
             "downstream_test_sets": [*map(path_without_credentials, config.downstream_test_sets)],
         },
     }

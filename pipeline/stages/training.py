@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training stage: from preprocessed examples to a trained and exported model."""
+"""The training stage: from preprocessed examples to a trained and exported model.
+
+A search for hyperparameters comes first, if the configuration asks for one.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
 from components.trainer import Trainer
+from components.tuner import Tuner
 from mixer_tf import features
 from pipeline.configs import PipelineConfig
 from pipeline.stages import blessed_model, stage
@@ -19,22 +23,25 @@ BASE_MODEL_RESOLVER = "BaseModelResolver"
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(stage.Stage):
-    """The components that train, and the Resolver of the model to start from."""
+    """The components that tune and train, and the Resolver of the model to start from."""
 
     base_model: Resolver | None
+    tuner: Tuner | None
     trainer: Trainer
 
 
 def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> TrainingStage:
-    """Trains the model of the recipe.
+    """Trains the model of the recipe, with the best hyperparameters that a search has found.
 
     Args:
         config: the run.
         examples: a channel of preprocessed Examples.
     """
     base_model = blessed_model.create_resolver(BASE_MODEL_RESOLVER) if config.warm_start else None
+    tuner = _create_tuner(config, examples)
     trainer = Trainer(
         examples=examples,
+        hyperparameters=tuner and tuner.outputs["best_hyperparameters"],
         base_model=base_model and base_model.outputs["model"],
         train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL]),
@@ -47,4 +54,21 @@ def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> Trai
             "fingerprint": config.fingerprints.trainer,
         },
     )
-    return TrainingStage(base_model=base_model, trainer=trainer)
+    return TrainingStage(base_model=base_model, tuner=tuner, trainer=trainer)
+
+
+def _create_tuner(config: PipelineConfig, examples: BaseChannel) -> Tuner | None:
+    """The component that searches what `config.search` says; None where it is off."""
+    if config.search is None:
+        return None
+    return Tuner(
+        examples=examples,
+        custom_config={
+            "recipe": config.recipe.to_json(),
+            "grids": list(config.search.grids),
+            "count": config.search.count,
+            "strategy": config.strategy,
+            "trials_dir": config.trials_path,
+            "fingerprint": config.fingerprints.tuner,
+        },
+    )

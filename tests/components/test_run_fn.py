@@ -72,6 +72,33 @@ def test_the_key_changes_with_recipe_code_and_data(fn_args, dataset):
     assert len(keys) == 4
 
 
+def test_hyperparameters_of_a_tuner_are_trained_with_checkpoints_of_their_own(
+    fn_args, recipe, monkeypatch
+):
+    folders, trained = [], []
+
+    def fit(given, *_, checkpoint_dir, **__):
+        trained.append(given)
+        folders.append(checkpoint_dir)
+        raise InterruptedError
+
+    monkeypatch.setattr(run_fn.trainer, "fit", fit)
+    for rate in (0.1, 0.1, 0.2):
+        fn_args.hyperparameters = {"values": {"optimizer.learning_rate": rate}}
+        with pytest.raises(InterruptedError):
+            run_fn.run_fn(fn_args)
+    assert trained[-1] == recipe.override(["optimizer.learning_rate=0.2"])
+    assert folders[0] == folders[1] != folders[2]
+
+
+def test_hyperparameters_of_another_tuner_are_refused(fn_args):
+    fn_args.hyperparameters = {"space": [], "values": {"learning_rate": 0.007}}
+    with pytest.raises(ValueError) as error:
+        run_fn.run_fn(fn_args)
+    assert "hyperparameters must be fields of the recipe" in str(error.value)
+    assert "Did you mean optimizer.learning_rate?" in str(error.value)
+
+
 def test_a_warm_start_continues_from_the_weights_of_the_base_model(fn_args, tmp_path, recipe):
     run_fn.run_fn(fn_args)
     base = fn_args.serving_model_dir

@@ -54,12 +54,18 @@ def run(name: str, inputs: dict, outputs: dict, **parameters) -> list[str]:
     return project_modules()
 
 
-def train(examples: str, folder: str) -> list[str]:
-    """Runs the Trainer's entry point with a small recipe."""
+def small_recipe() -> str:
+    """The recipe as JSON; nothing of the project remains imported."""
     forget_project()
     overridden = importlib.import_module("mixer_tf.recipes").get("digits").override(OVERRIDES)
     recipe = overridden.to_json()
     forget_project()
+    return recipe
+
+
+def train(examples: str, folder: str) -> list[str]:
+    """Runs the Trainer's entry point with a small recipe."""
+    recipe = small_recipe()
     importlib.import_module("components.trainer.run_fn").run_fn(
         FnArgs(
             train_files=[os.path.join(examples, "Split-train", "*")],
@@ -75,6 +81,32 @@ def train(examples: str, folder: str) -> list[str]:
         )
     )
     return project_modules()
+
+
+def tune(examples: str, folder: str) -> list[str]:
+    """Runs the Tuner's executor with one trial, and adds what the process of the trial imports."""
+    recipe = small_recipe()
+    config = {"recipe": recipe, "grids": ["optimizer.learning_rate=0.01"], "count": None}
+    config |= {"strategy": "default", "fingerprint": ""}
+    config |= {"trials_dir": os.path.join(folder, "tuning")}
+    given = artifact(folder, "ready")
+    imported = run(
+        "tuner",
+        {"examples": given},
+        {
+            "best_hyperparameters": artifact(folder, "best", standard_artifacts.HyperParameters),
+            "tuner_results": artifact(folder, "trials", standard_artifacts.TunerResults),
+        },
+        custom_config=json.dumps(config),
+    )
+    forget_project()
+    sweep = importlib.import_module("mixer_tf.training.sweep")
+    from mixer_tf.recipes.schema import Recipe
+
+    point = ("optimizer.learning_rate=0.02",)
+    (trial,) = sweep.make_trials(Recipe.from_json(recipe), [point], [0], folder)
+    sweep.train_trial(trial, examples, "default", verbose=False)
+    return [*imported, *project_modules()]
 
 
 def validate_drift(folder: str) -> list[str]:
@@ -126,6 +158,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             train_shorter_side=12,
         ),
         "drift_validator": validate_drift(folder),
+        "tuner": tune(ready.uri, folder),
         "trainer": train(ready.uri, folder),
         "evaluator": evaluate(),
         "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),

@@ -14,8 +14,9 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from mixer_tf import recipes, storage
 from mixer_tf.datasets.sources import opening
+from mixer_tf.training.search_space import Search
 from pipeline import fingerprints
-from pipeline.configs import PipelineConfig
+from pipeline.configs import Fingerprints, PipelineConfig
 from pipeline.definition import create_pipeline
 
 STEPS = {
@@ -94,7 +95,8 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     """Each executor, and metric of ours, is an entry module of pipeline/fingerprints.py."""
     found = set()
-    for node in create_pipeline(dataclasses.replace(config, predict="images:/new")).components:
+    config = dataclasses.replace(config, predict="images:/new", search=Search())
+    for node in create_pipeline(config).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
         names += re.findall(r'"module": "(.+?)"', node.exec_properties.get("eval_config", ""))
@@ -150,6 +152,73 @@ def test_preprocessor_reduces_training_images_to_the_side_of_the_recipe(config, 
     config = dataclasses.replace(config, recipe=recipes.get(recipe))
     nodes = {node.id: node for node in create_pipeline(config).components}
     assert nodes["Preprocessor"].exec_properties["train_shorter_side"] == expected
+
+
+def test_the_trainer_gets_the_best_hyperparameters_of_the_tuner(config):
+    config = dataclasses.replace(config, search=Search(("training.epochs=1,2",), 2))
+    config = dataclasses.replace(config, fingerprints=Fingerprints(tuner="abc"))
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert set(nodes) == {*STEPS, "Tuner"}
+    tuner = nodes["Tuner"]
+    assert tuner.inputs["examples"] is nodes["Preprocessor"].outputs["preprocessed_examples"]
+    assert nodes["Trainer"].inputs["hyperparameters"] is tuner.outputs["best_hyperparameters"]
+    found = json.loads(tuner.exec_properties["custom_config"])
+    assert (found["grids"], found["count"]) == (["training.epochs=1,2"], 2)
+    assert (found["fingerprint"], found["trials_dir"]) == ("abc", f"{config.root}/tuning")
+    assert found["recipe"] == config.recipe.to_json()
+    lineage = json.loads(nodes["Pusher"].exec_properties["lineage"])
+    assert lineage["options"]["search"] == {"grids": ["training.epochs=1,2"], "count": 2}
+
+
+@pytest.mark.parametrize("target", ["v1", "2.0", "2.1"])
+def test_a_search_compiles_for_each_runner(config, target, tmp_path):
+    search = Search(("training.epochs=1,2",))
+    pipeline = create_pipeline(dataclasses.replace(config, search=search, drift=target == "v1"))
+    path = tmp_path / "file"
+    if target == "v1":
+        kubeflow_dag_runner.KubeflowDagRunner(
+            output_dir=str(tmp_path),
+            output_filename="file.yaml",
+            config=kubeflow_dag_runner.KubeflowDagRunnerConfig(tfx_image=IMAGE),
+        ).run(pipeline)
+        workflow = yaml.safe_load((tmp_path / "file.yaml").read_text())
+        dag = next(t["dag"] for t in workflow["spec"]["templates"] if "dag" in t)
+        (trainer,) = [task for task in dag["tasks"] if task["name"] == "trainer"]
+        assert "tuner" in trainer["dependencies"]
+        return
+    kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+            default_image=IMAGE, use_pipeline_spec_2_1=target == "2.1"
+        ),
+        output_filename=str(path),
+    ).run(pipeline)
+    spec = json.loads(path.read_text())
+    tasks = spec.get("pipelineSpec", spec)["root"]["dag"]["tasks"]
+    assert tasks["Trainer"]["inputs"]["artifacts"]["hyperparameters"] == {
+        "taskOutputArtifact": {
+            "producerTask": "Tuner",
+            "outputArtifactKey": "best_hyperparameters",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"warm_start": True}, "must not be combined with a warm start"),
+        ({"strategy": "multi_worker"}, "must run on one machine"),
+        (
+            {"recipe": RECIPE, "search": Search(("data.train_shorter_side=99,120",))},
+            "the Preprocessor reads it before",
+        ),
+        ({"search": Search(("training.epochs=1..9",))}, "a range of values requires --random"),
+        ({"search": Search(("optimizer.name=adam,sgd",))}, "optimizer.name must be"),
+    ],
+)
+def test_a_search_that_cannot_be_run_is_refused(config, changes, message):
+    with pytest.raises(ValueError) as error:
+        dataclasses.replace(config, **{"search": Search(), **changes})
+    assert message in str(error.value)
 
 
 OPTIONAL_STEPS = {"BaseModelResolver", "BulkPredictor"}

@@ -72,7 +72,7 @@ def test_downstream_test_set_changes_the_deduplicator_only(tmp_path):
     assert dataclasses.replace(after, deduplicator=before.deduplicator) == before
 
 
-def test_changed_weights_change_the_trainer_only(tmp_path):
+def test_changed_weights_change_the_tuner_and_the_trainer_only(tmp_path):
     config = _config(_folder(tmp_path / "a", "red"))
     weights = tmp_path / "weights.npz"
     weights.write_bytes(b"1")
@@ -81,8 +81,9 @@ def test_changed_weights_change_the_trainer_only(tmp_path):
     before = fingerprint_run(config)
     weights.write_bytes(b"22")
     after = fingerprint_run(config)
-    assert after.trainer != before.trainer
-    assert dataclasses.replace(after, trainer=before.trainer) == before
+    assert after.trainer != before.trainer and after.tuner != before.tuner
+    changed_back = {"trainer": before.trainer, "tuner": before.tuner}
+    assert dataclasses.replace(after, **changed_back) == before
 
 
 def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
@@ -100,25 +101,26 @@ def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
 # Module → the steps that must run again when it changes, worked out by hand.
 READ_IMAGES = {"image_example_gen", "deduplicator", "bulk_predictor"}
 PREPARE = {*READ_IMAGES, "preprocessor"}
-ALL = {*PREPARE, "drift_validator", "trainer", "evaluator", "model_checker", "pusher"}
+TRAIN = {"tuner", "trainer"}
+ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "drift_validator", "trainer", "pusher"},
+    "mixer_tf/features.py": {*PREPARE, "drift_validator", *TRAIN, "pusher"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
-    "mixer_tf/images/resizing.py": {"preprocessor", "trainer"},
+    "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN},
     "mixer_tf/images/reduction.py": {"preprocessor"},
     "mixer_tf/images/thumbnails.py": {"deduplicator"},
-    "mixer_tf/images/decoding.py": {*PREPARE, "trainer"},
-    "mixer_tf/models/layers.py": {"trainer"},
-    "mixer_tf/visualization/filters.py": {"trainer"},  # TensorBoard shows the filters
-    "mixer_tf/recipes/photos.py": {"trainer"},  # found by name, so any recipe may be read
+    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN},
+    "mixer_tf/models/layers.py": TRAIN,
+    "mixer_tf/visualization/filters.py": TRAIN,  # TensorBoard shows the filters
+    "mixer_tf/recipes/photos.py": TRAIN,  # found by name, so any recipe may be read
     "mixer_tf/export/check_process.py": {"model_checker"},
     "mixer_tf/serving/versions.py": {"trainer", "pusher"},  # the key of a warm start
     "mixer_tf/serving/predictor.py": {"bulk_predictor"},
     "mixer_tf/training/warm_start.py": {"trainer"},
-    "mixer_tf/serving/locations.py": {"bulk_predictor", "trainer", "pusher"},  # it finds exports
+    "mixer_tf/serving/locations.py": {"bulk_predictor", *TRAIN, "pusher"},  # it finds exports
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
     "components/evaluations.py": {"pusher"},
@@ -128,6 +130,10 @@ CHANGES = {
     "components/artifacts.py": {"deduplicator", "drift_validator", "preprocessor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
+    "components/tuner/results.py": {"tuner"},
+    "components/training_config.py": TRAIN,
+    "mixer_tf/training/sweep.py": {"tuner"},
+    "mixer_tf/training/trainer.py": TRAIN,
     "pipeline/local/summary.py": set(),
     "pipeline/definition.py": set(),  # its parameters are in TFX's own cache key
 }

@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mixer_tf.training.search_space import Search
 from pipeline import options
 
 
@@ -66,6 +67,22 @@ def test_options_of_a_deduplication_that_is_off_are_refused():
         options.make_config(values, root="/r")
     with pytest.raises(ValueError, match="keep_duplicates must not be given"):
         options.make_config(_parse("--deduplicate=off", "--keep-duplicates=keep.txt"), root="/r")
+
+
+def test_a_search_has_a_grid_or_that_of_the_recipe():
+    assert options.make_config(_parse(), root="/r").search is None
+    assert options.make_config(_parse("--tune"), root="/r").search == Search()
+    grid = "optimizer.learning_rate=1e-3..1e-1"
+    given = _parse("--tune", f"--grid={grid}", "--grid=data.mixup=0,0.2", "--random=5")
+    found = options.make_config(given, root="/r").search
+    assert found == Search((grid, "data.mixup=0,0.2"), 5)
+
+
+@pytest.mark.parametrize("option", ["--grid=data.mixup=0,0.2", "--random=5"])
+def test_options_of_a_search_without_a_search_are_refused(option):
+    name = option.partition("=")[0]
+    with pytest.raises(ValueError, match=f"{name} must be given with --tune only; add --tune"):
+        options.make_config(_parse(option), root="/r")
 
 
 def test_beam_options_are_split_as_a_shell_would():

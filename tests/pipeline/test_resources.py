@@ -46,6 +46,21 @@ def test_assignments_change_one_step_and_the_last_one_wins():
     assert resources["Pusher"] == make()["Pusher"]
 
 
+def test_the_tuner_gets_what_the_trainer_gets_unless_it_is_told_otherwise():
+    def resources(*assignments):
+        steps = ("ImageExampleGen", "Tuner", "Trainer", "Pusher")
+        return make_resources(steps, BEAM, "i:1", "i:gpu", assignments)
+
+    assert resources()["Tuner"] == resources()["Trainer"]
+    given = ("Trainer.accelerator=nvidia.com/gpu:4", "Trainer.memory=64Gi", "Trainer.cpu=16")
+    assert resources(*given)["Tuner"] == resources(*given)["Trainer"]
+    own = resources("Tuner.cpu=2", "Tuner.accelerator=nvidia.com/gpu:8", *given)
+    tuner = own["Tuner"]
+    assert (tuner.cpu, tuner.memory, tuner.accelerator_count) == ("2", "64Gi", 8)
+    assert tuner.image == "i:gpu" and own["Trainer"].cpu == "16"
+    assert resources("Tuner.accelerator=none", *given)["Tuner"].accelerator is None
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

@@ -4,6 +4,7 @@
 import json
 
 from mixer_tf.serving import contract
+from pipeline.local.run_outputs import Tuning
 from pipeline.local.step import Step
 from pipeline.local.summary import Summary
 
@@ -52,6 +53,17 @@ def test_removals_are_shown_with_the_option_that_keeps_some():
     text = "\n".join(_summary(duplicates_removed=3, unusable=0).lines())
     assert "3 images removed, report in /r/report; --keep-duplicates=FILE keeps some\n" in text
     assert "/r/quarantine.jsonl" not in text
+
+
+def test_a_search_shows_what_it_has_chosen_and_where_the_table_is():
+    best = {"optimizer.learning_rate": 0.01, "data.mixup": 0.2}
+    tuning = Tuning(best, 0.9444, trials=6, failed=1, results="/r/tuner_results.json")
+    (line,) = [line for line in _summary(tuning=tuning).lines() if line.split()[0] == "tuned"]
+    assert line == (
+        "  tuned        optimizer.learning_rate=0.01 data.mixup=0.2, best of 6 trials, 1 failed: "
+        "eval top-1 0.9444, listed in /r/tuner_results.json"
+    )
+    assert not [line for line in _summary().lines() if "tuned" in line]
 
 
 def test_steps_that_never_ran_are_left_out():

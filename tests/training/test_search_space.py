@@ -86,3 +86,30 @@ def test_a_grid_cannot_hold_a_range_or_too_many_points():
     assert math.prod([200, 200]) > search_space.MAX_POINTS
     with pytest.raises(ValueError, match="at most 10,000 combinations; got 40,000"):
         search_space.grid_points([axis, axis])
+
+
+@pytest.mark.parametrize(
+    ("grids", "message"),
+    [
+        (("optimizer.beta_1=0.8,0.9", "optimizer.beta_1=0.7,0.6"), "must have one --grid; got sev"),
+        (("training.seed=1,2",), "a better seed is not a better recipe; use --seeds"),
+        (("optimizer.rate=1,2",), "must name a field of a recipe; got 'optimizer.rate'"),
+        (("training.epochs=0,3",), "epochs must be from 1 to"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(grids, message):
+    with pytest.raises(ValueError) as error:
+        search_space.Search(grids).points(recipes.get("digits"))
+    assert message in str(error.value)
+
+
+def test_a_search_without_a_grid_takes_the_one_of_the_paper_or_three_learning_rates():
+    tuned = next(name for name in recipes.list_names() if recipes.grid(name))
+    points = search_space.Search().points(recipes.get(tuned))
+    assert points == search_space.grid_points(search_space.of_grid(recipes.grid(tuned)))
+    digits = recipes.get("digits")
+    rates = [
+        digits.override(p).optimizer.learning_rate for p in search_space.Search().points(digits)
+    ]
+    assert rates == pytest.approx([digits.optimizer.learning_rate * f for f in (1 / 3, 1, 3)], 0.05)
+    assert len(search_space.Search(count=2).points(digits)) == 2

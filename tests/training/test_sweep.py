@@ -2,7 +2,11 @@
 import csv
 import dataclasses
 import json
+import os
 import pathlib
+import subprocess
+import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -70,7 +74,7 @@ def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
     path = pathlib.Path(trial.folder, "result.json")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(values), encoding="utf-8")
-    (result,) = sweep.run([trial], None)  # no data: nothing is trained
+    (result,) = sweep.run([trial], "")  # no data: nothing is trained
     assert result == sweep.Result(trial, 0.5, 3, 4.0)
 
 
@@ -82,6 +86,60 @@ def test_each_of_several_trials_has_a_device_of_its_own():
         assert first in (0, 1)
     with sweep._devices(1)() as only:
         assert only is None
+
+
+def test_a_trial_whose_process_ends_gives_the_last_line_of_its_output(recipe, tmp_path):
+    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    (result,) = sweep.run([trial], str(tmp_path / "nowhere"))
+    assert result.accuracy is None and sweep.read_result(trial) is None
+    assert result.problem.startswith("the process ended with exit code 1: ")
+    assert "a dataset folder must contain dataset.json; got" in result.problem
+    assert result.problem.endswith(f"; see {trial.folder}/output.txt")
+
+
+@pytest.mark.slow
+def test_a_trial_ends_with_the_process_that_started_it(recipe, tmp_path, dataset):
+    """Or the next search would train the same trial at the same time."""
+    point = ("training.epochs=1000000", "training.batch_size=8")
+    script, pids = tmp_path / "search.py", tmp_path / "pids.txt"
+    script.write_text(
+        "import multiprocessing, sys, threading, time\n"
+        "from mixer_tf import recipes\n"
+        "from mixer_tf.training import sweep\n"
+        "def write_pid():\n"
+        "    while not multiprocessing.active_children():\n"
+        "        time.sleep(0.1)\n"
+        "    (child,) = multiprocessing.active_children()\n"
+        "    open(sys.argv[3], 'w').write(str(child.pid))\n"
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=write_pid, daemon=True).start()\n"
+        f"    point = {point!r}\n"
+        "    trials = sweep.make_trials(recipes.get('digits'), [point], [0], sys.argv[1])\n"
+        "    sweep.run(trials, sys.argv[2])\n"
+    )
+    command = [sys.executable, str(script), str(tmp_path), dataset.folder, str(pids)]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(command, env=environment) as process:
+        (trial,) = sweep.make_trials(recipe, [point], [0], str(tmp_path))
+        _wait_for(lambda: list(pathlib.Path(trial.folder).glob("checkpoints/*")))
+        os.kill(int(pids.read_text()), 0)  # it runs
+        process.kill()
+    _wait_for(lambda: not _runs(int(pids.read_text())))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tfx.extensions.google_cloud_ai_platform import training_clients
 from tfx.types import standard_artifacts
 
 from components.trainer.vertex_executor import VertexExecutor
+from components.tuner.vertex_executor import VertexExecutor as TunerExecutor
 from pipeline import kubeflow_runner
 from pipeline.remote.worker_pools import WorkerPools, custom_job
 from pipeline.resources import StepResources
@@ -78,6 +79,30 @@ def test_the_step_starts_the_custom_job(tmp_path, monkeypatch):
         command = list(pool.container_spec.command)
         assert "components.trainer.executor.Executor" in command
         assert "training.epochs=3" in command[command.index("--exec-properties") + 1]
+
+
+def test_a_tuner_searches_on_one_machine_of_that_type(tmp_path, monkeypatch):
+    result = run(monkeypatch, tmp_path / "file.json", *POOLS, "--tune")
+    assert result.exit_code == 0, result.output
+    spec = json.loads((tmp_path / "file.json").read_text())["pipelineSpec"]
+    container = spec["deploymentSpec"]["executors"]["Tuner_executor"]["container"]
+    assert container["args"][1] == "components.tuner.vertex_executor.VertexExecutor"
+    assert container["image"] == "i:beam" and "accelerator" not in container["resources"]
+    given = spec["root"]["dag"]["tasks"]["Tuner"]["inputs"]["parameters"]
+    config = given["custom_config"]["runtimeValue"]["constant"]
+    parameters = {"custom_config": config, "overrides": "", "root": "gs://b/other"}
+    monkeypatch.setattr(training_clients.gapic, "JobServiceClient", Client)
+    monkeypatch.setattr(Client, "jobs", [])
+    best = standard_artifacts.HyperParameters()
+    best.uri = "gs://b/other/best"
+    TunerExecutor().Do({}, {"best_hyperparameters": [best]}, parameters)
+    ((_, job),) = Client.jobs
+    (pool,) = job.job_spec.worker_pool_specs
+    assert pool.replica_count == 1
+    assert pool.machine_spec.machine_type == "g2-standard-24"
+    assert pool.machine_spec.accelerator_count == 2
+    assert pool.container_spec.image_uri == "i:gpu"
+    assert "components.tuner.executor.Executor" in list(pool.container_spec.command)
 
 
 def test_a_tpu_is_a_machine_of_its_own():
