@@ -6,13 +6,16 @@ Each case has processes of its own: a failure in a distributed process poisons l
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from mixer_tf.training import trainer
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.input.split import open_splits
 
 _PROGRAM = """
@@ -109,3 +112,40 @@ def test_two_machines_train_the_same_model(alone, long_recipe, dataset, tmp_path
     assert chief[0] == other[0] == pytest.approx(alone[0])
     assert_close(chief[2], alone[1])
     assert sorted(os.listdir(tmp_path)) == ["model", "weights0", "weights1"]
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_machine_stops_both_and_both_resume(
+    long_recipe, dataset, tmp_path, two_workers
+):
+    """With the weights and the metrics of an undisturbed training on two machines."""
+    recipe = long_recipe.override(["training.epochs=20"])
+
+    def start_both(folder):
+        folder.mkdir(exist_ok=True)
+        training = arguments(str(folder), "multi_worker")
+        training["checkpoints"] = CheckpointOptions(steps=10)
+        return [
+            start(recipe, dataset, 1, training, folder / f"weights{index}", TF_CONFIG=tf_config)
+            for index, tf_config in enumerate(two_workers)
+        ]
+
+    def finish_both(folder):
+        processes = start_both(folder)
+        return [finish(p, folder / f"weights{index}") for index, p in enumerate(processes)]
+
+    (whole, _) = finish_both(tmp_path / "a")
+    processes, saved = start_both(tmp_path / "b"), tmp_path / "b" / "checkpoints"
+    deadline = time.monotonic() + 300
+    while not list(saved.glob("step-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    processes[1].send_signal(signal.SIGTERM)
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert b"TrainingStopped: Stopped by SIGTERM after step " in errors, errors[-3000:]
+        assert b", which is saved; the same command resumes" in errors
+    assert not (tmp_path / "b" / "weights0").exists()
+    (resumed, _) = finish_both(tmp_path / "b")
+    assert resumed[0] == whole[0]
+    for weight, expected in zip(resumed[2], whole[2], strict=True):
+        np.testing.assert_array_equal(weight, expected)
