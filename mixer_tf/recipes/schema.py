@@ -106,7 +106,7 @@ class OptimizerOptions(Options):
         name: "adam" (pre-training) or "momentum" (fine-tuning).
         learning_rate: peak learning rate.
         schedule: "linear" or "cosine" decay after the warmup, or "constant".
-        warmup_steps: steps of linear warmup from 0; at most a quarter of the training.
+        warmup_steps: steps of linear warmup from 0; a quarter of a training that they would fill.
         final_fraction: final learning rate of the linear schedule, as a fraction of the peak.
         weight_decay: decay of the kernels in one step at the peak learning rate; Table 4's wd times
             its lr.

@@ -93,7 +93,7 @@ def compile_model(
         class_weights=weights,
     )
     _build_metrics(model)
-    return notes
+    return (*notes, *optimizers.warmup_notes(recipe.optimizer, total_steps))
 
 
 def _metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:

@@ -245,13 +245,28 @@ class Momentum(DecoupledWeightDecay):
         return {**super().get_config(), "momentum": self.momentum}
 
 
+def warmup_notes(options: OptimizerOptions, total_steps: int) -> tuple[str, ...]:
+    """Returns one line if the warmup of a recipe is shortened."""
+    steps = _warmup_steps(options, total_steps)
+    if steps == options.warmup_steps:
+        return ()
+    return (
+        f"the warmup is {steps:,} steps long instead of {options.warmup_steps:,}, which would fill "
+        f"the {total_steps:,} steps of the training (optimizer.warmup_steps).",
+    )
+
+
+def _warmup_steps(options: OptimizerOptions, total_steps: int) -> int:
+    # Deviation: the authors do not shorten the warmup. It could be longer than a short training.
+    return options.warmup_steps if options.warmup_steps < total_steps else total_steps // 4
+
+
 def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.Optimizer:
     """Returns the optimizer of a recipe for `total_steps` steps."""
     schedule = WarmupDecay(
         options.learning_rate,
         total_steps,
-        # Deviation: the authors do not limit the warm-up. It could be longer than a short training.
-        min(options.warmup_steps, total_steps // 4),
+        _warmup_steps(options, total_steps),
         options.schedule,
         options.final_fraction,
     )

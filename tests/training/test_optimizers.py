@@ -162,9 +162,14 @@ def test_average_of_the_weights_is_maintained():
     np.testing.assert_allclose(kernel.numpy(), average, rtol=1e-5)
 
 
-def test_warmup_is_at_most_a_quarter_of_the_training():
-    optimizer = optimizers.create(OptimizerOptions(warmup_steps=10_000), total_steps=400)
-    assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == 100
+def test_warmup_is_shortened_only_where_it_would_fill_the_training():
+    options = OptimizerOptions(warmup_steps=10_000)
+    # The second is the authors' own training of 60 epochs on ImageNet.
+    for total_steps, expected in ((400, 100), (18_579, 10_000), (10_000, 2_500)):
+        optimizer = optimizers.create(options, total_steps)
+        assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == expected
+        notes = optimizers.warmup_notes(options, total_steps)
+        assert len(notes) == (expected != 10_000)
 
 
 @pytest.mark.parametrize("kind", [optimizers.Adam, optimizers.Momentum])
