@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import io
 import json
 import pathlib
@@ -15,6 +16,14 @@ import harness
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def free_memory(request):
+    """Keras models are cycles of references, and the slow tests build some of several gigabytes."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
 
 
 @dataclasses.dataclass(frozen=True)
