@@ -29,7 +29,7 @@ def test_the_plan_is_printed_before_the_training(trained):
     assert [line.split()[0] for line in lines[plan : plan + 5]] == [
         *("network", "length", "cost", "memory", "devices")
     ]
-    assert lines[plan + 1].startswith("length   2 epochs of ")
+    assert lines[plan + 1].startswith("length   2 epochs, ")
     assert lines[plan + 5].startswith("epoch 1/2")
 
 
