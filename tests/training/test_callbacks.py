@@ -62,13 +62,14 @@ def test_throughput_counts_the_steps_after_the_first_one(monkeypatch):
         class optimizer:
             learning_rate = tf.constant(0.5)
 
-    times = iter([10.0, 12.0, 13.0, 20.0])
+    times = iter([10.0, 11.0, 12.0, 14.0, 20.0])  # the second: when the second step begins
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: next(times))
     throughput = callbacks.Throughput(batch_size=6)
     throughput.model = Model
     for epoch, steps, expected in ((1, [4, 5, 6], 4.0), (2, [0], None), (3, [], None)):
         throughput.on_epoch_begin(epoch)
         for step in steps:
+            throughput.on_train_batch_begin(step)
             throughput.on_train_batch_end(step)
         throughput.on_epoch_end(epoch, logs := {})
         assert (logs.get("examples_per_second"), logs["learning_rate"]) == (expected, 0.5)
