@@ -37,8 +37,13 @@ def write(results: Sequence[sweep.Result], best_folder: str, results_folder: str
     tables = [_values(result.trial) for result in ranked]
     config = _space(tables).get_config()
     records = [_record(*pair) for pair in zip(ranked, tables, strict=True)]
-    storage.write_text(os.path.join(best_folder, BEST_FILE), json.dumps(config))
-    storage.write_text(os.path.join(results_folder, RESULTS_FILE), json.dumps(records))
+    _write(best_folder, BEST_FILE, config)
+    _write(results_folder, RESULTS_FILE, records)
+
+
+def _write(folder: str, name: str, content: object) -> None:
+    storage.make_folder(folder)  # Kubeflow Pipelines v2 and Vertex AI do not make it
+    storage.write_text(os.path.join(folder, name), json.dumps(content))
 
 
 def _rank(result: sweep.Result) -> float:

@@ -45,6 +45,9 @@ def run(
     pipeline = create_pipeline(config, connection)
     selected = _select(pipeline, from_step, to_step)
     _require_earlier_run(metadata_path, from_step)
+    if "Tuner" in selected:
+        # Or the steps before it, which run in this process, would take the memory of the trials.
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if {"Tuner", "Trainer"} & selected:
         requirements.require_devices(config.strategy, config.recipe)
     os.makedirs(config.root, exist_ok=True)

@@ -70,11 +70,12 @@ class Compiled:
     @property
     def trainer_config(self) -> dict:
         """The custom_config of the Trainer."""
-        return next(
-            json.loads(text)
-            for text in checks.strings(list(self._graphs()))
-            if text.startswith("{") and '"recipe"' in text
-        )
+        return self._config("Trainer")
+
+    @property
+    def tuner_config(self) -> dict | None:
+        """The custom_config of the Tuner; None for a file without one."""
+        return self._config("Tuner")
 
     @property
     def recipe(self) -> Recipe:
@@ -85,13 +86,18 @@ class Compiled:
     def _spec(self) -> dict:
         return self.document.get("pipelineSpec", self.document)
 
-    def _graphs(self) -> Iterator[dict]:
-        """Where the parameters of the steps are."""
+    def _config(self, step: str) -> dict | None:
+        texts = checks.strings(list(self._graphs(step)))
+        found = (text for text in texts if text.startswith("{") and '"recipe"' in text)
+        return next(map(json.loads, found), None)
+
+    def _graphs(self, step: str) -> Iterator[dict]:
+        """Where the parameters of a step are; nothing if there is no such step."""
         if self.target != "kfp-v1":
-            yield self._spec["root"]["dag"]["tasks"]["Trainer"]
+            yield self._spec["root"]["dag"]["tasks"].get(step, {})
             return
         for template in self.document["spec"]["templates"]:
-            if template["name"] == "trainer":
+            if template["name"] == step.lower():
                 arguments = template["container"]["args"]
                 yield json.loads(arguments[arguments.index("--tfx_ir") + 1])["nodes"]
 

@@ -55,22 +55,28 @@ def make_schedule(
     )
 
 
+def _create_custom_job(config: dict) -> vertex.CreateCustomJobRequest:
+    """The request of a step with this custom_config."""
+    training, region = config["ai_platform_training_args"], config["ai_platform_vertex_region"]
+    job = {name: value for name, value in training.items() if name != "project"}
+    return vertex.CreateCustomJobRequest(
+        parent=f"projects/{training['project']}/locations/{region}",
+        custom_job=vertex.CustomJob(job),
+    )
+
+
 def made_later(compiled: Compiled, run: Run) -> dict[str, object]:
     """Returns what steps of the run will send to Vertex AI themselves, as far as it is known now.
 
     "VERSION" and "MODEL" stand for what the run finds out, the command of the containers is TFX's.
     """
     made = {}
-    training = compiled.trainer_config.get("ai_platform_training_args")
-    if training:
-        job = {name: value for name, value in training.items() if name != "project"}
-        made["CreateCustomJob"] = to_json(
-            vertex.CreateCustomJobRequest(
-                parent=f"projects/{training['project']}/locations/"
-                f"{compiled.trainer_config['ai_platform_vertex_region']}",
-                custom_job=vertex.CustomJob(job),
-            )
-        )
+    configs = {"CreateCustomJob": compiled.trainer_config}
+    if compiled.tuner_config:
+        configs = {"CreateCustomJob of the Tuner": compiled.tuner_config, **configs}
+    for name, config in configs.items():
+        if "ai_platform_training_args" in config:
+            made[name] = to_json(_create_custom_job(config))
     deployer = compiled.document["pipelineSpec"]["root"]["dag"]["tasks"].get("EndpointDeployer")
     if deployer:
         text = deployer["inputs"]["parameters"]["deployment"]["runtimeValue"]["constant"]

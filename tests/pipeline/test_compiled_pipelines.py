@@ -11,7 +11,9 @@ import orchestrators
 import pytest
 import tensorflow as tf
 
+from mixer_tf import recipes
 from mixer_tf.datasets.sources import opening
+from mixer_tf.export.loading import open_export
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(3000)]
 FAST = "training.epochs=2"
@@ -29,7 +31,7 @@ def _run(*arguments: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _compile(target: str, path: pathlib.Path) -> pathlib.Path:
+def _compile(target: str, path: pathlib.Path, *arguments: str) -> pathlib.Path:
     _run(
         "pipeline.kubeflow_runner",
         f"--target={target}",
@@ -37,6 +39,7 @@ def _compile(target: str, path: pathlib.Path) -> pathlib.Path:
         "--root=gs://bucket/elsewhere",  # replaced when the run starts
         "--image=registry.example/mixer-tf:1",
         *COMMON,
+        *arguments,
     )
     return path
 
@@ -98,6 +101,25 @@ def test_v1_pushes_the_model_of_the_local_runner_and_the_second_run_is_cached(
     workflow.run(pipeline_root=str(root), overrides=FAST)
     assert _pushed(root / "serving") == [model]
     assert executions == {step: _executions(root, step) for step in executions}
+
+
+@pytest.mark.parametrize("target", ["kfp-v1", "kfp-v2"])
+def test_the_training_uses_the_best_hyperparameters_of_the_search(tmp_path, target):
+    grid = ["--tune", "--grid=optimizer.learning_rate=1e-7,0.01"]
+    path = _compile(target, tmp_path / "file.yaml", *grid)
+    root, overrides = tmp_path / "root", "training.epochs=1"
+    if target == "kfp-v1":
+        workflow = orchestrators.Workflow.read(path, tmp_path / "runs")
+        workflow.run(pipeline_root=str(root), overrides=overrides)
+        (model,) = root.glob("Trainer/model/*")
+    else:
+        job = orchestrators.PipelineJob.read(path, tmp_path / "jobs")
+        outputs = job.run(pipeline_root=str(root), overrides=overrides)
+        (model,) = [artifact["uri"] for artifact in outputs["Trainer"]["model"]]
+    recipe = open_export(os.path.join(model, "Format-Serving")).recipe
+    expected = recipes.get("digits").override([overrides, "optimizer.learning_rate=0.01"])
+    assert recipe == expected
+    assert len(list(root.glob("tuning/*/trials/*/result.json"))) == 2
 
 
 def _executions(root: pathlib.Path, step: str) -> list[str]:

@@ -12,6 +12,8 @@ from tfx.types import standard_artifacts
 from components.trainer.vertex_executor import VertexExecutor
 from components.tuner.vertex_executor import VertexExecutor as TunerExecutor
 from pipeline import kubeflow_runner
+from pipeline.remote.compiled import Compiled, Run
+from pipeline.remote.vertex_service import made_later
 from pipeline.remote.worker_pools import WorkerPools, custom_job
 from pipeline.resources import StepResources
 
@@ -88,6 +90,14 @@ def test_a_tuner_searches_on_one_machine_of_that_type(tmp_path, monkeypatch):
     container = spec["deploymentSpec"]["executors"]["Tuner_executor"]["container"]
     assert container["args"][1] == "components.tuner.vertex_executor.VertexExecutor"
     assert container["image"] == "i:beam" and "accelerator" not in container["resources"]
+    compiled = Compiled.read(str(tmp_path / "file.json"))
+    later = made_later(compiled, Run("r", {"pipeline_root": "gs://b/r", "serving_dir": "s"}))
+    pools = [
+        later[name]["customJob"]["jobSpec"]["workerPoolSpecs"]
+        for name in ("CreateCustomJob of the Tuner", "CreateCustomJob")
+    ]
+    assert [len(pool) for pool in pools] == [1, 2]
+
     given = spec["root"]["dag"]["tasks"]["Tuner"]["inputs"]["parameters"]
     config = given["custom_config"]["runtimeValue"]["constant"]
     parameters = {"custom_config": config, "overrides": "", "root": "gs://b/other"}
