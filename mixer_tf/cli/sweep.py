@@ -89,11 +89,12 @@ def sweep(
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
     from mixer_tf.training import sweep as library
+    from mixer_tf.training.run_directory import RunDirectory
 
     opened = opening.open_source(source, data_dir)
     root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
     trials = library.make_trials(recipe, points, seeds, root)
-    folder = from_source.RunDirectory(root)
+    folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
     try:

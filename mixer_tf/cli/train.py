@@ -98,13 +98,14 @@ def train(
 def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile) -> None:
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
+    from mixer_tf.training.run_directory import RunDirectory
 
     if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
         # Must be created before TensorFlow computes anything, which includes opening a source.
         strategy = requirements.create_strategy(strategy, recipe)
     opened = opening.open_source(source, data_dir)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
-    folder = from_source.RunDirectory(root)
+    folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
     with folder.lock():

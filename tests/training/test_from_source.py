@@ -20,7 +20,8 @@ import pytest
 from mixer_tf import recipes
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
-from mixer_tf.training.from_source import RunDirectory, prepare, train_source
+from mixer_tf.training.from_source import prepare, train_source
+from mixer_tf.training.run_directory import RunDirectory
 
 RECIPE = recipes.get("digits")
 
@@ -270,12 +271,13 @@ import os, signal, sys
 from mixer_tf import recipes, storage
 from mixer_tf.datasets.sources import opening
 from mixer_tf.training import from_source
+from mixer_tf.training.run_directory import RunDirectory
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 source, root, where = opening.open_source(sys.argv[1]), sys.argv[2], sys.argv[3]
-output = from_source.RunDirectory(root)
+output = RunDirectory(root)
 with output.lock():
     if where == "locked":
         die()

@@ -14,7 +14,8 @@ from mixer_tf.checkpoints.downloading import DownloadError
 from mixer_tf.checkpoints.formats import npz
 from mixer_tf.datasets.sources import opening
 from mixer_tf.training import requirements
-from mixer_tf.training.from_source import RunDirectory, train_source
+from mixer_tf.training.from_source import train_source
+from mixer_tf.training.run_directory import RunDirectory
 
 VIT = [
     *("model.name=vit", "model.patch_size=4", "model.num_blocks=1", "model.hidden_dim=8"),
