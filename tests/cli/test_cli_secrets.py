@@ -35,6 +35,7 @@ def test_an_argument_with_a_secret_is_refused(mixer, tmp_path, monkeypatch, argu
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_that_a_training_writes_or_prints_has_a_secret(
     mixer, tmp_path, write_image_folder, tiny_options
 ):

@@ -113,7 +113,10 @@ def test_dropout_and_stochastic_depth_act_in_training_only(case):
         assert difference(model(images, training=True), plain(images)) > 1e-3, option
 
 
-@pytest.mark.parametrize(("dtype", "jit_compile"), [(None, False), ("mixed_bfloat16", True)])
+@pytest.mark.parametrize(
+    ("dtype", "jit_compile"),
+    [(None, False), pytest.param("mixed_bfloat16", True, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     "name", ["mixer", *(pytest.param(n, marks=pytest.mark.slow) for n in CASES if n != "mixer")]
 )

@@ -19,6 +19,8 @@ WIDTHS = {
     "vit": ("hidden_dim=64", "channels_mlp_dim=8", "num_heads=1", "num_blocks=2"),
     "bit": ("width=32", "num_units=1"),
 }
+# One of each family, with and without augmentation; the others are slow together.
+QUICK = ("pretrain_imagenet_b16", "pretrain_jft_s32", "finetune_small", "pretrain_jft_vit_b16")
 
 
 def shrink(recipe: Recipe) -> Recipe:
@@ -52,7 +54,13 @@ def split(dataset):
     return open_splits(dataset.folder, dataset.info)["train"]
 
 
-@pytest.mark.parametrize(("name", "recipe"), distinct().items())
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        pytest.param(name, recipe, marks=[pytest.mark.slow] if name not in QUICK else [])
+        for name, recipe in distinct().items()
+    ],
+)
 def test_every_recipe_takes_a_step(split, name, recipe):
     model = factory.from_recipe(recipe, split.num_classes)
     compilation.compile_model(model, recipe, 3, tf.distribute.get_strategy())

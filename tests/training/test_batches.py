@@ -82,12 +82,17 @@ def test_an_epoch_has_every_image_once_and_its_own_order(train, recipe):
 @pytest.mark.parametrize(
     ("crop", "side", "mixup", "memory"),
     [
-        ("same", None, 0, 2**20),
         ("same", None, 0.5, 0),
-        ("inception", None, 0, 0),
         ("inception", 12, 0.5, 2**20),
-        ("resize_random", None, 0, 2**20),
-        ("resize_random", None, 0.5, 0),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("same", None, 0, 2**20),
+                ("inception", None, 0, 0),
+                ("resize_random", None, 0, 2**20),
+                ("resize_random", None, 0.5, 0),
+            ]
+        ),
     ],
 )
 def test_a_restart_resumes_with_the_same_batches(

@@ -136,6 +136,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_model(
     assert weights_are_equal(result.model, trained[0].model)
 
 
+@pytest.mark.slow
 def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, monkeypatch):
     """Without images to evaluate on, so that the weights are those of the last epoch."""
 
@@ -152,6 +153,7 @@ def test_killed_during_the_export_it_only_exports(recipe, dataset, tmp_path, mon
     assert (tmp_path / "model" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_killed_while_the_checkpoints_are_removed_it_trains_again(
     recipe, dataset, tmp_path, monkeypatch
 ):
