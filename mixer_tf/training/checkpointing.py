@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from mixer_tf import storage
 from mixer_tf.messages import visible, without_credentials
-from mixer_tf.training import cluster, distribution, metric_state
+from mixer_tf.training import cluster, distribution, lost_workers, metric_state
 from mixer_tf.training.checkpoint_files import UNREADABLE, CheckpointFiles, checkpoint_name
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.ema import averaged_weights
@@ -261,6 +261,8 @@ class TrainingCheckpoint(BestWeights):
         try:
             self._write(metrics)
         except (OSError, tf.errors.OpError) as error:
+            if lost_workers.is_lost(error):
+                raise
             _warn(
                 f"the checkpoint after step {self._position.step:,} cannot be written "
                 f"({_reason(error)}); a restart would resume after step {self._saved.step:,}."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import socket
 
 # What `distribution.create_strategy` knows.
 STRATEGIES = (
@@ -92,6 +93,57 @@ def worker_name() -> str:
     task = _config().get("task", {})
     # The process id is the last resort: in containers, all workers may have the same one.
     return f"{task.get('type', 'worker')}_{task.get('index', os.getpid())}"
+
+
+def other_workers() -> dict[str, str]:
+    """Returns the addresses "HOST:PORT" of the other workers by name, the chief first."""
+    listed = _config().get("cluster", {})
+    return {
+        f"{kind}_{index}": address
+        for kind in ("chief", "worker")
+        for index, address in enumerate(listed.get(kind, ()))
+        if f"{kind}_{index}" != worker_name()
+    }
+
+
+def chief_name() -> str:
+    """Returns the name of the worker that `is_chief`."""
+    return "chief_0" if "chief" in _config().get("cluster", {}) else "worker_0"
+
+
+def own_address() -> str | None:
+    """Returns the address "HOST:PORT" of this worker; None if it is not one of the workers."""
+    task = _config().get("task", {})
+    listed = _config().get("cluster", {}).get(task.get("type"), ())
+    if task.get("type") not in ("chief", "worker") or task.get("index", 0) >= len(listed):
+        return None
+    return listed[task.get("index", 0)]
+
+
+def title(name: str) -> str:
+    """Returns what error messages call another worker: "worker 1 (host1:2222)"."""
+    return f"{name.replace('_', ' ')} ({other_workers()[name]})"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Splits "host0:2222" or "[::1]:2222".
+
+    Raises:
+        ValueError: it has no port.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ValueError(f"a worker in {VARIABLE} must be given as HOST:PORT; got {address!r}.")
+    return host.strip("[]"), int(port)
+
+
+def is_reachable(address: str, seconds: float = 2.0) -> bool:
+    """Whether a process listens at an address "HOST:PORT"."""
+    try:
+        socket.create_connection(host_and_port(address), seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def _config() -> dict:

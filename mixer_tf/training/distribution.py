@@ -12,7 +12,7 @@ import socket
 import grpc
 import tensorflow as tf
 
-from mixer_tf.training import cluster
+from mixer_tf.training import cluster, interruption, rendezvous
 
 CONNECT_SECONDS = 10.0
 _TIMES = " times training.accumulation_steps"
@@ -32,7 +32,7 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
 
     Raises:
         ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
-        ConnectionError: no TPU responds.
+        ConnectionError: no TPU responds, or another worker does not.
     """
     kind, tpu = _resolve(name)
     if kind == "mirrored":
@@ -129,8 +129,11 @@ def _require_workers() -> None:
 
 def _multi_worker() -> tf.distribute.Strategy:
     _require_workers()
+    rendezvous.wait_for_all()
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        # Until the others respond, it does not return to Python, which would handle the signal.
+        with interruption.signals_end_the_process():
+            return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise ValueError(
             "multi_worker must be the first thing that TensorFlow does in a process; this one has "

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 1.0
 _WAIT_SECONDS = 3600.0
+_CHIEF_SECONDS = 10.0
 
 
 def train_source(
@@ -129,6 +130,7 @@ def prepare(
 
     Raises:
         ValueError, DownloadError: see `RunDirectory.claim`.
+        ConnectionError: the chief has died.
         TimeoutError: the chief has not done it within an hour.
     """
     if not cluster.is_chief():
@@ -142,6 +144,7 @@ def prepare(
 
 def _wait_for(output: RunDirectory, recipe: Recipe) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
+    chief = _Chief()
     while not output.is_prepared(recipe):
         if time.monotonic() > deadline:
             raise TimeoutError(
@@ -149,4 +152,26 @@ def _wait_for(output: RunDirectory, recipe: Recipe) -> None:
                 f"not within {_WAIT_SECONDS / 3600:.0f} hour. Look at its messages, and check "
                 "that all workers share the output folder."
             )
+        chief.check()
         time.sleep(_POLL_SECONDS)
+
+
+class _Chief:
+    """The process of the first worker, which listens unless the strategy has only one worker."""
+
+    def __init__(self):
+        self._name = cluster.chief_name()
+        self._address = cluster.other_workers()[self._name]
+        self._seen_at: float | None = None
+
+    def check(self) -> None:
+        """Raises ConnectionError if it has listened and does no longer, for `_CHIEF_SECONDS`."""
+        now = time.monotonic()
+        if cluster.is_reachable(self._address):
+            self._seen_at = now
+        elif self._seen_at is not None and now - self._seen_at > _CHIEF_SECONDS:
+            raise ConnectionError(
+                f"{cluster.title(self._name)} must prepare the data; it failed or cannot be "
+                "reached. Look for the reason in the messages there, then run the same command on "
+                "all machines again."
+            )

@@ -16,7 +16,7 @@ import tensorflow as tf
 from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution, freezing, loop
+from mixer_tf.training import compilation, distribution, freezing, loop, lost_workers
 from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
@@ -74,6 +74,7 @@ class Fitted:
         self._weights.discard()
 
 
+@lost_workers.explained
 def fit(
     recipe: Recipe,
     train: Split,
@@ -117,6 +118,7 @@ def fit(
         TrainingDivergedError: the loss is no longer finite.
         TrainingStopped: after Ctrl-C or SIGTERM; with a `checkpoint_dir`, the step was finished and
             saved.
+        WorkerLostError: another of several workers has died or cannot be reached.
     """
     start = time.monotonic()
     if isinstance(strategy, str):
