@@ -70,6 +70,7 @@ def test_an_onnx_file_takes_any_batch_and_has_the_names_of_the_classes(tmp_path)
     assert json.loads(metadata["class_names"]) == list(CLASS_NAMES)
 
 
+@pytest.mark.slow
 def test_smaller_precisions_of_tflite(tmp_path):
     export = make_export()
     answers, sizes = {}, {}

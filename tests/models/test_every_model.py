@@ -128,7 +128,7 @@ def test_training_changes_every_weight_and_lowers_the_loss(name, dtype, jit_comp
     harness.assert_learns(model, case.images(), jit_compile)
 
 
-@pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", [None, pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "path", ["model.keras", pytest.param("saved_model", marks=pytest.mark.slow)]
 )
@@ -145,7 +145,7 @@ def test_saved_weights_are_the_same_when_loaded(case, tmp_path, path):
     harness.assert_same_weights(other, model)
 
 
-@pytest.mark.parametrize("dtype", [None, "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", [None, pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_model_and_layers_from_their_configs_compute_the_same(case, dtype):
     model = case.make(**case.drops, name="tiny", dtype=dtype)
     harness.assert_same_from_config(model, case.images())

@@ -355,6 +355,7 @@ def count_batches(server) -> list[int]:
     return sizes
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_clear_error(model_server, served):
     for option, port in (("rest", model_server.rest_port), ("grpc", model_server.grpc_port)):
         ports = {"rest_port": 0, "grpc_port": 0, f"{option}_port": port}

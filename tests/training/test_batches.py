@@ -191,6 +191,7 @@ def test_several_hosts_make_the_batches_of_one_host_with_as_many_devices(train, 
     assert_same(resumed, share[2:])
 
 
+@pytest.mark.slow
 def test_several_devices_have_the_images_of_one_device_before_mixup(train, recipe):
     varied = recipe.override([*EVERYTHING, "data.mixup=0"])
     whole = take(batches.training_batches(train, varied), 5)
@@ -200,6 +201,7 @@ def test_several_devices_have_the_images_of_one_device_before_mixup(train, recip
         assert_same(share, [(pixels[part], labels[part]) for pixels, labels in whole])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pipelines", "replicas"), [(1, 4), (4, 4)])
 def test_one_mixup_weight_for_the_global_batch(train, recipe, pipelines, replicas):
     """Per step, all parts of the batch are mixed with the weight of a single device."""

@@ -249,6 +249,7 @@ def test_a_checkpoint_takes_precedence_over_the_initial_weights(
     assert weights_are_equal(again.model, first.model)
 
 
+@pytest.mark.slow
 def test_a_transform_is_applied_to_training_and_evaluation(recipe, dataset):
     """The network sees only black images, so that nothing but the bias of the head can learn."""
     splits = open_tiny(dataset)
