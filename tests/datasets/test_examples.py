@@ -101,7 +101,7 @@ def test_a_list_with_a_missing_file_and_a_missing_label_is_written(bad_csv, tmp_
 
 def test_a_source_without_usable_images_is_one_error(unusable_folder, tmp_path):
     source = opening.open_source(f"folder:{unusable_folder}")
-    message = "of folder:.* none of 10 is: 7 × empty file, such as .*quarantine.jsonl"
+    message = "of folder:.* none of 8 is: 6 × empty file, such as .*quarantine.jsonl"
     with pytest.raises(ValueError, match=message):
         examples.write_source(source, str(tmp_path))
     assert len((tmp_path / "quarantine.jsonl").read_text().splitlines()) == 12
