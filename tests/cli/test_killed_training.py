@@ -81,20 +81,20 @@ def run(arguments, **options):
 def result(output):
     """Weights, metrics and the steps in TensorBoard with their values."""
     found = {}
-    for split in ("train", "eval"):
-        events = EventAccumulator(str(output / "logs" / split), size_guidance={"tensors": 0})
-        events.Reload()
-        for tag in events.Tags()["tensors"]:
-            values = [
+    (run,) = (output / "logs").iterdir()
+    events = EventAccumulator(str(run), size_guidance={"tensors": 0})
+    events.Reload()
+    for tag in events.Tags()["tensors"]:
+        # Times, which are also missing where less than two steps of an epoch were left.
+        if tag not in ("train/images_per_second", "train/input_wait"):
+            found[tag] = [
                 (
                     event.step,
                     tuple(event.tensor_proto.float_val) or event.tensor_proto.tensor_content,
                 )
                 for event in events.Tensors(tag)
             ]
-            # A time, and missing where less than two steps of an epoch were left.
-            if not tag.endswith("examples_per_second"):
-                found[f"{split}/{tag}"] = values
+    assert {"train/loss", "eval/top_1"} <= set(found)
     return open_export(str(output / "serving" / "1")).model.get_weights(), found
 
 
