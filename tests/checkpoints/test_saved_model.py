@@ -2,6 +2,7 @@
 """The weights in SavedModels, whoever wrote them."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from mixer_tf.checkpoints.formats.saved_model import open_saved_model
@@ -19,6 +20,7 @@ def test_weights_of_an_export_have_the_models_names(tmp_path, tiny_model, flax_a
             np.testing.assert_array_equal(opened.read(name), array)
 
 
+@pytest.mark.slow
 def test_weights_saved_by_keras_have_the_models_names(tmp_path, tiny_model, pixels, flax_arrays):
     tiny_model.compile(optimizer="adam", loss="mse")
     tiny_model.fit(pixels, np.zeros((3, 5)), verbose=0)  # adds optimizer slots

@@ -56,6 +56,7 @@ def test_a_path_is_not_the_name_of_a_model(mixer, trained, bad_folder, ports):
     assert "this server has the model my pets" in result.output and "\n" not in result.output[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "code", "text"), [(signal.SIGINT, 130, "\nStopped.\n"), (signal.SIGTERM, 0, "")]
 )

@@ -30,6 +30,7 @@ def test_of_a_trained_model(mixer, trained, bad_folder, tmp_path):
     assert result.exit_code == 1 and "OUTPUT must be new" in result.output
 
 
+@pytest.mark.slow
 def test_by_training(mixer, bad_folder, tiny_options, tmp_path):
     output = tmp_path / "study"
     arguments = (f"--source=folder:{bad_folder.path}", f"--output={output}", "--orders=global")

@@ -43,6 +43,7 @@ def test_it_trains_exports_and_logs_where_tfx_says(fn_args, tmp_path):
     assert os.listdir(tmp_path / "checkpoints") == []
 
 
+@pytest.mark.slow
 def test_all_trainings_of_a_pipeline_log_side_by_side(fn_args, tmp_path, monkeypatch):
     """A training that fails keeps its run when it resumes; the next one gets another."""
     fn_args.custom_config["log_dir"] = str(tmp_path / "logs")
@@ -99,6 +100,7 @@ def test_hyperparameters_of_another_tuner_are_refused(fn_args):
     assert "Did you mean optimizer.learning_rate?" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_warm_start_continues_from_the_weights_of_the_base_model(fn_args, tmp_path, recipe):
     run_fn.run_fn(fn_args)
     base = fn_args.serving_model_dir

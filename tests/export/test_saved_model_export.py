@@ -203,6 +203,7 @@ def test_an_export_with_other_answers_is_removed(model_and_recipe, tmp_path, mon
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_and_recipe", ["softmax"], indirect=True)
 def test_the_number_of_top_classes_is_read_when_it_is_used(model_and_recipe, tmp_path, monkeypatch):
     """Signatures, expected outputs, their check and the Predictor follow the contract."""

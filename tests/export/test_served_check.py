@@ -62,9 +62,19 @@ def test_every_generated_kind_is_accepted_by_training():
     ("signature", "output", "change", "text"),
     [
         ("serving_default", "probabilities", 5e-6, "differs from the trained model's answer by"),
-        ("pixels", "probabilities", 0.1, "pixels in a batch of 1 .* differs from the trained"),
-        ("features", "pre_logits", 0.5, "features: pre_logits|features in a batch"),
-        ("examples", "probabilities", np.nan, "examples in a batch of 1"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                (
+                    "pixels",
+                    "probabilities",
+                    0.1,
+                    "pixels in a batch of 1 .* differs from",
+                ),
+                ("features", "pre_logits", 0.5, "features: pre_logits|features in a batch"),
+                ("examples", "probabilities", np.nan, "examples in a batch of 1"),
+            ]
+        ),
     ],
 )
 def test_another_answer_fails(exported, monkeypatch, signature, output, change, text):
@@ -81,6 +91,7 @@ def test_another_answer_fails(exported, monkeypatch, signature, output, change, 
         served_check.check_served(exported, count=4)
 
 
+@pytest.mark.slow
 def test_a_model_that_accepts_a_wrong_input_fails(exported, monkeypatch):
     monkeypatch.setattr(
         served_check,
@@ -93,6 +104,7 @@ def test_a_model_that_accepts_a_wrong_input_fails(exported, monkeypatch):
         served_check.check_served(exported, count=2)
 
 
+@pytest.mark.slow
 def test_a_format_that_training_stores_must_be_served(exported, monkeypatch):
     """Only what training converts may be refused: here, the model knows no PNG."""
     right = Servable.predict
@@ -109,6 +121,7 @@ def test_a_format_that_training_stores_must_be_served(exported, monkeypatch):
         served_check.check_served(exported, files)
 
 
+@pytest.mark.slow
 def test_no_usable_image_is_one_clear_error(exported):
     with pytest.raises(ValueError, match="at least one image must be usable"):
         served_check.check_served(exported, files=[])
@@ -122,6 +135,7 @@ def test_the_command_prints_what_was_checked(exported, tmp_path):
     assert "refused formats   TIFF" in result.output
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_source_and_prints_json(exported, image_folder):
     words = ["check", exported, f"--source=folder:{image_folder}", "--images=10", "--json"]
     result = CliRunner().invoke(main, words)

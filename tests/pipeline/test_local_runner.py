@@ -168,6 +168,7 @@ def test_unknown_step_names_the_nearest():
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_to_a_step_on_a_fresh_root(tmp_path):
     result = _run("--source=digits", f"--root={tmp_path}", "--to=ImageExampleGen")

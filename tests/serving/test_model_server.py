@@ -297,6 +297,7 @@ def wait_for(condition) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_versions_are_picked_up_as_they_are_pushed(served, export_version_to, tmp_path):
     lines = []
     shutil.copytree(served.folder, tmp_path / "pets")

@@ -106,6 +106,7 @@ def splits(tmp_path_factory):
     return open_splits(folder, DatasetInfo("halves", ("a", "b"), counts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [pytest.param(GIVEN, marks=pytest.mark.slow), BOTH])
 def test_a_mixer_learns_in_any_order(splits, order):
     seen = []

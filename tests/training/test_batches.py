@@ -180,6 +180,7 @@ def test_the_seed_changes_order_and_augmentation(train, recipe):
     assert not np.array_equal(one[0][0], other[0][0])
 
 
+@pytest.mark.slow
 def test_several_hosts_make_the_batches_of_one_host_with_as_many_devices(train, recipe):
     """Bit by bit, with all that is random: crop, flip, color jitter, RandAugment and mixup."""
     varied = recipe.override(EVERYTHING)

@@ -47,6 +47,7 @@ def assert_same_logs(logs, expected) -> None:
     assert plots[0] == plots[1]
 
 
+@pytest.mark.slow
 def test_two_devices_log_what_one_does(alone, recipe, dataset, tmp_path):
     assert_same_logs(train(recipe, dataset, tmp_path, "mirrored", [{}], devices=2), alone)
 

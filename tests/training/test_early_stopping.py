@@ -29,6 +29,7 @@ def test_a_training_ends_after_epochs_without_a_better_one_and_says_so(splits):
     assert len(fit(splits).history) == 9
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_after_its_last_epoch_does_not_go_on(splits, tmp_path):
     options = dict(checkpoint_dir=str(tmp_path), checkpoints=CheckpointOptions(steps=1))
     first = fit(splits, "training.patience=2", **options)

@@ -115,6 +115,7 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before(noisy, dataset, tmp_p
     assert_same(fitted, whole)
 
 
+@pytest.mark.slow
 def test_a_full_disk_only_warns(noisy, dataset, tmp_path, whole, capsys, monkeypatch):
     """The first checkpoint succeeds; that after step 8 does not."""
     write = checkpoint_files.CheckpointFiles.write
@@ -148,6 +149,7 @@ def test_the_checkpoints_of_another_training_are_refused(recipe, noisy, dataset,
         fit(recipe, dataset, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_callback_with_a_state_continues(recipe, dataset, tmp_path):
     class Counter(tf.keras.callbacks.Callback):
         count = 0

@@ -51,6 +51,7 @@ def test_training_starts_with_the_weights_and_a_new_head(published, recipe, data
     assert np.abs(result.model.get_layer("head").kernel).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_weights_for_smaller_images_are_upscaled(published, recipe, dataset, tmp_path):
     """And what is exported can be opened, and trained on, without the checkpoint."""
     model, path = published
@@ -84,6 +85,7 @@ def test_other_sizes_require_interpolate(published, recipe):
     assert model.config.grid == (6, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in NETWORKS]
 )

@@ -66,6 +66,7 @@ class _Stop(tf.keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_frozen_weights_survive_warm_start_resume_and_export(
     recipe, dataset, tmp_path, monkeypatch
 ):

@@ -104,6 +104,7 @@ def test_a_quarter_turn_is_counterclockwise(image):
     np.testing.assert_array_equal(operations.rotate(image, 90.0), np.rot90(image))
 
 
+@pytest.mark.slow
 def test_a_recipe_chooses_layers_magnitude_and_wraparound(image):
     def run(**fields):
         options = DataOptions(flip=False, **fields)

@@ -112,6 +112,7 @@ trainer.fit(recipe, splits["train"], splits["eval"], **arguments)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_and_ends_with_the_same_model(
     trained, long_recipe, dataset, tmp_path
 ):
@@ -305,6 +306,7 @@ def test_divergence_stops_with_what_to_do(recipe, dataset, tmp_path):
         train(wild, dataset, str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
