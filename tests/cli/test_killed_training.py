@@ -24,6 +24,9 @@ _OPTIONS = [
 _PROGRAM = """
 import importlib, os, signal, sys
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
 where, count, *arguments = sys.argv[1:]
 module, _, name = where.partition(":")
 owner = importlib.import_module(module)

@@ -23,6 +23,9 @@ from components.trainer.executor import Executor
 from tfx.types import channel_utils
 from mixer_tf.training import checkpointing
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
 examples_folder, work, run, config, stop_at = sys.argv[1:]
 
 class Stop(checkpointing.TrainingCheckpoint):

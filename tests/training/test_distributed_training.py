@@ -24,6 +24,9 @@ import numpy as np
 import tensorflow as tf
 from mixer_tf.training import exporting, trainer
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
 recipe, devices, splits, output, arguments, weights_path = pickle.load(sys.stdin.buffer)
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
