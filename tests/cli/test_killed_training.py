@@ -139,7 +139,7 @@ def test_killed_at_random_moments(image_folder, tmp_path, tiny_options, undistur
         program = [sys.executable, "-m", "mixer_tf.cli", *arguments]
         process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            assert process.wait(times.uniform(4, 25)) == 0
+            assert process.wait(times.uniform(3, 10)) == 0
             break
         except subprocess.TimeoutExpired:
             process.kill()
