@@ -15,6 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mixer_tf.export.loading import open_export
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
+
 _OPTIONS = [
     *("training.epochs=6", "optimizer.ema=0.8", "optimizer.warmup_steps=4", "data.mixup=0.3"),
     *("model.dropout=0.1", "model.stochastic_depth=0.3", "data.flip=true"),
@@ -23,9 +27,6 @@ _OPTIONS = [
 # Kills the process when a function is called for the n-th time.
 _PROGRAM = """
 import importlib, os, signal, sys
-
-# On two busy cores, several processes take turns.
-pytestmark = pytest.mark.timeout(1800)
 
 where, count, *arguments = sys.argv[1:]
 module, _, name = where.partition(":")

@@ -16,6 +16,7 @@ from mixer_tf.export.loading import open_export
 # On two busy cores, several processes take turns.
 pytestmark = pytest.mark.timeout(1800)
 
+
 _OPTIONS = ("training.epochs=10", "optimizer.ema=0.8", "data.mixup=0.3", "data.flip=true")
 # TensorFlow notices a killed process at once, and one that is only silent after 10 s.
 _SECONDS = 60

@@ -12,6 +12,10 @@ import pytest
 
 from mixer_tf.export.loading import open_export
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
+
 _PROGRAM = """
 import json, os, signal, sys
 import tensorflow as tf
@@ -22,9 +26,6 @@ from components.trainer.component import Trainer
 from components.trainer.executor import Executor
 from tfx.types import channel_utils
 from mixer_tf.training import checkpointing
-
-# On two busy cores, several processes take turns.
-pytestmark = pytest.mark.timeout(1800)
 
 examples_folder, work, run, config, stop_at = sys.argv[1:]
 

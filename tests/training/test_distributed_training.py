@@ -18,14 +18,15 @@ from mixer_tf.training import trainer
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.input.split import open_splits
 
+# On two busy cores, several processes take turns.
+pytestmark = pytest.mark.timeout(1800)
+
+
 _PROGRAM = """
 import pickle, sys
 import numpy as np
 import tensorflow as tf
 from mixer_tf.training import exporting, trainer
-
-# On two busy cores, several processes take turns.
-pytestmark = pytest.mark.timeout(1800)
 
 recipe, devices, splits, output, arguments, weights_path = pickle.load(sys.stdin.buffer)
 cpu = tf.config.list_physical_devices("CPU")[0]
