@@ -60,5 +60,8 @@ class RecipeHParams(tf.keras.callbacks.Callback):
         self._log.flush()
 
     def on_train_end(self, logs=None):
-        self._log.write_summary(summary.session_end_pb(api_pb2.STATUS_SUCCESS), self._last_step)
+        # After the last step: a training that resumes with nothing left to do logs it again, and
+        # `RunLog` removes what an earlier process has logged after the steps that it completed.
+        end = summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        self._log.write_summary(end, self._last_step + 1)
         self._log.flush()
