@@ -159,7 +159,7 @@ def fit(
     wait = InputWait()
     data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
     built_in = [Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
-    loggers = ()
+    loggers, progress = (), ()
     if log_dir:
         loggers = create_loggers(
             *(log_dir, recipe, length, length.end(begin.epochs)),
@@ -171,7 +171,7 @@ def fit(
         )
     if verbose and is_chief:
         _show_plan(recipe, length, train, evaluation, strategy)
-    progress = [ProgressBar(length, begin.step)] if verbose and is_chief else ()
+        progress = [ProgressBar(length, begin.step)]
     # The checkpoint comes last: after it, no callback is repeated.
     calls = [*built_in, *loggers, *progress, *callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
