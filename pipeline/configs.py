@@ -69,6 +69,8 @@ class PipelineConfig:
             "tfrecord:GLOB" or "csv:PATH".
         recipe: the model and how it is trained.
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
+        exclude: a file of images that are left out of every split; see
+            `excluded_images.exclude_listed`. None for none.
         downstream_test_sets: further sources whose images must not be in the training split.
         deduplicate: "remove" removes training images that are near-duplicates of evaluation and
             test images, "report" only lists them, "off" does not search for them.
@@ -114,6 +116,7 @@ class PipelineConfig:
     source: str
     recipe: Recipe
     data_dir: str | None = None
+    exclude: str | None = None
     downstream_test_sets: tuple[str, ...] = ()
     deduplicate: str = REMOVE
     deduplicate_train: bool = False
@@ -142,7 +145,8 @@ class PipelineConfig:
         if not self.name:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         # TFX stores them in ML Metadata; it does not store beam_args.
-        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir", "predict")
+        stored = ("root", "source", "data_dir", "exclude", "downstream_test_sets", "serving_dir")
+        stored += ("predict",)
         require_no_credentials(
             {name: getattr(self, name) for name in stored}
             | {"model.weights": self.recipe.model.weights}

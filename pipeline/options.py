@@ -13,7 +13,7 @@ from collections.abc import Callable
 import click
 
 from mixer_tf import storage
-from mixer_tf.cli.options import detail_options, with_details
+from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, with_details
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
@@ -38,6 +38,7 @@ _OPTIONS = (
     ),
     detail_options,
     click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
+    click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP),
     click.option(
         "--recipe",
         metavar="NAME",
@@ -246,6 +247,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         source=options["source"],
         recipe=recipe.override(_overrides(options)),
         data_dir=options["data_dir"],
+        exclude=_absolute_path(options["exclude"]),
         downstream_test_sets=tuple(options["test_sets"]),
         deduplicate=options["deduplicate"],
         deduplicate_train=options["deduplicate_train"],

@@ -63,6 +63,7 @@ def filter_source(source: Source, removals: Sequence[Removal]) -> Source:
     return dataclasses.replace(
         source,
         reader=FilteredReader(source.reader, _indices_by_shard(removals)),
+        image_ids=None,
         file_signatures=lambda: [*source.file_signatures(), *removed],
     )
 

@@ -114,6 +114,13 @@ def test_images_to_predict_are_a_step_of_their_own(config):
     assert {"model", "model_blessing", "infra_blessing"} <= set(nodes["BulkPredictor"].inputs)
 
 
+def test_excluded_images_are_left_out_by_the_first_step(config):
+    config = dataclasses.replace(config, exclude="/removed.txt", fingerprint_data=True)
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    for step in ("ImageExampleGen", "DataFingerprint"):
+        assert nodes[step].exec_properties["exclude"] == "/removed.txt"
+
+
 def test_deduplicator_gets_its_mode_and_threshold(config):
     config = dataclasses.replace(config, deduplicate="report", duplicate_threshold=0.9)
     config = dataclasses.replace(config, keep_duplicates="/keep.txt")
