@@ -12,7 +12,8 @@ import os
 from components.endpoint_deployer.deployment import Deployment
 from components.fixed_fields import FIXED
 from mixer_tf import storage
-from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.modes import MODES, REMOVE
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.messages import require_no_credentials
@@ -73,11 +74,12 @@ class PipelineConfig:
             `excluded_images.exclude_listed`. None for none.
         downstream_test_sets: further sources whose images must not be in the training split.
         deduplicate: "remove" removes training images that are near-duplicates of evaluation and
-            test images, "report" only lists them, "off" does not search for them.
+            test images, and evaluation images that are near-duplicates of test images; "report"
+            only lists them; "off" does not search for them.
         deduplicate_train: also search for near-duplicates within training; one of each pair is
             kept.
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
-        keep_duplicates: a file of training images that are never removed; see
+        keep_duplicates: a file of images that are never removed; see
             `kept_images.read`. None for no such images.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.

@@ -16,7 +16,7 @@ from mixer_tf import storage
 from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, with_details
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
-from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
+from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
@@ -74,8 +74,9 @@ _OPTIONS = (
         "--deduplicate",
         type=click.Choice(DEDUPLICATE),
         default=REMOVE,
-        help="Training images that are near-duplicates of evaluation or test images: remove them, "
-        "only report them, or do not search for them. Those of another class are only reported.",
+        help="Training images that are near-duplicates of evaluation or test images, and "
+        "evaluation images that are near-duplicates of test images: remove them, only report them, "
+        "or do not search for them. Those of another class are only reported.",
     ),
     click.option(
         "--deduplicate-train",
@@ -91,7 +92,7 @@ _OPTIONS = (
     click.option(
         "--keep-duplicates",
         metavar="FILE",
-        help="A file of training images that are never removed as duplicates, one per line: the "
+        help="A file of images that are never removed as duplicates, one per line: the "
         "path that pairs.html shows, or the line of pairs.jsonl.",
     ),
     click.option(

@@ -31,15 +31,16 @@ from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal, decide
 from mixer_tf.deduplication.result import DeduplicationResult
-from mixer_tf.features import TRAIN
+from mixer_tf.features import EVAL, TRAIN
 
 
 class Deduplicate(beam.PTransform):
-    """Copies an Examples folder without the training images that are duplicates.
+    """Copies an Examples folder without the images that are duplicates of images to test with.
 
     Args:
         folder: the Examples folder to read, with its `dataset.json`.
-        splits: its splits; all but "train" are copied unchanged.
+        splits: its splits; images are removed from "train", and from "eval" if they are duplicates
+            of test images.
         output_folder: the folder to write shards and `dataset.json` to.
         report_folder: the folder to write the report to.
         downstream: open sources; none of their images, whatever the split, should be trained on.
@@ -77,6 +78,8 @@ class Deduplicate(beam.PTransform):
         matches = [
             train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
         ]
+        if EVAL in self._test_splits:
+            matches.append(galleries[0] | FindInTests())
         if self._options.within_train:
             galleries.append(train | "Gallery[train]" >> MakeGallery())
             matches.append(galleries[1] | FindWithin())
@@ -147,13 +150,25 @@ class FindWithin(beam.PTransform):
         )
 
 
+class FindInTests(beam.PTransform):
+    """Compares the evaluation images of a gallery with its test images: one Gallery → Matches."""
+
+    def expand(self, galleries):
+        return (
+            galleries
+            | "Evaluation blocks" >> beam.FlatMap(gallery.list_evaluation_blocks)
+            | "Reshuffle evaluation" >> beam.Reshuffle()
+            | "Compare evaluation" >> beam.FlatMap(gallery.find_in_tests, AsSingleton(galleries))
+        )
+
+
 class CopyShards(beam.PTransform):
     """Copies all shards of an Examples folder without the removed images: PBegin → nothing.
 
     Args:
         folder: the Examples folder to copy from.
         output_folder: the Examples folder to copy to.
-        test_splits: the splits that are copied unchanged.
+        test_splits: the splits other than training.
         removed: PCollection of one list of Removals.
     """
 
@@ -164,26 +179,32 @@ class CopyShards(beam.PTransform):
         self._removed = removed
 
     def expand(self, pbegin):
-        train = examples.list_shards(self._folder, TRAIN)
+        shards = {
+            split: examples.list_shards(self._folder, split)
+            for split in (TRAIN, *self._test_splits)
+        }
+        filtered = [
+            (index, path, split)
+            for split in shards.keys() & {TRAIN, EVAL}
+            for index, path in enumerate(shards[split])
+        ]
         others = [
-            (path, split)
-            for split in self._test_splits
-            for path in examples.list_shards(self._folder, split)
+            (path, split) for split in shards.keys() - {TRAIN, EVAL} for path in shards[split]
         ]
         _ = (
             pbegin
-            | "Training shards" >> beam.Create(list(enumerate(train)))
+            | "Training and evaluation shards" >> beam.Create(sorted(filtered))
             | "Filter"
             >> beam.Map(
-                filtering.copy_training_shard,
-                len(train),
+                filtering.copy_filtered_shard,
+                {split: len(paths) for split, paths in shards.items()},
                 self._output_folder,
                 AsSingleton(self._removed),
             )
         )
         return (
             pbegin
-            | "Other shards" >> beam.Create(others)
+            | "Other shards" >> beam.Create(sorted(others))
             | "Copy" >> beam.Map(copy_test_shard, self._output_folder)
         )
 

@@ -83,10 +83,12 @@ class RunOutputs:
         return None
 
     def duplicates_removed(self) -> int | None:
+        """From training and evaluation; None if that step never ran."""
         uri = self.uri("Deduplicator", "report")
         if uri is None:
             return None
-        return json.loads(storage.read_text(os.path.join(uri, "report.json")))["removed"]
+        report = json.loads(storage.read_text(os.path.join(uri, "report.json")))
+        return report["removed"] + report["evaluation"]["removed"]
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")

@@ -23,7 +23,8 @@ class Summary:
     Attributes:
         steps: node id → its seconds and whether it came from the cache, in order of execution.
         examples: split → number of images for the Trainer and the Evaluator.
-        duplicates_removed: images removed from the training split; None if that step never ran.
+        duplicates_removed: images removed from the training and evaluation splits; None if that
+            step never ran.
         unusable: images that could not be used; None if that step never ran.
         metrics: overall metrics of the test split ("accuracy", "cross_entropy", "example_count",
             and, if there are more classes than `contract.TOP_K`, `contract.top_k_metric()`).
