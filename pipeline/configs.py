@@ -74,8 +74,10 @@ class PipelineConfig:
             `excluded_images.exclude_listed`. None for none.
         downstream_test_sets: further sources whose images must not be in the training split.
         deduplicate: "remove" removes training images that are near-duplicates of evaluation and
-            test images, and evaluation images that are near-duplicates of test images; "report"
-            only lists them; "off" does not search for them.
+            test images, and evaluation images that are near-duplicates of test images; "mark"
+            removes none and marks the evaluation and test images that have a duplicate in training,
+            by which the Evaluator then slices; "report" only lists them; "off" does not search for
+            them.
         deduplicate_train: also search for near-duplicates within training; one of each pair is
             kept.
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.

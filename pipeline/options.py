@@ -75,8 +75,10 @@ _OPTIONS = (
         type=click.Choice(DEDUPLICATE),
         default=REMOVE,
         help="Training images that are near-duplicates of evaluation or test images, and "
-        "evaluation images that are near-duplicates of test images: remove them, only report them, "
-        "or do not search for them. Those of another class are only reported.",
+        "evaluation images that are near-duplicates of test images: remove them; remove none, but "
+        "mark the evaluation and test images that have a duplicate in training, so that the "
+        "Evaluator shows the accuracy with and without them; only report them; or do not search "
+        "for them. Those of another class are only reported.",
     ),
     click.option(
         "--deduplicate-train",

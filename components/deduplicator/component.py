@@ -87,8 +87,9 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             within_train: whether only one of several duplicates within training is kept.
             threshold: similarity, 0.5 to 1, from which two photographs are duplicates.
-            mode: "remove" removes duplicates from training and evaluation; "report" only lists
-                them.
+            mode: "remove" removes duplicates from training and evaluation; "mark" removes nothing
+                and writes the feature `duplicate_of` into evaluation and test images: the training
+                image that they are a duplicate of, or ""; "report" only lists the duplicates.
             keep_duplicates: a file of images that are never removed; see
                 `mixer_tf.deduplication.kept_images.read`. None for no such images.
             fingerprint: fingerprint of data and code, the content of that file included; if it is

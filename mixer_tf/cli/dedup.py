@@ -202,7 +202,7 @@ def _table(outcome, summary) -> str:
     The last row are the training images and their duplicates among themselves.
     """
     rows = []
-    for name, leaked in outcome.leaked.items():
+    for name, leaked in summary["leaked"].items():
         images = outcome.result.counts.get(("compared", name), 0)
         share = f"{leaked / images:.2%}" if images else ""
         in_train = summary["duplicates_by_set"].get(name, 0)

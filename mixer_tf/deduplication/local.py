@@ -32,6 +32,7 @@ from mixer_tf.deduplication.label_conflicts import (
     find_conflict,
     labeled_images,
 )
+from mixer_tf.deduplication.leaks import find_leaks
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 from mixer_tf.deduplication.result import DeduplicationResult
@@ -84,6 +85,7 @@ def find_duplicates(
             matches += find_within(start, train_gallery)
     return DeduplicationResult(
         options=options,
+        leaked=find_leaks(matches, test_gallery, comparable_sets, options.keep).counts,
         removals=tuple(decide(matches, comparable_sets, options.keep)),
         counts=reading.counts,
         uniform_sets=tuple(uniform_sets),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mixer_tf.deduplication import contact_sheet, report
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
-from mixer_tf.deduplication.modes import REMOVE
+from mixer_tf.deduplication.modes import MARK, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
 from mixer_tf.features import EVAL, TRAIN
@@ -44,7 +44,10 @@ def describe_removals(
         for name in sorted(set(uniform_sets))
     ]
     if duplicates and options.mode != REMOVE:
-        notes.append(f"duplicates that were not removed: {_count(duplicates)}; look at {_PAGE}")
+        marked = ", only marked in evaluation and test images" if options.mode == MARK else ""
+        notes.append(
+            f"duplicates that were not removed{marked}: {_count(duplicates)}; look at {_PAGE}"
+        )
     elif len(duplicates) > _LARGE_SHARE * num_train:
         notes.append(
             f"removed as duplicates: {_count(duplicates)} ({len(duplicates) / num_train:.1%} of "

@@ -19,7 +19,8 @@ class DeduplicationOptions:
         within_train: whether training images are also compared with one another, so that one of
             several duplicates is kept.
         mode: "remove" removes duplicates from training, and images of the evaluation split that
-            are duplicates of test images; "report" only lists them.
+            are duplicates of test images; "mark" writes into the evaluation and test images of
+            Examples which training image they are a duplicate of; "report" only lists them.
         keep: paths or ids of images that are never removed, as the report shows them; see
             `kept_images.read`.
     """

@@ -11,6 +11,7 @@ import collections
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mixer_tf import storage
@@ -49,6 +50,7 @@ def summarize(
     counts: Mapping[tuple[str, str], int],
     sets: Sequence[str],
     uniform_sets: Iterable[str],
+    leaked: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns the content of `report.json`.
 
@@ -58,9 +60,10 @@ def summarize(
         counts: as of `count_images`, for all images.
         sets: names of all sets, including training.
         uniform_sets: names of the sets whose images all look alike.
+        leaked: evaluation or test set → number of its images that have a duplicate in training.
 
     Returns:
-        "mode": "remove" or "report";
+        "mode": "remove", "mark" or "report";
         "duplicates": number of training images that are duplicates; this and the next four are of
         training images alone;
         "removed": number of training images that were removed;
@@ -69,6 +72,7 @@ def summarize(
         "kept_because_listed": number of other training images that the user listed as ones to keep;
         "duplicates_by_set": test set → number of training images that it contains a duplicate of,
         where one image may count in several; "train" → number of duplicates within training;
+        "leaked": evaluation or test set → number of its images that have a duplicate in training;
         "evaluation": the same numbers of the evaluation images that duplicate test images;
         "labels_differ": number of images, removed or not, that resemble an image of another label;
         "compared": set → number of images;
@@ -84,6 +88,7 @@ def summarize(
     return {
         "mode": options.mode,
         **_count_removals(train, options, sets),
+        "leaked": {printable(name): leaked.get(name, 0) for name in sets if name != TRAIN},
         "evaluation": _count_removals(evaluation, options, test_sets),
         "labels_differ": sum(removal.conflict is not None for removal in removals),
         "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},

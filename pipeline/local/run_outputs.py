@@ -16,7 +16,7 @@ from components import hyperparameters
 from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
-from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_metrics
+from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
@@ -125,6 +125,11 @@ class RunOutputs:
         if self.dataset_info().num_classes <= contract.TOP_K:
             found.pop(contract.top_k_metric(), None)
         return found
+
+    def leaked(self) -> dict[bool, tuple[int, float]]:
+        """Whether test images are marked as leaked → their number, and top-1; see `read_leaked`."""
+        uri = self.uri("Evaluator", "evaluation")
+        return read_leaked(uri) if uri else {}
 
     def pushed_model(self) -> str | None:
         """Folder of the version that this run pushed, or None."""

@@ -232,6 +232,7 @@ def test_lines_copied_from_the_report_keep_their_images(leaky_folder, result, tm
         **result.report,
         **{"duplicates": 2, "removed": 2, "kept_because_listed": 2},
         "duplicates_by_set": {"eval": 2, "test": 0, "train": 0},
+        "leaked": {"eval": 2, "test": 0},
     }
     reasons = [pair["kept_because"] for pair in kept.pairs]
     assert sorted(reasons) == ["", "", *["listed as a duplicate to keep"] * 2]
@@ -318,6 +319,32 @@ def test_evaluation_images_that_duplicate_test_images_are_removed(leaky_evaluati
     assert reporting.pairs == result.pairs
     assert reporting.report["evaluation"]["duplicates"] == 2
     assert reporting.report["evaluation"]["removed"] == 0
+
+
+def test_marked_images_say_what_they_are_duplicates_of(leaky_folder, result, tmp_path):
+    marking = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="mark")
+    assert read(marking.after, "train") == read(marking.before, "train")
+    assert marking.pairs == result.pairs
+    assert marking.report == {**result.report, "mode": "mark", "removed": 0}
+    assert marking.report["leaked"] == {"eval": 2, "test": 2}
+    found = {}
+    for split in ("eval", "test"):
+        before = [ImageRecord.from_example(item) for item in read(marking.before, split)]
+        after = [ImageRecord.from_example(item) for item in read(marking.after, split)]
+        assert [dataclasses.replace(item, duplicate_of=None) for item in after] == before
+        for record, serialized in zip(after, read(marking.after, split), strict=True):
+            features = tf.train.Example.FromString(serialized).features.feature
+            assert features["leaked"].int64_list.value == [bool(record.duplicate_of)]
+            assert features["duplicate_of"].bytes_list.value == [record.duplicate_of.encode()]
+            if record.duplicate_of:
+                found[os.path.basename(record.source)] = os.path.basename(record.duplicate_of)
+    assert found == {
+        **{"test-00.png": "copy.png", "test-01.png": "encoded.jpg"},
+        **{"val-00.png": "smaller.png", "val-02.png": "mirrored.png"},
+    }
+    before, after = DatasetInfo.read(marking.before), DatasetInfo.read(marking.after)
+    assert after.counts == before.counts
+    assert "not removed, only marked in evaluation and test images: 4 train" in after.notes[-1]
 
 
 def test_no_evaluation_images_left_is_one_clear_error(leaky_evaluation, tmp_path):

@@ -18,6 +18,7 @@ from mixer_tf.datasets import image_lists
 from mixer_tf.deduplication import removals as decisions
 from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.image_sets import Reader
+from mixer_tf.deduplication.leaks import LeakFinder
 from mixer_tf.deduplication.matching import Match
 from mixer_tf.deduplication.modes import REMOVE
 from mixer_tf.deduplication.removals import Removal
@@ -27,7 +28,7 @@ from mixer_tf.deduplication.standalone.comparison import Comparison
 from mixer_tf.deduplication.standalone.conflicts import find_conflicts
 from mixer_tf.deduplication.standalone.output import OutputFolder
 from mixer_tf.deduplication.standalone.search import Search
-from mixer_tf.deduplication.standalone.store import OTHERS, WITHIN, Item
+from mixer_tf.deduplication.standalone.store import WITHIN, Item
 from mixer_tf.features import TRAIN, ImageRecord
 
 # The report has this name in the pipeline.
@@ -44,13 +45,10 @@ class Outcome:
     Attributes:
         result: the decisions, as of the pipeline.
         num_pairs: the number of all pairs, the rows of pairs.csv.
-        leaked: name of an evaluation or test set → number of its images that have a duplicate in
-            training, in the order of the report.
     """
 
     result: DeduplicationResult
     num_pairs: int
-    leaked: Mapping[str, int]
 
 
 def write_results(search: Search, comparison: Comparison, folder: OutputFolder) -> Outcome:
@@ -66,11 +64,12 @@ def write_results(search: Search, comparison: Comparison, folder: OutputFolder) 
         counts=found.counts,
         uniform_sets=search.uniform_sets,
         readers=_readers(comparison, search.items),
+        leaked=found.count_leaked(),
         label_conflicts=find_conflicts(search.store, search.items, comparison.comparable_sets()),
     )
     _write_list(result.removed, comparison, folder)
     _write_report(result, folder)
-    return Outcome(result, found.num_pairs, found.count_leaked())
+    return Outcome(result, found.num_pairs)
 
 
 class _Decisions:
@@ -85,8 +84,12 @@ class _Decisions:
     def __init__(self, comparison: Comparison, search: Search):
         self._keep, self._search = comparison.options.keep, search
         self._comparable = comparison.comparable_sets()
-        self._test_sets = [each.name for each in comparison.sets if each.name != TRAIN]
-        self._leaked: set[ImageId] = set()
+        self._leaks = LeakFinder(
+            search.galleries[search.test_gallery],
+            search.digests[search.test_gallery],
+            self._comparable,
+            self._keep,
+        )
         self.removals: dict[ImageId, Removal] = {}
         self.counts = search.count_tests()
         self.num_pairs = 0
@@ -102,25 +105,11 @@ class _Decisions:
             add_row(match)
         add = decisions.add_within if job.kind == WITHIN else decisions.add_others
         add(self.removals, by_image, self._comparable, self._keep)
-        if job.kind == OTHERS:
-            self._leaked.update(match.other for match in matches if self._is_leak(match))
+        self._leaks.add(matches)
 
-    def count_leaked(self) -> dict[str, int]:
-        """Name of a set → number of its images with a duplicate in training.
-
-        Of images with equal bytes, not each one has a match; all of them count.
-        """
-        key = self._search.test_gallery
-        images = [*zip(self._search.galleries[key], self._search.digests[key], strict=True)]
-        leaked = {(image.set_name, digest) for image, digest in images if image in self._leaked}
-        counts = collections.Counter(
-            image.set_name for image, digest in images if (image.set_name, digest) in leaked
-        )
-        return {name: counts[name] for name in self._test_sets}
-
-    def _is_leak(self, match: Match) -> bool:
-        is_listed = decisions.is_listed(match.image, self._keep)
-        return decisions.counts_as_duplicate(match, self._comparable) and not is_listed
+    def count_leaked(self) -> Mapping[str, int]:
+        """Name of a set → number of its images with a duplicate in training."""
+        return self._leaks.find().counts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -136,7 +136,8 @@ def test_every_pair_is_a_row_with_paths_relative_to_its_source(outcome):
 
 
 def test_images_of_each_set_that_leaked_are_counted_with_all_equal_ones(outcome):
-    assert outcome[1].leaked == {"eval": 0, "test": 2, "other": 7}
+    leaked = outcome[1].result.summary()["leaked"]
+    assert leaked == {"eval": 0, "test": 2, "other": 7}
     counts = outcome[1].result.counts
     assert counts["compared", "train"] == 154 and counts["unreadable", "train"] == 1
     assert counts["compared", "eval"] == 71 and counts["unreadable", "eval"] == 1
@@ -233,7 +234,7 @@ def test_all_images_are_training_images_on_request(folders, tmp_path):
     comparison = make_comparison(folders, within_train=False)
     comparison = dataclasses.replace(comparison, ignore_splits=True)
     found = run(comparison, tmp_path)
-    assert found.leaked == {"other": 7}
+    assert found.result.leaked == {"other": 7}
     assert found.result.counts["compared", "train"] == 154 + 71 + 9
     assert {row["against_set"] for row in read_rows(tmp_path)} == {"other"}
 
