@@ -62,7 +62,7 @@ from mixer_tf.messages import visible
     "--keep-duplicates",
     metavar="FILE",
     help="A file of images that are never listed in removed.txt, one per line: the path that "
-    "report.html shows, or the line of pairs.jsonl.",
+    "report.html or pairs.csv shows, or the line of pairs.jsonl.",
 )
 @click.option(
     "--processes",
@@ -181,7 +181,7 @@ def _show(outcome, comparison, folder) -> None:
     click.echo(_table(outcome, summary))
     _show_unreadable(summary)
     click.echo(f"\n{_conclusion(summary, comparison)}")
-    for line in _details(outcome, summary):
+    for line in _details(outcome, summary, comparison):
         click.echo(f"note: {visible(line)}")
     files = {"pairs": pair_table.FILE_NAME, "report": output.PAGE}
     files |= {"removed": output.REMOVED} if comparison.options.mode == REMOVE else {}
@@ -230,7 +230,7 @@ def _conclusion(summary, comparison) -> str:
     return f"{' and '.join(parts)} that are duplicates {done}"
 
 
-def _details(outcome, summary):
+def _details(outcome, summary, comparison):
     for name in summary["uniform_sets"]:
         yield f"the images of {name} all look alike, so only nearly identical ones are duplicates"
     if summary["labels_differ"]:
@@ -241,4 +241,10 @@ def _details(outcome, summary):
     listed = summary["kept_because_listed"] + summary["evaluation"]["kept_because_listed"]
     if listed:
         yield f"kept, because --keep-duplicates lists them: {listed:,}"
+    unused = comparison.unused_keep(outcome.result.removals)
+    if unused:
+        yield (
+            f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
+            f"{unused[0]!r}"
+        )
     yield f"pairs in pairs.csv: {outcome.num_pairs:,}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mixer_tf.deduplication import contact_sheet, filtering, report
@@ -26,9 +27,9 @@ class DeduplicationResult:
         counts: ("compared" or "unreadable", set name) → number of images.
         uniform_sets: names of the sets whose images all look alike.
         readers: name of each compared set → reader of its work items; training first.
+        label_conflicts: the groups of images with equal bytes and different labels, sorted.
         leaked: name of an evaluation or test set → number of its images that have a duplicate in
             training; sets without one may be missing.
-        label_conflicts: the groups of images with equal bytes and different labels, sorted.
     """
 
     options: DeduplicationOptions
@@ -36,8 +37,8 @@ class DeduplicationResult:
     counts: Mapping[tuple[str, str], int]
     uniform_sets: tuple[str, ...]
     readers: Mapping[str, Reader]
-    leaked: Mapping[str, int]
     label_conflicts: tuple[Conflict, ...] = ()
+    leaked: Mapping[str, int] = MappingProxyType({})
 
     @property
     def removed(self) -> list[Removal]:

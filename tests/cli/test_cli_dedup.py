@@ -145,12 +145,14 @@ def test_a_folder_with_other_files_is_not_touched(mixer, tmp_path):
     assert "--out must be a folder of this machine" in result.output
 
 
-def test_images_that_are_kept_are_not_listed(mixer, leaky, tmp_path):
-    (tmp_path / "keep.txt").write_text(f"{leaky}/own/train/cat/of-0.jpg\n")
+@pytest.mark.parametrize("listed", ["{}/own/train/cat/of-0.jpg", "train/cat/of-0.jpg"])
+def test_images_that_are_kept_are_not_listed(mixer, leaky, tmp_path, listed):
+    (tmp_path / "keep.txt").write_text(f"{listed.format(leaky)}\ntrain/cat/no.png\n")
     arguments = (f"--train=folder:{leaky / 'own'}", f"--keep-duplicates={tmp_path / 'keep.txt'}")
     result = run(mixer, *arguments, f"--out={tmp_path / 'out'}")
     assert result.exit_code == 0, result.output
     assert "note: kept, because --keep-duplicates lists them: 1\n" in result.output
+    assert "that name no duplicate: 1, such as 'train/cat/no.png'\n" in result.output
     assert (tmp_path / "out/removed.txt").read_text().count("\n") == 2
     assert "train/cat/of-0.jpg" in (tmp_path / "out/pairs.csv").read_text()
 

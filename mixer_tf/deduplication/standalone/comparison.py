@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mixer_tf import storage
@@ -15,8 +15,10 @@ from mixer_tf.datasets import unlabeled, work_items
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.sources.source import Source, short_name
 from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.removals import Removal
 from mixer_tf.deduplication.standalone.store import Item, code_version, make_key
 from mixer_tf.features import SPLITS, TRAIN
+from mixer_tf.messages import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -97,6 +99,23 @@ class Comparison:
                 key = make_key([*version, each.name, state])
                 found.append(Item(len(found), each.name, piece, key))
         return found
+
+    def keep(self) -> frozenset[str]:
+        """The images that are never removed, as reports show them.
+
+        A line of the list may also be a path relative to the source, as in pairs.csv.
+        """
+        return self.options.keep | frozenset(map(self._resolved, self.options.keep))
+
+    def unused_keep(self, removals: Iterable[Removal]) -> list[str]:
+        """Returns the lines of the list of images to keep that name no duplicate, sorted."""
+        found = {printable(removal.match.image.source) for removal in removals}
+        lines = self.options.keep
+        return sorted(line for line in lines if not found & {line, self._resolved(line)})
+
+    def _resolved(self, name: str) -> str:
+        root = self.train.root
+        return name if root is None else printable(storage.resolve(root, name))
 
     def comparable_sets(self) -> frozenset[str]:
         """The names of the sets whose classes mean the same as those of training.

@@ -82,7 +82,7 @@ class _Decisions:
     """
 
     def __init__(self, comparison: Comparison, search: Search):
-        self._keep, self._search = comparison.options.keep, search
+        self._keep, self._search = comparison.keep(), search
         self._comparable = comparison.comparable_sets()
         self._leaks = LeakFinder(
             search.galleries[search.test_gallery],

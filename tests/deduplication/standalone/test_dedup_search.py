@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, work_items
 from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
@@ -245,8 +245,40 @@ def test_report_mode_writes_no_list(folders, tmp_path):
     assert read_rows(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["digits", "csv", "tfrecord"])
-def test_every_kind_of_source_is_searched_as_by_the_library(kind, folders, tmp_path):
+def prepare_tfds(source: Source, data_dir: pathlib.Path) -> Source:
+    """Stores the usable images of a source as a TFDS dataset with a train and a test split."""
+    import tensorflow as tf
+
+    tfds = pytest.importorskip("tensorflow_datasets")
+    features = {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=2)}
+
+    def read(split: str) -> tf.data.Dataset:
+        records = [r for shard in source.shards_of(split) for r in source.read(shard)]
+        images = [
+            {"image": tf.io.decode_image(r.encoded, expand_animations=False), "label": r.label}
+            for r in records
+            if not r.problem and r.format != "WEBP"
+        ]
+        spec = {
+            "image": tf.TensorSpec((None, None, 3), tf.uint8),
+            "label": tf.TensorSpec((), "int64"),
+        }
+        return tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="own",
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={split: read(split) for split in ("train", "test")},
+        data_dir=str(data_dir),
+    )
+    return open_source("tfds:own", str(data_dir))
+
+
+@pytest.mark.parametrize(
+    "kind", ["digits", "csv", "tfrecord", pytest.param("tfds", marks=pytest.mark.slow)]
+)
+def test_every_kind_of_source_is_searched_as_by_the_library(kind, folders, tmp_path, monkeypatch):
     train = open_source(f"folder:{folders / 'own'}")
     if kind == "digits":
         train = open_source("digits")
@@ -257,6 +289,9 @@ def test_every_kind_of_source_is_searched_as_by_the_library(kind, folders, tmp_p
     if kind == "tfrecord":
         examples.write_source(train, str(tmp_path))
         train = open_source(f"tfrecord:{tmp_path}/Split-*/*")
+    if kind == "tfds":
+        train = prepare_tfds(train, tmp_path)
+        monkeypatch.setattr(work_items, "_MAX_IMAGES", 50)
     other = open_source(f"folder:{folders / 'other'}")
     comparison = Comparison(train, {"other": other}, DeduplicationOptions(within_train=True))
     found = run(comparison, tmp_path / "out")
