@@ -44,8 +44,9 @@ def _digests(
     for item in items:
         if item.set_name in comparable_sets:
             found = _labeled_digests(store, item)
-            owners.append(np.full(len(found), item.number, np.int32))
-            digests.append(found)
+            if len(found):
+                owners.append(np.full(len(found), item.number, np.int32))
+                digests.append(found)
     digests = np.concatenate(digests) if digests else np.zeros((0, 1), np.uint8)
     rows = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").ravel()
     return np.concatenate(owners), rows

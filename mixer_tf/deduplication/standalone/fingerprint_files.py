@@ -69,7 +69,8 @@ def read_labels(path: str) -> tuple[list[str], np.ndarray] | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             names = _decode(stored["class_name"])
-            return names, stored["digests"].reshape(len(names), -1)
+            digests = stored["digests"]
+            return names, digests.reshape(len(names), -1) if names else digests.reshape(0, 1)
     except _DAMAGED:
         return None
 

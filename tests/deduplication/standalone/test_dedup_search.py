@@ -324,3 +324,25 @@ def test_odd_names_are_text_in_every_file(tmp_path, random_image, save):
     }
     cleaned = exclude_listed(train, str(tmp_path / "out/removed.txt"))
     assert {os.path.basename(name) for name in names(cleaned)} == {"fine.png", "0.png", "v.png"}
+
+
+def test_images_are_compared_among_themselves_alone(tmp_path, random_image, save):
+    """Work items without a usable image, and nothing else to compare with."""
+    for index in range(70):
+        path = tmp_path / "own" / ("cat", "dog")[index % 2] / f"{index:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"broken" if index > 5 else save(random_image(index % 5)))
+    shutil.copy(tmp_path / "own/cat/02.png", tmp_path / "own/dog/02-again.png")
+    train = open_source(f"folder:{tmp_path / 'own'}")
+    options = DeduplicationOptions(within_train=True)
+    found = run(Comparison(train, {}, options, ignore_splits=True), tmp_path / "out")
+    counts = found.result.counts
+    assert (counts["compared", "train"], counts["unreadable", "train"]) == (7, 64)
+    assert {(row["train"], row["against"]) for row in read_rows(tmp_path / "out")} == {
+        ("dog/05.png", "cat/00.png"),
+        ("dog/02-again.png", "cat/02.png"),
+    }
+    # Both pairs have equal bytes and different labels.
+    assert len(found.result.label_conflicts) == 2
+    assert found.result.removed == []
+    assert [removal.kept_because for removal in found.result.removals] == ["labels differ"] * 2
