@@ -238,6 +238,12 @@ def _details(outcome, summary, comparison):
             f"images that resemble one of another class: {summary['labels_differ']:,}; one of both "
             "labels may be wrong: look at label_conflicts.jsonl"
         )
+    evaluation = summary["evaluation"]["duplicates"]
+    if evaluation and evaluation == summary["compared"][EVAL]:
+        yield (
+            f"all {evaluation:,} {EVAL} images are duplicates of test images, so removed.txt "
+            "leaves none: another evaluation split is needed"
+        )
     listed = summary["kept_because_listed"] + summary["evaluation"]["kept_because_listed"]
     if listed:
         yield f"kept, because --keep-duplicates lists them: {listed:,}"

@@ -49,7 +49,7 @@ def exclude_listed(source: Source, path: str | None) -> Source:
         path: the file; None to exclude nothing.
 
     Raises:
-        ValueError: the file is not a list of images, or no image would be left.
+        ValueError: the file is not a list of images, or no image of a split would be left.
     """
     if path is None:
         return source
@@ -60,16 +60,11 @@ def exclude(source: Source, names: Iterable[str]) -> Source:
     """Returns the source without some images; `exclude_listed` says how they are named.
 
     Raises:
-        ValueError: no image would be left.
+        ValueError: no image of a split would be left.
     """
     names = frozenset(names)
     found = _find(source, names)
     excluded = frozenset(found.counts)
-    if found.num_images and found.counts.total() == found.num_images:
-        raise ValueError(
-            f"{OPTION} must leave at least one image of {source.spec}; it lists all "
-            f"{found.num_images:,}."
-        )
     return dataclasses.replace(
         source,
         reader=ExcludingReader(source.reader, excluded),
@@ -84,12 +79,10 @@ class _Found:
     """What the lines name.
 
     Attributes:
-        num_images: the number of all images of the source.
         counts: path or id of each excluded image → number of images that have it.
         images: line → the paths or ids that it names.
     """
 
-    num_images: int = 0
     counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     images: dict[str, set[str]] = dataclasses.field(default_factory=dict)
 
@@ -97,14 +90,24 @@ class _Found:
 def _find(source: Source, names: frozenset[str]) -> _Found:
     found = _Found()
     for split in source.splits:
+        before, num_images = found.counts.total(), 0
         for shard in source.shards_of(split):
             for image in source.ids(shard):
-                found.num_images += 1
-                lines = names.intersection(_names_of(image, source))
-                found.counts.update([image] if lines else [])
-                for line in lines:
-                    found.images.setdefault(line, set()).add(image)
+                num_images += 1
+                _find_lines(image, source, names, found)
+        if num_images and found.counts.total() - before == num_images:
+            raise ValueError(
+                f"{OPTION} must leave at least one image in each split of {source.spec}; it lists "
+                f"all {num_images:,} of {split}. Take some lines out, or use another {split} split."
+            )
     return found
+
+
+def _find_lines(image: str, source: Source, names: frozenset[str], found: _Found) -> None:
+    lines = names.intersection(_names_of(image, source))
+    found.counts.update([image] if lines else [])
+    for line in lines:
+        found.images.setdefault(line, set()).add(image)
 
 
 def _names_of(image: str, source: Source) -> set[str]:

@@ -81,6 +81,22 @@ def test_no_duplicates_is_said_plainly(mixer, image_folder, tmp_path):
     assert (tmp_path / "out/pairs.csv").read_text().count("\n") == 1
 
 
+def test_an_evaluation_split_without_an_image_of_its_own_is_said(mixer, leaky, tmp_path):
+    shutil.copytree(leaky / "own", tmp_path / "own")
+    shutil.rmtree(tmp_path / "own/val")
+    shutil.copytree(tmp_path / "own/test", tmp_path / "own/val")
+    result = run(mixer, f"--train=folder:{tmp_path / 'own'}", f"--out={tmp_path / 'out'}")
+    assert result.exit_code == 0, result.output
+    assert "\n1 training images and 4 eval images that are duplicates are listed" in result.output
+    assert "note: all 4 eval images are duplicates of test images, so removed.txt leaves none" in (
+        result.output
+    )
+    exclude = f"--exclude={tmp_path / 'out/removed.txt'}"
+    result = mixer("train", f"--source=folder:{tmp_path / 'own'}", exclude)
+    assert "must leave at least one image in each split" in result.output
+    assert "it lists all 4 of eval. Take some lines out, or use another" in result.output
+
+
 def test_another_comparison_needs_another_folder_or_replaces_it(mixer, leaky, tmp_path):
     arguments = (f"--train=folder:{leaky / 'own'}", f"--out={tmp_path / 'out'}")
     assert run(mixer, *arguments).exit_code == 0
