@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from mixer_tf.deduplication import contact_sheet, filtering, report
+from mixer_tf.deduplication import filtering, page, report
 from mixer_tf.deduplication.image_sets import Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
@@ -48,5 +48,7 @@ class DeduplicationResult:
 
     def write(self, folder: str) -> None:
         """Writes `report.json`, `pairs.jsonl`, `label_conflicts.jsonl` and `pairs.html`."""
-        report.write(folder, self.summary(), self.removals, self.label_conflicts)
-        contact_sheet.write(folder, self.removals, self.readers, len(self.removed))
+        summary = self.summary()
+        report.write(folder, summary, self.removals, self.label_conflicts)
+        pairs = page.pairs_of(self.removals, self.options)
+        page.write(folder, summary, pairs, self.readers, self.label_conflicts)

@@ -200,4 +200,4 @@ def test_real_imports_include_those_inside_functions(imported):
     """Or the test above would prove little."""
     assert "mixer_tf.visualization.filters" in imported["trainer"]
     assert "mixer_tf.images.reduction" in imported["preprocessor"]
-    assert "mixer_tf.deduplication.contact_sheet" in imported["deduplicator"]
+    assert "mixer_tf.deduplication.previews" in imported["deduplicator"]
