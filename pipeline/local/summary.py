@@ -8,6 +8,7 @@ import json
 import os
 
 from mixer_tf import console, storage
+from mixer_tf.deduplication.page import FILE_NAME as PAIRS_PAGE
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs, Tuning
@@ -82,13 +83,14 @@ class Summary:
         return [f"  {name:<12} {visible(text)}" for name, text in rows if text]
 
     def _duplicates_line(self) -> str:
-        """With the folder of the report, to which the notes refer, even if none was removed."""
+        """With the page of the pairs, to which the notes refer, even if none was removed."""
         number = self.duplicates_removed
         if number is None:
             return ""
-        report = f", report in {_short(self.report_dir)}" if self.report_dir else ""
-        hint = "; --keep-duplicates=FILE keeps some" if number else ""
-        return f"{_images(number)} removed{report}{hint}"
+        page = os.path.join(self.report_dir, PAIRS_PAGE) if self.report_dir else ""
+        where = f", pairs in {_short(page)}" if page else ""
+        hint = "; mark wrong ones there and save the list for --keep-duplicates=FILE"
+        return f"{_images(number)} removed{where}{hint if number and page else ''}"
 
     def _unusable_line(self) -> str:
         if self.unusable is None:

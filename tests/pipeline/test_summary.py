@@ -46,12 +46,15 @@ def test_lines_say_in_one_line_why_nothing_was_pushed():
 def test_lists_are_named():
     text = "\n".join(_summary().lines())
     assert "2 images, listed in /r/quarantine.jsonl" in text
-    assert "0 images removed, report in /r/report\n" in text
+    assert "0 images removed, pairs in /r/report/pairs.html\n" in text
 
 
 def test_removals_are_shown_with_the_option_that_keeps_some():
     text = "\n".join(_summary(duplicates_removed=3, unusable=0).lines())
-    assert "3 images removed, report in /r/report; --keep-duplicates=FILE keeps some\n" in text
+    assert (
+        "3 images removed, pairs in /r/report/pairs.html; mark wrong ones there and save the list "
+        "for --keep-duplicates=FILE\n"
+    ) in text
     assert "/r/quarantine.jsonl" not in text
 
 
