@@ -16,6 +16,7 @@ from mixer_tf.datasets.skew import (
 )
 from mixer_tf.datasets.statistics import DatasetStatistics, GroupStatistics
 from mixer_tf.features import TRAIN
+from mixer_tf.messages import visible
 
 # A class of fewer images is not compared with the others.
 _MIN_CLASS_IMAGES = 20
@@ -62,11 +63,12 @@ def find_anomalies(
 ) -> list[str]:
     """Returns one line for each statistic above its limit; an empty list if all is well."""
     limits = limits or StatisticsLimits()
-    return [
+    found = [
         *_shares(statistics, limits),
         *(_describe_splits(each, limits) for each in skewed(statistics, limits)),
         *_class_anomalies(statistics, limits),
     ]
+    return [*map(visible, found)]
 
 
 def skewed(statistics: DatasetStatistics, limits: StatisticsLimits) -> list[Skew]:

@@ -39,6 +39,7 @@ class Summary:
         tensorboard: the command that shows the training curves.
         predict: the command that classifies an image with this model.
         tuning: what a search for hyperparameters has found; None if there was none.
+        statistics_page: the page of the image statistics; None if that step never ran.
     """
 
     steps: dict[str, Step]
@@ -56,6 +57,7 @@ class Summary:
     tensorboard: str
     predict: str
     tuning: Tuning | None = None
+    statistics_page: str | None = None
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -72,6 +74,7 @@ class Summary:
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
             ("duplicates", self._duplicates_line()),
             ("unusable", self._unusable_line()),
+            ("statistics", _short(self.statistics_page)),
             ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
@@ -128,6 +131,7 @@ def summarize(
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),
         tuning=outputs.tuning(),
+        statistics_page=outputs.statistics_page(),
         **commands,
     )
 
