@@ -250,7 +250,8 @@ def _sets_table(summary: Mapping[str, Any], pairs: Sequence[Pair], every_pair: b
     """A row for each compared set: its images, and how many of them are leaked into training."""
     leaked = collections.defaultdict(set)
     for pair in pairs:
-        leaked[printable(pair.other.set_name)].add(pair.other)
+        if pair.image.set_name == TRAIN and pair.decision not in _KEPT.values():
+            leaked[printable(pair.other.set_name)].add(pair.other)
     rows = []
     for name, number in summary["compared"].items():
         found = len(leaked[name])

@@ -94,7 +94,7 @@ dialog td { text-align: left; }
 <table>
 <thead><tr><th scope="col">Set</th><th scope="col">Images</th><th scope="col">Unreadable</th>
 <th scope="col">Training images with<br>a duplicate in it</th>
-<th scope="col">Its images that<br>are in training</th><th scope="col">Share<br>leaked</th>
+<th scope="col">Its images with a<br>duplicate in training</th><th scope="col">Share<br>leaked</th>
 </tr></thead>
 <tbody>
 {{sets}}
@@ -113,6 +113,7 @@ dialog td { text-align: left; }
 <p id="about"></p>
 <form id="bar">
 <label>Duplicate of an image in <select id="by-set"></select></label>
+<label>Image of <select id="by-image-set"></select></label>
 <label>Class <select id="by-class"></select></label>
 <label>Decision <select id="by-decision"></select></label>
 <label>Your verdict <select id="by-verdict">
@@ -143,10 +144,10 @@ dialog td { text-align: left; }
 <span id="progress" role="status"></span>
 <span id="warning" role="alert"></span>
 </div>
-<p>The saved file keeps the training images of the pairs that you judged as not duplicates: run
-again with <code>--keep-duplicates=FILE</code>. A training image with several pairs is kept if none
-of them is a duplicate; images that are kept by the present list stay in it, unless you judge them
-as duplicates.</p>
+<p>The saved file keeps the left images of the pairs that you judged as not duplicates: run again
+with <code>--keep-duplicates=FILE</code>. An image with several pairs is kept if none of them is a
+duplicate; images that are kept by the present list stay in it, unless you judge them as
+duplicates.</p>
 </div>
 {{conflicts}}
 <dialog id="help"><h2>Keys</h2>
@@ -156,7 +157,7 @@ as duplicates.</p>
 <tr><td><kbd>Page Down</kbd> <kbd>Page Up</kbd></td><td>ten pairs on or back</td></tr>
 <tr><td><kbd>Home</kbd> <kbd>End</kbd></td><td>first or last pair</td></tr>
 <tr><td><kbd>y</kbd></td><td>both show the same: a duplicate; then the next pair</td></tr>
-<tr><td><kbd>n</kbd></td><td>not a duplicate: keep the training image; then the next pair</td></tr>
+<tr><td><kbd>n</kbd></td><td>not a duplicate: keep the left image; then the next pair</td></tr>
 <tr><td><kbd>u</kbd></td><td>take the verdict back</td></tr>
 <tr><td><kbd>?</kbd></td><td>this help; <kbd>Esc</kbd> closes it</td></tr>
 </table>
@@ -228,11 +229,12 @@ function chooseTab(tab) {
   }
   byId("about").textContent = tab === "labels"
     ? "Both images look alike, but have different labels: one label is wrong, or what " +
-      "distinguishes them is too small to be measured. A training image with the bytes of a test " +
-      "image is removed all the same."
-    : "Left: the training image. Right: the image that it is a duplicate of.";
+      "distinguishes them is too small to be measured. An image with the bytes of a test image " +
+      "is removed all the same."
+    : "Left: the image that the decision is about. Right: the image that it is a duplicate of.";
   const pairs = inTab();
   fillSelect("by-set", tally(pairs, (pair) => [setOf(imageOf(pair, OTHER))]), "any set");
+  fillSelect("by-image-set", tally(pairs, (pair) => [setOf(imageOf(pair, IMAGE))]), "any set");
   fillSelect("by-class", tally(pairs, classesOf), "any class");
   fillSelect("by-decision", tally(pairs, (pair) => [data.decisions[data.pairs[pair][DECISION]]]),
     "any decision");
@@ -240,11 +242,12 @@ function chooseTab(tab) {
 }
 
 function refresh(at) {
-  const [set, name, decision, verdict] =
-    ["by-set", "by-class", "by-decision", "by-verdict"].map((id) => byId(id).value);
+  const [set, from, name, decision, verdict] =
+    ["by-set", "by-image-set", "by-class", "by-decision", "by-verdict"].map((id) => byId(id).value);
   const path = byId("by-path").value;
   state.shown = inTab().filter((pair) =>
     (!set || setOf(imageOf(pair, OTHER)) === set) &&
+    (!from || setOf(imageOf(pair, IMAGE)) === from) &&
     (!name || classesOf(pair).includes(name)) &&
     (!decision || data.decisions[data.pairs[pair][DECISION]] === decision) &&
     (!verdict || verdictOf(pair) === verdict) &&
@@ -349,7 +352,7 @@ function renderDetail() {
   }
   const others = pairsOfImage.get(row[IMAGE]).length - 1;
   byId("more").textContent = [
-    others ? "This training image has " + count(others, "other pair") + " here." : "",
+    others ? "The left image has " + count(others, "other pair") + " here." : "",
     row[MORE] ? "It has further pairs that this page leaves out." : ""].join(" ").trim();
 }
 
@@ -380,7 +383,7 @@ const toLine = (path) => isPlain(path) ? path : JSON.stringify({ image: { source
 
 function exportList() {
   const { kept } = toKeep();
-  const lines = ["# Training images that are not duplicates, for --keep-duplicates=FILE",
+  const lines = ["# Images that are not duplicates, for --keep-duplicates=FILE",
     ...kept.map(toLine)];
   const link = element("a");
   link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/plain" }));
@@ -439,7 +442,7 @@ addEventListener("resize", renderRows);
 addEventListener("beforeunload", (event) => {
   if (state.unsaved && !state.saved) event.preventDefault();
 });
-for (const id of ["by-set", "by-class", "by-decision", "by-verdict", "order"]) {
+for (const id of ["by-set", "by-image-set", "by-class", "by-decision", "by-verdict", "order"]) {
   byId(id).addEventListener("change", (event) => { refresh(0); event.target.blur(); });
 }
 byId("by-path").addEventListener("input", () => refresh(0));

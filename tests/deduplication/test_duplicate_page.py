@@ -186,12 +186,15 @@ def test_the_table_counts_the_leaked_images_of_each_set(tmp_path, readers):
     test_image = image("test", "t")
     pairs = [Pair(image("train", name), test_image, 0.1, COPY, "removed") for name in "abc"]
     pairs.append(Pair(image("train", "d"), image(OTHER, "o"), 0.1, COPY, "removed"))
+    pairs.append(Pair(image("train", "e"), image(OTHER, "p"), 0.1, COPY, page.KEPT_LISTED))
+    pairs.append(Pair(image("eval", "v"), image("test", "w"), 0.1, COPY, "removed"))
+    readers["eval"] = readers["test"]
     rows = re.findall(r"<tr><th scope=row>(.*?)</th>(.*)", text_of(write(tmp_path, pairs, readers)))
     cells = {name: re.findall("<td>(.*?)</td>", row) for name, row in rows}
     assert cells == {
         "<bdi>train</bdi> (within)": ["1,000", "2", "0", "–", "–"],
-        "<bdi>test</bdi>": ["50", "0", "3", "≥ 1", "≥ 2.00%"],
-        "<bdi>folder:/other &lt;sets&gt;</bdi>": ["40", "0", "1", "≥ 1", "≥ 2.50%"],
+        "<bdi>test</bdi>": ["50", "0", "4", "≥ 1", "≥ 2.00%"],
+        "<bdi>folder:/other &lt;sets&gt;</bdi>": ["40", "0", "2", "≥ 1", "≥ 2.50%"],
     }
     assert "<td>1</td><td>2.00%</td>" in text_of(write(tmp_path, pairs, readers, every_pair=True))
 
@@ -346,6 +349,20 @@ def test_an_image_is_kept_only_if_none_of_its_pairs_is_a_duplicate(browser, tmp_
     browser.wait_for_text("#progress", "1 image to keep; 1 image with a “not a duplicate” not kept")
     browser.press("n")  # on the last pair again
     assert exported(browser).split("\n")[1:] == ["one", "two", ""]
+
+
+@needs_browser
+def test_pairs_of_evaluation_images_can_be_filtered(browser, tmp_path, readers):
+    pairs = [
+        Pair(image(name, f"{name} {i}"), image("test", "t"), 0.1, COPY, "removed")
+        for i, name in enumerate(["train", "eval", "train"])
+    ]
+    browser.open(write(tmp_path, pairs, {**readers, "eval": readers["test"]}).as_uri())
+    summary = browser.run("return document.getElementById('summary').innerText")
+    assert "2 training images have a duplicate: 2 removed." in summary
+    assert "1 image of eval has a duplicate: 1 removed." in summary
+    choose(browser, "by-image-set", "eval")
+    assert shown_sources(browser) == ["eval 1"]
 
 
 @needs_browser
