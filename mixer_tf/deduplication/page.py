@@ -23,7 +23,7 @@ from mixer_tf.deduplication import previews
 from mixer_tf.deduplication.fingerprints import ImageId, sort_key
 from mixer_tf.deduplication.image_sets import Reader
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
-from mixer_tf.deduplication.options import REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.page_template import TEMPLATE
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
 from mixer_tf.features import TRAIN
@@ -35,7 +35,8 @@ MAX_ROWS, MAX_ROW_BYTES = 100_000, 24 * 2**20
 _MAX_CONFLICTS = 200  # groups of images
 
 # What was done about a pair.
-REMOVED, REPORTED = "removed", "only reported"
+REMOVED = "removed"
+_DONE = {"remove": REMOVED, "mark": "only marked", "report": "only reported"}
 KEPT_LABELS_DIFFER, KEPT_LISTED = "kept because labels differ", "kept because listed"
 _KEPT = {LABELS_DIFFER: KEPT_LABELS_DIFFER, LISTED: KEPT_LISTED}
 
@@ -63,7 +64,7 @@ class Pair:
 
 def pairs_of(removals: Iterable[Removal], options: DeduplicationOptions) -> list[Pair]:
     """Returns the pair of each removal, carried out or not."""
-    done = REMOVED if options.mode == REMOVE else REPORTED
+    done = _DONE[options.mode]
     return [
         Pair(
             removal.match.image,
@@ -84,7 +85,6 @@ def write(
     readers: Mapping[str, Reader],
     conflicts: Sequence[Conflict] = (),
     *,
-    every_pair: bool = False,
     file_name: str = FILE_NAME,
     listing: str = "pairs.jsonl",
 ) -> None:
@@ -96,12 +96,12 @@ def write(
 
     Args:
         folder: the folder to write to; it exists.
-        summary: the content of `report.json`; see `report.summarize`.
+        summary: the content of `report.json`; see `report.summarize`. Where it has "leaked", set →
+            number of its images with a duplicate in training, the page shows that; else a lower
+            bound, the number of those in `pairs`.
         pairs: all pairs, in any order.
         readers: set name → reader of the work items of that set; training first.
         conflicts: the groups of images with equal bytes and different labels, sorted.
-        every_pair: whether `pairs` has every pair of similar images. False if it has only the most
-            similar one of each training image; then the number of leaked images is a lower bound.
         file_name: the name of the page.
         listing: the name of the file, beside the page, that lists all pairs.
     """
@@ -111,7 +111,7 @@ def write(
     data = _Data(shown, pairs[len(shown) :], pictures)
     fields = {
         "summary": _paragraphs(_summarize(summary, pairs, conflicts)),
-        "sets": _sets_table(summary, pairs, every_pair),
+        "sets": _sets_table(summary, pairs),
         "method": _method(summary),
         "left_out": _paragraphs(_left_out(pairs, shown, data, listing)),
         "conflicts": _conflicts_section(conflicts),
@@ -246,17 +246,15 @@ def _count_decisions(pairs: Sequence[Pair]) -> Iterator[str]:
         )
 
 
-def _sets_table(summary: Mapping[str, Any], pairs: Sequence[Pair], every_pair: bool) -> str:
+def _sets_table(summary: Mapping[str, Any], pairs: Sequence[Pair]) -> str:
     """A row for each compared set: its images, and how many of them are leaked into training."""
-    leaked = collections.defaultdict(set)
-    for pair in pairs:
-        if pair.image.set_name == TRAIN and pair.decision not in _KEPT.values():
-            leaked[printable(pair.other.set_name)].add(pair.other)
+    is_exact = "leaked" in summary
+    leaked = summary["leaked"] if is_exact else _count_leaked(pairs)
     rows = []
     for name, number in summary["compared"].items():
-        found = len(leaked[name])
+        found = leaked.get(name, 0)
         is_train = name == TRAIN
-        at_least = "" if every_pair or not found else "≥ "
+        at_least = "" if is_exact or not found else "≥ "
         share = f"{found / number:.2%}" if number else "–"
         cells = (
             f"{number:,}",
@@ -269,6 +267,16 @@ def _sets_table(summary: Mapping[str, Any], pairs: Sequence[Pair], every_pair: b
         title = f"<bdi>{html.escape(name)}</bdi>"
         rows.append(f"<tr><th scope=row>{title}{' (within)' if is_train else ''}</th>{numbers}")
     return "\n".join(rows)
+
+
+def _count_leaked(pairs: Iterable[Pair]) -> dict[str, int]:
+    """Set → number of images with a duplicate in training, as far as it is among the pairs."""
+    found = {
+        pair.other
+        for pair in pairs
+        if pair.image.set_name == TRAIN and pair.decision not in _KEPT.values()
+    }
+    return collections.Counter(printable(image.set_name) for image in found)
 
 
 def _method(summary: Mapping[str, Any]) -> str:
