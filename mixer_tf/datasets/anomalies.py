@@ -146,7 +146,7 @@ def describe_group(group: GroupStatistics) -> dict[str, str]:
         return {}
     formats = ", ".join(
         name if number == group.images else f"{name} {number / group.images:.1%}"
-        for name, number in group.formats.most_common()
+        for name, number in sorted(group.formats.items(), key=lambda item: (-item[1], item[0]))
     )
     return {
         "sizes": _sizes(group),

@@ -12,7 +12,12 @@ import pytest
 from PIL import Image
 
 from mixer_tf.datasets import skew
-from mixer_tf.datasets.anomalies import StatisticsLimits, find_anomalies, summarize_anomalies
+from mixer_tf.datasets.anomalies import (
+    StatisticsLimits,
+    describe_group,
+    find_anomalies,
+    summarize_anomalies,
+)
 from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.statistics import measure_records, merge_all
@@ -141,6 +146,14 @@ def test_only_the_first_anomalies_are_notes():
         "and 2 more anomalies of the images; look at statistics.html",
     ]
     assert summarize_anomalies(lines[:5], "statistics.html") == lines[:5]
+
+
+def test_formats_are_named_by_their_number_and_then_by_name():
+    found = of_splits(train=[*records(3, image_format="WEBP"), *records(3), *records(4)])
+    described = describe_group(found.of_split("train"))
+    assert described["formats"] == "PNG 70.0%, WEBP 30.0%" and described["sizes"] == "32×24"
+    tied = of_splits(train=[*records(1, image_format="WEBP"), *records(1)])
+    assert describe_group(tied.of_split("train"))["formats"] == "PNG 50.0%, WEBP 50.0%"
 
 
 def test_the_digits_raise_nothing():
