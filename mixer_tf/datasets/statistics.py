@@ -61,7 +61,7 @@ class Histogram:
         return (2**edges if self.is_log else edges).tolist()
 
 
-_LEVELS = tuple(range(0, 257, 32))
+_LEVELS, _CONTRASTS = tuple(range(0, 257, 32)), tuple(range(0, 129, 16))
 _SIDES = tuple(2**power for power in range(2, 19))
 _ASPECTS = (1 / 4, 1 / 3, 1 / 2, 3 / 4, 1, 4 / 3, 2, 3)
 # Half an octave for each bin; and an eighth, with a bin around 1.
@@ -70,7 +70,7 @@ HISTOGRAMS = {
     "shorter_side": Histogram("shorter side in pixels", *_SIDE_RANGE, True, _SIDES),
     "aspect_ratio": Histogram("aspect ratio, width / height", *_ASPECT_RANGE, True, _ASPECTS),
     "brightness": Histogram("brightness, mean of luma", 0, 256, ticks=_LEVELS),
-    "contrast": Histogram("contrast, standard deviation of luma", 0, 128, ticks=_LEVELS),
+    "contrast": Histogram("contrast, standard deviation of luma", 0, 128, ticks=_CONTRASTS),
     **{name: Histogram(f"mean of {name}", 0, 256, ticks=_LEVELS) for name in _CHANNELS},
 }
 _ROWS = {name: row for row, name in enumerate(HISTOGRAMS)}

@@ -31,7 +31,8 @@ th { font-weight: 600; }
 th:first-child { text-align: left; padding-left: 0; overflow-wrap: anywhere; }
 button, select, input { font: inherit; height: 2.1rem; padding: 0 .6rem; }
 button { cursor: pointer; }
-kbd { border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em; font-size: .85em; }
+kbd { border: 1px solid var(--line); border-radius: .25rem; padding: 0 .35em; font-size: .85em;
+  white-space: nowrap; }
 details { margin: .5rem 0; }
 .path { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere;
   white-space: pre-wrap; unicode-bidi: isolate; }
@@ -78,6 +79,7 @@ figcaption { margin-top: .4rem; }
 #warning { color: var(--bad); }
 dialog { max-width: 36rem; border: 1px solid var(--line); border-radius: .5rem; }
 dialog td { text-align: left; }
+dialog h2 { margin-top: 0; }
 #conflicts ol > li { margin-bottom: .5rem; }
 @media (max-width: 60rem) {
   body { padding: .8rem; }
