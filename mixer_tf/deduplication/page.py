@@ -32,7 +32,7 @@ from mixer_tf.messages import printable
 FILE_NAME = "pairs.html"
 # Bounds of the page: the most certain pairs beyond these are only in the list of all pairs.
 MAX_ROWS, MAX_ROW_BYTES = 100_000, 24 * 2**20
-_MAX_CONFLICTS = 200  # groups of images
+_MAX_CONFLICTS, _MAX_CONFLICT_IMAGES = 200, 20  # groups, and images of each
 
 # What was done about a pair.
 REMOVED = "removed"
@@ -130,7 +130,7 @@ def _limit(pairs: Sequence[Pair]) -> list[Pair]:
     num_bytes = 0
     for index, pair in enumerate(pairs[:MAX_ROWS]):
         texts = (pair.image.source, pair.image.class_name, pair.other.source, pair.other.class_name)
-        num_bytes += sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) + 60
+        num_bytes += sum(len(_to_json(printable(text)).encode()) for text in texts) + 60
         if num_bytes > MAX_ROW_BYTES:
             return list(pairs[:index])
     return list(pairs[:MAX_ROWS])
@@ -159,7 +159,7 @@ class _Data:
         content = {**tables, "images": self._rows, "pairs": self._pairs}
         content["id"] = self._identity()
         content["pictures"] = self._pictures
-        return _embeddable(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+        return _to_json(content)
 
     def _identity(self) -> str:
         """Under it, a browser keeps the verdicts: it changes with the pairs, not with decisions."""
@@ -202,8 +202,9 @@ class _Data:
         return self._names[kind].setdefault(name, len(self._names[kind]))
 
 
-def _embeddable(text: str) -> str:
+def _to_json(content: Any) -> str:
     """JSON without the characters that end an element or a line; the values stay the same."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -312,9 +313,7 @@ def _conflicts_section(conflicts: Sequence[Conflict]) -> str:
     if not conflicts:
         return ""
     shown = conflicts[:_MAX_CONFLICTS]
-    groups = "\n".join(
-        f"<li><ul>{''.join(map(_conflict_item, conflict))}</ul></li>" for conflict in shown
-    )
+    groups = "\n".join(f"<li><ul>{_conflict_items(conflict)}</ul></li>" for conflict in shown)
     more = len(conflicts) - len(shown)
     rest = f"<p>{more:,} more groups are listed in label_conflicts.jsonl.</p>" if more else ""
     return (
@@ -322,6 +321,12 @@ def _conflicts_section(conflicts: Sequence[Conflict]) -> str:
         f"{'group' if len(conflicts) == 1 else 'groups'}</h2>\n<p>Of each group, at most one label "
         f"can be right.</p>\n<ol>{groups}</ol>{rest}</section>"
     )
+
+
+def _conflict_items(conflict: Conflict) -> str:
+    items = "".join(map(_conflict_item, conflict[:_MAX_CONFLICT_IMAGES]))
+    more = len(conflict) - _MAX_CONFLICT_IMAGES
+    return items + (f"<li>and {more:,} more</li>" if more > 0 else "")
 
 
 def _conflict_item(image: LabeledImage) -> str:

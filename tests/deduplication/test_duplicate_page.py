@@ -166,8 +166,10 @@ def test_the_number_of_pictures_and_of_rows_is_bounded(tmp_path, readers, monkey
     monkeypatch.setattr(previews, "MAX_BYTES", 3 * 4 * len(data["pictures"][0]) // 2)
     pictures = data_of(write(tmp_path, pairs, readers))["pictures"]
     assert 4 <= len(pictures) < 16 and sum(map(len, pictures)) <= previews.MAX_BYTES
-    monkeypatch.setattr(page, "MAX_ROW_BYTES", 200)
+    monkeypatch.setattr(page, "MAX_ROW_BYTES", 220)  # 60, and four texts of two or three bytes
     assert len(data_of(write(tmp_path, pairs, readers))["pairs"]) == 3
+    hostile = [dataclasses.replace(pair, image=image("train", "<" * 10)) for pair in pairs]
+    assert len(data_of(write(tmp_path, hostile, readers))["pairs"]) == 1  # each becomes \\u003c
 
 
 def test_an_image_with_pairs_that_are_left_out_is_marked(tmp_path, readers, monkeypatch):
@@ -245,6 +247,8 @@ def test_equal_bytes_with_different_labels_are_listed_apart(tmp_path, readers, m
     monkeypatch.setattr(page, "_MAX_CONFLICTS", 1)
     text = text_of(write(tmp_path, [], readers, [conflict, conflict]))
     assert "1 more groups are listed in label_conflicts.jsonl" in text
+    many = tuple(LabeledImage("train", f"{number}", "cat") for number in range(25))
+    assert "<li>and 5 more</li>" in text_of(write(tmp_path, [], readers, [many]))
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_script(tmp_path, pairs, readers):
@@ -267,16 +271,20 @@ def choose(browser, selector: str, value: str) -> None:
     )
 
 
-def exported(browser) -> str:
-    """What the button saves to a file."""
-    return browser.run(
-        "let saved; const make = URL.createObjectURL;"
-        "URL.createObjectURL = (blob) => { saved = blob; return make(blob); };"
-        "HTMLAnchorElement.prototype.click = function () { window.fileName = this.download; };"
-        "document.getElementById('export').click();"
-        "URL.createObjectURL = make;"
-        "return saved.text()"
-    )
+def exported(browser, folder: pathlib.Path) -> pathlib.Path:
+    """The file that the button downloads."""
+    folder.mkdir(exist_ok=True)
+    parameters = {"behavior": "allow", "downloadPath": str(folder)}
+    command = {"cmd": "Browser.setDownloadBehavior", "params": parameters}
+    browser.call("POST", "/goog/cdp/execute", command)
+    path = folder / "keep-duplicates.txt"
+    path.unlink(missing_ok=True)
+    browser.run("document.getElementById('export').click()")
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, "nothing was downloaded"
+        time.sleep(0.05)
+    return path
 
 
 @needs_browser
@@ -328,9 +336,7 @@ def test_verdicts_by_keyboard_are_kept_and_read_back_as_a_list(browser, tmp_path
     assert verdicts == "yunnnnynn"
     browser.open(address)  # The browser has kept them.
     assert browser.run("return state.shown.map(verdictOf).join('')") == verdicts
-    saved = tmp_path / "keep.txt"
-    saved.write_text(exported(browser), "utf-8")
-    assert browser.run("return window.fileName") == "keep-duplicates.txt"
+    saved = exported(browser, tmp_path / "downloads")
     order = [name.replace("\udce9", "�") for name in HOSTILE[-2::-1]]
     expected = {name for name, verdict in zip(order, verdicts, strict=True) if verdict == "n"}
     assert kept_images.read(str(saved)) == expected | {HOSTILE[7]}  # which was listed before
@@ -347,10 +353,11 @@ def test_an_image_is_kept_only_if_none_of_its_pairs_is_a_duplicate(browser, tmp_
     browser.open(write(tmp_path, pairs, readers).as_uri())
     for key in "nny":
         browser.press(key)
-    assert exported(browser).split("\n")[1:] == ["two", ""]
+    assert exported(browser, tmp_path / "downloads").read_text().split("\n")[1:] == ["two", ""]
     browser.wait_for_text("#progress", "1 image to keep; 1 image with a “not a duplicate” not kept")
     browser.press("n")  # on the last pair again
-    assert exported(browser).split("\n")[1:] == ["one", "two", ""]
+    saved = exported(browser, tmp_path / "downloads").read_text()
+    assert saved.split("\n")[1:] == ["one", "two", ""]
 
 
 @needs_browser
