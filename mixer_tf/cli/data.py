@@ -7,7 +7,7 @@ import os
 
 import click
 
-from mixer_tf import console
+from mixer_tf import console, workers
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.datasets.sources import opening
@@ -116,7 +116,7 @@ def stats(
     with console.progress_with_time_left() as show:
         statistics = measure_source(
             opened,
-            processes or len(os.sched_getaffinity(0)),
+            processes or workers.count_processors(),
             lambda done, total: show("measuring images", done, total),
         )
     click.echo(_table(statistics))

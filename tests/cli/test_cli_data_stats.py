@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mixer data stats` on folders of images."""
 
+import dataclasses
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_tf.datasets import source_statistics
 from mixer_tf.datasets.source_statistics import measure_source
 from mixer_tf.datasets.sources import opening
 
@@ -81,11 +86,38 @@ def test_several_processes_find_the_same(bad_folder, tmp_path):
     assert seen == [(number, work) for number in range(1, work + 1)] * 2
 
 
-def test_more_work_items_than_may_wait_are_all_measured(image_folder, monkeypatch):
-    digits = opening.open_source("digits")
-    monkeypatch.setattr(source_statistics, "_WAITING", 1)
-    found = measure_source(digits, 2)
-    assert sum(found.of_split(split).images for split in found.splits) == 1797
+def kill_process(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_one_clear_error(image_folder):
+    source = opening.open_source(f"folder:{image_folder}")
+    with pytest.raises(RuntimeError, match="one was killed, .* Use fewer --processes"):
+        measure_source(dataclasses.replace(source, reader=kill_process), 2)
+
+
+def test_ctrl_c_ends_all_processes_with_one_line(tmp_path):
+    """The images would take minutes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "cat").mkdir()
+    image = Image.fromarray(rng.integers(0, 256, (3000, 3000, 3), dtype=np.uint8))
+    image.save(tmp_path / "cat" / "0.png", compress_level=0)
+    for index in range(1, 400):
+        os.link(tmp_path / "cat" / "0.png", tmp_path / "cat" / f"{index}.png")
+    command = [sys.executable, "-m", "mixer_tf.cli", "data", "stats", f"folder:{tmp_path}"]
+    process = subprocess.Popen(
+        [*command, "--processes=2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a group of its own, as of a command in a terminal
+    )
+    assert process.stdout.readline().startswith("note: the only class")  # the source is open
+    time.sleep(1.5)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)  # which ends when no process has the pipe any more
+    assert process.returncode == 130
+    assert output.strip() == "Stopped."
 
 
 @pytest.mark.parametrize(
