@@ -41,13 +41,14 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, tuner,
-            trainer, evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
-            step; a step runs again when its string has changed.
+        image_example_gen, deduplicator, image_statistics, import_schema_gen, drift_validator,
+            preprocessor, tuner, trainer, evaluator, model_checker, pusher, bulk_predictor: one
+            opaque string for each step; a step runs again when its string has changed.
     """
 
     image_example_gen: str = ""
     deduplicator: str = ""
+    image_statistics: str = ""
     import_schema_gen: str = ""
     drift_validator: str = ""
     preprocessor: str = ""
