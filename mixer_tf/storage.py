@@ -126,6 +126,25 @@ def read_bytes(path: str, size: int = -1) -> bytes:
         return file.read(size)
 
 
+def read_range(path: str, start: int, size: int) -> bytes:
+    """Returns `size` bytes of a file from the position `start`.
+
+    Raises:
+        OSError: the file cannot be read, or ends before that.
+    """
+    if is_remote(path):
+        with _remote_errors(path), gfile().GFile(path, "rb") as file:
+            file.seek(start)
+            found = file.read(size)
+    else:
+        with open(path, "rb") as file:
+            file.seek(start)
+            found = file.read(size)
+    if len(found) < size:
+        raise OSError(f"{path} must have at least {start + size:,} bytes; it is truncated")
+    return found
+
+
 def read_text(path: str) -> str:
     """Returns the content of a UTF-8 file; other bytes become surrogate escapes."""
     return read_bytes(path).decode("utf-8", "surrogateescape")
@@ -138,6 +157,16 @@ def copy_file(path: str, target: str) -> None:
             gfile().copy(path, partial, overwrite=True)
         else:
             shutil.copyfile(path, partial)
+
+
+def rename_file(path: str, target: str) -> None:
+    """Renames a file; does nothing if an earlier attempt has renamed it already."""
+    if not exists(path) and exists(target):
+        return
+    if is_remote(path):
+        gfile().rename(path, target, overwrite=True)
+    else:
+        os.replace(path, target)
 
 
 def write_text(path: str, text: str) -> None:

@@ -28,6 +28,7 @@ _PROFILER = (
 @options.recipe_options()
 @options.shortcut_options
 @options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
+@options.quarantine_option
 @click.option("--restart", is_flag=True, help="Discard the unfinished training in OUTPUT.")
 @click.option(
     "--strategy",
@@ -54,6 +55,7 @@ def train(
     recipe_name,
     overrides,
     output,
+    max_quarantined,
     restart,
     strategy,
     checkpoint_minutes,
@@ -89,13 +91,18 @@ def train(
     storage.require_literal(output or "", "--output")
     try:
         with interruption.sigterm_raises():
-            _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile)
+            _train(
+                *(source, data_dir, recipe, output, restart, strategy, checkpoints, profile),
+                limit=max_quarantined,
+            )
     except KeyboardInterrupt as stop:
         message = str(stop) or "Stopped; the same command resumes the training."
         raise Stopped(f"\n{message}", getattr(stop, "exit_code", Stopped.INTERRUPTED)) from None
 
 
-def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile) -> None:
+def _train(
+    source, data_dir, recipe, output, restart, strategy, checkpoints, profile, limit
+) -> None:
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
     from mixer_tf.training.run_directory import RunDirectory
@@ -115,7 +122,9 @@ def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, pro
             click.echo("note: the training was complete; its checkpoints are removed now")
             return _show_model(folder, source)
         with progress_counter("reading images") as progress:
-            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
+            info = from_source.prepare(
+                opened, recipe, folder, progress, restart=restart, limit=limit
+            )
         _show_data(info, folder, opened.notes)
         result = from_source.train_prepared(
             info, recipe, folder, strategy=strategy, checkpoints=checkpoints, profile=profile

@@ -127,6 +127,8 @@ CHANGES = {
     "components/evaluation_metrics.py": {"evaluator"},
     "mixer_tf/evaluation/class_counts.py": {"pusher"},
     "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
+    "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},
+    "mixer_tf/datasets/shards.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/artifacts.py": {"deduplicator", "drift_validator", "preprocessor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
