@@ -211,7 +211,7 @@ def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
         else:
             os.replace(partial, path)
     finally:
-        _remove_file(partial)
+        remove_file(partial)
 
 
 @contextlib.contextmanager
@@ -227,7 +227,8 @@ def _remote_errors(path: str) -> Iterator[None]:
         raise OSError(error.message) from error
 
 
-def _remove_file(path: str) -> None:
+def remove_file(path: str) -> None:
+    """Removes a file, if it exists."""
     if is_remote(path):
         if gfile().exists(path):
             gfile().remove(path)
