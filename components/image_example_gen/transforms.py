@@ -90,4 +90,5 @@ def write_info(
 ) -> None:
     """Writes `dataset.json`; the number of renamed files is there so that they come first."""
     del num_renamed
+    storage.remove_folder(shards.work_folder(folder))
     with_counts(info, splits, [(found.split, found.counts) for found in parts]).write(folder)

@@ -12,7 +12,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.preprocessor.transforms import Preprocess
-from mixer_tf.datasets import global_shuffle
+from mixer_tf import storage
+from mixer_tf.datasets import shards
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine import require_training_images
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
@@ -53,7 +54,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             with self._make_beam_pipeline() as pipeline:
                 _ = pipeline | "Preprocess" >> preprocess
         finally:
-            global_shuffle.remove_pieces(output.uri)
+            storage.remove_folder(shards.work_folder(output.uri))
         info = DatasetInfo.read(output.uri)
         quarantine_file = os.path.join(quarantine.uri, FILE_NAME)
         require_training_images(info.source, info.examples, quarantine_file, is_kept=False)

@@ -11,7 +11,7 @@ from apache_beam.pvalue import AsSingleton
 
 from components.records import with_counts
 from mixer_tf import storage
-from mixer_tf.datasets import examples, global_shuffle, preparation, quarantine, shards, validation
+from mixer_tf.datasets import examples, preparation, quarantine, shards, validation
 from mixer_tf.datasets.global_shuffle import Shuffle
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.preparation import Prepared
@@ -138,7 +138,7 @@ def finish(
     counts = [(found.split, found.counts) for found in prepared]
     result = with_counts(info, splits, counts, notes)
     _require_complete(sum(info.examples.values()), num_written, result, len(lines))
-    global_shuffle.remove_pieces(folder)
+    storage.remove_folder(shards.work_folder(folder))
     result.write(folder)
 
 

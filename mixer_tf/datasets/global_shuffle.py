@@ -13,14 +13,14 @@ import dataclasses
 import hashlib
 import os
 import struct
+import uuid
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from mixer_tf import storage
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, shards
 
-_PIECES = "pieces"
 _LENGTH = struct.Struct("<Q")
 # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 _HEADER_SIZE, _CHECKSUM_SIZE = 12, 4
@@ -33,7 +33,8 @@ class Shuffle:
     """The shuffle of one split.
 
     Attributes:
-        folder: the Examples folder to write to; the pieces are stored in it until `remove_pieces`.
+        folder: the Examples folder to write to; the pieces are stored in its `shards.work_folder`,
+            which the caller removes.
         split: the split of the images.
         num_pieces: number of input shards.
         num_shards: number of output shards.
@@ -72,8 +73,9 @@ class Shuffle:
         frames.sort(key=lambda item: (item[0][1], item[1][_HEADER_SIZE:]))
         path = examples.shard_path(self.folder, self.split, index, self.num_shards)
         storage.make_folder(os.path.dirname(path))
-        with storage.replacing(path, concurrent=True) as partial:
-            storage.write_bytes(partial, b"".join(frame for _, frame in frames))
+        partial = f"{self._piece_path(index)}-{uuid.uuid4().hex}"
+        storage.write_bytes(partial, b"".join(frame for _, frame in frames))
+        storage.rename_file(partial, path)
         return len(frames)
 
     def _key(self, example: bytes) -> tuple[int, bytes]:
@@ -84,22 +86,13 @@ class Shuffle:
         return int.from_bytes(found[:8], "big") % self.num_shards, found[8:]
 
     def _piece_path(self, index: int) -> str:
-        return os.path.join(_pieces_folder(self.folder), f"{self.split}-{index:05d}")
+        return os.path.join(shards.work_folder(self.folder), f"{self.split}-{index:05d}")
 
     def _read_range(self, path: str, shard: int) -> bytes:
         """The frames of one shard in one piece."""
         offsets = storage.read_range(_offsets_path(path), shard * _OFFSET.itemsize, 16)
         start, end = np.frombuffer(offsets, _OFFSET).tolist()
         return storage.read_range(path, start, end - start)
-
-
-def remove_pieces(folder: str) -> None:
-    """Removes the pieces of all splits from an Examples folder, if there are any."""
-    storage.remove_folder(_pieces_folder(folder))
-
-
-def _pieces_folder(folder: str) -> str:
-    return os.path.join(folder, storage.partial_name(_PIECES))
 
 
 def _offsets_path(path: str) -> str:

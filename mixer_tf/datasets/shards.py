@@ -27,6 +27,15 @@ _MIN_GROUPS = 16
 _MAX_GROUP_ITEMS = 32  # Of 64 image files each: `MAX_IMAGES`.
 
 
+def work_folder(folder: str) -> str:
+    """Returns the folder for files that a step writes into its Examples folder for itself.
+
+    It is not that of a split, because steps of TFX read every file there, also what a killed
+    attempt has left.
+    """
+    return os.path.join(folder, storage.partial_name("work"))
+
+
 def count_shards(num_images: int, num_bytes: int) -> int:
     """Returns how many shards a split gets: each has about `MAX_IMAGES` or `MAX_BYTES` at most.
 
@@ -73,13 +82,13 @@ def write_parts(records: Iterable[ImageRecord], folder: str, split: str, group: 
         split: the split of the images.
         group: index of the group within the split.
     """
-    storage.make_folder(examples.split_folder(folder, split))
+    storage.make_folder(work_folder(folder))
     counts: Counter[str] = Counter()
     serialized = _count_and_serialize(records, counts)
     paths: list[str] = []
     for first in serialized:
-        name = storage.partial_name(f"{group:05d}-{len(paths):05d}")
-        paths.append(os.path.join(examples.split_folder(folder, split), name))
+        name = f"{split}-{group:05d}-{len(paths):05d}"
+        paths.append(os.path.join(work_folder(folder), name))
         _write_part(itertools.chain([first], serialized), paths[-1])
     return Parts(split, group, tuple(paths), dict(counts))
 
@@ -116,6 +125,7 @@ def name_parts(parts: Iterable[Parts], folder: str, splits: Iterable[str]) -> li
     renamed = []
     for split in splits:
         paths = [path for found in ordered if found.split == split for path in found.paths]
+        storage.make_folder(examples.split_folder(folder, split))
         if not paths:
             examples.write_shard([], folder, split, 0, 1)
         renamed += [

@@ -23,6 +23,7 @@ def prepare(spec: str, folder: pathlib.Path, mode: str, workers: int) -> dict[st
             *(str(folder / "examples"), source.splits, str(folder / "ready")),
             str(folder / "quarantine"),
         )
+    assert not list(folder.rglob("partial-*"))
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

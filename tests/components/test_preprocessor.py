@@ -144,7 +144,7 @@ def test_too_many_unusable_images_fail_with_the_reasons(bad_folder, tmp_path, al
     assert f"{len(bad_folder.bad)} of {images} are" in first
     assert table[0].split() == ["images", "reason", "such", "as"]
     assert sum(int(line.split()[0]) for line in table[1:]) == len(bad_folder.bad)
-    assert not (tmp_path / "out" / "partial-pieces").exists()
+    assert not (tmp_path / "out" / "partial-work").exists()
 
 
 @pytest.fixture

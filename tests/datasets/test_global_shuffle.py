@@ -5,7 +5,8 @@ import os
 import pytest
 import tensorflow as tf
 
-from mixer_tf.datasets import examples, global_shuffle
+from mixer_tf import storage
+from mixer_tf.datasets import examples, shards
 from mixer_tf.datasets.global_shuffle import Shuffle
 
 EXAMPLES = [f"example {i}".encode() * (i % 7 + 1) for i in range(100)]
@@ -17,7 +18,7 @@ def shuffle(folder, inputs: list[list[bytes]], num_shards: int, seed: int = 0) -
     for index in reversed(range(len(inputs))):
         whole.write_piece(inputs[index], index)
     counts = [whole.write_shard(index) for index in range(num_shards)]
-    global_shuffle.remove_pieces(str(folder))
+    storage.remove_folder(shards.work_folder(str(folder)))
     assert os.listdir(folder) == ["Split-train"]
     paths = examples.list_shards(str(folder), "train")
     found = [list(tf.data.TFRecordDataset(path).as_numpy_iterator()) for path in paths]
@@ -56,7 +57,7 @@ def test_equal_examples_and_empty_shards_are_kept(tmp_path):
 def test_a_piece_that_is_truncated_is_an_error(tmp_path):
     whole = Shuffle(str(tmp_path), "train", 1, 1)
     whole.write_piece(EXAMPLES, 0)
-    (piece,) = (tmp_path / "partial-pieces").glob("train-00000")
+    (piece,) = (tmp_path / "partial-work").glob("train-00000")
     piece.write_bytes(piece.read_bytes()[:-1])
     with pytest.raises(OSError, match="it is truncated"):
         whole.write_shard(0)
