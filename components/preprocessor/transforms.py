@@ -87,7 +87,7 @@ class Preprocess(beam.PTransform):
 
     def _make_shuffle(self, split: str, paths: Sequence[str], info: DatasetInfo) -> Shuffle:
         num_bytes = sum(map(storage.file_size, paths))
-        num_shards = self._num_shards or shards.count_shards(info.examples[split], num_bytes)
+        num_shards = self._num_shards or shards.count_shards(info.examples.get(split, 0), num_bytes)
         return Shuffle(self._output_folder, split, len(paths), num_shards, self._seed)
 
 

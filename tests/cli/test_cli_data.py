@@ -5,6 +5,7 @@ import json
 import re
 import socket
 
+import numpy as np
 import pytest
 import requests
 import tensorflow_datasets as tfds
@@ -74,6 +75,30 @@ def test_versions_classes_and_splits_are_those_of_the_paper(listed, name, versio
     if tfds.__version__ == "4.9.10":
         assert entry["version"] == version
     assert (entry["classes"], entry["splits"]) == (classes, splits)
+
+
+def test_a_prepared_dataset_is_shown_with_its_images(tmp_path):
+    """Prepared as an earlier version of TFDS would have: its images and splits are what counts."""
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="cifar10",
+        version="3.0.1",
+        features=tfds.features.FeaturesDict(
+            {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=10)}
+        ),
+        split_datasets={
+            split: [(i, {"image": pixels, "label": i}) for i in range(number)]
+            for split, number in (("train", 5), ("test", 2))
+        },
+        data_dir=tmp_path,
+    )
+    result = invoke("data", "list", "cifar10", "--json", f"--data-dir={tmp_path}")
+    (entry,) = json.loads(result.output)
+    assert entry["prepared"] == str(tmp_path / "cifar10" / "3.0.1")
+    assert entry["examples"] == {"train": 5, "test": 2}
+    result = invoke("data", "list", f"--data-dir={tmp_path}")
+    (row,) = [line for line in result.output.splitlines() if line.startswith("cifar10 ")]
+    assert row.split() == ["cifar10", "tfds:cifar10", "transfer", "yes", "10", "7", "170.1", "MB"]
 
 
 def test_a_dataset_is_described_with_license_and_how_to_get_it(tmp_path):
