@@ -51,7 +51,7 @@ def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_to_json(*pair) for pair in pairs], indent=2))
     elif names:
-        click.echo("\n\n".join("\n".join(_describe(*pair)) for pair in pairs))
+        click.echo("\n\n".join("\n".join(_describe(*pair, data_dir)) for pair in pairs))
     else:
         click.echo(_table(pairs))
         click.echo("\n`mixer data list NAME` shows license, splits and how to get a dataset.")
@@ -73,7 +73,7 @@ def _row(each, known) -> tuple[str, ...]:
     )
 
 
-def _describe(each, known) -> list[str]:
+def _describe(each, known, data_dir: str | None) -> list[str]:
     lines = [("name", each.name), ("used for", each.use)]
     if each.splits:
         lines.append(("paper's splits", ", ".join(each.splits)))
@@ -86,7 +86,7 @@ def _describe(each, known) -> list[str]:
             ("download", _download(known)),
             ("license", known.license or f"not stated by TFDS; see {known.homepage}"),
             ("homepage", known.homepage),
-            ("how to get it", _how_to_get(each, known)),
+            ("how to get it", _how_to_get(each, known, data_dir)),
         ]
     lines += [("note", each.note)] if each.note else []
     return [f"{title:<15}{visible(text)}" for title, text in lines]
@@ -110,10 +110,12 @@ def _download(known) -> str:
     return f"at most {_size(known.download_bytes)}, for all configurations{by_hand}"
 
 
-def _how_to_get(each, known) -> str:
+def _how_to_get(each, known, data_dir: str | None) -> str:
+    where = [f"--data-dir={data_dir}"] if data_dir else []
     if known.prepared:
-        return f"use --source={_source(each)}"
-    command = ["data", "build", _source(each), *(["--download"] if known.urls else [])]
+        return f"use {' '.join([f'--source={_source(each)}', *where])}"
+    download = ["--download"] if known.urls else []
+    command = ["data", "build", _source(each), *download, *where]
     if not known.is_manual:
         return command_line("mixer", *command)
     return f"{known.manual} Then {command_line('mixer', *command, '--manual-dir=DIR')}"

@@ -106,7 +106,8 @@ def test_a_dataset_is_described_with_license_and_how_to_get_it(tmp_path):
     assert result.exit_code == 0, result.output
     assert "license        not stated by TFDS; see http" in result.output
     assert "Dataset can be downloaded from OneDrive" in result.output
-    assert "mixer data build tfds:cifar10 --download" in result.output
+    command = f"mixer data build tfds:cifar10 --download --data-dir={tmp_path}\n"
+    assert command in result.output
 
 
 def test_an_unknown_name_has_a_suggestion():
