@@ -36,7 +36,10 @@ _PROCESSES = ("--direct_running_mode=multi_processing",)
 @click.argument("spec", metavar="SOURCE")
 @click.option("--processes", default=2, show_default=True, help="Worker processes to compare.")
 @click.option("--limit", default=0, metavar="N", help="Read about N images only; 0 for all.")
-def main(spec: str, processes: int, limit: int) -> None:
+@click.option(
+    "--repeats", default=3, show_default=True, help="The shortest of so many runs counts."
+)
+def main(spec: str, processes: int, limit: int, repeats: int) -> None:
     """Prints the table."""
     console.silence_libraries()
     source = _only_train(opening.open_source(spec), limit)
@@ -51,8 +54,10 @@ def main(spec: str, processes: int, limit: int) -> None:
             ("Preprocessor", _loop_of_preprocessor, _preprocess),
         ):
             given = (source, few) if name == "ImageExampleGen" else _written(folder, source, few)
-            plain = _measure(functools.partial(loop, given[0]), folder)
-            one, two = (_without_start(transform, given, args, folder) for args in ((), several))
+            plain = _measure(functools.partial(loop, given[0]), folder, repeats)
+            one, two = (
+                _without_start(transform, given, args, folder, repeats) for args in ((), several)
+            )
             rows.append(_row(name, num_images, plain, one, two))
     click.echo(f"{source.spec}: {num_images:,} images, {os.cpu_count()} cores")
     many = f"{processes} proc."
@@ -92,15 +97,20 @@ def _written(folder: str, source: Source, few: Source) -> tuple[str, str]:
     return f"{folder}/many", f"{folder}/few"
 
 
-def _without_start(transform, given, args, folder) -> tuple[tuple[float, float], float]:
+def _without_start(transform, given, args, folder, repeats) -> tuple[tuple[float, float], float]:
     """(wall, CPU) seconds without those of a few images, and the wall seconds of these."""
-    start = _measure(lambda out: transform(given[1], out, args), folder)
-    whole = _measure(lambda out: transform(given[0], out, args), folder)
+    start = _measure(lambda out: transform(given[1], out, args), folder, repeats)
+    whole = _measure(lambda out: transform(given[0], out, args), folder, repeats)
     return (whole[0] - start[0], whole[1] - start[1]), start[0]
 
 
-def _measure(work: Callable[[str], object], folder: str) -> tuple[float, float]:
-    """Wall and CPU seconds; modules were loaded, and files are in the cache of the system."""
+def _measure(work: Callable[[str], object], folder: str, repeats: int) -> tuple[float, float]:
+    """The shortest wall and CPU seconds of several runs; files are in the cache of the system."""
+    runs = [_measure_once(work, folder) for _ in range(repeats)]
+    return min(wall for wall, _ in runs), min(cpu for _, cpu in runs)
+
+
+def _measure_once(work: Callable[[str], object], folder: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(dir=folder) as out:
         before, cpu = time.monotonic(), _cpu_seconds()
         work(out)

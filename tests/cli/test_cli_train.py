@@ -184,8 +184,9 @@ def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):
     assert not (tmp_path / "output").exists()
 
 
-def test_too_many_unusable_images_stop_a_training_before_it_begins(mixer, bad_folder, tmp_path):
-    arguments = ("train", f"--source=folder:{bad_folder.path}", f"--output={tmp_path}/out")
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_too_many_unusable_images_stop_before_a_training(mixer, bad_folder, tmp_path, command):
+    arguments = (command, f"--source=folder:{bad_folder.path}", f"--output={tmp_path}/out")
     result = mixer(*arguments, "--max-quarantined=5%")
     assert result.exit_code == 1
     assert "at most 5% of the images may be unusable" in result.output
