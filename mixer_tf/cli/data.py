@@ -1,151 +1,252 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer data`: what a source of images contains."""
+"""`mixer data`: the datasets of the paper, prepared TFDS datasets, and image statistics."""
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import json
 
 import click
 
-from mixer_tf import console, workers
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
-from mixer_tf.datasets.sources import opening
+from mixer_tf.cli.data_stats import stats
+from mixer_tf.console import command_line, format_table, progress_counter
 from mixer_tf.messages import visible
-
-_SHARE = click.FloatRange(0, 1)
 
 
 @click.group()
 def data() -> None:
-    """Measures the images of a source.
+    """Lists, measures and prepares datasets.
 
     \b
     Examples:
+      mixer data list
       mixer data stats folder:pets --out=pets-statistics
+      mixer data build folder:pets --name=my_pets --data-dir=tfds
     """
+
+
+data.add_command(stats)
+
+
+@data.command("list", cls=Command)
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
+    """Shows the datasets of the paper, and which of them are prepared on this machine.
+
+    Without NAME: all of them. With NAME: everything about these, such as the license and how to
+    get the files. All figures come from the installed TensorFlow Datasets, which states the number
+    of images of a dataset only once it is prepared; the splits are those of the paper. Nothing is
+    downloaded.
+
+    \b
+    Examples:
+      mixer data list
+      mixer data list cifar10 vtab-resisc45
+      mixer data list --json --data-dir=/data/tfds
+    """
+    from mixer_tf.datasets import paper_datasets, tfds_metadata
+
+    chosen = paper_datasets.find(names)
+    known = {each.tfds: tfds_metadata.read(each.tfds, data_dir) for each in chosen if each.tfds}
+    pairs = [(each, known.get(each.tfds)) for each in chosen]
+    if as_json:
+        click.echo(json.dumps([_to_json(*pair) for pair in pairs], indent=2))
+    elif names:
+        click.echo("\n\n".join("\n".join(_describe(*pair, data_dir)) for pair in pairs))
+    else:
+        click.echo(_table(pairs))
+        click.echo("\n`mixer data list NAME` shows license, splits and how to get a dataset.")
+
+
+def _table(pairs) -> str:
+    header = ("name", "source", "used for", "prepared", "classes", "images", "download")
+    return format_table(header, [_row(*pair) for pair in pairs], left=4)
+
+
+def _row(each, known) -> tuple[str, ...]:
+    if known is None:
+        return each.name, "not in TFDS", each.use, "no", "", "", "by hand"
+    return (
+        *(each.name, _source(each), each.use, "yes" if known.prepared else "no"),
+        f"{classes:,}" if (classes := _classes(each, known)) else "",
+        f"{sum(known.examples.values()):,}" if known.prepared else "",
+        "by hand" if known.is_manual else _size(known.download_bytes),
+    )
+
+
+def _describe(each, known, data_dir: str | None) -> list[str]:
+    lines = [("name", each.name), ("used for", each.use)]
+    if each.splits:
+        lines.append(("paper's splits", ", ".join(each.splits)))
+    if known is not None:
+        lines += [
+            ("source", f"{_source(each)}, version {known.version}"),
+            ("classes", f"{_classes(each, known) or 'unknown'}"),
+            ("prepared", known.prepared or "no"),
+            ("images", _images(known)),
+            ("download", _download(known)),
+            ("license", known.license or f"not stated by TFDS; see {known.homepage}"),
+            ("homepage", known.homepage),
+            ("how to get it", _how_to_get(each, known, data_dir)),
+        ]
+    lines += [("note", each.note)] if each.note else []
+    return [f"{title:<15}{visible(text)}" for title, text in lines]
+
+
+def _classes(each, known) -> int | None:
+    """The number of classes of a task, which may compute its label."""
+    return known.classes if each.classes is None else each.classes
+
+
+def _images(known) -> str:
+    if not known.prepared:
+        return "known once it is prepared"
+    return ", ".join(f"{count:,} {split}" for split, count in known.examples.items())
+
+
+def _download(known) -> str:
+    if not known.urls:
+        return "none by TFDS"
+    by_hand = " (by hand)" if known.is_manual else ""
+    return f"at most {_size(known.download_bytes)}, for all configurations{by_hand}"
+
+
+def _how_to_get(each, known, data_dir: str | None) -> str:
+    where = [f"--data-dir={data_dir}"] if data_dir else []
+    if known.prepared:
+        return f"use {' '.join([f'--source={_source(each)}', *where])}"
+    download = ["--download"] if known.urls else []
+    command = ["data", "build", _source(each), *download, *where]
+    if not known.is_manual:
+        return command_line("mixer", *command)
+    return f"{known.manual} Then {command_line('mixer', *command, '--manual-dir=DIR')}"
+
+
+def _to_json(each, known) -> dict:
+    found = {**dataclasses.asdict(each), "splits": list(each.splits), "in_tfds": known is not None}
+    if known is not None:
+        found["source"] = _source(each)
+        found |= {**dataclasses.asdict(known), "license": known.license or None}
+        found["classes"] = _classes(each, known)
+    return found
+
+
+def _source(each) -> str:
+    return f"tfds:{each.tfds.replace('/', ':')}"
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
 
 
 @data.command(cls=Command)
 @click.argument("source", callback=options.with_details)
 @options.detail_options
-@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored.")
 @click.option(
-    "--out",
-    metavar="DIR",
-    help="A folder for statistics.html, one page with tables and plots, and for statistics.json. "
-    "Without it, the statistics are only printed.",
+    "--name",
+    help="Name of the dataset to write. Without it, SOURCE must be tfds:NAME[:CONFIG], which TFDS "
+    "prepares with its own builder.",
 )
 @click.option(
-    "--max-unreadable",
-    type=_SHARE,
-    metavar="SHARE",
-    help="Anomaly: more of the images of a split cannot be decoded. Default: 0.01.",
+    "--data-dir",
+    metavar="PATH",
+    help="Where prepared TFDS datasets are stored; a SOURCE of TFDS is read from there, too. "
+    "Default: that of TFDS, ~/tensorflow_datasets.",
 )
+@click.option("--out", metavar="PATH", help="Folder to write to. Default: that of --data-dir.")
+@click.option("--version", default="1.0.0", show_default=True, help="Version of the dataset.")
+@options.quarantine_option
+@click.option("--download", is_flag=True, help="Let TFDS download files, with progress.")
+@click.option("--manual-dir", metavar="PATH", help="Folder of files that you have downloaded.")
 @click.option(
-    "--max-near-constant",
-    type=_SHARE,
-    metavar="SHARE",
-    help="Anomaly: more of the images of a split are nearly of one color. Default: 0.01.",
+    "--beam-pipeline-options",
+    metavar="OPTIONS",
+    default="",
+    help="Options for Apache Beam, for the builders of TFDS that use it, such as "
+    "'--runner=DirectRunner --direct_num_workers=2'.",
 )
-@click.option(
-    "--max-skew",
-    type=_SHARE,
-    metavar="DIFFERENCE",
-    help="Anomaly: training differs by more, beyond chance, from another split: the share of a "
-    "label, a format or of grayscale images, or the Jensen-Shannon divergence of sizes, aspect "
-    "ratios, brightness, contrast or colors. Default: 0.1.",
-)
-@click.option(
-    "--max-class-skew",
-    type=_SHARE,
-    metavar="DIFFERENCE",
-    help="Anomaly: a class differs by more from the others, as when all its images are PNG, so "
-    "that a model can recognize it without looking at what they show. Default: 0.5.",
-)
-@click.option(
-    "--fail-on-anomalies", is_flag=True, help="End with exit code 1 if there is any anomaly."
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Number of processes. Default: one for each processor.",
-)
-def stats(
+def build(
     source,
+    name,
     data_dir,
     out,
-    max_unreadable,
-    max_near_constant,
-    max_skew,
-    max_class_skew,
-    fail_on_anomalies,
-    processes,
+    version,
+    max_quarantined,
+    download,
+    manual_dir,
+    beam_pipeline_options,
 ) -> None:
-    """Measures the images of a source, and finds what a training would suffer from.
+    """Writes a prepared TFDS dataset, which `tfds.load` and the sources tfds:NAME read.
 
-    SOURCE is what `mixer train` takes as --source. For each split and class: sizes, aspect ratios,
-    brightness, contrast, colors, file formats, and the shares of grayscale and of nearly constant
-    images; and the skew between training and the other splits. Each image is decoded once, at a
-    reduced size. A source without splits is divided as in a training.
+    With --name: from any source. The bytes of each image are stored unchanged, unless only a PNG
+    of its pixels can be decoded by TensorFlow; unusable images are listed in quarantine.jsonl. The
+    features are image, label, with the class names, and image_source, the path of the image. Its
+    splits are train, validation and test.
 
-    Means and standard deviations of the colors are printed from 0 to 1, as for a normalization.
+    Without --name: one of TFDS's own datasets. Nothing is downloaded without --download.
 
     \b
     Examples:
-      mixer data stats digits
-      mixer data stats folder:pets --out=pets-statistics
-      mixer data stats csv:list.csv --max-skew=0.2 --fail-on-anomalies
-      mixer data stats tfds:cifar10 --processes=4
+      mixer data build folder:pets --name=my_pets --data-dir=tfds --max-quarantined=1%
+      mixer data build csv:list.csv --name=my_list --out=tfds
+      mixer data build tfds:cifar10 --download
+      mixer data build tfds:resisc45 --manual-dir=downloads
     """
-    from mixer_tf.datasets.anomalies import StatisticsLimits, find_anomalies
-    from mixer_tf.datasets.source_statistics import measure_source
-    from mixer_tf.visualization import statistics_page
+    if name is None:
+        _prepare(source, data_dir, out, download, manual_dir, beam_pipeline_options)
+        return
+    given = {"--download": download, "--manual-dir": manual_dir}
+    given["--beam-pipeline-options"] = beam_pipeline_options
+    if unused := next((option for option, value in given.items() if value), None):
+        raise click.UsageError(
+            f"{unused} must be given for a dataset of TFDS without --name; got --name={name}."
+        )
+    from mixer_tf.datasets import tfds_building
+    from mixer_tf.datasets.sources import opening
 
-    given = {
-        "unreadable": max_unreadable,
-        "near_constant": max_near_constant,
-        "skew": max_skew,
-        "class_skew": max_class_skew,
-    }
-    limits = StatisticsLimits(**{key: value for key, value in given.items() if value is not None})
     opened = opening.open_source(source, data_dir)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
-    with console.progress_with_time_left() as show:
-        statistics = measure_source(
-            opened,
-            processes or workers.count_processors(),
-            lambda done, total: show("measuring images", done, total),
+    with progress_counter("reading images") as progress:
+        built = tfds_building.build(
+            *(opened, name, out or data_dir),
+            version=version,
+            limit=max_quarantined,
+            progress=progress,
         )
-    click.echo(_table(statistics))
-    if out:
-        folder = os.path.expanduser(out)
-        anomalies = statistics_page.write(folder, statistics, opened.spec, limits)
-        click.echo(f"page     {os.path.join(folder, statistics_page.PAGE)}")
-    else:
-        anomalies = find_anomalies(statistics, limits)
-    for anomaly in anomalies:
-        click.echo(f"anomaly  {anomaly}")
-    if not anomalies:
-        click.echo("no anomalies")
-    elif fail_on_anomalies:
-        raise click.exceptions.Exit(1)
+    _show(built, name, out or data_dir)
 
 
-def _table(statistics) -> str:
-    """One row for each measure, one column for each split."""
-    from mixer_tf.datasets.anomalies import describe_group
+def _prepare(source, data_dir, out, download, manual_dir, beam_options) -> None:
+    from mixer_tf.datasets import tfds_building
+    from mixer_tf.datasets.sources import opening
 
-    groups = [statistics.of_split(split) for split in statistics.splits]
-    columns = []
-    for group in groups:
-        found = {"images": f"{group.images:,}", "unreadable": f"{group.unreadable:,}"}
-        found |= describe_group(group)
-        for name in ("red", "green", "blue") if group.images else ():
-            found[name] = f"{group.mean(name) / 255:.4f} ± {group.std(name) / 255:.4f}"
-        columns.append(found)
-    titles = dict.fromkeys(title for column in columns for title in column)
-    rows = [[title, *(column.get(title, "–") for column in columns)] for title in titles]
-    return console.format_table(["", *statistics.splits], rows)
+    kind, location = opening.parse(source)
+    if kind != "tfds" or source.partition(":")[0] != kind:
+        raise click.UsageError(
+            f"--name must be given for a source other than tfds:NAME; got {source}. "
+            "Choose a name such as --name=my_images."
+        )
+    name = location.replace(":", "/")
+    built = tfds_building.prepare(
+        *(name, out or data_dir),
+        download=download,
+        manual_dir=manual_dir,
+        beam_options=beam_options,
+    )
+    _show(built, location, out or data_dir)
+
+
+def _show(built, name: str, data_dir: str | None) -> None:
+    counts = ", ".join(f"{count:,} {split}" for split, count in built.examples.items())
+    click.echo(f"images   {counts}")
+    if built.num_unusable:
+        click.echo(f"unusable {built.num_unusable:,}, listed in {built.folder}/quarantine.jsonl")
+    click.echo(f"dataset  {built.folder}")
+    where = [f"--data-dir={data_dir}"] if data_dir else []
+    command = command_line("mixer", "train", f"--source=tfds:{name}", *where)
+    click.echo(f"\nnext:\n  {command}")

@@ -83,6 +83,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     preprocessor = Preprocessor(
         examples=examples,
         train_shorter_side=config.recipe.data.train_shorter_side,
+        max_quarantined=config.max_quarantined,
         fingerprint=fingerprints.preprocessor,
     )
     return DataStage(

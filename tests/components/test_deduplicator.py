@@ -69,7 +69,7 @@ def deduplicate(source: str, folder: pathlib.Path, **properties) -> Result:
 def read(folder: str, split: str) -> list[bytes]:
     """Returns the serialized examples of a split, in the order of the files."""
     paths = sorted(glob.glob(examples.file_pattern(folder, split)))
-    return list(tf.data.TFRecordDataset(paths, "GZIP").as_numpy_iterator())
+    return list(tf.data.TFRecordDataset(paths).as_numpy_iterator())
 
 
 def names(folder: str, split: str) -> list[str]:

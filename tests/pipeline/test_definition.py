@@ -140,6 +140,12 @@ def test_deduplicator_gets_its_mode_and_threshold(config):
     assert properties["keep_duplicates"] == "/keep.txt"
 
 
+def test_preprocessor_gets_the_limit_of_unusable_images(config):
+    config = dataclasses.replace(config, max_quarantined="1%")
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["Preprocessor"].exec_properties["max_quarantined"] == "1%"
+
+
 def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config):
     config = dataclasses.replace(config, downstream_test_sets=(), deduplicate="off")
     nodes = {node.id: node for node in create_pipeline(config).components}

@@ -132,6 +132,8 @@ CHANGES = {
     },
     "mixer_tf/datasets/skew.py": {"image_statistics"},
     "mixer_tf/images/measurement.py": {"image_statistics"},
+    "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},
+    "mixer_tf/datasets/shards.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},
