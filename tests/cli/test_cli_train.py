@@ -130,7 +130,7 @@ def test_an_output_in_use_is_one_clear_line(mixer, image_folder, tmp_path, tiny_
 
 @pytest.mark.parametrize("options", [[], ["--restart"]])
 def test_restart_discards_an_unfinished_training(mixer, tmp_path, monkeypatch, options):
-    def prepare(*_, restart):
+    def prepare(*_, restart, **__):
         raise ValueError(f"restart is {restart}")
 
     monkeypatch.setattr("mixer_tf.training.from_source.prepare", prepare)
