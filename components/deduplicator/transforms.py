@@ -9,7 +9,8 @@ only when they are compared with one another.
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
@@ -71,8 +72,11 @@ class Deduplicate(beam.PTransform):
     def expand(self, pbegin):
         info = DatasetInfo.read(self._folder)
         comparable = image_sets.find_comparable_sets(info.class_names, self._downstream)
-        train = pbegin | "Train" >> FingerprintSet(self._train_set, self._options.threshold)
-        tests = self._fingerprint_tests(pbegin)
+        images = pbegin | FingerprintSets(
+            (self._train_set, *self._test_sets), self._options.threshold
+        )
+        train = images | "Train" >> beam.FlatMap(select_set, is_train=True)
+        tests = images | "Tests" >> beam.FlatMap(select_set, is_train=False)
         galleries = [tests | "Gallery" >> MakeGallery()]
         matches = [
             train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
@@ -90,9 +94,9 @@ class Deduplicate(beam.PTransform):
         _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
         return removals | "Report" >> beam.Map(
             write_outputs,
-            counts=AsSingleton(_count_images(train, tests)),
+            counts=AsSingleton(_count_images(images)),
             uniform_sets=AsList(_uniform_sets(galleries)),
-            conflicts=AsList(_find_conflicts((train, tests), comparable)),
+            conflicts=AsList(_find_conflicts(images, comparable)),
             options=self._options,
             info=info,
             readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
@@ -100,32 +104,42 @@ class Deduplicate(beam.PTransform):
             report_folder=self._report_folder,
         )
 
-    def _fingerprint_tests(self, pbegin) -> beam.PCollection[Fingerprints]:
-        parts = [
-            pbegin | f"Test[{item.name}]" >> FingerprintSet(item, self._options.threshold)
-            for item in self._test_sets
-        ]
-        return parts | "All tests" >> beam.Flatten(pipeline=pbegin.pipeline)
 
+class FingerprintSets(beam.PTransform):
+    """Fingerprints sets of images: PBegin → (set name, Fingerprints of some images of the set).
 
-class FingerprintSet(beam.PTransform):
-    """Fingerprints a set of images: PBegin → Fingerprints of some images each."""
+    One collection for all sets: the Flink and Spark runners of Beam 2.62 cannot run a pipeline in
+    which a collection is flattened with others and also used alone (apache/beam#34647).
+    """
 
-    def __init__(self, image_set: ImageSet, threshold: float):
+    def __init__(self, image_sets: Sequence[ImageSet], threshold: float):
         super().__init__()
-        self._image_set, self._threshold = image_set, threshold
+        self._work_items = [(item.name, shard) for item in image_sets for shard in item.shards]
+        self._readers = {item.name: item.reader for item in image_sets}
+        self._threshold = threshold
 
     def expand(self, pbegin):
         return (
             pbegin
-            | beam.Create(self._image_set.shards)
-            | beam.FlatMap(
-                fingerprint_shard,
-                reader=self._image_set.reader,
-                set_name=self._image_set.name,
-                threshold=self._threshold,
-            )
+            | "Work items" >> beam.Create(self._work_items)
+            | "Fingerprint" >> beam.FlatMap(fingerprint, self._readers, self._threshold)
         )
+
+
+def fingerprint(
+    work_item: tuple[str, Any], readers: Mapping[str, Reader], threshold: float
+) -> Iterator[tuple[str, Fingerprints]]:
+    """Yields the fingerprints of a work item of a set, with the name of the set."""
+    set_name, shard = work_item
+    for part in fingerprint_shard(shard, readers[set_name], set_name, threshold):
+        yield set_name, part
+
+
+def select_set(part: tuple[str, Fingerprints], is_train: bool) -> Iterator[Fingerprints]:
+    """Yields fingerprints of training images, or of all others."""
+    set_name, images = part
+    if (set_name == TRAIN) == is_train:
+        yield images
 
 
 class MakeGallery(beam.PTransform):
@@ -218,21 +232,18 @@ def write_outputs(
     result.write(report_folder)
 
 
-def _count_images(*parts: beam.PCollection[Fingerprints]) -> beam.PCollection[collections.Counter]:
+def _count_images(images) -> beam.PCollection[collections.Counter]:
     return (
-        parts
-        | "All fingerprints" >> beam.Flatten()
-        | "Count" >> beam.Map(report.count_images)
+        images
+        | "Count" >> beam.MapTuple(lambda _, part: report.count_images(part))
         | "Add counts" >> beam.CombineGlobally(report.add_counts)
     )
 
 
-def _find_conflicts(
-    parts: Sequence[beam.PCollection[Fingerprints]], comparable_sets: Collection[str]
-) -> beam.PCollection[Conflict]:
+def _find_conflicts(images, comparable_sets: Collection[str]) -> beam.PCollection[Conflict]:
     return (
-        parts
-        | "All labels" >> beam.Flatten()
+        images
+        | "Without set names" >> beam.Values()
         | "Labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets)
         | "Equal bytes" >> beam.GroupByKey()
         | "Label conflicts" >> beam.FlatMap(label_conflicts.find_conflict)
@@ -240,8 +251,8 @@ def _find_conflicts(
 
 
 def _uniform_sets(galleries: list) -> beam.PCollection[str]:
-    return (
-        galleries
-        | "All galleries" >> beam.Flatten()
-        | "Uniform sets" >> beam.FlatMap(gallery.uniform_sets_of)
-    )
+    names = [
+        item | f"Uniform sets {number}" >> beam.FlatMap(gallery.uniform_sets_of)
+        for number, item in enumerate(galleries)
+    ]
+    return names | "All uniform sets" >> beam.Flatten()
