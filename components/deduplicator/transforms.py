@@ -2,37 +2,48 @@
 """Deduplication in Beam: fingerprint, compare, decide, copy the shards, report.
 
 All work is done by functions of `mixer_tf.deduplication`. Images are streamed; only fingerprints
-are held in memory. Those of the test sets are sent to every worker, those of the training images
-only when they are compared with one another.
+are held in memory, in blocks. Decisions are made where the matches of an image are, and each shard
+is copied with the removals of its own images.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from components.deduplicator.comparison import FindInSets, FindUniformSets, FindWithin
+from components.deduplicator.decisions import Decide
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import (
     filtering,
-    gallery,
     image_sets,
     label_conflicts,
     notes,
     report,
 )
-from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
+from mixer_tf.deduplication.fingerprints import (
+    Fingerprints,
+    concatenate,
+    fingerprint_shard,
+    sort_key,
+)
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal, decide
+from mixer_tf.deduplication.removals import Removal
 from mixer_tf.deduplication.result import DeduplicationResult
 from mixer_tf.features import TRAIN
+
+_SHARDS, _REMOVED = "shards", "removed"
+# Batches of `fingerprints` that are compared together: 4,096 images, 14 MB.
+_PARTS = 16
 
 
 class Deduplicate(beam.PTransform):
@@ -77,31 +88,33 @@ class Deduplicate(beam.PTransform):
         )
         train = images | "Train" >> beam.FlatMap(select_set, is_train=True)
         tests = images | "Tests" >> beam.FlatMap(select_set, is_train=False)
-        galleries = [tests | "Gallery" >> MakeGallery()]
-        matches = [
-            train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
-        ]
+        uniform = [tests | "Uniform tests" >> FindUniformSets()]
+        matches = [train | "With tests" >> FindInSets(tests, uniform[0])]
         if self._options.within_train:
-            galleries.append(train | "Gallery[train]" >> MakeGallery())
-            matches.append(galleries[1] | FindWithin())
+            uniform.append(train | "Uniform train" >> FindUniformSets())
+            matches.append(train | "Within train" >> FindWithin(uniform[1]))
         removals = (
             matches
             | "All matches" >> beam.Flatten()
-            | "List" >> beam.combiners.ToList()
-            | "Decide" >> beam.Map(decide, comparable, self._options.keep)
+            | Decide(comparable, self._options.keep, self._options.within_train)
         )
-        removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
+        removed = removals | "Select" >> beam.FlatMap(select_removed, self._options)
         _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
-        return removals | "Report" >> beam.Map(
-            write_outputs,
-            counts=AsSingleton(_count_images(images)),
-            uniform_sets=AsList(_uniform_sets(galleries)),
-            conflicts=AsList(_find_conflicts(images, comparable)),
-            options=self._options,
-            info=info,
-            readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
-            output_folder=self._output_folder,
-            report_folder=self._report_folder,
+        return (
+            removals
+            | "List" >> beam.combiners.ToList()
+            | "Report"
+            >> beam.Map(
+                write_outputs,
+                counts=AsSingleton(_count_images(images)),
+                uniform_sets=AsList(_flatten_names(uniform)),
+                conflicts=AsList(_find_conflicts(images, comparable)),
+                options=self._options,
+                info=info,
+                readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
+                output_folder=self._output_folder,
+                report_folder=self._report_folder,
+            )
         )
 
 
@@ -131,8 +144,9 @@ def fingerprint(
 ) -> Iterator[tuple[str, Fingerprints]]:
     """Yields the fingerprints of a work item of a set, with the name of the set."""
     set_name, shard = work_item
-    for part in fingerprint_shard(shard, readers[set_name], set_name, threshold):
-        yield set_name, part
+    parts = fingerprint_shard(shard, readers[set_name], set_name, threshold)
+    while several := list(itertools.islice(parts, _PARTS)):
+        yield set_name, concatenate(several)
 
 
 def select_set(part: tuple[str, Fingerprints], is_train: bool) -> Iterator[Fingerprints]:
@@ -142,25 +156,6 @@ def select_set(part: tuple[str, Fingerprints], is_train: bool) -> Iterator[Finge
         yield images
 
 
-class MakeGallery(beam.PTransform):
-    """Concatenates Fingerprints: Fingerprints → one Gallery."""
-
-    def expand(self, parts):
-        return parts | beam.combiners.ToList() | beam.Map(gallery.make_gallery)
-
-
-class FindWithin(beam.PTransform):
-    """Compares the images of a gallery with one another: one Gallery → Matches."""
-
-    def expand(self, galleries):
-        return (
-            galleries
-            | "Blocks" >> beam.FlatMap(gallery.list_blocks)
-            | "Reshuffle" >> beam.Reshuffle()
-            | "Compare" >> beam.FlatMap(gallery.find_within, AsSingleton(galleries))
-        )
-
-
 class CopyShards(beam.PTransform):
     """Copies all shards of an Examples folder without the removed images: PBegin → nothing.
 
@@ -168,7 +163,7 @@ class CopyShards(beam.PTransform):
         folder: the Examples folder to copy from.
         output_folder: the Examples folder to copy to.
         test_splits: the splits that are copied unchanged.
-        removed: PCollection of one list of Removals.
+        removed: PCollection of the Removals that are carried out.
     """
 
     def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], removed):
@@ -184,22 +179,47 @@ class CopyShards(beam.PTransform):
             for split in self._test_splits
             for path in examples.list_shards(self._folder, split)
         ]
+        shards = pbegin | "Training shards" >> beam.Create(
+            [(path, index) for index, path in enumerate(train)]
+        )
+        removed = self._removed | "By shard" >> beam.Map(key_by_shard)
         _ = (
-            pbegin
-            | "Training shards" >> beam.Create(list(enumerate(train)))
-            | "Filter"
-            >> beam.Map(
-                filtering.copy_training_shard,
-                len(train),
-                self._output_folder,
-                AsSingleton(self._removed),
-            )
+            {_SHARDS: shards, _REMOVED: removed}
+            | "Removals of each shard" >> beam.CoGroupByKey()
+            | "Filter" >> beam.FlatMap(copy_training_shard, len(train), self._output_folder)
         )
         return (
             pbegin
             | "Other shards" >> beam.Create(others)
             | "Copy" >> beam.Map(copy_test_shard, self._output_folder)
         )
+
+
+def key_by_shard(removal: Removal) -> tuple[str, Removal]:
+    """Returns the path of the shard that contains a removed image, and its removal."""
+    return removal.match.image.work_item, removal
+
+
+def select_removed(removal: Removal, options: DeduplicationOptions) -> list[Removal]:
+    """Returns the removal if it is carried out."""
+    return filtering.select_removed([removal], options)
+
+
+def copy_training_shard(
+    group: tuple[str, Mapping[str, Iterable]], num_shards: int, folder: str
+) -> Iterator[None]:
+    """Copies one training shard without its removed images; yields nothing.
+
+    Args:
+        group: path of the shard, its index, and its removals.
+        num_shards: the number of training shards.
+        folder: the Examples folder to write to.
+    """
+    path, found = group
+    for index in found[_SHARDS]:
+        removals = list(found[_REMOVED])
+        filtering.copy_training_shard((index, path), num_shards, folder, removals)
+    yield from ()
 
 
 def copy_test_shard(path_and_split: tuple[str, str], folder: str) -> None:
@@ -220,6 +240,7 @@ def write_outputs(
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report."""
+    removals = sorted(removals, key=lambda removal: sort_key(removal.match.image))
     result = DeduplicationResult(
         options, tuple(removals), counts, tuple(uniform_sets), readers, tuple(sorted(conflicts))
     )
@@ -250,9 +271,9 @@ def _find_conflicts(images, comparable_sets: Collection[str]) -> beam.PCollectio
     )
 
 
-def _uniform_sets(galleries: list) -> beam.PCollection[str]:
+def _flatten_names(uniform: list) -> beam.PCollection[str]:
     names = [
-        item | f"Uniform sets {number}" >> beam.FlatMap(gallery.uniform_sets_of)
-        for number, item in enumerate(galleries)
+        item | f"Uniform sets {number}" >> beam.FlatMap(lambda names: names)
+        for number, item in enumerate(uniform)
     ]
     return names | "All uniform sets" >> beam.Flatten()
