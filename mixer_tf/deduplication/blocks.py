@@ -22,9 +22,9 @@ BLOCK_SIZE = 32_768
 _QUERIES = 1024
 
 
-def count_blocks(num_images: int, block_size: int = BLOCK_SIZE) -> int:
+def count_blocks(num_images: int) -> int:
     """Returns how many blocks a set of images has; at least one."""
-    return max(1, -(-num_images // block_size))
+    return max(1, -(-num_images // BLOCK_SIZE))
 
 
 def split(images: Fingerprints, num_blocks: int) -> Iterator[tuple[int, Fingerprints]]:

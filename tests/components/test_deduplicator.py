@@ -25,6 +25,7 @@ from components.deduplicator.executor import Executor
 from components.image_example_gen import executor as image_example_gen
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.deduplication import blocks
 from mixer_tf.features import SPLITS, ImageRecord
 
 
@@ -359,3 +360,13 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
     for name in ("report.json", "pairs.jsonl", "pairs.html", "label_conflicts.jsonl"):
         written = pathlib.Path(component.report_folder, name).read_bytes()
         assert (tmp_path / "local" / name).read_bytes() == written
+
+
+def test_sets_of_many_blocks_have_the_same_result(leaky_folder, monkeypatch, tmp_path):
+    """As of more than 32,768 images."""
+    whole = deduplicate(f"folder:{leaky_folder}", tmp_path / "whole", within_train=1)
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 4)
+    several = deduplicate(f"folder:{leaky_folder}", tmp_path / "blocks", within_train=1)
+    assert several.report == whole.report and several.report["removed"] == 5
+    assert several.pairs == whole.pairs
+    assert names(several.after, "train") == names(whole.after, "train")

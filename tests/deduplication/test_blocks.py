@@ -98,8 +98,9 @@ def test_uniform_sets_are_found_by_samples_of_parts(images):
     )
 
 
-def test_the_number_of_blocks_follows_the_number_of_images():
-    assert [blocks.count_blocks(number, 10) for number in (0, 1, 10, 11, 100)] == [1, 1, 1, 2, 10]
+def test_the_number_of_blocks_follows_the_number_of_images(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 10)
+    assert [blocks.count_blocks(number) for number in (0, 1, 10, 11, 100)] == [1, 1, 1, 2, 10]
 
 
 def _renamed(images: Fingerprints, set_name: str) -> tuple:

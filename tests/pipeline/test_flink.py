@@ -134,6 +134,38 @@ def test_a_process_that_ends_at_once_is_an_error_that_names_its_log(tmp_path):
         processes.wait_until(lambda: False, str(tmp_path), "it listens", seconds=20)
 
 
+def test_a_second_flink_in_one_folder_is_refused(tmp_path):
+    code = "import time; time.sleep(99)"
+    processes.start(str(tmp_path), "job-server", [sys.executable, "-c", code], {})
+    try:
+        with pytest.raises(ValueError, match="job-server of .* still run. Stop them: python -m "):
+            engine.start(cluster=False, folder=str(tmp_path))
+    finally:
+        engine.stop(str(tmp_path))
+
+
+def test_without_java_there_is_one_clear_error(tmp_path):
+    """And nothing is left."""
+    command = [sys.executable, "-m", "pipeline.flink", "start"]
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PATH": str(tmp_path)}
+    )
+    assert result.returncode == 1
+    assert result.stderr == (
+        "Error: Flink needs Java 11 or 17; found no `java` on PATH. Install it, such as: "
+        "apt-get install openjdk-17-jre-headless\n"
+    )
+
+
+def test_what_cannot_be_downloaded_is_one_clear_error_and_leaves_no_folder(tmp_path, monkeypatch):
+    (tmp_path / "mvn").write_text("#!/bin/sh\necho '[ERROR] no such host'\nexit 1\n")
+    (tmp_path / "mvn").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(downloads.MissingToolError, match="mvn failed: .ERROR. no such host. Is "):
+        downloads.fetch_job_server(str(tmp_path / "jars"))
+    assert not list((tmp_path / "jars").iterdir())
+
+
 @pytest.mark.flink
 @pytest.mark.slow
 def test_on_embedded_flink_the_digits_are_what_beams_own_runner_writes(jars, tmp_path):
