@@ -13,7 +13,7 @@ unexport PYTHONHOME PYTHONPATH
 .PHONY: help setup demo flink-embedded flink-cluster tensorboard test test-slow test-all lint clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 23
 
 setup:  ## prepare .venv with Python 3.10 and the locked packages
 	@./bin/setup

@@ -18,6 +18,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from components.deduplicator.comparison import FindInSets, FindUniformSets, FindWithin
 from components.deduplicator.decisions import Decide
+from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.source import Source
@@ -249,6 +250,7 @@ def write_outputs(
         *notes.describe_removals(removals, options, uniform_sets, num_train),
         *notes.describe_conflicts(result.label_conflicts),
     ]
+    storage.make_folder(output_folder)  # no shard may have been copied yet
     filtering.update_info(info, result.removed, lines).write(output_folder)
     result.write(report_folder)
 

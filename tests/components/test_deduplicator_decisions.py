@@ -8,8 +8,14 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from components.deduplicator.decisions import Decide
+from components.deduplicator.transforms import Deduplicate
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.examples import read_records as read
+from mixer_tf.datasets.files import make_record
+from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.matching import COPY, EXACT, Match
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 
 
@@ -57,3 +63,17 @@ def test_decisions_about_test_sets_alone():
     with beam.Pipeline() as pipeline:
         found = pipeline | beam.Create(matches) | Decide(("train", "eval"), (), within_train=False)
         assert_that(found, equal_to(decide(matches, ("train", "eval"))))
+
+
+def test_a_dataset_without_test_sets_is_compared_with_itself(tmp_path, make_pixels, encode):
+    images = [encode(make_pixels(index % 30, 64, 64), "JPEG", quality=90) for index in range(36)]
+    records = [make_record(data, 0, "cat", f"{n:02}.jpg") for n, data in enumerate(images)]
+    folders = [str(tmp_path / name) for name in ("in", "out", "report")]
+    examples.write(records, folders[0], "train", 2)
+    DatasetInfo("folder:/x", ("cat",), {"train": {"cat": 36}}, ()).write(folders[0])
+    options = DeduplicationOptions(within_train=True)
+    with beam.Pipeline() as pipeline:
+        _ = pipeline | Deduplicate(folders[0], ["train"], *folders[1:], options=options)
+    assert DatasetInfo.read(folders[1]).counts == {"train": {"cat": 30}}
+    kept = [r.source for path in examples.list_shards(folders[1], "train") for r in read(path)]
+    assert sorted(kept) == [f"{n:02}.jpg" for n in range(30)]
