@@ -84,11 +84,9 @@ class Deduplicate(beam.PTransform):
     def expand(self, pbegin):
         info = DatasetInfo.read(self._folder)
         comparable = image_sets.find_comparable_sets(info.class_names, self._downstream)
-        images = pbegin | FingerprintSets(
-            (self._train_set, *self._test_sets), self._options.threshold
-        )
-        train = images | "Train" >> beam.FlatMap(select_set, is_train=True)
-        tests = images | "Tests" >> beam.FlatMap(select_set, is_train=False)
+        threshold = self._options.threshold
+        train = pbegin | "Train" >> FingerprintSets((self._train_set,), threshold)
+        tests = pbegin | "Tests" >> FingerprintSets(self._test_sets, threshold)
         uniform = [tests | "Uniform tests" >> FindUniformSets()]
         matches = [train | "With tests" >> FindInSets(tests, uniform[0])]
         if self._options.within_train:
@@ -107,9 +105,9 @@ class Deduplicate(beam.PTransform):
             | "Report"
             >> beam.Map(
                 write_outputs,
-                counts=AsSingleton(_count_images(images)),
+                counts=AsSingleton(_count_images(train, tests)),
                 uniform_sets=AsList(_flatten_names(uniform)),
-                conflicts=AsList(_find_conflicts(images, comparable)),
+                conflicts=AsList(_find_conflicts(train, tests, comparable)),
                 options=self._options,
                 info=info,
                 readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
@@ -120,10 +118,9 @@ class Deduplicate(beam.PTransform):
 
 
 class FingerprintSets(beam.PTransform):
-    """Fingerprints sets of images: PBegin → (set name, Fingerprints of some images of the set).
+    """Fingerprints sets of images: PBegin → Fingerprints of some images of one set.
 
-    One collection for all sets: the Flink and Spark runners of Beam 2.62 cannot run a pipeline in
-    which a collection is flattened with others and also used alone (apache/beam#34647).
+    Training is apart from the others, so that its fingerprints are compared where they are made.
     """
 
     def __init__(self, image_sets: Sequence[ImageSet], threshold: float):
@@ -142,19 +139,12 @@ class FingerprintSets(beam.PTransform):
 
 def fingerprint(
     work_item: tuple[str, Any], readers: Mapping[str, Reader], threshold: float
-) -> Iterator[tuple[str, Fingerprints]]:
-    """Yields the fingerprints of a work item of a set, with the name of the set."""
+) -> Iterator[Fingerprints]:
+    """Yields the fingerprints of a work item of a set, given with the name of the set."""
     set_name, shard = work_item
     parts = fingerprint_shard(shard, readers[set_name], set_name, threshold)
     while several := list(itertools.islice(parts, _PARTS)):
-        yield set_name, concatenate(several)
-
-
-def select_set(part: tuple[str, Fingerprints], is_train: bool) -> Iterator[Fingerprints]:
-    """Yields fingerprints of training images, or of all others."""
-    set_name, images = part
-    if (set_name == TRAIN) == is_train:
-        yield images
+        yield concatenate(several)
 
 
 class CopyShards(beam.PTransform):
@@ -255,19 +245,26 @@ def write_outputs(
     result.write(report_folder)
 
 
-def _count_images(images) -> beam.PCollection[collections.Counter]:
-    return (
-        images
-        | "Count" >> beam.MapTuple(lambda _, part: report.count_images(part))
-        | "Add counts" >> beam.CombineGlobally(report.add_counts)
-    )
+# The Flink and Spark runners of Beam 2.62 cannot run a pipeline in which a collection is flattened
+# with others and also used alone (apache/beam#34647). So what is flattened is made for that alone.
 
 
-def _find_conflicts(images, comparable_sets: Collection[str]) -> beam.PCollection[Conflict]:
+def _count_images(train, tests) -> beam.PCollection[collections.Counter]:
+    counts = [
+        train | "Count train" >> beam.Map(report.count_images),
+        tests | "Count tests" >> beam.Map(report.count_images),
+    ]
+    return counts | "All counts" >> beam.Flatten() | beam.CombineGlobally(report.add_counts)
+
+
+def _find_conflicts(train, tests, comparable_sets: Collection[str]) -> beam.PCollection[Conflict]:
+    labels = [
+        train | "Train labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets),
+        tests | "Test labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets),
+    ]
     return (
-        images
-        | "Without set names" >> beam.Values()
-        | "Labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets)
+        labels
+        | "All labels" >> beam.Flatten()
         | "Equal bytes" >> beam.GroupByKey()
         | "Label conflicts" >> beam.FlatMap(label_conflicts.find_conflict)
     )
