@@ -10,16 +10,25 @@ unexport PYTHONDONTWRITEBYTECODE
 # What another environment's shell may hold, and what would mix its packages with ours.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup demo tensorboard test test-slow test-all lint clean
+.PHONY: help setup demo flink-embedded flink-cluster tensorboard test test-slow test-all lint clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 23
 
 setup:  ## prepare .venv with Python 3.10 and the locked packages
 	@./bin/setup
 
 demo: setup  ## the whole pipeline on 1,797 handwritten digits
 	@$(PYTHON) -m pipeline.local_runner --source=digits
+
+# What the data steps read on Flink; more options of the local runner may follow.
+FLINK := --source=digits --to=Preprocessor --root=runs/flink
+
+flink-embedded: setup  ## the data steps on Apache Flink, in one process; FLINK=… for other options
+	@$(PYTHON) -m pipeline.flink run -- $(FLINK)
+
+flink-cluster: setup  ## the same on a cluster of several processes on this machine
+	@$(PYTHON) -m pipeline.flink run --cluster -- $(FLINK)
 
 # The port of `make tensorboard`; 0 for any free one.
 PORT := 6006

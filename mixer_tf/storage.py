@@ -11,6 +11,7 @@ import errno
 import glob
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 
 _PARTIAL = "partial-"
@@ -151,8 +152,11 @@ def read_text(path: str) -> str:
 
 
 def copy_file(path: str, target: str) -> None:
-    """Copies a file; the copy appears under its name only when it is complete."""
-    with replacing(target) as partial:
+    """Copies a file; the copy appears under its name only when it is complete.
+
+    Several processes may copy it to the same name at the same time.
+    """
+    with replacing(target, concurrent=True) as partial:
         if is_remote(path) or is_remote(target):
             gfile().copy(path, partial, overwrite=True)
         else:
@@ -199,10 +203,10 @@ def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
 
     Args:
         path: path of the complete file.
-        concurrent: whether several processes may write the same file at the same time; each then
-            has a partial file of its own.
+        concurrent: whether several processes, of one or more machines, may write the same file at
+            the same time; each then has a partial file of its own.
     """
-    prefix = f"{_PARTIAL}{os.getpid()}-" if concurrent else _PARTIAL
+    prefix = f"{_PARTIAL}{uuid.uuid4().hex}-" if concurrent else _PARTIAL
     partial = os.path.join(os.path.dirname(path), prefix + os.path.basename(path))
     try:
         yield partial

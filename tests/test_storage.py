@@ -2,6 +2,7 @@
 """The same rules for local and remote files; "ram://" is TensorFlow's in-memory file system."""
 
 import os
+import pathlib
 import subprocess
 import sys
 import uuid
@@ -65,6 +66,20 @@ def test_partial_files_match_no_pattern_for_shards(tmp_path):
     with storage.replacing(str(tmp_path / "data_tfrecord-00000-of-00001.gz")) as partial:
         storage.write_bytes(partial, b"half")
         assert storage.find_files(str(tmp_path / "data_tfrecord-*.gz")) == []
+
+
+def test_of_two_writers_at_the_same_time_each_writes_a_whole_file(tmp_path):
+    """As on an engine that takes a worker for dead: the second writes the shard again."""
+    path = str(tmp_path / "shard")
+    for first, second in (("long" * 1000, "short"), ("short", "long" * 1000)):
+        with storage.replacing(path, concurrent=True) as of_first:
+            pathlib.Path(of_first).write_text(first[:3])
+            with storage.replacing(path, concurrent=True) as of_second:
+                pathlib.Path(of_second).write_text(second)
+            assert storage.read_text(path) == second
+            pathlib.Path(of_first).write_text(first)
+        assert storage.read_text(path) == first
+    assert os.listdir(tmp_path) == ["shard"]
 
 
 def test_a_copy_replaces_the_old_file(folder):

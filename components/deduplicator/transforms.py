@@ -2,38 +2,59 @@
 """Deduplication in Beam: fingerprint, compare, decide, copy the shards, report.
 
 All work is done by functions of `mixer_tf.deduplication`. Images are streamed; only fingerprints
-are held in memory. Those of the test sets are sent to every worker, those of the training images
-only when they are compared with one another.
+are held in memory, in blocks. Decisions are made where the matches of an image are, and each shard
+is copied with the removals of its own images.
 """
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from components.deduplicator.comparison import (
+    FindInSets,
+    FindInTests,
+    FindUniformSets,
+    FindWithin,
+)
+from components.deduplicator.decisions import Decide
+from components.deduplicator.leaked import FindLeaks
+from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import (
     filtering,
-    gallery,
     image_sets,
     label_conflicts,
     notes,
     report,
 )
-from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
+from mixer_tf.deduplication.fingerprints import (
+    Fingerprints,
+    concatenate,
+    fingerprint_shard,
+    sort_key,
+)
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
-from mixer_tf.deduplication.leaks import Leaks, find_leaks
+from mixer_tf.deduplication.leaks import Leaked
 from mixer_tf.deduplication.modes import MARK
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal, decide
+from mixer_tf.deduplication.removals import Removal
 from mixer_tf.deduplication.result import DeduplicationResult
-from mixer_tf.features import EVAL, TRAIN
+from mixer_tf.features import EVAL, TEST, TRAIN
+
+_SHARDS, _REMOVED, _MARKS = "shards", "removed", "marks"
+# The splits that images are removed from.
+_FILTERED = (TRAIN, EVAL)
+# Batches of `fingerprints` that are compared together: 4,096 images, 14 MB.
+_PARTS = 16
 
 
 class Deduplicate(beam.PTransform):
@@ -74,100 +95,74 @@ class Deduplicate(beam.PTransform):
     def expand(self, pbegin):
         info = DatasetInfo.read(self._folder)
         comparable = image_sets.find_comparable_sets(info.class_names, self._downstream)
-        train = pbegin | "Train" >> FingerprintSet(self._train_set, self._options.threshold)
-        tests = self._fingerprint_tests(pbegin)
-        galleries = [tests | "Gallery" >> MakeGallery()]
-        matches = [
-            train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
-        ]
+        threshold = self._options.threshold
+        train = pbegin | "Train" >> FingerprintSets((self._train_set,), threshold)
+        tests = pbegin | "Tests" >> FingerprintSets(self._test_sets, threshold)
+        uniform = [tests | "Uniform tests" >> FindUniformSets()]
+        matches = [train | "With tests" >> FindInSets(tests, uniform[0])]
         if EVAL in self._test_splits:
-            matches.append(galleries[0] | FindInTests())
+            matches.append(tests | "Evaluation with tests" >> FindInTests(uniform[0]))
         if self._options.within_train:
-            galleries.append(train | "Gallery[train]" >> MakeGallery())
-            matches.append(galleries[1] | FindWithin())
-        matches = matches | "All matches" >> beam.Flatten() | "List" >> beam.combiners.ToList()
-        removals = matches | "Decide" >> beam.Map(decide, comparable, self._options.keep)
-        removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
-        leaks = matches | "Leaks" >> beam.Map(
-            find_leaks,
-            AsSingleton(galleries[0]),
-            comparable,
-            self._options.keep,
-            with_marks=self._options.mode == MARK,
-        )
-        copy = MarkShards if self._options.mode == MARK else CopyShards
-        found = leaks if self._options.mode == MARK else removed
-        _ = pbegin | copy(self._folder, self._output_folder, self._test_splits, found)
-        return removals | "Report" >> beam.Map(
-            write_outputs,
-            counts=AsSingleton(_count_images(train, tests)),
-            uniform_sets=AsList(_uniform_sets(galleries)),
-            conflicts=AsList(_find_conflicts((train, tests), comparable)),
-            leaks=AsSingleton(leaks),
-            options=self._options,
-            info=info,
-            readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
-            output_folder=self._output_folder,
-            report_folder=self._report_folder,
+            uniform.append(train | "Uniform train" >> FindUniformSets())
+            matches.append(train | "Within train" >> FindWithin(uniform[1]))
+        matches = matches | "All matches" >> beam.Flatten()
+        removals = matches | Decide(comparable, self._options.keep, self._options.within_train)
+        leaks = matches | FindLeaks(tests, comparable, self._options.keep)
+        _ = pbegin | self._copy(removals, leaks)
+        return (
+            removals
+            | "List" >> beam.combiners.ToList()
+            | "Report"
+            >> beam.Map(
+                write_outputs,
+                counts=AsSingleton(_count_images(train, tests)),
+                uniform_sets=AsList(_flatten_names(uniform)),
+                conflicts=AsList(_find_conflicts(train, tests, comparable)),
+                leaked=AsSingleton(_count_leaks(leaks)),
+                options=self._options,
+                info=info,
+                readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
+                output_folder=self._output_folder,
+                report_folder=self._report_folder,
+            )
         )
 
-    def _fingerprint_tests(self, pbegin) -> beam.PCollection[Fingerprints]:
-        parts = [
-            pbegin | f"Test[{item.name}]" >> FingerprintSet(item, self._options.threshold)
-            for item in self._test_sets
-        ]
-        return parts | "All tests" >> beam.Flatten(pipeline=pbegin.pipeline)
+    def _copy(self, removals, leaks) -> beam.PTransform:
+        folders = self._folder, self._output_folder
+        if self._options.mode == MARK:
+            return MarkShards(*folders, self._test_splits, leaks)
+        removed = removals | "Select" >> beam.FlatMap(select_removed, self._options)
+        return CopyShards(*folders, self._test_splits, removed)
 
 
-class FingerprintSet(beam.PTransform):
-    """Fingerprints a set of images: PBegin → Fingerprints of some images each."""
+class FingerprintSets(beam.PTransform):
+    """Fingerprints sets of images: PBegin → Fingerprints of some images of one set.
 
-    def __init__(self, image_set: ImageSet, threshold: float):
+    Training is apart from the others, so that its fingerprints are compared where they are made.
+    """
+
+    def __init__(self, image_sets: Sequence[ImageSet], threshold: float):
         super().__init__()
-        self._image_set, self._threshold = image_set, threshold
+        self._work_items = [(item.name, shard) for item in image_sets for shard in item.shards]
+        self._readers = {item.name: item.reader for item in image_sets}
+        self._threshold = threshold
 
     def expand(self, pbegin):
         return (
             pbegin
-            | beam.Create(self._image_set.shards)
-            | beam.FlatMap(
-                fingerprint_shard,
-                reader=self._image_set.reader,
-                set_name=self._image_set.name,
-                threshold=self._threshold,
-            )
+            | "Work items" >> beam.Create(self._work_items)
+            | "Fingerprint" >> beam.FlatMap(fingerprint, self._readers, self._threshold)
         )
 
 
-class MakeGallery(beam.PTransform):
-    """Concatenates Fingerprints: Fingerprints → one Gallery."""
-
-    def expand(self, parts):
-        return parts | beam.combiners.ToList() | beam.Map(gallery.make_gallery)
-
-
-class FindWithin(beam.PTransform):
-    """Compares the images of a gallery with one another: one Gallery → Matches."""
-
-    def expand(self, galleries):
-        return (
-            galleries
-            | "Blocks" >> beam.FlatMap(gallery.list_blocks)
-            | "Reshuffle" >> beam.Reshuffle()
-            | "Compare" >> beam.FlatMap(gallery.find_within, AsSingleton(galleries))
-        )
-
-
-class FindInTests(beam.PTransform):
-    """Compares the evaluation images of a gallery with its test images: one Gallery → Matches."""
-
-    def expand(self, galleries):
-        return (
-            galleries
-            | "Evaluation blocks" >> beam.FlatMap(gallery.list_evaluation_blocks)
-            | "Reshuffle evaluation" >> beam.Reshuffle()
-            | "Compare evaluation" >> beam.FlatMap(gallery.find_in_tests, AsSingleton(galleries))
-        )
+def fingerprint(
+    work_item: tuple[str, Any], readers: Mapping[str, Reader], threshold: float
+) -> Iterator[Fingerprints]:
+    """Yields the fingerprints of a work item of a set, given with the name of the set."""
+    set_name, shard = work_item
+    parts = fingerprint_shard(shard, readers[set_name], set_name, threshold)
+    while several := list(itertools.islice(parts, _PARTS)):
+        yield concatenate(several)
 
 
 class CopyShards(beam.PTransform):
@@ -177,7 +172,7 @@ class CopyShards(beam.PTransform):
         folder: the Examples folder to copy from.
         output_folder: the Examples folder to copy to.
         test_splits: the splits other than training.
-        removed: PCollection of one list of Removals.
+        removed: PCollection of the Removals that are carried out.
     """
 
     def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], removed):
@@ -191,28 +186,21 @@ class CopyShards(beam.PTransform):
             split: examples.list_shards(self._folder, split)
             for split in (TRAIN, *self._test_splits)
         }
-        filtered = [
-            (index, path, split)
-            for split in shards.keys() & {TRAIN, EVAL}
-            for index, path in enumerate(shards[split])
-        ]
-        others = [
-            (path, split) for split in shards.keys() - {TRAIN, EVAL} for path in shards[split]
-        ]
+        num_shards = {split: len(paths) for split, paths in shards.items()}
+        others = [(path, split) for split in shards for path in shards[split]]
+        others = [(path, split) for path, split in others if split not in _FILTERED]
+        filtered = pbegin | "Training and evaluation shards" >> beam.Create(
+            _key_by_path({split: shards[split] for split in shards if split in _FILTERED})
+        )
+        removed = self._removed | "By shard" >> beam.Map(key_by_shard)
         _ = (
-            pbegin
-            | "Training and evaluation shards" >> beam.Create(sorted(filtered))
-            | "Filter"
-            >> beam.Map(
-                filtering.copy_filtered_shard,
-                {split: len(paths) for split, paths in shards.items()},
-                self._output_folder,
-                AsSingleton(self._removed),
-            )
+            {_SHARDS: filtered, _REMOVED: removed}
+            | "Removals of each shard" >> beam.CoGroupByKey()
+            | "Filter" >> beam.FlatMap(copy_filtered_shard, num_shards, self._output_folder)
         )
         return (
             pbegin
-            | "Other shards" >> beam.Create(sorted(others))
+            | "Other shards" >> beam.Create(others)
             | "Copy" >> beam.Map(copy_whole_shard, self._output_folder)
         )
 
@@ -224,7 +212,7 @@ class MarkShards(beam.PTransform):
         folder: the Examples folder to copy from.
         output_folder: the Examples folder to copy to.
         test_splits: the splits that are marked.
-        leaks: PCollection of one Leaks.
+        leaks: PCollection of Leaked images.
     """
 
     def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], leaks):
@@ -234,17 +222,15 @@ class MarkShards(beam.PTransform):
         self._leaks = leaks
 
     def expand(self, pbegin):
-        marked = [
-            (index, path, split, len(paths))
-            for split in self._test_splits
-            for paths in [examples.list_shards(self._folder, split)]
-            for index, path in enumerate(paths)
-        ]
+        paths = {split: examples.list_shards(self._folder, split) for split in self._test_splits}
+        num_shards = {split: len(found) for split, found in paths.items()}
         train = [(path, TRAIN) for path in examples.list_shards(self._folder, TRAIN)]
+        marked = pbegin | "Marked shards" >> beam.Create(_key_by_path(paths))
+        marks = self._leaks | "Marks" >> beam.FlatMap(key_marks)
         _ = (
-            pbegin
-            | "Marked shards" >> beam.Create(marked)
-            | "Mark" >> beam.Map(mark_shard, self._output_folder, AsSingleton(self._leaks))
+            {_SHARDS: marked, _MARKS: marks}
+            | "Marks of each shard" >> beam.CoGroupByKey()
+            | "Mark" >> beam.FlatMap(mark_shard, num_shards, self._output_folder)
         )
         return (
             pbegin
@@ -253,11 +239,54 @@ class MarkShards(beam.PTransform):
         )
 
 
-def mark_shard(shard: tuple[int, str, str, int], folder: str, leaks: Leaks) -> None:
-    """Copies one shard of the evaluation or test split, given by index, path, split and number."""
-    index, path, split, num_shards = shard
-    marks = leaks.marks.get(path, {})
-    examples.copy_shard_marked(path, marks, folder, split, index, num_shards)
+def key_by_shard(removal: Removal) -> tuple[str, Removal]:
+    """Returns the path of the shard that contains a removed image, and its removal."""
+    return removal.match.image.work_item, removal
+
+
+def key_marks(leaked: Leaked) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Yields the path of the shard of a leaked image, and its index there with its mark."""
+    if leaked.image.set_name in (EVAL, TEST):
+        yield leaked.image.work_item, (leaked.image.index, leaked.duplicate_of)
+
+
+def select_removed(removal: Removal, options: DeduplicationOptions) -> list[Removal]:
+    """Returns the removal if it is carried out."""
+    return filtering.select_removed([removal], options)
+
+
+def copy_filtered_shard(
+    group: tuple[str, Mapping[str, Iterable]], num_shards: Mapping[str, int], folder: str
+) -> Iterator[None]:
+    """Copies one training or evaluation shard without its removed images; yields nothing.
+
+    Args:
+        group: path of the shard, its index and split, and its removals.
+        num_shards: split → the number of its shards.
+        folder: the Examples folder to write to.
+    """
+    path, found = group
+    for index, split in found[_SHARDS]:
+        removals = list(found[_REMOVED])
+        filtering.copy_filtered_shard((index, path, split), num_shards, folder, removals)
+    yield from ()
+
+
+def mark_shard(
+    group: tuple[str, Mapping[str, Iterable]], num_shards: Mapping[str, int], folder: str
+) -> Iterator[None]:
+    """Copies one evaluation or test shard with its marks; yields nothing.
+
+    Args:
+        group: path of the shard, its index and split, and its marks.
+        num_shards: split → the number of its shards.
+        folder: the Examples folder to write to.
+    """
+    path, found = group
+    for index, split in found[_SHARDS]:
+        marks = dict(found[_MARKS])
+        examples.copy_shard_marked(path, marks, folder, split, index, num_shards[split])
+    yield from ()
 
 
 def copy_whole_shard(path_and_split: tuple[str, str], folder: str) -> None:
@@ -271,7 +300,7 @@ def write_outputs(
     counts: collections.Counter,
     uniform_sets: list[str],
     conflicts: list[Conflict],
-    leaks: Leaks,
+    leaked: Mapping[str, int],
     options: DeduplicationOptions,
     info: DatasetInfo,
     readers: dict[str, Reader],
@@ -279,13 +308,14 @@ def write_outputs(
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report."""
+    removals = sorted(removals, key=lambda removal: sort_key(removal.match.image))
     result = DeduplicationResult(
         options=options,
         removals=tuple(removals),
         counts=counts,
         uniform_sets=tuple(uniform_sets),
         readers=readers,
-        leaked=leaks.counts,
+        leaked=leaked,
         label_conflicts=tuple(sorted(conflicts)),
     )
     num_train = sum(info.counts[TRAIN].values())
@@ -293,34 +323,57 @@ def write_outputs(
         *notes.describe_removals(removals, options, uniform_sets, num_train),
         *notes.describe_conflicts(result.label_conflicts),
     ]
+    storage.make_folder(output_folder)  # no shard may have been copied yet
     filtering.update_info(info, result.removed, lines).write(output_folder)
     result.write(report_folder)
 
 
-def _count_images(*parts: beam.PCollection[Fingerprints]) -> beam.PCollection[collections.Counter]:
-    return (
-        parts
-        | "All fingerprints" >> beam.Flatten()
-        | "Count" >> beam.Map(report.count_images)
-        | "Add counts" >> beam.CombineGlobally(report.add_counts)
-    )
+# The Flink and Spark runners of Beam 2.62 cannot run a pipeline in which a collection is flattened
+# with others and also used alone (apache/beam#34647). So what is flattened is made for that alone.
 
 
-def _find_conflicts(
-    parts: Sequence[beam.PCollection[Fingerprints]], comparable_sets: Collection[str]
-) -> beam.PCollection[Conflict]:
+def _count_images(train, tests) -> beam.PCollection[collections.Counter]:
+    counts = [
+        train | "Count train" >> beam.Map(report.count_images),
+        tests | "Count tests" >> beam.Map(report.count_images),
+    ]
+    return counts | "All counts" >> beam.Flatten() | beam.CombineGlobally(report.add_counts)
+
+
+def _find_conflicts(train, tests, comparable_sets: Collection[str]) -> beam.PCollection[Conflict]:
+    labels = [
+        train | "Train labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets),
+        tests | "Test labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets),
+    ]
     return (
-        parts
+        labels
         | "All labels" >> beam.Flatten()
-        | "Labels" >> beam.FlatMap(label_conflicts.labeled_images, comparable_sets)
         | "Equal bytes" >> beam.GroupByKey()
         | "Label conflicts" >> beam.FlatMap(label_conflicts.find_conflict)
     )
 
 
-def _uniform_sets(galleries: list) -> beam.PCollection[str]:
+def _count_leaks(leaks) -> beam.PCollection[Mapping[str, int]]:
     return (
-        galleries
-        | "All galleries" >> beam.Flatten()
-        | "Uniform sets" >> beam.FlatMap(gallery.uniform_sets_of)
+        leaks
+        | "Leaked sets" >> beam.Map(lambda leaked: leaked.image.set_name)
+        | "Count leaks" >> beam.combiners.Count.PerElement()
+        | "Leak counts" >> beam.combiners.ToDict()
     )
+
+
+def _key_by_path(shards: Mapping[str, Sequence[str]]) -> list[tuple[str, tuple[int, str]]]:
+    """The path of each shard, with its index and its split."""
+    return [
+        (path, (index, split))
+        for split, paths in shards.items()
+        for index, path in enumerate(paths)
+    ]
+
+
+def _flatten_names(uniform: list) -> beam.PCollection[str]:
+    names = [
+        item | f"Uniform sets {number}" >> beam.FlatMap(lambda names: names)
+        for number, item in enumerate(uniform)
+    ]
+    return names | "All uniform sets" >> beam.Flatten()

@@ -79,10 +79,15 @@ def write(records: Iterable[ImageRecord], folder: str, split: str, num_shards: i
 def write_shard(
     examples: Iterable[bytes], folder: str, split: str, index: int, num_shards: int
 ) -> None:
-    """Writes serialized tf.Examples as one shard of a split, completely or not at all."""
+    """Writes serialized tf.Examples as one shard of a split, completely or not at all.
+
+    Several processes may write the same shard at the same time: an engine gives the work of a
+    worker that it has lost to another one, and the first may still write.
+    """
     storage.make_folder(split_folder(folder, split))
+    path = shard_path(folder, split, index, num_shards)
     with (
-        storage.replacing(shard_path(folder, split, index, num_shards)) as partial,
+        storage.replacing(path, concurrent=True) as partial,
         open_writer(partial) as writer,
     ):
         for example in examples:

@@ -46,11 +46,6 @@ def make_gallery(parts: Iterable[Fingerprints]) -> Gallery:
     return Gallery(*raise_thresholds(concatenate(parts)))
 
 
-def uniform_sets_of(gallery: Gallery) -> tuple[str, ...]:
-    """Returns the names of the uniform sets of a gallery."""
-    return gallery.uniform_sets
-
-
 def find_in_gallery(images: Fingerprints, gallery: Gallery) -> Iterator[Match]:
     """Yields the duplicates of some images in a gallery that does not contain them."""
     return find_matches(images, gallery.images)

@@ -29,6 +29,31 @@ class Leaks:
     marks: Mapping[Any, Mapping[int, str]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Leaked:
+    """An evaluation or test image that has a duplicate in training.
+
+    Attributes:
+        image: the image.
+        duplicate_of: path or id of the most similar training image.
+    """
+
+    image: ImageId
+    duplicate_of: str
+
+
+def is_leak(match: Match, comparable_sets: Collection[str], keep: Collection[str]) -> bool:
+    """Whether a match shows that an evaluation or test image leaked; see `LeakFinder`."""
+    is_between = match.image.set_name == TRAIN and match.other.set_name != TRAIN
+    is_duplicate = is_between and counts_as_duplicate(match, comparable_sets)
+    return is_duplicate and not is_listed(match.image, keep)
+
+
+def rank(match: Match) -> tuple[float, tuple[str, str, int]]:
+    """Returns the sort key of the matches of an image, the one that it is marked with first."""
+    return match.distance, sort_key(match.image)
+
+
 class LeakFinder:
     """Finds leaks by matches that arrive in any order.
 
@@ -58,17 +83,10 @@ class LeakFinder:
     def add(self, matches: Iterable[Match]) -> None:
         """Adds the matches of training images; all others are ignored."""
         for match in matches:
-            if match.image.set_name == TRAIN and match.other.set_name != TRAIN:
-                self._add(match)
-
-    def _add(self, match: Match) -> None:
-        is_duplicate = counts_as_duplicate(match, self._comparable_sets)
-        if not is_duplicate or is_listed(match.image, self._keep):
-            return
-        key = match.other.set_name, self._digests[match.other]
-        rank = match.distance, sort_key(match.image)
-        if key not in self._best or rank < self._ranks[key]:
-            self._best[key], self._ranks[key] = match.image, rank
+            if is_leak(match, self._comparable_sets, self._keep):
+                key = match.other.set_name, self._digests[match.other]
+                if key not in self._ranks or rank(match) < self._ranks[key]:
+                    self._best[key], self._ranks[key] = match.image, rank(match)
 
     def find(self, splits: Collection[str] = ()) -> Leaks:
         """Returns the leaks, with marks for the images of some splits."""

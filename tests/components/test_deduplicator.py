@@ -25,6 +25,7 @@ from components.deduplicator.executor import Executor
 from components.image_example_gen import executor as image_example_gen
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.deduplication import blocks
 from mixer_tf.features import SPLITS, ImageRecord
 
 
@@ -413,8 +414,12 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
         edited = random_image(seed).resize((60, 45))
         save(edited, downstream / "thing" / f"{index}.jpg", quality=90)
     spec = f"folder:{downstream}"
+    data = tmp_path / "data"
+    shutil.copytree(leaky_folder, data)
+    save(random_image(203), data / "val/dog/similar.jpg", quality=60)
+    shutil.copy(downstream / "thing" / "1.jpg", data / "val/cat/equal.jpg")
     component = deduplicate(
-        f"folder:{leaky_folder}",
+        f"folder:{data}",
         tmp_path / "run",
         downstream_test_sets=json.dumps([spec]),
         within_train=1,
@@ -425,13 +430,29 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
         "from mixer_tf.datasets.sources.opening import open_source\n"
         "from mixer_tf.deduplication.local import find_duplicates\n"
         "from mixer_tf.deduplication.options import DeduplicationOptions\n"
-        f"sources = open_source('folder:{leaky_folder}'), open_source({spec!r})\n"
+        f"sources = open_source('folder:{data}'), open_source({spec!r})\n"
         "options = DeduplicationOptions(within_train=True)\n"
         f"find_duplicates(sources[0], sources[1:], options).write({str(tmp_path / 'local')!r})\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert component.report["removed"] == 7
+    assert component.report["evaluation"]["removed"] == 2
     for name in ("report.json", "pairs.jsonl", "pairs.html", "label_conflicts.jsonl"):
         written = pathlib.Path(component.report_folder, name).read_bytes()
         assert (tmp_path / "local" / name).read_bytes() == written
+
+
+def test_sets_of_many_blocks_have_the_same_result(leaky_folder, monkeypatch, tmp_path):
+    """As of more than 32,768 images."""
+    data = tmp_path / "data"
+    shutil.copytree(leaky_folder, data)
+    save(random_image(203), data / "val/dog/similar.jpg", quality=60)
+    whole = deduplicate(f"folder:{data}", tmp_path / "whole", within_train=1)
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 4)
+    several = deduplicate(f"folder:{data}", tmp_path / "blocks", within_train=1)
+    assert several.report == whole.report and several.report["removed"] == 5
+    assert several.report["evaluation"]["removed"] == 1
+    assert several.pairs == whole.pairs
+    for split in SPLITS:
+        assert names(several.after, split) == names(whole.after, split)

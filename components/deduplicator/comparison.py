@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares images in Beam: with those of other sets, and with one another, in blocks.
+
+A process holds one block of `blocks.BLOCK_SIZE` images, or two within a set, and a few thousand
+images that are compared with it: about 0.5 GB whatever the sizes of the sets, of which 430 MB were
+measured while two blocks are put together.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import apache_beam as beam
+from apache_beam.pvalue import AsMultiMap, AsSingleton
+
+from mixer_tf.deduplication import blocks, uniform_sets
+from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
+from mixer_tf.deduplication.matching import Match
+from mixer_tf.deduplication.uniform_sets import Samples
+from mixer_tf.features import EVAL
+
+_BlockPair = tuple[int, int]
+_Part = tuple[int, Fingerprints]
+
+
+class FindUniformSets(beam.PTransform):
+    """Fingerprints of all images of some sets → one tuple of the names of the uniform ones.
+
+    Only a sample of each set is held; all images are compared with it where they are.
+    """
+
+    def expand(self, images):
+        samples = (
+            images
+            | "Samples" >> beam.Map(uniform_sets.take_samples)
+            | "All samples" >> beam.CombineGlobally(uniform_sets.merge_samples)
+        )
+        return (
+            images
+            | "Similar" >> beam.Map(uniform_sets.find_similar, AsSingleton(samples))
+            | "All similar" >> beam.CombineGlobally(_union)
+            | "Uniform" >> beam.Map(_find_uniform_sets, AsSingleton(samples))
+        )
+
+
+class FindInSets(beam.PTransform):
+    """Compares images with those of other sets: Fingerprints → Matches.
+
+    Each worker loads one block of the others after the other. An engine that keeps side inputs in
+    memory, such as Flink, keeps the fingerprints of all others, 3.4 kB for each image, once on each
+    machine.
+
+    Args:
+        others: PCollection of the fingerprints of the other sets.
+        uniform: PCollection of one tuple of the names of the uniform ones.
+    """
+
+    def __init__(self, others, uniform):
+        super().__init__()
+        self._others, self._uniform = others, uniform
+
+    def expand(self, images):
+        number = self._others | "Count others" >> _CountImages()
+        parts = self._others | "Blocks" >> beam.FlatMap(_split, AsSingleton(number))
+        return images | "Compare" >> beam.ParDo(
+            _CompareWithBlocks(),
+            AsSingleton(number),
+            AsSingleton(self._uniform),
+            AsMultiMap(parts),
+        )
+
+
+class FindInTests(beam.PTransform):
+    """Compares evaluation images with test images: Fingerprints of both → Matches.
+
+    The matches are those of `gallery.find_in_tests`.
+
+    Args:
+        uniform: PCollection of one tuple of the names of the uniform sets.
+    """
+
+    def __init__(self, uniform):
+        super().__init__()
+        self._uniform = uniform
+
+    def expand(self, images):
+        tests = images | "Tests" >> beam.FlatMap(_select_tests)
+        return (
+            images
+            | "Evaluation" >> beam.FlatMap(_select_evaluation, AsSingleton(self._uniform))
+            | "With tests" >> FindInSets(tests, self._uniform)
+        )
+
+
+class FindWithin(beam.PTransform):
+    """Compares the images of a set with one another: Fingerprints → Matches with earlier images.
+
+    Each pair of blocks is compared by one worker. So the fingerprints are copied once for each
+    block: those of a million images are sent 31 times, 100 GB.
+
+    Args:
+        uniform: PCollection of one tuple with the name of the set, if it is uniform.
+    """
+
+    def __init__(self, uniform):
+        super().__init__()
+        self._uniform = uniform
+
+    def expand(self, images):
+        number = images | _CountImages()
+        return (
+            images
+            | "Pairs of blocks" >> beam.FlatMap(_key_by_pair, AsSingleton(number))
+            | "Group" >> beam.GroupByKey()
+            | "Compare" >> beam.FlatMap(_find_within, AsSingleton(self._uniform))
+        )
+
+
+class _CountImages(beam.PTransform):
+    def expand(self, images):
+        return images | "Number" >> beam.Map(len) | "Sum" >> beam.CombineGlobally(sum)
+
+
+class _CompareWithBlocks(beam.DoFn):
+    """Keeps the last block, because there is often only one."""
+
+    def setup(self):
+        self._index, self._block = None, None
+
+    def process(
+        self,
+        images: Fingerprints,
+        num_others: int,
+        uniform: tuple[str, ...],
+        parts: Mapping[int, Iterable[Fingerprints]],
+    ) -> Iterator[Match]:
+        for index in range(blocks.count_blocks(num_others)):
+            if index != self._index:
+                self._block = None  # before the next one is loaded
+                block = concatenate(parts[index])
+                self._block = uniform_sets.with_thresholds(block, uniform)
+                self._index = index
+            yield from blocks.find_in_block(images, self._block)
+
+
+def _select_evaluation(images: Fingerprints, uniform: tuple[str, ...]) -> Iterator[Fingerprints]:
+    for found in _select(images, lambda name: name == EVAL):
+        yield uniform_sets.with_thresholds(found, uniform)
+
+
+def _select_tests(images: Fingerprints) -> Iterator[Fingerprints]:
+    return _select(images, lambda name: name != EVAL)
+
+
+def _select(images: Fingerprints, is_wanted: Callable[[str], bool]) -> Iterator[Fingerprints]:
+    """The images of some sets; nothing if there are none, so that no block is loaded for them."""
+    found = [index for index, image in enumerate(images.ids) if is_wanted(image.set_name)]
+    if found:
+        yield images.take(found)
+
+
+def _split(images: Fingerprints, num_images: int) -> Iterator[_Part]:
+    return blocks.split(images, blocks.count_blocks(num_images))
+
+
+def _key_by_pair(images: Fingerprints, num_images: int) -> Iterator[tuple[_BlockPair, _Part]]:
+    num_blocks = blocks.count_blocks(num_images)
+    for block, part in blocks.split(images, num_blocks):
+        for pair in blocks.pairs_with(block, num_blocks):
+            yield pair, (block, part)
+
+
+def _find_within(
+    group: tuple[_BlockPair, Iterable[_Part]], uniform: tuple[str, ...]
+) -> Iterator[Match]:
+    (first, second), items = group
+    parts = collections.defaultdict(list)
+    for block, part in items:
+        parts[block].append(part)
+    images = {
+        block: uniform_sets.with_thresholds(concatenate(parts.pop(block, ())), uniform)
+        for block in {first, second}
+    }
+    return blocks.find_within(images[first], images[second])
+
+
+def _find_uniform_sets(similar: frozenset[tuple[str, bytes]], samples: Samples) -> tuple[str, ...]:
+    return uniform_sets.find_uniform_sets(samples, similar)
+
+
+def _union(several: Iterable[frozenset]) -> frozenset:
+    return frozenset().union(*several)
