@@ -46,6 +46,18 @@ def details(luma: np.ndarray) -> np.ndarray:
     return _band_pass(luma, np.eye(THUMBNAIL_SIZE, dtype=np.float32))
 
 
+def band_pass(images: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+    """Returns the difference of images [..., 32, 32] after two Gaussian filters; float32.
+
+    Args:
+        images: uint8 or float.
+        fine: standard deviation of one filter in pixels.
+        coarse: that of the other; what is larger than it is removed.
+    """
+    images, fine, coarse = images.astype(np.float32), _blur(fine), _blur(coarse)
+    return fine @ images @ fine.T - coarse @ images @ coarse.T
+
+
 def _band_pass(luma: np.ndarray, zoom: np.ndarray) -> np.ndarray:
     """The details of images after a zoom, given as one matrix [32, 32] or several."""
     luma = luma.astype(np.float32)

@@ -10,8 +10,8 @@ from mixer_tf.deduplication.thresholds import DUPLICATE
 REMOVE, REPORT = "remove", "report"
 MODES = (REMOVE, REPORT)
 
-# Below this, candidates are pairs with a negative cosine, which is nearly every pair.
-MIN_THRESHOLD = 0.5
+# Below this, most of the pairs that are found are no duplicates.
+MIN_THRESHOLD = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
