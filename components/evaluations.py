@@ -32,6 +32,26 @@ def read_class_counts(folder: str) -> ClassCounts:
     return ClassCounts(images, correct, num_answers)
 
 
+def read_leaked(folder: str) -> dict[bool, tuple[int, float]]:
+    """Returns whether images have a duplicate in training → their number, and top-1 accuracy.
+
+    Without marked images it is empty, and a kind that no image has is missing. Imports TFMA.
+
+    Args:
+        folder: the folder of a ModelEvaluation artifact.
+    """
+    import tensorflow_model_analysis as tfma
+
+    return {
+        bool(int(slice_key[0][1])): (
+            _number(metrics[""][""], EXAMPLE_COUNT),
+            metrics[""][""][TOP_1]["doubleValue"],
+        )
+        for slice_key, metrics in tfma.load_eval_result(folder).slicing_metrics
+        if slice_key and slice_key[0][0] == features.LEAKED
+    }
+
+
 def read_metrics(folder: str) -> dict[str, float]:
     """Returns metric → value over all images; empty if the test split has no image.
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from mixer_tf.messages import visible
 
 _REFRESH_SECONDS = 0.2
+_LOG_SECONDS = 60.0
 _SILENT = "MIXER_TF_SILENT"
 _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "root")
 
@@ -94,6 +95,47 @@ def _width(text: str) -> int:
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     marks = sum(unicodedata.category(character) in ("Mn", "Me", "Cf") for character in text)
     return len(text) + wide - marks
+
+
+def format_duration(seconds: float) -> str:
+    """Returns a duration as minutes and seconds, "0:07", or with hours, "1:02:03"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextlib.contextmanager
+def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a function that shows what is done, how much of it, and the time that is left.
+
+    Its arguments are a title, and the numbers of finished and of all parts; with another title, the
+    time starts anew. On a terminal there is one line, which vanishes at the end; elsewhere, such as
+    in a log, a line is added once a minute.
+    """
+    is_terminal = sys.stderr.isatty()
+    pause = _REFRESH_SECONDS if is_terminal else _LOG_SECONDS
+    before, after = ("\r\x1b[K", "") if is_terminal else ("", "\n")
+    shown_at = time.monotonic()
+    started: dict[str, float] = {}
+
+    def show(title: str, done: int, total: int) -> None:
+        nonlocal shown_at
+        now = time.monotonic()
+        # The first part is finished when this is called first, so it does not count.
+        start = started.setdefault(title, now)
+        if now - shown_at < pause:
+            return
+        shown_at = now
+        seconds = (now - start) / max(done - 1, 1) * (total - done)
+        left = f"  {format_duration(seconds)} left" if done > 1 else ""
+        line = f"{title} … {done / total:.0%}{left}"
+        print(f"{before}{line}", end=after, file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if is_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,10 @@ SOURCE = "image/source"
 WIDTH = "image/width"
 HEIGHT = "image/height"
 PROBLEM = "image/problem"
+# Only in evaluation and test images of a dataset whose duplicates are marked: the path or id of the
+# training image that an image is a duplicate of, or "", and 1 or 0, by which metrics are sliced.
+DUPLICATE_OF = "duplicate_of"
+LEAKED = "leaked"
 
 TRAIN, EVAL, TEST = "train", "eval", "test"
 SPLITS = (TRAIN, EVAL, TEST)
@@ -35,6 +39,8 @@ class ImageRecord:
         width: width in pixels; 0 if the header could not be read.
         height: height in pixels; 0 if the header could not be read.
         problem: why the image cannot be used, such as "file not found", or "".
+        duplicate_of: the path or id of the training image that it is a duplicate of, "" if there
+            is none; None if the dataset is not marked.
     """
 
     encoded: bytes
@@ -45,6 +51,7 @@ class ImageRecord:
     width: int
     height: int
     problem: str = ""
+    duplicate_of: str | None = None
 
     def to_example(self) -> bytes:
         """Returns the record as a serialized tf.Example; empty values become missing features."""
@@ -67,6 +74,8 @@ class ImageRecord:
                 feature[key].int64_list.value.append(value)
             elif value:
                 feature[key].bytes_list.value.append(value)
+        if self.duplicate_of is not None:
+            _set_duplicate(example, self.duplicate_of)
         return example.SerializeToString(deterministic=True)
 
     @classmethod
@@ -88,7 +97,28 @@ class ImageRecord:
             width=_first(features, WIDTH, "int64_list", 0),
             height=_first(features, HEIGHT, "int64_list", 0),
             problem=text(PROBLEM),
+            duplicate_of=text(DUPLICATE_OF) if DUPLICATE_OF in features else None,
         )
+
+
+def mark_example(serialized: bytes, duplicate_of: str) -> bytes:
+    """Returns a serialized tf.Example with `DUPLICATE_OF` and `LEAKED`; all else is unchanged.
+
+    Args:
+        serialized: the tf.Example of an evaluation or test image.
+        duplicate_of: the path or id of the training image that it is a duplicate of, or "".
+    """
+    from tensorflow.core.example import example_pb2
+
+    example = example_pb2.Example.FromString(serialized)
+    _set_duplicate(example, duplicate_of)
+    return example.SerializeToString(deterministic=True)
+
+
+def _set_duplicate(example, duplicate_of: str) -> None:
+    feature = example.features.feature
+    feature[DUPLICATE_OF].bytes_list.value[:] = [duplicate_of.encode("utf-8", "surrogateescape")]
+    feature[LEAKED].int64_list.value[:] = [int(bool(duplicate_of))]
 
 
 def _first(features, key: str, kind: str, default):

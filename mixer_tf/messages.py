@@ -26,6 +26,9 @@ _CREDENTIALS_OF_PATH = re.compile(r"://([^/@]*@|[^/:@]*:(?![0-9]*/)[^@]*@)")
 # Marks that change the direction of the text after them.
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+# A spreadsheet runs a cell that starts like this as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
 # Raised with a message for the user; any other exception is a bug of ours.
 _MEANT_FOR_USERS = (ValueError, ArithmeticError, OSError, RuntimeError)
 
@@ -83,6 +86,16 @@ def listing(names: Sequence[str], most: int = 5, show: Callable[[str], str] = re
 def printable(path: str) -> str:
     """Returns a path as valid Unicode, with a replacement character for each invalid byte."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def spreadsheet_cell(value: str | float | None) -> str | float | None:
+    """Returns the value of a cell of a CSV file.
+
+    An apostrophe is put before a text that a spreadsheet would run as a formula.
+    """
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value
 
 
 def visible(text: str) -> str:

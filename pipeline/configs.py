@@ -12,7 +12,8 @@ import os
 from components.endpoint_deployer.deployment import Deployment
 from components.fixed_fields import FIXED
 from mixer_tf import storage
-from mixer_tf.deduplication.options import MODES, REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.modes import MODES, REMOVE
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.messages import require_no_credentials
@@ -69,13 +70,18 @@ class PipelineConfig:
             "tfrecord:GLOB" or "csv:PATH".
         recipe: the model and how it is trained.
         data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
+        exclude: a file of images that are left out of every split; see
+            `excluded_images.exclude_listed`. None for none.
         downstream_test_sets: further sources whose images must not be in the training split.
         deduplicate: "remove" removes training images that are near-duplicates of evaluation and
-            test images, "report" only lists them, "off" does not search for them.
+            test images, and evaluation images that are near-duplicates of test images; "mark"
+            removes none and marks the evaluation and test images that have a duplicate in training,
+            by which the Evaluator then slices; "report" only lists them; "off" does not search for
+            them.
         deduplicate_train: also search for near-duplicates within training; one of each pair is
             kept.
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
-        keep_duplicates: a file of training images that are never removed; see
+        keep_duplicates: a file of images that are never removed; see
             `kept_images.read`. None for no such images.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
@@ -114,6 +120,7 @@ class PipelineConfig:
     source: str
     recipe: Recipe
     data_dir: str | None = None
+    exclude: str | None = None
     downstream_test_sets: tuple[str, ...] = ()
     deduplicate: str = REMOVE
     deduplicate_train: bool = False
@@ -142,7 +149,8 @@ class PipelineConfig:
         if not self.name:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         # TFX stores them in ML Metadata; it does not store beam_args.
-        stored = ("root", "source", "data_dir", "downstream_test_sets", "serving_dir", "predict")
+        stored = ("root", "source", "data_dir", "exclude", "downstream_test_sets", "serving_dir")
+        stored += ("predict",)
         require_no_credentials(
             {name: getattr(self, name) for name in stored}
             | {"model.weights": self.recipe.model.weights}

@@ -14,7 +14,11 @@ CROSS_ENTROPY = "cross_entropy"
 
 
 def make_eval_config(
-    min_accuracy: float | None, max_accuracy_drop: float, fingerprint: str = ""
+    min_accuracy: float | None,
+    max_accuracy_drop: float,
+    fingerprint: str = "",
+    *,
+    marked: bool = False,
 ) -> tfma.EvalConfig:
     """Returns top-1, top-k, cross-entropy, and top-1 above one answer, overall and by class.
 
@@ -26,7 +30,11 @@ def make_eval_config(
             often than always answering the largest class of the test split.
         max_accuracy_drop: how far top-1 accuracy may fall below the baseline's, in [0, 1].
         fingerprint: the state of the code of our metric; the cache key of the Evaluator holds it.
+        marked: whether the examples say which of them have a duplicate in training; those with
+            and those without one are then evaluated by themselves as well.
     """
+    slices = [tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[features.CLASS_NAME])]
+    slices += [tfma.SlicingSpec(feature_keys=[features.LEAKED])] if marked else []
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
@@ -35,7 +43,7 @@ def make_eval_config(
                 label_key=features.LABEL,
             )
         ],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[features.CLASS_NAME])],
+        slicing_specs=slices,
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[

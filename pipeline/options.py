@@ -13,10 +13,10 @@ from collections.abc import Callable
 import click
 
 from mixer_tf import storage
-from mixer_tf.cli.options import detail_options, with_details
+from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, with_details
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
-from mixer_tf.deduplication.options import MIN_THRESHOLD, REMOVE
+from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
@@ -38,6 +38,7 @@ _OPTIONS = (
     ),
     detail_options,
     click.option("--data-dir", metavar="PATH", help="Folder of prepared TFDS datasets."),
+    click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP),
     click.option(
         "--recipe",
         metavar="NAME",
@@ -73,8 +74,11 @@ _OPTIONS = (
         "--deduplicate",
         type=click.Choice(DEDUPLICATE),
         default=REMOVE,
-        help="Training images that are near-duplicates of evaluation or test images: remove them, "
-        "only report them, or do not search for them. Those of another class are only reported.",
+        help="Training images that are near-duplicates of evaluation or test images, and "
+        "evaluation images that are near-duplicates of test images: remove them; remove none, but "
+        "mark the evaluation and test images that have a duplicate in training, so that the "
+        "Evaluator shows the accuracy with and without them; only report them; or do not search "
+        "for them. Those of another class are only reported.",
     ),
     click.option(
         "--deduplicate-train",
@@ -90,7 +94,7 @@ _OPTIONS = (
     click.option(
         "--keep-duplicates",
         metavar="FILE",
-        help="A file of training images that are never removed as duplicates, one per line: the "
+        help="A file of images that are never removed as duplicates, one per line: the "
         "path that pairs.html shows, or the line of pairs.jsonl.",
     ),
     click.option(
@@ -246,6 +250,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         source=options["source"],
         recipe=recipe.override(_overrides(options)),
         data_dir=options["data_dir"],
+        exclude=_absolute_path(options["exclude"]),
         downstream_test_sets=tuple(options["test_sets"]),
         deduplicate=options["deduplicate"],
         deduplicate_train=options["deduplicate_train"],

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from mixer_tf import console
 
 FOLDER = os.path.dirname(sys.executable)
@@ -33,3 +35,27 @@ def test_the_traceback_of_an_error_in_beam_is_not_logged():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("raised\n", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (75, "1:15"), (3600, "1:00:00"), (7325, "2:02:05")]
+)
+def test_duration(seconds, text):
+    assert console.format_duration(seconds) == text
+
+
+def test_time_left_follows_the_parts_that_are_finished(monkeypatch, capsys):
+    """Elsewhere than on a terminal there is a line a minute; another title starts anew."""
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with console.progress_with_time_left() as show:
+        for title in ("reading", "comparing"):
+            for done in range(1, 5):
+                show(title, done, 5)
+                now[0] += 40
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "reading … 60%  1:20 left",
+        "comparing … 20%",
+        "comparing … 60%  1:20 left",
+    ]

@@ -21,6 +21,7 @@ class DataFingerprintSpec(component_spec.ComponentSpec):
         "downstream_test_sets": component_spec.ExecutionParameter(type=str),
         "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
         "keep_duplicates": component_spec.ExecutionParameter(type=str, optional=True),
+        "exclude": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {}
     OUTPUTS = {"fingerprint": component_spec.ChannelParameter(type=standard_artifacts.String)}
@@ -52,6 +53,7 @@ class DataFingerprint(base_component.BaseComponent):
         downstream_test_sets: Sequence[str] = (),
         data_dir: str | None = None,
         keep_duplicates: str | None = None,
+        exclude: str | None = None,
     ):
         """Makes the component.
 
@@ -60,6 +62,7 @@ class DataFingerprint(base_component.BaseComponent):
             downstream_test_sets: further sources.
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             keep_duplicates: the file of images that are never removed as duplicates; None for none.
+            exclude: the file of images that are left out of the source; None for none.
         """
         super().__init__(
             DataFingerprintSpec(
@@ -67,6 +70,7 @@ class DataFingerprint(base_component.BaseComponent):
                 downstream_test_sets=json.dumps(list(downstream_test_sets)),
                 data_dir=data_dir,
                 keep_duplicates=keep_duplicates,
+                exclude=exclude,
                 fingerprint=channel_utils.as_channel([standard_artifacts.String()]),
             )
         )

@@ -15,7 +15,7 @@ from mixer_tf.datasets.sources import opening
 def digest(exec_properties: Mapping[str, Any]) -> str:
     """Opens each source and returns 16 hexadecimal digits that change when its data change.
 
-    So they do when the list of images to keep changes.
+    So they do when the list of images to keep, or that of images to exclude, changes.
 
     Args:
         exec_properties: the parameters of the component.
@@ -26,6 +26,6 @@ def digest(exec_properties: Mapping[str, Any]) -> str:
     specs = [exec_properties["source"], *json.loads(exec_properties["downstream_test_sets"])]
     data_dir = exec_properties.get("data_dir") or None
     states = [opening.open_source(spec, data_dir).fingerprint() for spec in specs]
-    keep = exec_properties.get("keep_duplicates")
-    states += [file_signature(keep)] if keep else []
+    lists = [exec_properties.get(name) for name in ("keep_duplicates", "exclude")]
+    states += [file_signature(path) for path in lists if path]
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]

@@ -12,7 +12,8 @@ from tfx.types import BaseChannel, channel_utils, component_spec, standard_artif
 
 from components.artifacts import DeduplicationReport
 from components.deduplicator.executor import Executor
-from mixer_tf.deduplication.options import REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.modes import REMOVE
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
 
 
@@ -39,14 +40,17 @@ class DeduplicatorSpec(component_spec.ComponentSpec):
 class Deduplicator(base_beam_component.BaseBeamComponent):
     """Removes training images that are near-duplicates of evaluation or test images.
 
+    It also removes evaluation images that are near-duplicates of test images.
+
     It finds images that were re-encoded, resized, brightened, slightly cropped, mirrored or
-    converted to grayscale. Evaluation and test images are never removed; their shards are copied
-    unchanged. Near-duplicates of another class are reported and kept; see
+    converted to grayscale. Test images are never removed; their shards are copied unchanged.
+    Near-duplicates of another class are reported and kept; see
     `mixer_tf.deduplication.removals.decide`. The report consists of `report.json` with the counts,
     `pairs.jsonl`, which lists for each duplicate the image that it is a duplicate of, their
     distance, the test sets, and why it was kept, `pairs.html`, which shows the least certain
     pairs, and `label_conflicts.jsonl`, which lists the images of the dataset that have equal bytes
-    and different labels. Many removals, and such images, are a note of the dataset.
+    and different labels, and the near-duplicates with different labels. Many removals, and images
+    with equal bytes and different labels, are a note of the dataset.
 
     Measured on 5,000 test images of CIFAR-10 against 50,000 training images: it finds 85 % of the
     duplicates that ciFAIR lists, with 6 false positives; on the 1,797 digits of scikit-learn, none.
@@ -83,8 +87,10 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             within_train: whether only one of several duplicates within training is kept.
             threshold: similarity, 0.5 to 1, from which two photographs are duplicates.
-            mode: "remove" removes duplicates from training; "report" only lists them.
-            keep_duplicates: a file of training images that are never removed; see
+            mode: "remove" removes duplicates from training and evaluation; "mark" removes nothing
+                and writes the feature `duplicate_of` into evaluation and test images: the training
+                image that they are a duplicate of, or ""; "report" only lists the duplicates.
+            keep_duplicates: a file of images that are never removed; see
                 `mixer_tf.deduplication.kept_images.read`. None for no such images.
             fingerprint: fingerprint of data and code, the content of that file included; if it is
                 equal, the cached output is used.

@@ -17,13 +17,14 @@ from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
+from mixer_tf.deduplication.filtering import no_evaluation_images
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.report import PAIRS
-from mixer_tf.features import TRAIN
+from mixer_tf.deduplication.report import PAIRS, REPORT
+from mixer_tf.features import EVAL, TRAIN
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Copies Examples without the training images that are duplicates."""
+    """Copies Examples without the images that are duplicates."""
 
     def Do(
         self,
@@ -35,7 +36,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             ValueError: a downstream test set cannot be opened, the list of images to keep cannot
-                be read, or no training images are left.
+                be read, or no training images, or no evaluation images, are left.
         """
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         output = artifact_utils.get_single_instance(output_dict["deduplicated_examples"])
@@ -55,7 +56,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         )
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | "Deduplicate" >> deduplicate
-        _require_training_images(DatasetInfo.read(output.uri), report.uri)
+        info = DatasetInfo.read(output.uri)
+        _require_training_images(info, report.uri)
+        _require_evaluation_images(info, report.uri)
 
 
 def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
@@ -70,13 +73,29 @@ def _options(exec_properties: dict[str, Any]) -> DeduplicationOptions:
 
 
 def _require_training_images(info: DatasetInfo, report_dir: str) -> None:
-    """The message holds an example, because TFX removes the report of a step that fails."""
-    if info.examples.get(TRAIN):
-        return
+    if not info.examples.get(TRAIN):
+        raise ValueError(
+            f"at least one training image of {info.source} must not be a duplicate; all are, "
+            f"{_example(report_dir, TRAIN)}. --deduplicate=report removes none and shows the pairs."
+        )
+
+
+def _require_evaluation_images(info: DatasetInfo, report_dir: str) -> None:
+    summary = json.loads(storage.read_text(os.path.join(report_dir, REPORT)))
+    removed = summary["evaluation"]["removed"]
+    if removed and removed == summary["compared"][EVAL]:
+        example = _example(report_dir, EVAL)
+        raise ValueError(
+            no_evaluation_images(info.source, removed, example, "--deduplicate=report")
+        )
+
+
+def _example(report_dir: str, split: str) -> str:
+    """One of the removed images, because TFX removes the report of a step that fails."""
     lines = storage.read_text(os.path.join(report_dir, PAIRS)).split("\n")
-    first = json.loads(next(line for line in lines if '"kept_because": ""' in line))
-    raise ValueError(
-        f"at least one training image of {info.source} must not be a duplicate; all are, such as "
-        f"{first['image']['source']}, a duplicate of {first['duplicate_of']['source']} in "
-        f"'{first['duplicate_of']['set']}'. --deduplicate=report removes none and shows the pairs."
+    pairs = (json.loads(line) for line in lines if '"kept_because": ""' in line)
+    first = next(pair for pair in pairs if pair["set"] == split)
+    return (
+        f"such as {first['image']['source']}, a duplicate of {first['duplicate_of']['source']} in "
+        f"'{first['duplicate_of']['set']}'"
     )

@@ -28,18 +28,21 @@ from mixer_tf.deduplication import (
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
+from mixer_tf.deduplication.leaks import Leaks, find_leaks
+from mixer_tf.deduplication.modes import MARK
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal, decide
 from mixer_tf.deduplication.result import DeduplicationResult
-from mixer_tf.features import TRAIN
+from mixer_tf.features import EVAL, TRAIN
 
 
 class Deduplicate(beam.PTransform):
-    """Copies an Examples folder without the training images that are duplicates.
+    """Copies an Examples folder without the images that are duplicates of images to test with.
 
     Args:
         folder: the Examples folder to read, with its `dataset.json`.
-        splits: its splits; all but "train" are copied unchanged.
+        splits: its splits; images are removed from "train", and from "eval" if they are duplicates
+            of test images.
         output_folder: the folder to write shards and `dataset.json` to.
         report_folder: the folder to write the report to.
         downstream: open sources; none of their images, whatever the split, should be trained on.
@@ -77,22 +80,30 @@ class Deduplicate(beam.PTransform):
         matches = [
             train | "Compare" >> beam.FlatMap(gallery.find_in_gallery, AsSingleton(galleries[0]))
         ]
+        if EVAL in self._test_splits:
+            matches.append(galleries[0] | FindInTests())
         if self._options.within_train:
             galleries.append(train | "Gallery[train]" >> MakeGallery())
             matches.append(galleries[1] | FindWithin())
-        removals = (
-            matches
-            | "All matches" >> beam.Flatten()
-            | "List" >> beam.combiners.ToList()
-            | "Decide" >> beam.Map(decide, comparable, self._options.keep)
-        )
+        matches = matches | "All matches" >> beam.Flatten() | "List" >> beam.combiners.ToList()
+        removals = matches | "Decide" >> beam.Map(decide, comparable, self._options.keep)
         removed = removals | "Select" >> beam.Map(filtering.select_removed, self._options)
-        _ = pbegin | CopyShards(self._folder, self._output_folder, self._test_splits, removed)
+        leaks = matches | "Leaks" >> beam.Map(
+            find_leaks,
+            AsSingleton(galleries[0]),
+            comparable,
+            self._options.keep,
+            with_marks=self._options.mode == MARK,
+        )
+        copy = MarkShards if self._options.mode == MARK else CopyShards
+        found = leaks if self._options.mode == MARK else removed
+        _ = pbegin | copy(self._folder, self._output_folder, self._test_splits, found)
         return removals | "Report" >> beam.Map(
             write_outputs,
             counts=AsSingleton(_count_images(train, tests)),
             uniform_sets=AsList(_uniform_sets(galleries)),
             conflicts=AsList(_find_conflicts((train, tests), comparable)),
+            leaks=AsSingleton(leaks),
             options=self._options,
             info=info,
             readers={item.name: item.reader for item in (self._train_set, *self._test_sets)},
@@ -147,13 +158,25 @@ class FindWithin(beam.PTransform):
         )
 
 
+class FindInTests(beam.PTransform):
+    """Compares the evaluation images of a gallery with its test images: one Gallery → Matches."""
+
+    def expand(self, galleries):
+        return (
+            galleries
+            | "Evaluation blocks" >> beam.FlatMap(gallery.list_evaluation_blocks)
+            | "Reshuffle evaluation" >> beam.Reshuffle()
+            | "Compare evaluation" >> beam.FlatMap(gallery.find_in_tests, AsSingleton(galleries))
+        )
+
+
 class CopyShards(beam.PTransform):
     """Copies all shards of an Examples folder without the removed images: PBegin → nothing.
 
     Args:
         folder: the Examples folder to copy from.
         output_folder: the Examples folder to copy to.
-        test_splits: the splits that are copied unchanged.
+        test_splits: the splits other than training.
         removed: PCollection of one list of Removals.
     """
 
@@ -164,32 +187,81 @@ class CopyShards(beam.PTransform):
         self._removed = removed
 
     def expand(self, pbegin):
-        train = examples.list_shards(self._folder, TRAIN)
+        shards = {
+            split: examples.list_shards(self._folder, split)
+            for split in (TRAIN, *self._test_splits)
+        }
+        filtered = [
+            (index, path, split)
+            for split in shards.keys() & {TRAIN, EVAL}
+            for index, path in enumerate(shards[split])
+        ]
         others = [
-            (path, split)
-            for split in self._test_splits
-            for path in examples.list_shards(self._folder, split)
+            (path, split) for split in shards.keys() - {TRAIN, EVAL} for path in shards[split]
         ]
         _ = (
             pbegin
-            | "Training shards" >> beam.Create(list(enumerate(train)))
+            | "Training and evaluation shards" >> beam.Create(sorted(filtered))
             | "Filter"
             >> beam.Map(
-                filtering.copy_training_shard,
-                len(train),
+                filtering.copy_filtered_shard,
+                {split: len(paths) for split, paths in shards.items()},
                 self._output_folder,
                 AsSingleton(self._removed),
             )
         )
         return (
             pbegin
-            | "Other shards" >> beam.Create(others)
-            | "Copy" >> beam.Map(copy_test_shard, self._output_folder)
+            | "Other shards" >> beam.Create(sorted(others))
+            | "Copy" >> beam.Map(copy_whole_shard, self._output_folder)
         )
 
 
-def copy_test_shard(path_and_split: tuple[str, str], folder: str) -> None:
-    """Copies one shard of another split unchanged."""
+class MarkShards(beam.PTransform):
+    """Copies all shards, and marks evaluation and test images that leaked: PBegin → nothing.
+
+    Args:
+        folder: the Examples folder to copy from.
+        output_folder: the Examples folder to copy to.
+        test_splits: the splits that are marked.
+        leaks: PCollection of one Leaks.
+    """
+
+    def __init__(self, folder: str, output_folder: str, test_splits: Sequence[str], leaks):
+        super().__init__()
+        self._folder, self._output_folder = folder, output_folder
+        self._test_splits = test_splits
+        self._leaks = leaks
+
+    def expand(self, pbegin):
+        marked = [
+            (index, path, split, len(paths))
+            for split in self._test_splits
+            for paths in [examples.list_shards(self._folder, split)]
+            for index, path in enumerate(paths)
+        ]
+        train = [(path, TRAIN) for path in examples.list_shards(self._folder, TRAIN)]
+        _ = (
+            pbegin
+            | "Marked shards" >> beam.Create(marked)
+            | "Mark" >> beam.Map(mark_shard, self._output_folder, AsSingleton(self._leaks))
+        )
+        return (
+            pbegin
+            | "Training shards" >> beam.Create(train)
+            | "Copy" >> beam.Map(copy_whole_shard, self._output_folder)
+        )
+
+
+def mark_shard(shard: tuple[int, str, str, int], folder: str, leaks: Leaks) -> None:
+    """Copies one shard of the evaluation or test split, given by index, path, split and number."""
+    index, path, split, num_shards = shard
+    marks = leaks.marks.get(path, {})
+    examples.copy_shard_marked(path, marks, folder, split, index, num_shards)
+
+
+def copy_whole_shard(path_and_split: tuple[str, str], folder: str) -> None:
+    """Copies one shard unchanged."""
     path, split = path_and_split
     examples.copy_shard(path, folder, split)
 
@@ -199,6 +271,7 @@ def write_outputs(
     counts: collections.Counter,
     uniform_sets: list[str],
     conflicts: list[Conflict],
+    leaks: Leaks,
     options: DeduplicationOptions,
     info: DatasetInfo,
     readers: dict[str, Reader],
@@ -207,7 +280,13 @@ def write_outputs(
 ) -> None:
     """Writes `dataset.json` and the report."""
     result = DeduplicationResult(
-        options, tuple(removals), counts, tuple(uniform_sets), readers, tuple(sorted(conflicts))
+        options=options,
+        removals=tuple(removals),
+        counts=counts,
+        uniform_sets=tuple(uniform_sets),
+        readers=readers,
+        leaked=leaks.counts,
+        label_conflicts=tuple(sorted(conflicts)),
     )
     num_train = sum(info.counts[TRAIN].values())
     lines = [

@@ -16,6 +16,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "source": component_spec.ExecutionParameter(type=str),
         "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "exclude": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
         "data_fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
@@ -43,6 +44,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
         self,
         source: str,
         data_dir: str | None = None,
+        exclude: str | None = None,
         fingerprint: str | None = None,
         data_fingerprint: Placeholder | None = None,
     ):
@@ -51,6 +53,8 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
         Args:
             source: "digits", "tfds:NAME[:CONFIG]", "folder:PATH", "tfrecord:GLOB" or "csv:PATH".
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
+            exclude: a file of images that are left out of every split; see
+                `mixer_tf.datasets.excluded_images`. None for none.
             fingerprint: the state of data and code; the cached output is used while it is equal.
             data_fingerprint: the state of the data, where another step finds it.
         """
@@ -59,6 +63,7 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
             ImageExampleGenSpec(
                 source=source,
                 data_dir=data_dir,
+                exclude=exclude,
                 fingerprint=fingerprint,
                 data_fingerprint=data_fingerprint,
                 examples=examples,

@@ -11,6 +11,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.image_example_gen.transforms import WriteExamples
+from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources import opening
 from mixer_tf.features import TRAIN
 
@@ -30,7 +31,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ValueError: the source cannot be opened or has no training images.
         """
         data_dir = exec_properties.get("data_dir") or None
-        source = opening.open_source(exec_properties["source"], data_dir)
+        source = exclude_listed(
+            opening.open_source(exec_properties["source"], data_dir),
+            exec_properties.get("exclude") or None,
+        )
         if TRAIN not in source.splits:
             splits = " and ".join(source.splits)
             raise ValueError(

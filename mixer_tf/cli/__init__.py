@@ -9,6 +9,7 @@ from mixer_tf.cli.bench import bench
 from mixer_tf.cli.check import check
 from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
+from mixer_tf.cli.dedup import dedup
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.cli.export import export
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 for command in (
+    dedup,
     train,
     sweep,
     evaluate,

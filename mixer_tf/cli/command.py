@@ -11,6 +11,8 @@ from mixer_tf import console
 from mixer_tf.messages import clear_message, require_no_credentials
 
 _VERBOSE = "mixer_tf.verbose"
+# Parameters of commands that name what is written.
+_OUTPUTS = ("output", "target", "out")
 
 
 class Stopped(click.ClickException):
@@ -71,7 +73,7 @@ class Command(click.Command):
         except click.Abort:
             raise
         except Exception as error:
-            folder = context.params.get("output") or context.params.get("target")
+            folder = next(filter(None, map(context.params.get, _OUTPUTS)), None)
             raise click.ClickException(clear_message(error, folder)) from error
 
     def _invoke_checked(self, context: click.Context):

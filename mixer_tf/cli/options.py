@@ -11,6 +11,10 @@ from mixer_tf.datasets.sources import csv, opening, tfds
 from mixer_tf.recipes.shortcuts import SHORTCUTS
 
 _COLUMNS, _SPLITS = f"{__name__}.columns", f"{__name__}.splits"
+EXCLUDE_HELP = (
+    "A file of images to leave out of every split, one per line: a path relative to the source, an "
+    "absolute path, or an id. `mixer dedup` writes such a file, removed.txt."
+)
 _DEFAULT_RECIPE = "Default: digits for the digits, photos for all other sources."
 
 
@@ -60,6 +64,11 @@ def with_details(context: click.Context, option: click.Parameter, source: str) -
         return source if stated is None else tfds.with_splits(source, stated)
     except ValueError as error:
         raise click.UsageError(str(error), context) from None
+
+
+def exclude_option(command: Callable) -> Callable:
+    """Adds --exclude; `excluded_images.exclude_listed` takes its value."""
+    return click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP)(command)
 
 
 def recipe_options(only: str = "") -> Callable:

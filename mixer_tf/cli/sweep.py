@@ -17,6 +17,7 @@ from mixer_tf.training import cluster, search_space
 
 @click.command(cls=Command)
 @options.source_options
+@options.exclude_option
 @options.recipe_options()
 @options.shortcut_options
 @click.option(
@@ -57,6 +58,7 @@ from mixer_tf.training import cluster, search_space
 def sweep(
     source,
     data_dir,
+    exclude,
     recipe_name,
     overrides,
     grids,
@@ -86,12 +88,13 @@ def sweep(
     cluster.parse_strategy(strategy)
     points = search_space.Search(tuple(grids), count).points(recipe)
     seeds = _seeds(seeds, recipe)
+    from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source
     from mixer_tf.training import sweep as library
     from mixer_tf.training.run_directory import RunDirectory
 
-    opened = opening.open_source(source, data_dir)
+    opened = exclude_listed(opening.open_source(source, data_dir), exclude)
     root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
     trials = library.make_trials(recipe, points, seeds, root)
     folder = RunDirectory(root)

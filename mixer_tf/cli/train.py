@@ -25,6 +25,7 @@ _PROFILER = (
 
 @click.command(cls=Command)
 @options.source_options
+@options.exclude_option
 @options.recipe_options()
 @options.shortcut_options
 @options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
@@ -51,6 +52,7 @@ _PROFILER = (
 def train(
     source,
     data_dir,
+    exclude,
     recipe_name,
     overrides,
     output,
@@ -71,8 +73,8 @@ def train(
     with the same model. Ctrl-C and SIGTERM let it finish the step and save; the exit code is then
     130 or 143. A second Ctrl-C stops at once.
 
-    This command does not search for near-duplicates and does not push the model to a server; the
-    pipeline does both.
+    This command does not search for near-duplicates: `mixer dedup` does, and its list of images is
+    left out with --exclude. It does not push the model to a server; the pipeline does both.
 
     \b
     Examples:
@@ -89,13 +91,18 @@ def train(
     storage.require_literal(output or "", "--output")
     try:
         with interruption.sigterm_raises():
-            _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile)
+            _train(
+                source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile
+            )
     except KeyboardInterrupt as stop:
         message = str(stop) or "Stopped; the same command resumes the training."
         raise Stopped(f"\n{message}", getattr(stop, "exit_code", Stopped.INTERRUPTED)) from None
 
 
-def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, profile) -> None:
+def _train(
+    source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile
+) -> None:
+    from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
     from mixer_tf.training.run_directory import RunDirectory
@@ -103,7 +110,7 @@ def _train(source, data_dir, recipe, output, restart, strategy, checkpoints, pro
     if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
         # Must be created before TensorFlow computes anything, which includes opening a source.
         strategy = requirements.create_strategy(strategy, recipe)
-    opened = opening.open_source(source, data_dir)
+    opened = exclude_listed(opening.open_source(source, data_dir), exclude)
     root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
     folder = RunDirectory(root)
     for note in opened.notes:

@@ -12,14 +12,14 @@ import contextlib
 import glob
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from mixer_tf import images, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine import notes_of_remarks, require_training_images
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import ImageRecord, mark_example
 
 _NUM_SHARDS = 4
 _READ_BATCH = 16
@@ -93,6 +93,21 @@ def copy_shard_without(
     numbered = enumerate(_read_examples(path))
     kept = (example for number, example in numbered if number not in removed)
     write_shard(kept, folder, split, index, num_shards)
+
+
+def copy_shard_marked(
+    path: str, marks: Mapping[int, str], folder: str, split: str, index: int, num_shards: int
+) -> None:
+    """Copies a shard, and writes into each image which training image it is a duplicate of.
+
+    Args:
+        path: the shard to read.
+        marks: index within the shard → path or id of the training image; "" for all others.
+        folder, split, index, num_shards: see `copy_shard_without`.
+    """
+    numbered = enumerate(_read_examples(path))
+    marked = (mark_example(example, marks.get(number, "")) for number, example in numbered)
+    write_shard(marked, folder, split, index, num_shards)
 
 
 def write_source(

@@ -86,6 +86,11 @@ class FileReader:
             else:
                 yield read_image(full_path, label, class_name)
 
+    def image_ids(self, chunk: FileChunk) -> Iterator[str]:
+        """Yields the paths of the images as their records have them; no file is read."""
+        for path in chunk.paths:
+            yield path_without_credentials(storage.resolve(self.root, path))
+
 
 def read_image(path: str, label: int | None, class_name: str) -> ImageRecord:
     """Reads one file; an error becomes the record's `problem`."""

@@ -44,4 +44,5 @@ def open_images(spec: str, data_dir: str | None = None) -> Source:
         reader=files.FileReader("", ()),
         file_signatures=lambda: map(files.file_signature, found.images),
         notes=tuple(map(without_credentials, notes)),
+        root=folder,
     )

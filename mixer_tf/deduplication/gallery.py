@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
 from mixer_tf.deduplication.matching import Match, find_matches
 from mixer_tf.deduplication.uniform_sets import raise_thresholds
+from mixer_tf.features import EVAL
 
 # Number of training images that are compared with all others at a time within training.
 _BLOCK_SIZE = 1024
@@ -27,6 +29,16 @@ class Gallery:
 
     images: Fingerprints
     uniform_sets: tuple[str, ...]
+
+    @functools.cached_property
+    def evaluation(self) -> np.ndarray:
+        """The indices of the images of the evaluation split, int [E], ascending."""
+        return np.flatnonzero([image.set_name == EVAL for image in self.images.ids])
+
+    @functools.cached_property
+    def tests(self) -> Fingerprints:
+        """The images without those of the evaluation split."""
+        return self.images.take(np.setdiff1d(np.arange(len(self.images)), self.evaluation))
 
 
 def make_gallery(parts: Iterable[Fingerprints]) -> Gallery:
@@ -53,3 +65,17 @@ def find_within(start: int, gallery: Gallery) -> Iterator[Match]:
     """Yields the duplicates of each image of a block among the images of the gallery before it."""
     indices = np.arange(start, min(start + _BLOCK_SIZE, len(gallery.images)))
     return find_matches(gallery.images.take(indices), gallery.images, indices)
+
+
+def list_evaluation_blocks(gallery: Gallery) -> Iterable[int]:
+    """Returns the first of each block of evaluation images for `find_in_tests`."""
+    return range(0, len(gallery.evaluation), _BLOCK_SIZE)
+
+
+def find_in_tests(start: int, gallery: Gallery) -> Iterator[Match]:
+    """Yields the duplicates of a block of evaluation images among the test images of all sets.
+
+    The evaluation split is cut from training data, and decides which epoch is used.
+    """
+    indices = gallery.evaluation[start : start + _BLOCK_SIZE]
+    return find_matches(gallery.images.take(indices), gallery.tests)

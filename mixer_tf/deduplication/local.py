@@ -17,7 +17,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import filtering, image_sets, report
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
-from mixer_tf.deduplication.gallery import find_in_gallery, find_within, list_blocks, make_gallery
+from mixer_tf.deduplication.gallery import (
+    find_in_gallery,
+    find_in_tests,
+    find_within,
+    list_blocks,
+    list_evaluation_blocks,
+    make_gallery,
+)
 from mixer_tf.deduplication.image_sets import ImageSet
 from mixer_tf.deduplication.label_conflicts import (
     Conflict,
@@ -25,10 +32,11 @@ from mixer_tf.deduplication.label_conflicts import (
     find_conflict,
     labeled_images,
 )
+from mixer_tf.deduplication.leaks import find_leaks
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 from mixer_tf.deduplication.result import DeduplicationResult
-from mixer_tf.features import TRAIN
+from mixer_tf.features import EVAL, TRAIN
 
 
 def find_duplicates(
@@ -38,6 +46,8 @@ def find_duplicates(
     progress: Callable[[int], None] | None = None,
 ) -> DeduplicationResult:
     """Finds the training images that are duplicates of evaluation or test images.
+
+    Also finds the evaluation images that are duplicates of test images, of its own or others.
 
     Args:
         train: the source whose training images are searched for duplicates of its own evaluation
@@ -62,6 +72,8 @@ def find_duplicates(
         part for image_set in test_sets for part in reading.fingerprints(image_set)
     )
     uniform_sets, matches, train_parts = [*test_gallery.uniform_sets], [], []
+    for start in list_evaluation_blocks(test_gallery):
+        matches += find_in_tests(start, test_gallery)
     for part in reading.fingerprints(train_set):
         matches += find_in_gallery(part, test_gallery)
         if options.within_train:
@@ -73,6 +85,7 @@ def find_duplicates(
             matches += find_within(start, train_gallery)
     return DeduplicationResult(
         options=options,
+        leaked=find_leaks(matches, test_gallery, comparable_sets, options.keep).counts,
         removals=tuple(decide(matches, comparable_sets, options.keep)),
         counts=reading.counts,
         uniform_sets=tuple(uniform_sets),
@@ -82,8 +95,14 @@ def find_duplicates(
 
 
 def remove_duplicates(train: Source, result: DeduplicationResult) -> Source:
-    """Returns the source without the removed images; unchanged if duplicates are only listed."""
-    return filtering.filter_source(train, result.removed) if result.removed else train
+    """Returns the source without the removed images; unchanged if duplicates are only listed.
+
+    Raises:
+        ValueError: no evaluation image would be left.
+    """
+    removed, num_evaluation = result.removed, result.counts.get(("compared", EVAL), 0)
+    filtering.require_evaluation_images(removed, num_evaluation, train.spec)
+    return filtering.filter_source(train, removed) if removed else train
 
 
 class _Reading:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from mixer_tf.deduplication import contact_sheet, report
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
-from mixer_tf.deduplication.options import REMOVE, DeduplicationOptions
+from mixer_tf.deduplication.modes import MARK, REMOVE
+from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
+from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.messages import printable
 
 # A larger share of removed training images should be looked at. In CIFAR-10 it is
@@ -32,7 +34,9 @@ def describe_removals(
         uniform_sets: names of the sets whose images all look alike.
         num_train: number of training images before the deduplication.
     """
-    duplicates = [removal for removal in removals if not removal.kept]
+    found = [removal for removal in removals if not removal.kept]
+    duplicates = [removal for removal in found if removal.match.image.set_name == TRAIN]
+    evaluation = [removal for removal in found if removal.match.image.set_name == EVAL]
     kept = [removal for removal in removals if removal.kept_because == LABELS_DIFFER]
     listed = [removal for removal in removals if removal.kept_because == LISTED]
     notes = [
@@ -40,19 +44,29 @@ def describe_removals(
         for name in sorted(set(uniform_sets))
     ]
     if duplicates and options.mode != REMOVE:
-        notes.append(f"duplicates that were not removed: {_count(duplicates)}; look at {_PAGE}")
+        marked = ", only marked in evaluation and test images" if options.mode == MARK else ""
+        notes.append(
+            f"duplicates that were not removed{marked}: {_count(duplicates)}; look at {_PAGE}"
+        )
     elif len(duplicates) > _LARGE_SHARE * num_train:
         notes.append(
             f"removed as duplicates: {_count(duplicates)} ({len(duplicates) / num_train:.1%} of "
             f"{num_train:,}); look at {_PAGE}; --deduplicate=report would keep all of them, "
             "--keep-duplicates=FILE those that it lists"
         )
+    if evaluation:
+        done = "removed from" if options.mode == REMOVE else "not removed from"
+        notes.append(
+            f"duplicates of test images that were {done} evaluation: "
+            f"{_count(evaluation, 'image')}; look at {_PAGE}"
+        )
     if kept:
         notes.append(
-            f"kept, although similar to an image of another class: {_count(kept)}; look at {_PAGE}"
+            "kept, although similar to an image of another class: "
+            f"{_count(kept, 'image')}; look at {_PAGE}"
         )
     if listed:
-        notes.append(f"kept, because --keep-duplicates lists them: {_count(listed)}")
+        notes.append(f"kept, because --keep-duplicates lists them: {_count(listed, 'image')}")
     return (*notes, *_not_found(removals, options))
 
 
@@ -75,7 +89,7 @@ def _not_found(removals: Sequence[Removal], options: DeduplicationOptions) -> tu
     if not unused:
         return ()
     return (
-        f"lines of --keep-duplicates that name no duplicate in training: {len(unused):,}, such as "
+        f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
         f"{unused[0]!r}",
     )
 
@@ -84,5 +98,5 @@ def _show(image: LabeledImage) -> str:
     return f"{printable(image.source)} ({printable(image.class_name)})"
 
 
-def _count(removals: Sequence[Removal]) -> str:
-    return f"{len(removals):,} training image{'' if len(removals) == 1 else 's'}"
+def _count(removals: Sequence[Removal], what: str = "training image") -> str:
+    return f"{len(removals):,} {what}{'' if len(removals) == 1 else 's'}"

@@ -5,13 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from mixer_tf.deduplication.modes import MIN_THRESHOLD, MODES, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
-
-REMOVE, REPORT = "remove", "report"
-MODES = (REMOVE, REPORT)
-
-# Below this, most of the pairs that are found are no duplicates.
-MIN_THRESHOLD = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +18,10 @@ class DeduplicationOptions:
             thresholds of `thresholds` (grayscale, small images, uniform sets) are never below it.
         within_train: whether training images are also compared with one another, so that one of
             several duplicates is kept.
-        mode: "remove" removes duplicates from training; "report" only lists them.
-        keep: paths or ids of training images that are never removed, as the report shows them; see
+        mode: "remove" removes duplicates from training, and images of the evaluation split that
+            are duplicates of test images; "mark" writes into the evaluation and test images of
+            Examples which training image they are a duplicate of; "report" only lists them.
+        keep: paths or ids of images that are never removed, as the report shows them; see
             `kept_images.read`.
     """
 

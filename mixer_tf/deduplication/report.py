@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a deduplication: report.json with the counts, pairs.jsonl with every duplicate.
 
-label_conflicts.jsonl has a line for each group of images with equal bytes and different labels.
+label_conflicts.jsonl has a line for each group of images with equal bytes and different labels, and
+for each duplicate the most similar other image of another label.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import collections
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mixer_tf import storage
@@ -17,9 +19,10 @@ from mixer_tf.deduplication import thresholds
 from mixer_tf.deduplication.filtering import select_removed
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
+from mixer_tf.deduplication.matching import EXACT
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
-from mixer_tf.features import TRAIN
+from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.messages import printable
 
 REPORT, PAIRS, CONFLICTS = "report.json", "pairs.jsonl", "label_conflicts.jsonl"
@@ -47,6 +50,7 @@ def summarize(
     counts: Mapping[tuple[str, str], int],
     sets: Sequence[str],
     uniform_sets: Iterable[str],
+    leaked: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Returns the content of `report.json`.
 
@@ -56,32 +60,37 @@ def summarize(
         counts: as of `count_images`, for all images.
         sets: names of all sets, including training.
         uniform_sets: names of the sets whose images all look alike.
+        leaked: evaluation or test set → number of its images that have a duplicate in training.
 
     Returns:
-        "mode": "remove" or "report";
-        "duplicates": number of training images that are duplicates;
+        "mode": "remove", "mark" or "report";
+        "duplicates": number of training images that are duplicates; this and the next four are of
+        training images alone;
         "removed": number of training images that were removed;
         "kept_because_labels_differ": number of other training images that resemble an image of
         another class; see `removals.decide`;
         "kept_because_listed": number of other training images that the user listed as ones to keep;
         "duplicates_by_set": test set → number of training images that it contains a duplicate of,
         where one image may count in several; "train" → number of duplicates within training;
+        "leaked": evaluation or test set → number of its images that have a duplicate in training;
+        "evaluation": the same numbers of the evaluation images that duplicate test images;
+        "labels_differ": number of images, removed or not, that resemble an image of another label;
         "compared": set → number of images;
         "unreadable": set → number of images that cannot be decoded and were kept;
         "uniform_sets": sets in which only nearly identical images are duplicates;
         "thresholds" and "method": how it was decided.
     """
-    duplicates = [removal for removal in removals if not removal.kept]
-    kept = collections.Counter(removal.kept_because for removal in removals)
-    by_set = collections.Counter(name for removal in duplicates for name in removal.test_sets)
-    by_set[TRAIN] = sum(not removal.test_sets for removal in duplicates)
+    train, evaluation = (
+        [removal for removal in removals if removal.match.image.set_name == split]
+        for split in (TRAIN, EVAL)
+    )
+    test_sets = [name for name in sets if name not in (TRAIN, EVAL)]
     return {
         "mode": options.mode,
-        "duplicates": len(duplicates),
-        "removed": len(select_removed(removals, options)),
-        "kept_because_labels_differ": kept[LABELS_DIFFER],
-        "kept_because_listed": kept[LISTED],
-        "duplicates_by_set": {printable(name): by_set[name] for name in sets},
+        **_count_removals(train, options, sets),
+        "leaked": {printable(name): leaked.get(name, 0) for name in sets if name != TRAIN},
+        "evaluation": _count_removals(evaluation, options, test_sets),
+        "labels_differ": sum(removal.conflict is not None for removal in removals),
         "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
         "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
         "uniform_sets": sorted(set(map(printable, uniform_sets))),
@@ -91,6 +100,22 @@ def summarize(
             "small images and uniform sets": max(options.threshold, thresholds.NEAR_IDENTICAL),
         },
         "method": _METHOD,
+    }
+
+
+def _count_removals(
+    removals: Sequence[Removal], options: DeduplicationOptions, sets: Sequence[str]
+) -> dict[str, Any]:
+    duplicates = [removal for removal in removals if not removal.kept]
+    kept = collections.Counter(removal.kept_because for removal in removals)
+    by_set = collections.Counter(name for removal in duplicates for name in removal.test_sets)
+    by_set[TRAIN] = sum(not removal.test_sets for removal in duplicates)
+    return {
+        "duplicates": len(duplicates),
+        "removed": len(select_removed(removals, options)),
+        "kept_because_labels_differ": kept[LABELS_DIFFER],
+        "kept_because_listed": kept[LISTED],
+        "duplicates_by_set": {printable(name): by_set[name] for name in sets},
     }
 
 
@@ -107,23 +132,42 @@ def write(
     lines = [to_line(removal) + "\n" for removal in removals]
     storage.write_text(os.path.join(folder, PAIRS), "".join(lines))
     lines = [_conflict_line(conflict) + "\n" for conflict in conflicts]
+    lines += [_conflicting_pair(removal) + "\n" for removal in removals if _is_apart(removal)]
     storage.write_text(os.path.join(folder, CONFLICTS), "".join(lines))
 
 
 def to_line(removal: Removal) -> str:
     """Returns one line of `pairs.jsonl`: both images, their distance, and the decision.
 
-    "kept_because" is that of `Removal`; "" if the image is a duplicate to remove.
+    "set" is that of the image; "kept_because" is that of `Removal`, "" if the image is a duplicate
+    to remove.
     """
     match = removal.match
     line = {
         "image": _describe(match.image),
+        "set": printable(match.image.set_name),
         "duplicate_of": {"set": printable(match.other.set_name), **_describe(match.other)},
         "distance": match.distance,
         "reason": match.reason,
         "test_sets": [*map(printable, removal.test_sets)],
         "kept_because": removal.kept_because,
+        "labels_differ": removal.labels_differ,
     }
+    return json.dumps(line, ensure_ascii=False)
+
+
+def _is_apart(removal: Removal) -> bool:
+    """Whether a pair with different labels is not listed already, among those of equal bytes."""
+    return removal.conflict is not None and removal.conflict.reason != EXACT
+
+
+def _conflicting_pair(removal: Removal) -> str:
+    match = removal.conflict
+    images = [
+        {"set": printable(image.set_name), **_describe(image)}
+        for image in (match.image, match.other)
+    ]
+    line = {"images": images, "distance": match.distance, "reason": match.reason}
     return json.dumps(line, ensure_ascii=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mixer_tf.deduplication import contact_sheet, filtering, report
@@ -16,16 +17,19 @@ from mixer_tf.deduplication.removals import Removal
 
 @dataclasses.dataclass(frozen=True)
 class DeduplicationResult:
-    """Which training images are duplicates, and how that was found.
+    """Which images are duplicates, and how that was found.
 
     Attributes:
         options: the options of the deduplication.
-        removals: all training images that are duplicates, also those that are kept because the
-            labels differ or the user listed them, sorted by source.
+        removals: all training images that are duplicates, and all evaluation images that are
+            duplicates of test images, also those that are kept because the labels differ or the
+            user listed them, sorted by set and source.
         counts: ("compared" or "unreadable", set name) → number of images.
         uniform_sets: names of the sets whose images all look alike.
         readers: name of each compared set → reader of its work items; training first.
         label_conflicts: the groups of images with equal bytes and different labels, sorted.
+        leaked: name of an evaluation or test set → number of its images that have a duplicate in
+            training; sets without one may be missing.
     """
 
     options: DeduplicationOptions
@@ -34,6 +38,7 @@ class DeduplicationResult:
     uniform_sets: tuple[str, ...]
     readers: Mapping[str, Reader]
     label_conflicts: tuple[Conflict, ...] = ()
+    leaked: Mapping[str, int] = MappingProxyType({})
 
     @property
     def removed(self) -> list[Removal]:
@@ -43,7 +48,12 @@ class DeduplicationResult:
     def summary(self) -> dict[str, Any]:
         """Returns the content of `report.json`; see `report.summarize`."""
         return report.summarize(
-            self.removals, self.options, self.counts, list(self.readers), self.uniform_sets
+            self.removals,
+            self.options,
+            self.counts,
+            list(self.readers),
+            self.uniform_sets,
+            self.leaked,
         )
 
     def write(self, folder: str) -> None:

@@ -15,11 +15,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
 from mixer_tf import storage
+from mixer_tf.messages import spreadsheet_cell
 
 CSV, PARQUET = ".csv", ".parquet"
 
-# A spreadsheet runs a cell that starts like this as a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROW_GROUP = 8192
 
 _Row = list[str | float | None]
@@ -98,14 +97,7 @@ def _write_csv(path: str, columns: list[str]) -> Iterator[Callable[[_Row], None]
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        yield lambda row: writer.writerow(map(_cell, row))
-
-
-def _cell(value: str | float | None) -> str | float | None:
-    """Puts an apostrophe before a text that a spreadsheet would run as a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+        yield lambda row: writer.writerow(map(spreadsheet_cell, row))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import time
 
 import tensorflow as tf
 
+from mixer_tf.console import format_duration
 from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
 
@@ -140,7 +141,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         """Returns the line after a step, counted from the start of the whole training."""
         done, left = step - self._first_step, self._length.steps - step
         seconds = (time.monotonic() - self._begin) / max(done, 1) * left
-        eta = f"  {_format_duration(seconds)} left" if done and left else ""
+        eta = f"  {format_duration(seconds)} left" if done and left else ""
         return f"epoch {epoch + 1}/{self._length.epochs}  loss {loss:.4f}{self._evaluation}{eta}"
 
     def _is_terminal(self) -> bool:
@@ -174,9 +175,3 @@ class History(tf.keras.callbacks.Callback):
     def set_state(self, epochs: list[dict[str, float]]) -> None:
         """Takes the epochs of an earlier run."""
         self.epochs = list(epochs)
-
-
-def _format_duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

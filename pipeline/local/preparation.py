@@ -10,6 +10,7 @@ import os
 
 from mixer_tf import console, storage
 from mixer_tf.datasets import unlabeled
+from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
 from mixer_tf.training import requirements
@@ -34,8 +35,8 @@ def prepare(values: dict) -> PipelineConfig:
         values: the keyword arguments of the command.
 
     Raises:
-        ValueError: an option has a bad value, the InfraValidator cannot run here, a source or the
-            list of images to keep cannot be read, the default root holds the runs of another
+        ValueError: an option has a bad value, the InfraValidator cannot run here, a source or a
+            list of images cannot be read, the default root holds the runs of another
             source, or the recipe's weights cannot be used.
         DownloadError: the recipe's weights cannot be downloaded; the root is not claimed.
     """
@@ -43,7 +44,7 @@ def prepare(values: dict) -> PipelineConfig:
     if values["to_step"] in (None, "InfraValidator", "Pusher"):
         docker_daemon.require(config.infra_validator)
     keep = kept_images.read(config.keep_duplicates) if config.keep_duplicates else ()
-    source = opening.open_source(config.source, config.data_dir)
+    source = exclude_listed(opening.open_source(config.source, config.data_dir), config.exclude)
     test_sets = [opening.open_source(spec, config.data_dir) for spec in config.downstream_test_sets]
     images = unlabeled.open_images(config.predict, config.data_dir) if config.predict else None
     config = dataclasses.replace(

@@ -16,7 +16,7 @@ from components import hyperparameters
 from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
-from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_metrics
+from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
@@ -83,10 +83,12 @@ class RunOutputs:
         return None
 
     def duplicates_removed(self) -> int | None:
+        """From training and evaluation; None if that step never ran."""
         uri = self.uri("Deduplicator", "report")
         if uri is None:
             return None
-        return json.loads(storage.read_text(os.path.join(uri, "report.json")))["removed"]
+        report = json.loads(storage.read_text(os.path.join(uri, "report.json")))
+        return report["removed"] + report["evaluation"]["removed"]
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
@@ -123,6 +125,11 @@ class RunOutputs:
         if self.dataset_info().num_classes <= contract.TOP_K:
             found.pop(contract.top_k_metric(), None)
         return found
+
+    def leaked(self) -> dict[bool, tuple[int, float]]:
+        """Whether test images are marked as leaked → their number, and top-1; see `read_leaked`."""
+        uri = self.uri("Evaluator", "evaluation")
+        return read_leaked(uri) if uri else {}
 
     def pushed_model(self) -> str | None:
         """Folder of the version that this run pushed, or None."""

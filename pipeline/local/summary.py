@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 
 from mixer_tf import console, storage
 from mixer_tf.messages import visible
@@ -23,7 +24,8 @@ class Summary:
     Attributes:
         steps: node id → its seconds and whether it came from the cache, in order of execution.
         examples: split → number of images for the Trainer and the Evaluator.
-        duplicates_removed: images removed from the training split; None if that step never ran.
+        duplicates_removed: images removed from the training and evaluation splits; None if that
+            step never ran.
         unusable: images that could not be used; None if that step never ran.
         metrics: overall metrics of the test split ("accuracy", "cross_entropy", "example_count",
             and, if there are more classes than `contract.TOP_K`, `contract.top_k_metric()`).
@@ -38,6 +40,8 @@ class Summary:
         tensorboard: the command that shows the training curves.
         predict: the command that classifies an image with this model.
         tuning: what a search for hyperparameters has found; None if there was none.
+        leaked: where duplicates are marked: whether test images have a duplicate in training →
+            their number, and top-1 accuracy.
     """
 
     steps: dict[str, Step]
@@ -55,11 +59,17 @@ class Summary:
     tensorboard: str
     predict: str
     tuning: Tuning | None = None
+    leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
         path = os.path.join(root, FILE_NAME)
-        storage.write_text(path, json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False))
+        leaked = {
+            ("leaked" if is_leaked else "clean"): {"example_count": number, "accuracy": accuracy}
+            for is_leaked, (number, accuracy) in self.leaked.items()
+        }
+        fields = {**dataclasses.asdict(self), "leaked": leaked}
+        storage.write_text(path, json.dumps(fields, indent=2, ensure_ascii=False))
         return path
 
     def lines(self) -> list[str]:
@@ -73,6 +83,7 @@ class Summary:
             ("unusable", self._unusable_line()),
             ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
+            ("leaked", _leaked_line(self.leaked)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
@@ -126,6 +137,7 @@ def summarize(
         quarantine_file=outputs.quarantine_file(),
         report_dir=outputs.uri("Deduplicator", "report"),
         tuning=outputs.tuning(),
+        leaked=outputs.leaked(),
         **commands,
     )
 
@@ -145,6 +157,19 @@ def _tuning_line(tuning: Tuning | None) -> str:
     failed = f", {tuning.failed} failed" if tuning.failed else ""
     trials = f"best of {tuning.trials:,} trials{failed}: eval top-1 {tuning.accuracy:.4f}"
     return f"{best}, {trials}, listed in {_short(tuning.results)}"
+
+
+def _leaked_line(leaked: Mapping[bool, tuple[int, float]]) -> str:
+    """The accuracy with and without the test images that have a duplicate in training."""
+    if not leaked:
+        return ""
+    titles = {True: "that have a duplicate in training", False: "that have none"}
+    parts = [
+        f"top-1 {leaked[is_leaked][1]:.4f} on {leaked[is_leaked][0]:,} test images {title}"
+        for is_leaked, title in titles.items()
+        if is_leaked in leaked
+    ]
+    return "; ".join(parts)
 
 
 def _metrics_line(metrics: dict[str, float]) -> str:

@@ -64,6 +64,7 @@ def require_portable(config: PipelineConfig, target: str) -> None:
     require_root(config.root, target)
     require_path("--data-dir", config.data_dir or "")
     require_path("--keep-duplicates", config.keep_duplicates or "")
+    require_path("--exclude", config.exclude or "")
     require_source("--source", config.source)
     for spec in config.downstream_test_sets:
         require_source("--downstream-test-sets", spec)

@@ -50,6 +50,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     image_example_gen = ImageExampleGen(
         source=config.source,
         data_dir=config.data_dir,
+        exclude=config.exclude,
         fingerprint=fingerprints.image_example_gen,
         data_fingerprint=_value(data_fingerprint),
     )
@@ -105,7 +106,11 @@ def _create_data_fingerprint(config: PipelineConfig) -> DataFingerprint | None:
     if not config.fingerprint_data:
         return None
     return DataFingerprint(
-        config.source, config.downstream_test_sets, config.data_dir, config.keep_duplicates
+        config.source,
+        config.downstream_test_sets,
+        config.data_dir,
+        config.keep_duplicates,
+        config.exclude,
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.stages import stage
 
 # What shapes the data and the gates; the recipe is beside the lineage.
 _OPTIONS = (
-    *("deduplicate", "deduplicate_train", "duplicate_threshold"),
+    *("exclude", "deduplicate", "deduplicate_train", "duplicate_threshold"),
     *("min_accuracy", "max_accuracy_drop", "strategy"),
 )
 

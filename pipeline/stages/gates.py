@@ -12,6 +12,7 @@ from tfx.types import BaseChannel
 
 from components.model_checker import ModelChecker
 from mixer_tf import features
+from mixer_tf.deduplication.modes import MARK
 from mixer_tf.serving import contract
 from pipeline.configs import DOCKER, OFF, PipelineConfig
 from pipeline.eval_config import make_eval_config
@@ -48,7 +49,10 @@ def create_gates_stage(
         model=model,
         baseline_model=baseline and baseline.outputs["model"],
         eval_config=make_eval_config(
-            config.min_accuracy, config.max_accuracy_drop, config.fingerprints.evaluator
+            config.min_accuracy,
+            config.max_accuracy_drop,
+            config.fingerprints.evaluator,
+            marked=config.deduplicate == MARK,
         ),
         example_splits=[features.TEST],
     )

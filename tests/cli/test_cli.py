@@ -14,7 +14,7 @@ from mixer_tf.messages import clear_message
 
 COMMANDS = (
     *("models", "info", "recipes", "train", "evaluate", "predict"),
-    *("check", "serve", "bench", "convert", "upscale", "plot", "study", "doctor"),
+    *("check", "serve", "bench", "convert", "upscale", "plot", "study", "doctor", "dedup"),
 )
 GROUPS = {"bench": "serving", "plot": "filters", "study": "permutation"}
 
@@ -50,7 +50,8 @@ def test_tables_and_help_import_no_tensorflow():
     code = (
         "import sys; from click.testing import CliRunner; from mixer_tf.cli import main\n"
         "for words in (['--help'], ['models'], ['recipes', 'photos'], ['train', '--help'],\n"
-        "              ['predict', '--help'], ['study', 'permutation', '--help']):\n"
+        "              ['dedup', '--help'], ['predict', '--help'],\n"
+        "              ['study', 'permutation', '--help']):\n"
         "    result = CliRunner().invoke(main, words)\n"
         "    assert result.exit_code == 0, result.output\n"
         "print([name for name in ('tensorflow', 'numpy', 'tfx') if name in sys.modules])"

@@ -138,6 +138,23 @@ def test_restart_discards_an_unfinished_training(mixer, tmp_path, monkeypatch, o
     assert result.output == f"Error: restart is {bool(options)}\n"
 
 
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_listed_images_are_excluded(mixer, image_folder, tmp_path, monkeypatch, command):
+    def prepare(source, *_, **__):
+        ids = [i for split in source.splits for s in source.shards_of(split) for i in source.ids(s)]
+        raise ValueError(f"{len(ids)} images")
+
+    monkeypatch.setattr("mixer_tf.training.from_source.prepare", prepare)
+    (tmp_path / "removed.txt").write_text("cat/000.png\n")
+    arguments = (f"--source=folder:{image_folder}", f"--output={tmp_path / 'output'}")
+    result = mixer(command, *arguments, f"--exclude={tmp_path / 'removed.txt'}")
+    assert result.output == "note: images excluded by --exclude: 1\nError: 39 images\n"
+    result = mixer(command, *arguments, "--exclude=/no/list.txt")
+    assert result.output == (
+        "Error: a list of images to exclude must be an existing file; got '/no/list.txt'.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

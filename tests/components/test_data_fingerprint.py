@@ -55,6 +55,16 @@ def test_the_list_of_images_to_keep_is_part_of_it(tmp_path, pets):
     assert fingerprint(tmp_path, with_list) != before
 
 
+def test_the_list_of_images_to_exclude_is_part_of_it(tmp_path, pets):
+    listed = tmp_path / "removed.txt"
+    listed.write_text("cat/000.png\n")
+    with_list = DataFingerprint(f"folder:{pets}", exclude=str(listed)).exec_properties
+    before = fingerprint(tmp_path, with_list)
+    assert before != fingerprint(tmp_path, properties(pets))
+    listed.write_text("cat/000.png\ncat/001.png\n")
+    assert fingerprint(tmp_path, with_list) != before
+
+
 def test_driver_puts_it_into_the_cache_key_and_the_executor_uses_it(tmp_path, pets):
     exec_properties = {k: v for k, v in properties(pets).items() if v is not None}
     output = Driver(None).run(ExecutionInfo(exec_properties=exec_properties))

@@ -202,8 +202,8 @@ def test_similar_images_of_another_class_are_reported_and_kept(tmp_path):
         board = random_image(seed)
         board.putpixel((9, 9), (0, 0, 0))
         save(board, data / "train" / "defect" / f"defect-{seed}.png")
-    for split in ("val", "test"):
-        save(random_image(300), data / split / "defect" / f"{split}-defect.png")
+    for seed, split in ((300, "val"), (301, "test")):
+        save(random_image(seed), data / split / "defect" / f"{split}-defect.png")
     shutil.copy(data / "test/good/test-2.png", data / "train/defect/wrong-label.png")
     result = deduplicate(f"folder:{data}", tmp_path / "run", within_train=1)
     gone = set(names(result.before, "train")) - set(names(result.after, "train"))
@@ -232,12 +232,13 @@ def test_lines_copied_from_the_report_keep_their_images(leaky_folder, result, tm
         **result.report,
         **{"duplicates": 2, "removed": 2, "kept_because_listed": 2},
         "duplicates_by_set": {"eval": 2, "test": 0, "train": 0},
+        "leaked": {"eval": 2, "test": 0},
     }
     reasons = [pair["kept_because"] for pair in kept.pairs]
     assert sorted(reasons) == ["", "", *["listed as a duplicate to keep"] * 2]
     notes = DatasetInfo.read(kept.after).notes
-    assert "kept, because --keep-duplicates lists them: 2 training images" in notes
-    assert notes[-1].endswith("name no duplicate in training: 1, such as '/no/such.png'")
+    assert "kept, because --keep-duplicates lists them: 2 images" in notes
+    assert notes[-1].endswith("name no duplicate: 1, such as '/no/such.png'")
     page = (pathlib.Path(kept.report_folder) / "pairs.html").read_text("utf-8")
     assert "Kept, because they are listed in --keep-duplicates: 2 images" in page
     assert page.count("data:image/jpeg;base64,") == 2 * 4
@@ -283,10 +284,76 @@ def test_all_1797_digits_are_kept(tmp_path):
 def test_no_training_images_left_is_one_clear_error(tmp_path):
     for split in ("train", "val", "test"):
         for class_name in ("cat", "dog"):
-            image = random_image(1 + (class_name == "dog"))
-            save(image, tmp_path / "data" / split / class_name / "1.png")
+            seed = (class_name == "dog") + 10 * (split == "val")
+            save(random_image(seed), tmp_path / "data" / split / class_name / "1.png")
     with pytest.raises(ValueError, match="all are, such as .*train/cat/1.png, a duplicate of "):
         deduplicate(f"folder:{tmp_path / 'data'}", tmp_path / "run")
+
+
+@pytest.fixture
+def leaky_evaluation(tmp_path) -> pathlib.Path:
+    """Six evaluation images; one of them is in the test split as well, another one resembles."""
+    data = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        for index in range(6):
+            class_name = ("cat", "dog")[index % 2]
+            save(random_image(first + index), data / split / class_name / f"{split}-{index}.png")
+    shutil.copy(data / "test/cat/test-0.png", data / "val/cat/equal.png")
+    save(random_image(201), data / "val/dog/similar.jpg", quality=60)
+    return data
+
+
+def test_evaluation_images_that_duplicate_test_images_are_removed(leaky_evaluation, tmp_path):
+    result = deduplicate(f"folder:{leaky_evaluation}", tmp_path / "run")
+    gone = set(names(result.before, "eval")) - set(names(result.after, "eval"))
+    assert gone == {"equal.png", "similar.jpg"}
+    kept = [item for item in read(result.before, "eval") if item in read(result.after, "eval")]
+    assert read(result.after, "eval") == kept
+    for split in ("train", "test"):
+        assert read(result.after, split) == read(result.before, split)
+    assert (result.report["duplicates"], result.report["evaluation"]["removed"]) == (0, 2)
+    assert DatasetInfo.read(result.after).counts["eval"] == {"cat": 3, "dog": 3}
+    assert {pair["set"] for pair in result.pairs} == {"eval"}
+    reporting = deduplicate(f"folder:{leaky_evaluation}", tmp_path / "report", mode="report")
+    assert read(reporting.after, "eval") == read(reporting.before, "eval")
+    assert reporting.pairs == result.pairs
+    assert reporting.report["evaluation"]["duplicates"] == 2
+    assert reporting.report["evaluation"]["removed"] == 0
+
+
+def test_marked_images_say_what_they_are_duplicates_of(leaky_folder, result, tmp_path):
+    marking = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="mark")
+    assert read(marking.after, "train") == read(marking.before, "train")
+    assert marking.pairs == result.pairs
+    assert marking.report == {**result.report, "mode": "mark", "removed": 0}
+    assert marking.report["leaked"] == {"eval": 2, "test": 2}
+    found = {}
+    for split in ("eval", "test"):
+        before = [ImageRecord.from_example(item) for item in read(marking.before, split)]
+        after = [ImageRecord.from_example(item) for item in read(marking.after, split)]
+        assert [dataclasses.replace(item, duplicate_of=None) for item in after] == before
+        for record, serialized in zip(after, read(marking.after, split), strict=True):
+            features = tf.train.Example.FromString(serialized).features.feature
+            assert features["leaked"].int64_list.value == [bool(record.duplicate_of)]
+            assert features["duplicate_of"].bytes_list.value == [record.duplicate_of.encode()]
+            if record.duplicate_of:
+                found[os.path.basename(record.source)] = os.path.basename(record.duplicate_of)
+    assert found == {
+        **{"test-00.png": "copy.png", "test-01.png": "encoded.jpg"},
+        **{"val-00.png": "smaller.png", "val-02.png": "mirrored.png"},
+    }
+    before, after = DatasetInfo.read(marking.before), DatasetInfo.read(marking.after)
+    assert after.counts == before.counts
+    assert "not removed, only marked in evaluation and test images: 4 train" in after.notes[-1]
+
+
+def test_no_evaluation_images_left_is_one_clear_error(leaky_evaluation, tmp_path):
+    for path in leaky_evaluation.glob("val/*/val-*"):
+        path.unlink()
+    with pytest.raises(
+        ValueError, match="all 2 are, such as .*/equal.png, a duplicate of .*Use an"
+    ):
+        deduplicate(f"folder:{leaky_evaluation}", tmp_path / "run")
 
 
 def test_an_invalid_downstream_set_is_one_clear_error(image_folder, tmp_path):

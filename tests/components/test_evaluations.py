@@ -8,7 +8,7 @@ import pytest
 import tensorflow_model_analysis as tfma
 from tfx.types import standard_artifacts
 
-from components.evaluations import NUM_ANSWERS, read_class_counts
+from components.evaluations import NUM_ANSWERS, read_class_counts, read_leaked
 from components.pusher import gates
 from mixer_tf import features
 from pipeline.eval_config import make_eval_config
@@ -16,18 +16,27 @@ from pipeline.eval_config import make_eval_config
 CLASSES = ("cat", "dog", "7")
 
 
-def evaluate(folder, images: dict[str, list[str]], min_accuracy: float | None = None) -> str:
-    """Runs TFMA as the Evaluator does on class → answers; returns the folder of its result."""
+def evaluate(
+    folder,
+    images: dict[str, list[str]],
+    min_accuracy: float | None = None,
+    leaked: set[str] | None = None,
+) -> str:
+    """Runs TFMA as the Evaluator does on class → answers; returns the folder of its result.
+
+    With `leaked`, images are marked: those that are answered by one of these classes have leaked.
+    """
     rows = [
         {
             features.LABEL: CLASSES.index(name),
             features.CLASS_NAME: name,
             "probabilities": [float(answer == other) for other in CLASSES],
+            **({} if leaked is None else {features.LEAKED: int(answer in leaked)}),
         }
         for name, answers in images.items()
         for answer in answers
     ]
-    config = make_eval_config(min_accuracy, max_accuracy_drop=1.0)
+    config = make_eval_config(min_accuracy, max_accuracy_drop=1.0, marked=leaked is not None)
     config.model_specs[0].ClearField("signature_name")
     config = tfma.utils.update_eval_config_with_defaults(
         config, has_baseline=False, rubber_stamp=True
@@ -95,3 +104,25 @@ def test_evaluations_of_older_versions_are_read(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tfma, "load_eval_result", lambda folder: result)
         assert read_class_counts(folder).num_answers is None
+
+
+def test_leaked_images_are_evaluated_by_themselves_and_not_gated(tmp_path):
+    answers = {"cat": ["cat", "cat", "dog"], "dog": ["cat", "dog"], "7": ["7"]}
+    folder = evaluate(tmp_path / "marked", answers, min_accuracy=0.6, leaked={"cat"})
+    assert read_leaked(folder) == {
+        True: (3, pytest.approx(2 / 3)),
+        False: (3, pytest.approx(2 / 3)),
+    }
+    assert is_blessed(folder)
+    folder = evaluate(tmp_path / "bad", answers, min_accuracy=0.6, leaked={"7"})
+    assert read_leaked(folder)[False] == (5, pytest.approx(3 / 5))  # The overall slice decides.
+    assert is_blessed(folder)
+    counts = read_class_counts(folder)
+    assert counts.images == {"cat": 3, "dog": 2, "7": 1}
+
+
+def test_without_marks_or_leaks_there_is_nothing_to_tell_apart(tmp_path):
+    answers = {"cat": ["cat"], "dog": ["dog"]}
+    assert read_leaked(evaluate(tmp_path / "unmarked", answers)) == {}
+    found = read_leaked(evaluate(tmp_path / "clean", answers, leaked=set()))
+    assert found == {False: (2, 1.0)}

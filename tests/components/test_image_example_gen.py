@@ -139,3 +139,18 @@ def test_a_pipeline_runs_it_once_for_each_fingerprint(image_folder, tmp_path):
     assert again == first
     assert len(changed) == 2
     assert sum(DatasetInfo.read(first[0]).examples.values()) == 40
+
+
+def test_listed_images_are_left_out_and_counted_in_the_dataset_file(image_folder, tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_text("cat/000.png\n/dog/000.png\n")
+    output = standard_artifacts.Examples()
+    output.uri = str(tmp_path / "1")
+    properties = {"source": f"folder:{image_folder}", "exclude": str(listed)}
+    Executor().Do({}, {"examples": [output]}, properties)
+    found = [record.source for split in features.SPLITS for record in read(output.uri, split)]
+    assert len(found) == 39 and f"{image_folder}/cat/000.png" not in found
+    info = DatasetInfo.read(output.uri)
+    assert sum(info.examples.values()) == 39
+    assert info.notes[0] == "images excluded by --exclude: 1"
+    assert "name no image" in info.notes[1] and "1, such as '/dog/000.png'" in info.notes[1]

@@ -19,7 +19,7 @@ def test_the_defaults_are_those_that_were_measured():
         ({"threshold": 0.4}, r"between 0.5 and 1; got threshold=0.4. Use 0.86"),
         ({"threshold": 1.01}, r"got threshold=1.01"),
         ({"threshold": float("nan")}, "got threshold=nan"),
-        ({"mode": "delete"}, "must be one of remove, report; got mode='delete'"),
+        ({"mode": "delete"}, "must be one of remove, mark, report; got mode='delete'"),
     ],
 )
 def test_invalid_options_are_an_error(options, message):

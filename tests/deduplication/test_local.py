@@ -134,7 +134,7 @@ def test_classes_are_compared_only_with_a_source_that_has_no_further_ones(
     files = {
         f"own/train/{name}/{name}.png": random_image(i) for i, name in enumerate(("cat", "dog"))
     }
-    files |= {f"own/{split}/cat/1.png": random_image(9) for split in ("val", "test")}
+    files |= {f"own/{split}/cat/1.png": random_image(9 + len(split)) for split in ("val", "test")}
     files |= {f"other/dog/{index}.jpg": random_image(20 + index) for index in range(3)}
     files[f"other/{other_class}/similar.jpg"] = random_image(0)
     for name, image in files.items():
@@ -155,8 +155,8 @@ def test_names_that_are_not_valid_unicode_are_reported_readably(tmp_path, random
             file.write(save(random_image(0)))
     (tmp_path / "own/test/cat").mkdir(parents=True)
     (tmp_path / "own/val/cat").mkdir(parents=True)
-    for split in ("test", "val"):
-        (tmp_path / "own" / split / "cat/1.png").write_bytes(save(random_image(1)))
+    for seed, split in enumerate(("test", "val"), start=1):
+        (tmp_path / "own" / split / "cat/1.png").write_bytes(save(random_image(seed)))
     train = open_source(f"folder:{tmp_path / 'own'}")
     other = open_source(f"folder:{os.fsdecode(folders[1]).removesuffix('/test/cat')}")
     find_duplicates(train, [other]).write(str(tmp_path / "report"))
@@ -164,3 +164,94 @@ def test_names_that_are_not_valid_unicode_are_reported_readably(tmp_path, random
     assert summary["duplicates_by_set"][f"folder:{tmp_path}/f\N{REPLACEMENT CHARACTER}"] == 1
     for name in ("pairs.jsonl", "pairs.html"):
         assert "i\N{REPLACEMENT CHARACTER}.png" in (tmp_path / "report" / name).read_text("utf-8")
+
+
+@pytest.fixture
+def leaky_evaluation(tmp_path, random_image, save) -> tuple[Source, Source]:
+    """Evaluation images that duplicate test images, one of them with another label."""
+    files = {
+        "own/train/cat/0.png": save(random_image(0)),
+        "own/train/dog/1.png": save(random_image(1)),
+        "own/val/cat/fine.png": save(random_image(2)),
+        "own/val/cat/small.png": save(random_image(10).resize((44, 44))),
+        "own/val/cat/equal.png": save(random_image(20)),
+        "own/val/dog/label.jpg": save(random_image(11), "JPEG", quality=70),
+        "own/test/cat/10.png": save(random_image(10)),
+        "own/test/cat/11.png": save(random_image(11)),
+        "own/test/dog/12.png": save(random_image(12)),
+        "other/thing/20.png": save(random_image(20)),
+        "other/thing/21.png": save(random_image(21)),
+        "other/thing/22.png": save(random_image(22)),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    return open_source(f"folder:{tmp_path / 'own'}"), open_source(f"folder:{tmp_path / 'other'}")
+
+
+def test_evaluation_images_that_duplicate_test_images_are_removed(leaky_evaluation, tmp_path):
+    train, other = leaky_evaluation
+    result = find_duplicates(train, [other])
+    assert pairs(result) == {
+        "small.png": ("10.png", "test"),
+        "equal.png": ("20.png", other.spec),
+        "label.jpg": ("11.png", "test"),
+    }
+    cleaned = remove_duplicates(train, result)
+    assert names(cleaned, "eval") == ["fine.png", "label.jpg"]
+    for split in ("train", "test"):
+        assert names(cleaned, split) == names(train, split)
+    info = examples.write_source(cleaned, str(tmp_path / "data"))
+    assert info.examples == {"train": 2, "eval": 2, "test": 3}
+    result.write(str(tmp_path / "report"))
+    summary = json.loads((tmp_path / "report/report.json").read_text("utf-8"))
+    assert (summary["duplicates"], summary["removed"]) == (0, 0)
+    assert summary["evaluation"] == {
+        **{"duplicates": 2, "removed": 2, "kept_because_labels_differ": 1},
+        **{"kept_because_listed": 0, "duplicates_by_set": {"test": 1, other.spec: 1}},
+    }
+    assert summary["labels_differ"] == 1
+    lines = (tmp_path / "report/pairs.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["set"] for line in lines] == ["eval"] * 3
+    (conflict,) = (tmp_path / "report/label_conflicts.jsonl").read_text("utf-8").splitlines()
+    assert [image["class_name"] for image in json.loads(conflict)["images"]] == ["dog", "cat"]
+
+
+def test_evaluation_images_are_only_reported_where_that_is_asked_for(leaky_evaluation):
+    train, other = leaky_evaluation
+    removing = find_duplicates(train, [other])
+    reporting = find_duplicates(train, [other], DeduplicationOptions(mode="report"))
+    assert reporting.removals == removing.removals
+    assert remove_duplicates(train, reporting) is train
+    assert reporting.summary()["evaluation"]["removed"] == 0
+    assert reporting.summary()["labels_differ"] == 1
+    keep = frozenset([f"{train.root}/val/cat/small.png"])
+    kept = find_duplicates(train, [other], DeduplicationOptions(keep=keep))
+    assert "small.png" in names(remove_duplicates(train, kept), "eval")
+    assert kept.summary()["evaluation"]["kept_because_listed"] == 1
+
+
+def test_the_evaluation_split_is_never_emptied(leaky_evaluation):
+    train, other = leaky_evaluation
+    for name in ("cat/fine.png", "dog/label.jpg"):
+        (pathlib.Path(train.root) / "val" / name).unlink()
+    train = open_source(train.spec)
+    result = find_duplicates(train, [other])
+    with pytest.raises(ValueError, match="all 2 are, such as .*equal.png, a duplicate of .*20.png"):
+        remove_duplicates(train, result)
+
+
+def test_a_pair_of_another_label_is_listed_although_another_pair_decides(tmp_path, save, photo):
+    """The training cat duplicates a test cat, and, a little less, a test dog."""
+    files = {"train/cat/a.png": photo, "train/dog/b.png": photo.rotate(90)}
+    files |= {"test/cat/x.png": photo.crop((2, 2, 638, 425)), "val/cat/v.png": photo.rotate(180)}
+    files["test/dog/y.png"] = photo.crop((9, 9, 630, 420))
+    for name, image in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(save(image))
+    result = find_duplicates(open_source(f"folder:{tmp_path}"))
+    (removal,) = [r for r in result.removals if r.match.image.set_name == "train"]
+    assert (removal.match.other.class_name, removal.kept) == ("cat", False)
+    assert removal.conflict.other.class_name == "dog"
+    assert removal.conflict.distance >= removal.match.distance
+    assert result.summary()["labels_differ"] == 1

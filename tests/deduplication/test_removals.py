@@ -113,7 +113,7 @@ def test_a_similar_image_of_another_class_is_reported_and_kept():
     kept = [json.loads(report.to_line(removal))["kept_because"] for removal in removals]
     assert kept == ["labels differ", "labels differ", "", "", ""]
     (note,) = notes_of(removals)
-    assert note.startswith("kept, although similar to an image of another class: 2 training images")
+    assert note.startswith("kept, although similar to an image of another class: 2 images")
 
 
 def test_equal_bytes_of_another_class_are_kept_unless_they_leak():
@@ -125,7 +125,7 @@ def test_equal_bytes_of_another_class_are_kept_unless_they_leak():
     assert (leak.kept, leak.labels_differ) == (False, True)
     assert (conflict.kept, conflict.labels_differ) == (True, True)
     (note,) = notes_of([leak, conflict])
-    assert note.startswith("kept, although similar to an image of another class: 1 training image")
+    assert note.startswith("kept, although similar to an image of another class: 1 image")
 
 
 def test_a_listed_image_is_kept_whatever_it_is_a_duplicate_of():
@@ -147,8 +147,8 @@ def test_a_listed_image_is_kept_whatever_it_is_a_duplicate_of():
     assert (summary["duplicates"], summary["kept_because_listed"]) == (2, 2)
     assert summary["kept_because_labels_differ"] == 0
     kept, not_found = describe_removals(removals, options, (), 100)
-    assert kept == "kept, because --keep-duplicates lists them: 2 training images"
-    assert not_found.endswith("that name no duplicate in training: 1, such as 'z'")
+    assert kept == "kept, because --keep-duplicates lists them: 2 images"
+    assert not_found.endswith("that name no duplicate: 1, such as 'z'")
 
 
 def test_a_path_is_listed_as_the_report_shows_it():
@@ -183,4 +183,36 @@ def test_a_line_of_the_report_describes_one_duplicate():
         "reason": "near-duplicate",
         "test_sets": ["test"],
         "kept_because": "",
+        "labels_differ": False,
+        "set": "train",
     }
+
+
+def evaluation(name: str, class_name: str = "cat") -> ImageId:
+    return ImageId("eval", name, class_name, "eval shard", ord(name))
+
+
+def test_removed_evaluation_images_are_counted_and_noted():
+    counts = {"train": {"cat": 2}, "eval": {"cat": 1, "dog": 3}, "test": {"cat": 1}}
+    matches = [
+        Match(evaluation("v", "cat"), held_out("test", "x"), 0.1, COPY),
+        Match(evaluation("w", "dog"), held_out("test", "y", "dog"), 0.1, COPY),
+        Match(train("a"), evaluation("v"), 0.1, COPY),
+    ]
+    removals = decide(matches)
+    assert [removal.match.image.source for removal in removals] == ["v", "w", "a"]
+    updated = update_info(DatasetInfo("folder:/pets", ("cat", "dog"), counts), removals)
+    assert updated.counts == {"train": {"cat": 1}, "eval": {"dog": 2}, "test": {"cat": 1}}
+    assert updated.notes == ("class 'cat' has no evaluation images left: all 1 were duplicates",)
+    assert notes_of(removals)[0] == (
+        "duplicates of test images that were removed from evaluation: 2 images; look at pairs.html"
+    )
+    assert "were not removed from evaluation: 2" in notes_of(removals, mode="report")[1]
+
+
+def test_a_within_conflict_of_a_leak_is_listed():
+    leak = Match(train("b"), held_out("test", "x"), 0.1, COPY)
+    removals = decide([leak, Match(train("b"), train("a", "dog"), 0.01, COPY)])
+    (removal,) = removals
+    assert (removal.match, removal.kept) == (leak, False)
+    assert removal.conflict.other == train("a", "dog")

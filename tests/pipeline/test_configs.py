@@ -22,7 +22,7 @@ def _config(**changes) -> PipelineConfig:
             {"recipe": recipes.get("photos").override(["data.train_shorter_side=3"])},
             "data.train_shorter_side must be at least 4 pixels; got 3",
         ),
-        ({"deduplicate": "no"}, "deduplicate must be one of remove, report, off; got 'no'"),
+        ({"deduplicate": "no"}, "deduplicate must be one of remove, mark, report, off; got 'no'"),
         ({"duplicate_threshold": 0.2}, "threshold must be between 0.5 and 1; got threshold=0.2"),
         (
             {"deduplicate": "off", "downstream_test_sets": ("digits",)},

@@ -114,6 +114,22 @@ def test_images_to_predict_are_a_step_of_their_own(config):
     assert {"model", "model_blessing", "infra_blessing"} <= set(nodes["BulkPredictor"].inputs)
 
 
+def test_excluded_images_are_left_out_by_the_first_step(config):
+    config = dataclasses.replace(config, exclude="/removed.txt", fingerprint_data=True)
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    for step in ("ImageExampleGen", "DataFingerprint"):
+        assert nodes[step].exec_properties["exclude"] == "/removed.txt"
+
+
+def test_the_evaluator_slices_leaked_images_only_where_they_are_marked(config):
+    for mode in ("remove", "mark", "report", "off"):
+        changes = {"downstream_test_sets": ()} if mode == "off" else {}
+        changed = dataclasses.replace(config, deduplicate=mode, **changes)
+        nodes = {node.id: node for node in create_pipeline(changed).components}
+        slices = nodes["Evaluator"].exec_properties["eval_config"]
+        assert ('"leaked"' in slices) == (mode == "mark")
+
+
 def test_deduplicator_gets_its_mode_and_threshold(config):
     config = dataclasses.replace(config, deduplicate="report", duplicate_threshold=0.9)
     config = dataclasses.replace(config, keep_duplicates="/keep.txt")

@@ -46,3 +46,18 @@ def test_number_of_top_classes_is_that_of_the_contract(monkeypatch):
     metrics = make_eval_config(0.9, 0.02).metrics_specs[0].metrics
     (metric,) = [m for m in metrics if m.class_name == "SparseTopKCategoricalAccuracy"]
     assert json.loads(metric.config) == {"name": "top_3_accuracy", "k": 3}
+
+
+def test_leaked_images_are_a_slice_without_a_threshold_where_they_are_marked():
+    def slices(**options) -> list[list[str]]:
+        config = make_eval_config(0.9, 0.02, **options)
+        return [list(spec.feature_keys) for spec in config.slicing_specs]
+
+    assert slices() == [[], ["image/class/text"]]
+    assert slices(marked=True) == [[], ["image/class/text"], ["leaked"]]
+    (metric,) = [
+        metric
+        for metric in make_eval_config(0.9, 0.02, marked=True).metrics_specs[0].metrics
+        if metric.per_slice_thresholds
+    ]
+    assert [list(t.slicing_specs) for t in metric.per_slice_thresholds] == [[tfma.SlicingSpec()]]

@@ -69,6 +69,15 @@ def test_options_of_a_deduplication_that_is_off_are_refused():
         options.make_config(_parse("--deduplicate=off", "--keep-duplicates=keep.txt"), root="/r")
 
 
+def test_a_list_of_images_to_exclude_has_an_absolute_path():
+    assert options.make_config(_parse(), root="/r").exclude is None
+    for given, expected in {
+        "lists/removed.txt": os.path.abspath("lists/removed.txt"),
+        "gs://bucket/removed.txt": "gs://bucket/removed.txt",
+    }.items():
+        assert options.make_config(_parse(f"--exclude={given}"), root="/r").exclude == expected
+
+
 def test_a_search_has_a_grid_or_that_of_the_recipe():
     assert options.make_config(_parse(), root="/r").search is None
     assert options.make_config(_parse("--tune"), root="/r").search == Search()

@@ -59,6 +59,19 @@ def test_the_content_of_the_list_of_images_to_keep_changes_the_deduplicator(tmp_
     assert len({dataclasses.replace(item, deduplicator="") for item in found}) == 1
 
 
+def test_the_images_that_are_excluded_change_the_first_step_alone(image_folder, tmp_path):
+    """A comment changes nothing; the steps that follow see other images."""
+    listed = tmp_path / "removed.txt"
+    found = []
+    for text in ("", "# a comment\n", "cat/000.png\n", "cat/000.png\ncat/001.png\n"):
+        listed.write_text(text)
+        source, root = f"folder:{image_folder}", str(tmp_path / "root")
+        found.append(_prepare(source=source, root=root, exclude=str(listed)).fingerprints)
+    digests = [fingerprint.image_example_gen for fingerprint in found]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    assert len({dataclasses.replace(item, image_example_gen="") for item in found}) == 1
+
+
 def test_a_given_accuracy_is_kept_even_if_it_is_zero(tmp_path):
     assert _prepare(root=str(tmp_path)).min_accuracy is None  # the largest class decides
     assert _prepare(root=str(tmp_path), min_accuracy=0.0).min_accuracy == 0.0

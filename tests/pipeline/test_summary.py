@@ -89,3 +89,18 @@ def test_a_note_is_one_line_whatever_a_name_contains():
     notes = ("class folder 'a\nb\x1b[31m' is empty: ignored",)
     lines = _summary(notes=notes, saved_model=None).lines()
     assert lines[-1] == "  note         class folder 'a\\nb\\x1b[31m' is empty: ignored"
+
+
+def test_accuracy_with_and_without_leaked_images_is_shown_where_they_are_marked(tmp_path):
+    assert "leaked " not in "\n".join(_summary().lines())
+    summary = _summary(leaked={False: (314, 0.9459), True: (10, 1.0)})
+    (line,) = [line for line in summary.lines() if line.split()[0] == "leaked"]
+    assert line.split(maxsplit=1)[1] == (
+        "top-1 1.0000 on 10 test images that have a duplicate in training; "
+        "top-1 0.9459 on 314 test images that have none"
+    )
+    summary.write(str(tmp_path))
+    assert json.loads((tmp_path / "summary.json").read_text())["leaked"] == {
+        "clean": {"example_count": 314, "accuracy": 0.9459},
+        "leaked": {"example_count": 10, "accuracy": 1.0},
+    }

@@ -73,10 +73,3 @@ def test_throughput_counts_the_steps_after_the_first_one(monkeypatch):
             throughput.on_train_batch_end(step)
         throughput.on_epoch_end(epoch, logs := {})
         assert (logs.get("examples_per_second"), logs["learning_rate"]) == (expected, 0.5)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0:00"), (75, "1:15"), (3600, "1:00:00"), (7325, "2:02:05")]
-)
-def test_duration(seconds, text):
-    assert callbacks._format_duration(seconds) == text

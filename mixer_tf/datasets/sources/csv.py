@@ -49,6 +49,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     labels = {name: index for index, name in enumerate(class_names)}
     items = [(split, file, (file, labels.get(label))) for file, label, split in rows]
     root = os.path.dirname(path)
+    reader = files.FileReader(root, class_names)
     return Source(
         spec=spec,
         class_names=class_names,
@@ -58,7 +59,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
                 items, label_of=operator.itemgetter(1)
             ).items()
         },
-        reader=files.FileReader(root, class_names),
+        reader=reader,
+        root=root,
+        image_ids=reader.image_ids,
         file_signatures=lambda: map(
             files.file_signature, [path, *(storage.resolve(root, row[0]) for row in rows)]
         ),

@@ -40,6 +40,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         class_names=CLASS_NAMES,
         shards={split: _chunks(chosen) for split, chosen in by_split.items()},
         reader=read,
+        image_ids=lambda indices: map(_image_id, indices),
         file_signatures=_file_signatures,
     )
 

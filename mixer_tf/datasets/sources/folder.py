@@ -48,6 +48,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         for label in [labels[folder.name]]
         for path in folder.image_paths()
     ]
+    reader = files.FileReader(root, class_names)
     return Source(
         spec=spec,
         class_names=class_names,
@@ -57,7 +58,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
                 items, label_of=operator.itemgetter(1)
             ).items()
         },
-        reader=files.FileReader(root, class_names),
+        reader=reader,
+        root=root,
+        image_ids=reader.image_ids,
         file_signatures=lambda: (
             files.file_signature(os.path.join(root, path)) for _, _, (path, _) in items
         ),

@@ -18,6 +18,10 @@ from mixer_tf.messages import did_you_mean, require_no_credentials, without_cred
 KINDS = {module.KIND: module for module in (digits, folder, csv, tfrecord, tfds)}
 
 
+# How the note of a source with a single class starts, which matters for a training alone.
+ONE_CLASS = "the only class is"
+
+
 def forms() -> str:
     """Returns the forms of all specifications: "digits, folder:PATH, …"."""
     return ", ".join(module.FORM for module in KINDS.values())
@@ -69,7 +73,7 @@ def open_source(spec: str, data_dir: str | None = None) -> Source:
 
 def _notes(class_names: Sequence[str]) -> tuple[str, ...]:
     if len(class_names) == 1:
-        return (f"the only class is {class_names[0]!r}: there is nothing to learn",)
+        return (f"{ONE_CLASS} {class_names[0]!r}: there is nothing to learn",)
     return notes_of_similar(class_names) + notes_of_odd(class_names)
 
 

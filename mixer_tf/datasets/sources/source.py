@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,9 @@ class Source:
         reader: work item → its images. Picklable and small, because it is sent to every worker.
         file_signatures: returns lines of text that change when the data changes.
         notes: one line per thing that a user should know, such as an empty class folder.
+        root: the folder that the paths of images are below; None where images have ids instead.
+        image_ids: work item → the paths or ids of its images, as its records have them, without
+            reading it; None where it must be read. It stays in this process.
     """
 
     spec: str
@@ -32,6 +36,8 @@ class Source:
     reader: Callable[[Any], Iterator[ImageRecord]]
     file_signatures: Callable[[], Iterable[str]]
     notes: tuple[str, ...] = ()
+    root: str | None = None
+    image_ids: Callable[[Any], Iterable[str]] | None = None
 
     @property
     def name(self) -> str:
@@ -50,6 +56,18 @@ class Source:
     def read(self, shard: Any) -> Iterator[ImageRecord]:
         """Reads the images of one work item; an unusable one has `problem` set, and none raises."""
         return self.reader(shard)
+
+    def ids(self, shard: Any) -> Iterator[str]:
+        """The paths or ids of the images of one work item."""
+        if self.image_ids is not None:
+            return iter(self.image_ids(shard))
+        return (record.source for record in self.reader(shard))
+
+    def relative_name(self, image: str) -> str:
+        """The path of an image relative to `root`, if it is below it; or else its path or id."""
+        if self.root is None:
+            return image
+        return image.removeprefix(os.path.join(self.root, ""))
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when the data changes."""

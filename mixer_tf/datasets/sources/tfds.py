@@ -77,6 +77,13 @@ class ShardReader:
             if not self._is_from_train(shard) or shard.split == TRAIN:
                 yield _unreadable(f"{self.name}/{part}", error)
 
+    def image_ids(self, shard: Shard) -> Iterator[str]:
+        """Yields the ids of the images of a work item; nothing is read."""
+        for number in range(shard.first, shard.end):
+            image_id = _image_id(self.name, shard.tfds_split, number)
+            if not self._is_from_train(shard) or self.rule.split_for(image_id) == shard.split:
+                yield image_id
+
     def _is_from_train(self, shard: Shard) -> bool:
         """Whether the rule divides the images of a work item."""
         return shard.split in (TRAIN, *dict(self.rule.bounds))
@@ -124,11 +131,13 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     rule = _hold_out(name, ranges)
     lengths = {name: infos[name].shard_lengths for name in infos}
     used = {part.tfds_split for parts in ranges.values() for part in parts}
+    reader = ShardReader(folder, name, keys.image, keys.label, class_names, rule)
     return Source(
         spec=spec,
         class_names=class_names,
         shards=_list_shards(ranges, lengths, rule),
-        reader=ShardReader(folder, name, keys.image, keys.label, class_names, rule),
+        reader=reader,
+        image_ids=reader.image_ids,
         file_signatures=lambda: [
             file_signature(os.path.join(folder, tfds_examples.INFO)),
             str({name: lengths[name] for name in lengths if name in used}),

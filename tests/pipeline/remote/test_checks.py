@@ -37,6 +37,7 @@ def test_a_volume_is_accepted_by_kubeflow_only():
         ({"root": "runs/pets"}, "--root must be reachable"),
         ({"data_dir": "tfds"}, "--data-dir must be reachable"),
         ({"keep_duplicates": "keep.txt"}, "--keep-duplicates must be reachable"),
+        ({"exclude": "removed.txt"}, "--exclude must be reachable"),
         ({"downstream_test_sets": ("folder:x",)}, "--downstream-test-sets must be reachable"),
         ({"predict": "images:/x"}, "--predict must be given to the local runner only"),
         ({"infra_validator": "docker"}, "--infra-validator must be kubernetes or off"),

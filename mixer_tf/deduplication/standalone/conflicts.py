@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images with equal bytes and different labels, found by the digests of all images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from mixer_tf.deduplication.label_conflicts import Conflict, find_conflict, labeled_images
+from mixer_tf.deduplication.standalone import fingerprint_files
+from mixer_tf.deduplication.standalone.store import Item, Store
+
+
+def find_conflicts(
+    store: Store, items: Sequence[Item], comparable_sets: Collection[str]
+) -> tuple[Conflict, ...]:
+    """Returns the groups of images with equal bytes and different labels, sorted.
+
+    Only the digests of all images are in memory, 36 bytes for each.
+
+    Args:
+        store: where the fingerprints are.
+        items: all work items.
+        comparable_sets: see `image_sets.find_comparable_sets`.
+    """
+    owners, digests = _digests(store, items, comparable_sets)
+    repeated = _repeated(digests)
+    labeled: dict[bytes, list] = {}
+    for number in np.unique(owners[repeated]).tolist():
+        wanted = {digest.tobytes() for digest in digests[repeated & (owners == number)]}
+        images = store.fingerprints(items[number])
+        for digest, image in labeled_images(images, comparable_sets):
+            if digest in wanted:
+                labeled.setdefault(digest, []).append(image)
+    return tuple(sorted(conflict for group in labeled.items() for conflict in find_conflict(group)))
+
+
+def _digests(
+    store: Store, items: Sequence[Item], comparable_sets: Collection[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the work item, int [N], and the digest, [N], of each image with a label."""
+    owners, digests = [np.zeros(0, np.int32)], []
+    for item in items:
+        if item.set_name in comparable_sets:
+            found = _labeled_digests(store, item)
+            if len(found):
+                owners.append(np.full(len(found), item.number, np.int32))
+                digests.append(found)
+    digests = np.concatenate(digests) if digests else np.zeros((0, 1), np.uint8)
+    rows = np.ascontiguousarray(digests).view(f"V{digests.shape[1]}").ravel()
+    return np.concatenate(owners), rows
+
+
+def _labeled_digests(store: Store, item: Item) -> np.ndarray:
+    path = store.path(item.key, ".npz")
+    found = fingerprint_files.read_labels(path)
+    if found is None:
+        store.fingerprints(item)
+        found = fingerprint_files.read_labels(path)
+    names, digests = found
+    has_name = np.array([bool(name) for name in names], bool)
+    return digests[has_name]
+
+
+def _repeated(digests: np.ndarray) -> np.ndarray:
+    """Whether each digest occurs more than once, bool [N]."""
+    _, inverse, counts = np.unique(digests, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1

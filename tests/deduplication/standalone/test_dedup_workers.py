@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worker processes: results, errors and deaths, and what is left of them."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from mixer_tf.deduplication.standalone import workers
+
+
+def multiply(factor: int, number: int) -> int:
+    return factor * number
+
+
+def fail(_, number: int) -> int:
+    raise ValueError(f"number {number} is not allowed")
+
+
+def die(_, number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def environment(_, name: str) -> str | None:
+    return os.environ.get(name)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_all_results_arrive(processes):
+    found = sorted(workers.run(multiply, 3, range(40), processes))
+    assert found == [3 * number for number in range(40)]
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_is_raised_and_no_process_stays(processes):
+    with pytest.raises(ValueError, match=r"number \d is not allowed"):
+        list(workers.run(fail, None, range(5), processes))
+    for process in multiprocessing.active_children():
+        process.join(10)
+    assert not multiprocessing.active_children()
+
+
+def test_a_killed_process_is_one_clear_error():
+    with pytest.raises(RuntimeError, match="one was killed, .* Use fewer --processes; the same"):
+        list(workers.run(die, None, range(2), 2))
+
+
+def test_closing_ends_the_processes():
+    with contextlib.closing(workers.run(multiply, 3, range(40), 2)) as results:
+        next(results)
+        children = multiprocessing.active_children()
+        assert len(children) == 2
+    for process in children:
+        process.join(10)
+        assert process.exitcode is not None
+
+
+def test_a_process_has_one_thread_for_linear_algebra_and_this_one_is_unchanged(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    assert list(workers.run(environment, None, names, 2)) == ["1", "1"]
+    assert [os.environ.get(name) for name in names] == [None, "7"]
+
+
+def test_no_jobs_start_no_process():
+    assert list(workers.run(fail, None, [], 4)) == []
