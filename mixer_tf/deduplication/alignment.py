@@ -47,14 +47,15 @@ def details(luma: np.ndarray) -> np.ndarray:
 
 
 def band_pass(images: np.ndarray, fine: float, coarse: float) -> np.ndarray:
-    """Returns the difference of images [..., 32, 32] after two Gaussian filters; float32.
+    """Returns the difference of images [..., S, S] after two Gaussian filters; float32.
 
     Args:
         images: uint8 or float.
         fine: standard deviation of one filter in pixels.
         coarse: that of the other; what is larger than it is removed.
     """
-    images, fine, coarse = images.astype(np.float32), _blur(fine), _blur(coarse)
+    size = images.shape[-1]
+    images, fine, coarse = images.astype(np.float32), _blur(fine, size), _blur(coarse, size)
     return fine @ images @ fine.T - coarse @ images @ coarse.T
 
 
@@ -92,9 +93,9 @@ def _flatten(images: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _blur(deviation: float) -> np.ndarray:
-    """A Gaussian filter as a matrix [32, 32] whose rows sum to one, also at the border."""
-    index = np.arange(THUMBNAIL_SIZE)
+def _blur(deviation: float, size: int = THUMBNAIL_SIZE) -> np.ndarray:
+    """A Gaussian filter as a matrix [size, size] whose rows sum to one, also at the border."""
+    index = np.arange(size)
     weight = np.exp(-0.5 * ((index[:, None] - index) / deviation) ** 2)
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixer_tf.deduplication import descriptor
 from mixer_tf.deduplication.fingerprints import Fingerprints
-from mixer_tf.deduplication.thresholds import MIN_COSINE, NEAR_IDENTICAL
+from mixer_tf.deduplication.thresholds import MIN_COSINE, MIN_COSINE_OF_VIEWS, NEAR_IDENTICAL
 from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
@@ -151,7 +151,8 @@ def _search(
     for start in range(0, len(columns), _BLOCK_SIZE):
         block = columns[start : start + _BLOCK_SIZE]
         cosines = descriptor.cosine(first, part(gallery.descriptors[block, views[1]]))
-        limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, MIN_COSINE)[:, None]
+        lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
+        limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, lowest)[:, None]
         other = gallery.thresholds[block] >= NEAR_IDENTICAL
         if other.any():
             limits = np.where(other, 2 * NEAR_IDENTICAL - 1, limits)

@@ -19,6 +19,8 @@ _FINEST, _FINEST_NOISE = (0.45, 0.9), 20.0
 _OUTLINES = (0.9, 1.8)
 _COARSE, _COARSE_NOISE = (1.8, 3.6), 4.0
 _CHROMA_NOISE = 20.0
+# The same for the finest details of the stored thumbnails, in which noise is the mean of more pixels.
+_STORED_DETAILS, _STORED_NOISE = (0.6, 1.5), 0.5
 # The chroma correlation that a pair has where one image has no color.
 _NEUTRAL_CHROMA = 0.5
 
@@ -61,6 +63,30 @@ def measure(
         ],
         axis=1,
     ).astype(np.float32)
+
+
+def compare_details(
+    first: np.ndarray, second: np.ndarray, registered: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns the correlation of the finest details of stored thumbnails, float32 [N].
+
+    Documents of one layout, which differ in their text alone, are equal in smaller thumbnails.
+
+    Args:
+        first: luma, uint8 [N, 64, 64].
+        second: luma, uint8 [N, 64, 64].
+        registered: luma of the same pairs, [N, 2, 32, 32], by which they are registered; None to
+            compare them as they are.
+    """
+    first, second = first.astype(np.float32), second.astype(np.float32)
+    mask = np.ones(first.shape, np.float32)
+    if registered is not None:
+        parameters = register(registered[:, 0], registered[:, 1]).parameters
+        second, mask = warp(second, parameters)
+        second = _fill(second[..., None], mask)[..., 0]
+        first = _fill(first[..., None], mask)[..., 0]
+    details = [band_pass(images, *_STORED_DETAILS) for images in (first, second)]
+    return _correlation(*details, mask, _STORED_NOISE)
 
 
 def _fill(images: np.ndarray, mask: np.ndarray) -> np.ndarray:

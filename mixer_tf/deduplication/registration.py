@@ -62,14 +62,16 @@ def warp(images: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.nda
     """Maps images as `Registration` says.
 
     Args:
-        images: float32 [N, 32, 32] or [N, 32, 32, C].
-        parameters: float32 [N, 4].
+        images: float32 [N, S, S] or [N, S, S, C]; S = 32, or more for larger thumbnails.
+        parameters: float32 [N, 4], of thumbnails of 32 pixels.
 
     Returns:
-        The mapped images, of the same shape, and which pixels they cover, float32 [N, 32, 32].
+        The mapped images, of the same shape, and which pixels they cover, float32 [N, S, S].
     """
-    columns, inside_x = _interpolation(parameters[:, 0], parameters[:, 1])
-    rows, inside_y = _interpolation(parameters[:, 2], parameters[:, 3])
+    size = images.shape[1]
+    shifts = parameters[:, 1::2] * np.float32(size / THUMBNAIL_SIZE)
+    columns, inside_x = _interpolation(parameters[:, 0], shifts[:, 0], size)
+    rows, inside_y = _interpolation(parameters[:, 2], shifts[:, 1], size)
     mask = inside_y[:, :, None] * inside_x[:, None, :]
     if images.ndim == 3:
         return rows @ images @ columns.swapaxes(1, 2), mask
@@ -144,15 +146,18 @@ def _correlation(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.
     return np.where(pixels < _MIN_OVERLAP * THUMBNAIL_SIZE**2, -1, correlation).astype(np.float32)
 
 
-def _interpolation(scale: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Linear interpolation as matrices [N, 32, 32], and which pixels are inside, [N, 32]."""
-    offset = (np.arange(THUMBNAIL_SIZE) - _CENTER).astype(np.float32)
-    position = scale[:, None] * offset + shift[:, None] + np.float32(_CENTER)
-    inside = (position >= -0.25) & (position <= THUMBNAIL_SIZE - 0.75)
-    position = np.clip(position, 0, THUMBNAIL_SIZE - 1 - 1e-4)
+def _interpolation(
+    scale: np.ndarray, shift: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear interpolation as matrices [N, size, size], and which pixels are inside, [N, size]."""
+    center = np.float32((size - 1) / 2)
+    offset = np.arange(size, dtype=np.float32) - center
+    position = scale[:, None] * offset + shift[:, None] + center
+    inside = (position >= -0.25) & (position <= size - 0.75)
+    position = np.clip(position, 0, size - 1 - 1e-4)
     left = np.floor(position).astype(np.int64)
     fraction = (position - left).astype(np.float32)
-    matrix = np.zeros((*position.shape, THUMBNAIL_SIZE), np.float32)
+    matrix = np.zeros((*position.shape, size), np.float32)
     np.put_along_axis(matrix, left[..., None], 1 - fraction[..., None], axis=2)
     np.put_along_axis(matrix, left[..., None] + 1, fraction[..., None], axis=2)
     return matrix, inside.astype(np.float32)

@@ -25,12 +25,15 @@ _WEIGHTS = np.array([12.33, 6.85, 4.61, 8.50, 5.76, -0.814], np.float32)
 _OFFSET = -19.08
 # Pairs with a lower mean of cosine and correlation are no duplicates; registration costs more than
 # the rest. Large images have views and small rotations, which lower both numbers.
-_MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.6
+_MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.55
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _ROTATED_RANGE = (0.0005, 0.9)
 # Without a registration, a similarity is lower than that of nearly identical images.
 _MAX_SIMILARITY = 0.995
+# Pairs of documents and of nearly identical images, from the first similarity on, must have at least
+# the second correlation of the details of the stored thumbnails.
+_MIN_DOUBTFUL, _MIN_DETAILS = 0.2, 0.75
 # One pair takes 300 kB of memory.
 _BATCH_SIZE = 64
 
@@ -59,9 +62,10 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     large &= gallery.has_view[pairs.columns, views.LARGE_CROP]
     means = (pairs.similarity + correlations) / 2
     kept = np.flatnonzero(means >= np.where(large, _MIN_MEAN_OF_LARGE, _MIN_MEAN))
-    pairs, first, second, correlations = (
-        pairs.select(kept), first[kept], second[kept], correlations[kept],
-    )  # fmt: skip
+    pairs = pairs.select(kept)
+    if not len(kept):
+        return pairs
+    first, second, correlations = first[kept], second[kept], correlations[kept]
     gray = queries.gray[pairs.rows] | gallery.gray[pairs.columns]
     similarity = _similarity(first, second, pairs.similarity, correlations, gray)
     turnable = np.flatnonzero(
@@ -77,6 +81,17 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
         similarity[turnable] = np.maximum(similarity[turnable], rotated)
     identical = (means[kept] >= NEAR_IDENTICAL) & (pairs.orientations < TURNED_90)
     similarity = np.where(identical, means[kept], np.minimum(similarity, _MAX_SIMILARITY))
+    # Documents and the like, and images that seem identical, are looked at more closely.
+    flat = ~queries.photographic[pairs.rows] | ~gallery.photographic[pairs.columns]
+    doubtful = np.flatnonzero(large[kept] & (flat | identical) & (similarity >= _MIN_DOUBTFUL))
+    if len(doubtful):
+        details = evidence.compare_details(
+            stored[kept][doubtful, ..., 0],
+            gallery.thumbnails[pairs.columns[doubtful], ..., 0],
+            np.stack([first[doubtful, ..., 0], second[doubtful, ..., 0]], 1),
+        )
+        is_whole = (pairs.views[doubtful] == views.WHOLE).all(1)
+        similarity[doubtful[(details < _MIN_DETAILS) | ~is_whole]] = 0
     return dataclasses.replace(pairs, similarity=similarity.astype(np.float32))
 
 

@@ -61,10 +61,26 @@ def crop(thumbnails: np.ndarray, box: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [N, 32, 32, 3]; each pixel is the mean of an area.
     """
+    is_whole = (box == [0, 0, STORED_SIZE, STORED_SIZE]).all(1)
+    views = np.zeros((len(box), THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3), np.uint8)
+    views[is_whole] = _halve(thumbnails[is_whole])
+    views[~is_whole] = _crop(thumbnails[~is_whole], box[~is_whole])
+    return views
+
+
+def _halve(thumbnails: np.ndarray) -> np.ndarray:
+    """The means of two by two pixels, rounded half up."""
+    sums = thumbnails[:, 0::2].astype(np.uint16) + thumbnails[:, 1::2]
+    return ((sums[:, :, 0::2] + sums[:, :, 1::2] + 2) >> 2).astype(np.uint8)
+
+
+def _crop(thumbnails: np.ndarray, box: np.ndarray) -> np.ndarray:
     columns, rows = _average(box[:, 0], box[:, 2]), _average(box[:, 1], box[:, 3])
-    channels = np.moveaxis(thumbnails, -1, 1).astype(np.float32)
-    views = rows[:, None] @ channels @ columns.swapaxes(1, 2)[:, None]
-    return np.round(np.moveaxis(views, 1, -1)).astype(np.uint8)
+    # Contiguous arrays: matrix products of others are several times slower.
+    channels = np.ascontiguousarray(np.moveaxis(thumbnails, -1, 1), np.float32)
+    columns = np.ascontiguousarray(columns.swapaxes(1, 2))
+    views = rows[:, None] @ channels @ columns[:, None]
+    return np.floor(np.moveaxis(views, 1, -1) + 0.5).astype(np.uint8)
 
 
 def turn_slightly(thumbnails: np.ndarray, degrees: float) -> np.ndarray:
@@ -138,6 +154,13 @@ def _without_borders(thumbnails: np.ndarray) -> np.ndarray:
 
 def _count_lines(lines: np.ndarray, limit: int) -> np.ndarray:
     """The number of first lines, [N, lines, pixels, 3], that have the color of the first one."""
-    color = np.median(lines[:, :1], axis=2, keepdims=True)
-    same = (np.abs(lines[:, :limit] - color) <= _BORDER_DEVIATION).all((2, 3))
-    return np.cumprod(same, axis=1).sum(1)
+    count = np.zeros(len(lines), np.int64)
+    color = np.median(lines[:, 0], axis=1)[:, None]
+    left = np.arange(len(lines))
+    for index in range(limit):
+        same = (np.abs(lines[left, index] - color[left]) <= _BORDER_DEVIATION).all((1, 2))
+        left = left[same]
+        if not len(left):
+            break
+        count[left] += 1
+    return count
