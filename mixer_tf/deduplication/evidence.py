@@ -19,7 +19,7 @@ _FINEST, _FINEST_NOISE = (0.45, 0.9), 20.0
 _OUTLINES = (0.9, 1.8)
 _COARSE, _COARSE_NOISE = (1.8, 3.6), 4.0
 _CHROMA_NOISE = 20.0
-# The same for the finest details of the stored thumbnails, in which noise is the mean of more pixels.
+# The same for the finest details of stored thumbnails, in which noise is the mean of more pixels.
 _STORED_DETAILS, _STORED_NOISE = (0.6, 1.5), 0.5
 # The chroma correlation that a pair has where one image has no color.
 _NEUTRAL_CHROMA = 0.5

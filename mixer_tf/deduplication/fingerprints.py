@@ -182,10 +182,16 @@ def _describe(readings: list[_Reading], threshold: float) -> Fingerprints:
         boxes=boxes,
         has_view=has_view,
         descriptors=_describe_views(stored, boxes, has_view),
-        photographic=views.is_photographic(whole, sides),
+        photographic=views.is_photographic(_inside(stored, boxes, has_view), sides),
         thresholds=image_thresholds(whole[..., 0], sides, threshold),
         gray=is_gray(whole),
     )
+
+
+def _inside(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.ndarray:
+    """The views without a border."""
+    rows, view = np.arange(len(stored)), np.where(has_view[:, views.TRIMMED], views.TRIMMED, 0)
+    return views.crop(stored, boxes[rows, view])
 
 
 def _describe_views(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.ndarray:

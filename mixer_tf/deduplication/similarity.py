@@ -31,9 +31,10 @@ _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _ROTATED_RANGE = (0.0005, 0.9)
 # Without a registration, a similarity is lower than that of nearly identical images.
 _MAX_SIMILARITY = 0.995
-# Pairs of documents and of nearly identical images, from the first similarity on, must have at least
-# the second correlation of the details of the stored thumbnails.
-_MIN_DOUBTFUL, _MIN_DETAILS = 0.2, 0.75
+# Pairs of documents and of nearly identical images, from this similarity on, need at least these
+# correlations of the details of the stored thumbnails.
+_MIN_DOUBTFUL = 0.2
+_MIN_DETAILS, _MIN_DETAILS_OF_IDENTICAL = 0.8, 0.93
 # One pair takes 300 kB of memory.
 _BATCH_SIZE = 64
 
@@ -91,7 +92,8 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
             np.stack([first[doubtful, ..., 0], second[doubtful, ..., 0]], 1),
         )
         is_whole = (pairs.views[doubtful] == views.WHOLE).all(1)
-        similarity[doubtful[(details < _MIN_DETAILS) | ~is_whole]] = 0
+        least = np.where(identical[doubtful], _MIN_DETAILS_OF_IDENTICAL, _MIN_DETAILS)
+        similarity[doubtful[(details < least) | ~is_whole]] = 0
     return dataclasses.replace(pairs, similarity=similarity.astype(np.float32))
 
 

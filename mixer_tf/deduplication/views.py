@@ -94,19 +94,19 @@ def turn_slightly(thumbnails: np.ndarray, degrees: float) -> np.ndarray:
     return np.round(mixed).astype(np.uint8).reshape(thumbnails.shape)
 
 
-def is_photographic(whole: np.ndarray, shorter_sides: np.ndarray) -> np.ndarray:
+def is_photographic(views: np.ndarray, shorter_sides: np.ndarray) -> np.ndarray:
     """Returns which images are neither small nor mostly of one gray level, as drawings are.
 
     A turned digit or symbol is another one, so turned copies are found of these images alone.
 
     Args:
-        whole: uint8 [N, 32, 32, 3] in YCbCr.
+        views: uint8 [N, 32, 32, 3] in YCbCr, without their borders.
         shorter_sides: shorter sides of the images in pixels, [N].
 
     Returns:
         bool [N].
     """
-    levels = np.sort(whole[..., 0].reshape(len(whole), THUMBNAIL_SIZE**2).astype(np.int16), axis=1)
+    levels = np.sort(views[..., 0].reshape(len(views), THUMBNAIL_SIZE**2).astype(np.int16), axis=1)
     window = int(_MAX_FLAT_SHARE * levels.shape[1])
     flat = (levels[:, window:] - levels[:, :-window] <= _FLAT_LEVELS).any(1)
     return ~flat & (np.asarray(shorter_sides) >= _MIN_SIDE_OF_CROPS)
