@@ -11,14 +11,19 @@ import numpy as np
 
 from mixer_tf.deduplication import descriptor
 from mixer_tf.deduplication.fingerprints import Fingerprints
-from mixer_tf.deduplication.thresholds import MIN_COSINE, MIN_COSINE_OF_VIEWS, NEAR_IDENTICAL
+from mixer_tf.deduplication.thresholds import (
+    MIN_COSINE,
+    MIN_COSINE_OF_SMALL,
+    MIN_COSINE_OF_VIEWS,
+    NEAR_IDENTICAL,
+)
 from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
 _BLOCK_SIZE = 8192
 # Maximum number of candidates per query, pair of views, orientation and block; the most similar
 # are kept.
-_MAX_CANDIDATES = 16
+_MAX_CANDIDATES = 6
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
 # The views of a query and of an image of the gallery that are compared; of two crops, none.
@@ -152,6 +157,7 @@ def _search(
         block = columns[start : start + _BLOCK_SIZE]
         cosines = descriptor.cosine(first, part(gallery.descriptors[block, views[1]]))
         lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
+        lowest = np.where(queries.has_view[rows, LARGE_CROP], lowest, MIN_COSINE_OF_SMALL)
         limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, lowest)[:, None]
         other = gallery.thresholds[block] >= NEAR_IDENTICAL
         if other.any():

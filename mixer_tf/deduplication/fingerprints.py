@@ -79,6 +79,11 @@ class Fingerprints:
         return len(self.ids)
 
     @functools.cached_property
+    def whole(self) -> np.ndarray:
+        """The views of the whole images, uint8 [N, 32, 32, 3] in YCbCr."""
+        return views.crop(self.thumbnails, self.boxes[:, views.WHOLE])
+
+    @functools.cached_property
     def equal_images(self) -> EqualImages:
         """The images in groups of equal bytes."""
         set_names = (image.set_name for image in self.ids)

@@ -55,7 +55,6 @@ def judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
 
 
 def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
-    stored = orient(queries.thumbnails[pairs.rows], pairs.orientations)
     first = orient(_views(queries, pairs.rows, pairs.views[:, 0]), pairs.orientations)
     second = _views(gallery, pairs.columns, pairs.views[:, 1])
     correlations = correlate(second[..., 0], first[..., 0])
@@ -77,7 +76,10 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     )
     if len(turnable):
         rotated = _best_rotation(
-            stored[kept][turnable], second[turnable], pairs.select(turnable), gray[turnable]
+            _stored(queries, pairs.select(turnable)),
+            second[turnable],
+            pairs.select(turnable),
+            gray[turnable],
         )
         similarity[turnable] = np.maximum(similarity[turnable], rotated)
     identical = (means[kept] >= NEAR_IDENTICAL) & (pairs.orientations < TURNED_90)
@@ -87,7 +89,7 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     doubtful = np.flatnonzero(large[kept] & (flat | identical) & (similarity >= _MIN_DOUBTFUL))
     if len(doubtful):
         details = evidence.compare_details(
-            stored[kept][doubtful, ..., 0],
+            _stored(queries, pairs.select(doubtful))[..., 0],
             gallery.thumbnails[pairs.columns[doubtful], ..., 0],
             np.stack([first[doubtful, ..., 0], second[doubtful, ..., 0]], 1),
         )
@@ -97,8 +99,16 @@ def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
     return dataclasses.replace(pairs, similarity=similarity.astype(np.float32))
 
 
+def _stored(queries: Fingerprints, pairs: Pairs) -> np.ndarray:
+    return orient(queries.thumbnails[pairs.rows], pairs.orientations)
+
+
 def _views(images: Fingerprints, indices: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    return views.crop(images.thumbnails[indices], images.boxes[indices, chosen])
+    found = images.whole[indices]
+    other = np.flatnonzero(chosen != views.WHOLE)
+    boxes = images.boxes[indices[other], chosen[other]]
+    found[other] = views.crop(images.thumbnails[indices[other]], boxes)
+    return found
 
 
 def _similarity(

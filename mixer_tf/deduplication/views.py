@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views of an image, by which crops, frames and turned copies are found.
 
-The views are the whole image, the image without a border of one color, and two crops of its center.
+The views are the whole image, the image without a border of one color, and two center crops.
 A copy that is a crop resembles a crop of the original; a framed copy without its frame resembles
 the original.
 """
@@ -19,8 +19,8 @@ STORED_SIZE = 64
 WHOLE, TRIMMED, LARGE_CROP, SMALL_CROP = range(4)
 NUM_VIEWS = 4
 _CROP_SIDES = {LARGE_CROP: 0.8, SMALL_CROP: 0.64}
-# Of smaller images, in pixels, crops have too few details.
-_MIN_SIDE_OF_CROPS = 64
+# Smaller images, in pixels, have too few details for other views than the whole.
+_MIN_SIDE = 64
 # A drawing, a document or an icon has more than this share of its pixels within a few gray levels.
 _MAX_FLAT_SHARE, _FLAT_LEVELS = 0.4, 8
 # A line of pixels belongs to a border if no pixel differs more than this, in gray levels, from
@@ -37,7 +37,7 @@ def boxes(thumbnails: np.ndarray, shorter_sides: np.ndarray) -> tuple[np.ndarray
 
     Returns:
         float32 [N, 4 views, 4]: left, top, right, bottom in pixels of the thumbnail; and
-        bool [N, 4 views]. An image without a border has no trimmed view, a small image no crops.
+        bool [N, 4 views]. An image without a border has no trimmed view, a small image only the whole.
     """
     found = np.zeros((len(thumbnails), NUM_VIEWS, 4), np.float32)
     found[:, WHOLE] = 0, 0, STORED_SIZE, STORED_SIZE
@@ -47,7 +47,7 @@ def boxes(thumbnails: np.ndarray, shorter_sides: np.ndarray) -> tuple[np.ndarray
     found[:, TRIMMED] = _without_borders(thumbnails)
     exists = np.ones((len(thumbnails), NUM_VIEWS), bool)
     exists[:, TRIMMED] = (found[:, TRIMMED] != found[:, WHOLE]).any(1)
-    exists[:, [*_CROP_SIDES]] = (np.asarray(shorter_sides) >= _MIN_SIDE_OF_CROPS)[:, None]
+    exists[:, WHOLE + 1 :] &= (np.asarray(shorter_sides) >= _MIN_SIDE)[:, None]
     return found, exists
 
 
@@ -109,7 +109,7 @@ def is_photographic(views: np.ndarray, shorter_sides: np.ndarray) -> np.ndarray:
     levels = np.sort(views[..., 0].reshape(len(views), THUMBNAIL_SIZE**2).astype(np.int16), axis=1)
     window = int(_MAX_FLAT_SHARE * levels.shape[1])
     flat = (levels[:, window:] - levels[:, :-window] <= _FLAT_LEVELS).any(1)
-    return ~flat & (np.asarray(shorter_sides) >= _MIN_SIDE_OF_CROPS)
+    return ~flat & (np.asarray(shorter_sides) >= _MIN_SIDE)
 
 
 @functools.cache
