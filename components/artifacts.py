@@ -14,6 +14,12 @@ class DeduplicationReport(Artifact):
     TYPE_NAME = f"{__package__}.DeduplicationReport"
 
 
+class ImageStatisticsReport(Artifact):
+    """`statistics.json` (the numbers) and `statistics.html` (the same with plots)."""
+
+    TYPE_NAME = f"{__package__}.ImageStatisticsReport"
+
+
 class QuarantineReport(Artifact):
     """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 

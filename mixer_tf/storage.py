@@ -126,6 +126,25 @@ def read_bytes(path: str, size: int = -1) -> bytes:
         return file.read(size)
 
 
+def read_range(path: str, start: int, size: int) -> bytes:
+    """Returns `size` bytes of a file from the position `start`.
+
+    Raises:
+        OSError: the file cannot be read, or ends before that.
+    """
+    if is_remote(path):
+        with _remote_errors(path), gfile().GFile(path, "rb") as file:
+            file.seek(start)
+            found = file.read(size)
+    else:
+        with open(path, "rb") as file:
+            file.seek(start)
+            found = file.read(size)
+    if len(found) < size:
+        raise OSError(f"{path} must have at least {start + size:,} bytes; it is truncated")
+    return found
+
+
 def read_text(path: str) -> str:
     """Returns the content of a UTF-8 file; other bytes become surrogate escapes."""
     return read_bytes(path).decode("utf-8", "surrogateescape")
@@ -138,6 +157,16 @@ def copy_file(path: str, target: str) -> None:
             gfile().copy(path, partial, overwrite=True)
         else:
             shutil.copyfile(path, partial)
+
+
+def rename_file(path: str, target: str) -> None:
+    """Renames a file; does nothing if an earlier attempt has renamed it already."""
+    if not exists(path) and exists(target):
+        return
+    if is_remote(path):
+        gfile().rename(path, target, overwrite=True)
+    else:
+        os.replace(path, target)
 
 
 def write_text(path: str, text: str) -> None:
@@ -182,7 +211,7 @@ def replacing(path: str, *, concurrent: bool = False) -> Iterator[str]:
         else:
             os.replace(partial, path)
     finally:
-        _remove_file(partial)
+        remove_file(partial)
 
 
 @contextlib.contextmanager
@@ -198,7 +227,8 @@ def _remote_errors(path: str) -> Iterator[None]:
         raise OSError(error.message) from error
 
 
-def _remove_file(path: str) -> None:
+def remove_file(path: str) -> None:
+    """Removes a file, if it exists."""
     if is_remote(path):
         if gfile().exists(path):
             gfile().remove(path)

@@ -12,6 +12,7 @@ import os
 from components.endpoint_deployer.deployment import Deployment
 from components.fixed_fields import FIXED
 from mixer_tf import storage
+from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.deduplication.modes import MODES, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -41,13 +42,14 @@ class Fingerprints:
     """What the cache of a step must know beyond its inputs: the state of its code and its data.
 
     Attributes:
-        image_example_gen, deduplicator, import_schema_gen, drift_validator, preprocessor, tuner,
-            trainer, evaluator, model_checker, pusher, bulk_predictor: one opaque string for each
-            step; a step runs again when its string has changed.
+        image_example_gen, deduplicator, image_statistics, import_schema_gen, drift_validator,
+            preprocessor, tuner, trainer, evaluator, model_checker, pusher, bulk_predictor: one
+            opaque string for each step; a step runs again when its string has changed.
     """
 
     image_example_gen: str = ""
     deduplicator: str = ""
+    image_statistics: str = ""
     import_schema_gen: str = ""
     drift_validator: str = ""
     preprocessor: str = ""
@@ -83,6 +85,8 @@ class PipelineConfig:
         duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
         keep_duplicates: a file of images that are never removed; see
             `kept_images.read`. None for no such images.
+        max_quarantined: how many images may be unusable before the Preprocessor fails, such as
+            "20" or "1%"; None for any number, as long as one training image is usable.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
@@ -126,6 +130,7 @@ class PipelineConfig:
     deduplicate_train: bool = False
     duplicate_threshold: float = DUPLICATE
     keep_duplicates: str | None = None
+    max_quarantined: str | None = None
     min_accuracy: float | None = None
     max_accuracy_drop: float = MAX_ACCURACY_DROP
     baseline: bool = True
@@ -170,6 +175,8 @@ class PipelineConfig:
                 f"{self.infra_validator!r}."
             )
         self._require_valid_deduplication()
+        if self.max_quarantined is not None:
+            QuarantineLimit.parse(self.max_quarantined)
         self._require_valid_search()
         side = self.recipe.data.train_shorter_side
         if side is not None and side < MIN_SIDE:

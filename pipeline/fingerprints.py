@@ -24,6 +24,7 @@ PROJECT = pathlib.Path(__file__).parents[1]
 ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
+    "image_statistics": "components.image_statistics.executor",
     "drift_validator": "components.drift_validator.executor",
     "preprocessor": "components.preprocessor.executor",
     "tuner": "components.tuner.executor",
@@ -57,6 +58,7 @@ def fingerprint_run(
     return Fingerprints(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
         deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
+        image_statistics=code["image_statistics"],
         import_schema_gen=_schema(),
         drift_validator=code["drift_validator"],
         preprocessor=code["preprocessor"],
@@ -81,6 +83,7 @@ def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
     return Fingerprints(
         image_example_gen=code["image_example_gen"],
         deduplicator=code["deduplicator"],
+        image_statistics=code["image_statistics"],
         import_schema_gen=_schema(),
         drift_validator=code["drift_validator"],
         preprocessor=code["preprocessor"],

@@ -14,7 +14,7 @@ import click
 
 from mixer_tf import storage
 from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, with_details
-from mixer_tf.datasets import unlabeled
+from mixer_tf.datasets import quarantine_limit, unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -96,6 +96,9 @@ _OPTIONS = (
         metavar="FILE",
         help="A file of images that are never removed as duplicates, one per line: the "
         "path that pairs.html shows, or the line of pairs.jsonl.",
+    ),
+    click.option(
+        quarantine_limit.OPTION, metavar=quarantine_limit.METAVAR, help=quarantine_limit.HELP
     ),
     click.option(
         "--shorter-side",
@@ -256,6 +259,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         deduplicate_train=options["deduplicate_train"],
         duplicate_threshold=options["duplicate_threshold"],
         keep_duplicates=_absolute_path(options["keep_duplicates"]),
+        max_quarantined=options["max_quarantined"],
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         keep_versions=options["keep_versions"] or None,

@@ -47,10 +47,10 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
     Near-duplicates of another class are reported and kept; see
     `mixer_tf.deduplication.removals.decide`. The report consists of `report.json` with the counts,
     `pairs.jsonl`, which lists for each duplicate the image that it is a duplicate of, their
-    distance, the test sets, and why it was kept, `pairs.html`, which shows the least certain
-    pairs, and `label_conflicts.jsonl`, which lists the images of the dataset that have equal bytes
-    and different labels, and the near-duplicates with different labels. Many removals, and images
-    with equal bytes and different labels, are a note of the dataset.
+    distance, the test sets, and why it was kept, `pairs.html`, a page to look at the pairs and to
+    judge them, and `label_conflicts.jsonl`, which lists the images of the dataset that have equal
+    bytes and different labels, and the near-duplicates with different labels. Many removals, and
+    images with equal bytes and different labels, are a note of the dataset.
 
     Measured on 5,000 test images of CIFAR-10 against 50,000 training images: it finds 85 % of the
     duplicates that ciFAIR lists, with 6 false positives; on the 1,797 digits of scikit-learn, none.

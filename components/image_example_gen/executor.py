@@ -11,6 +11,8 @@ from tfx.proto import example_gen_pb2
 from tfx.types import Artifact, artifact_utils
 
 from components.image_example_gen.transforms import WriteExamples
+from mixer_tf import storage
+from mixer_tf.datasets import shards
 from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources import opening
 from mixer_tf.features import TRAIN
@@ -44,5 +46,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(source.splits))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | "ReadAndWrite" >> WriteExamples(source, examples.uri)
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                _ = pipeline | "ReadAndWrite" >> WriteExamples(source, examples.uri)
+        finally:
+            storage.remove_folder(shards.work_folder(examples.uri))

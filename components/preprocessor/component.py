@@ -16,6 +16,8 @@ class PreprocessorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "train_shorter_side": component_spec.ExecutionParameter(type=int, optional=True),
         "num_shards": component_spec.ExecutionParameter(type=int, optional=True),
+        "seed": component_spec.ExecutionParameter(type=int, optional=True),
+        "max_quarantined": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -30,9 +32,10 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
 
     Each image is decoded once, by the decoder of the model. Images that it cannot decode, and
     those whose size is out of range, are listed in `quarantine.jsonl` with the reason. The others
-    are written in an order that depends only on the images and their ids, into shards of equal
-    size. Training images can be reduced; evaluation and test images keep their size, so that they
-    are treated as in serving.
+    are written in an order that depends only on the images, their ids and the seed, into shards of
+    about equal size, which are not compressed. A worker holds one shard in memory. Training images
+    can be reduced; evaluation and test images keep their size, so that they are treated as in
+    serving.
 
     The Examples keep the splits and the class names of the input; `dataset.json` counts the
     usable images.
@@ -53,6 +56,8 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
         examples: BaseChannel,
         train_shorter_side: int | None = None,
         num_shards: int | None = None,
+        seed: int = 0,
+        max_quarantined: str | None = None,
         fingerprint: str | None = None,
     ):
         """Makes the component.
@@ -61,7 +66,11 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
             examples: a channel of Examples that ImageExampleGen or Deduplicator wrote.
             train_shorter_side: pixels to which the shorter side of larger training images is
                 reduced; None keeps every size.
-            num_shards: number of files for each split; None for one file per 64 MB.
+            num_shards: number of files for each split; None for the fewest of at most about 2,048
+                images and 128 MB.
+            seed: another seed gives another order of the images.
+            max_quarantined: how many images may be unusable, such as "20" or "1%"; if more are, the
+                step fails with the reasons. None for any number.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
         super().__init__(
@@ -69,6 +78,8 @@ class Preprocessor(base_beam_component.BaseBeamComponent):
                 examples=examples,
                 train_shorter_side=train_shorter_side,
                 num_shards=num_shards,
+                seed=seed,
+                max_quarantined=max_quarantined,
                 fingerprint=fingerprint,
                 preprocessed_examples=channel_utils.as_channel([standard_artifacts.Examples()]),
                 quarantine=channel_utils.as_channel([QuarantineReport()]),

@@ -3,26 +3,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 
 import apache_beam as beam
-from apache_beam import pvalue
+from apache_beam.pvalue import AsSingleton
 
-from components.records import CountClasses, ReadRecords, WriteInfo
-from mixer_tf import images, storage
-from mixer_tf.datasets import examples, validation
+from components.records import with_counts
+from mixer_tf import storage
+from mixer_tf.datasets import examples, preparation, quarantine, shards, validation
+from mixer_tf.datasets.global_shuffle import Shuffle
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.datasets.preparation import Prepared
+from mixer_tf.features import TRAIN
 
-SHARD_BYTES = 64 * 2**20
-_REJECTED = "rejected"
-_REMARKS = "remarks"
+InputShard = tuple[str, int, str]
+OutputShard = tuple[str, int]
 
 
 class Preprocess(beam.PTransform):
     """Reads the splits of one Examples folder and writes those of another.
+
+    A worker reads and writes whole shards, so that no image passes through Beam; see
+    `global_shuffle`. `dataset.json` is written last.
 
     Args:
         folder: the folder of the Examples to read, with their `dataset.json`.
@@ -31,7 +34,8 @@ class Preprocess(beam.PTransform):
         quarantine_folder: the folder for `quarantine.jsonl`.
         train_shorter_side: pixels to which the shorter side of larger training images is reduced,
             or None. Evaluation and test images keep their size, as images do in serving.
-        num_shards: number of files for each split; None for one file per `SHARD_BYTES`.
+        num_shards: number of files for each split; None for that of `shards.count_shards`.
+        seed: another seed gives another order of the images.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Preprocess(beam.PTransform):
         quarantine_folder: str,
         train_shorter_side: int | None = None,
         num_shards: int | None = None,
+        seed: int = 0,
     ):
         super().__init__()
         self._folder = folder
@@ -50,124 +55,98 @@ class Preprocess(beam.PTransform):
         self._quarantine_folder = quarantine_folder
         self._train_shorter_side = train_shorter_side
         self._num_shards = num_shards
+        self._seed = seed
 
     def expand(self, pbegin):
-        counts, lines, remarks = [], [], []
-        for split in self._splits:
-            num_shards = self._num_shards or count_shards(self._folder, split)
-            records = pbegin | f"Read[{split}]" >> ReadRecords(self._folder, split)
-            shorter_side = self._train_shorter_side if split == TRAIN else None
-            checked = records | f"Check[{split}]" >> CheckRecords(split, shorter_side)
-            counts.append(checked.usable | f"Count[{split}]" >> CountClasses(split))
-            lines.append(checked[_REJECTED])
-            remarks.append(checked[_REMARKS])
-            _ = checked.usable | f"Write[{split}]" >> WriteShuffled(
-                self._output_folder, split, num_shards
-            )
         info = DatasetInfo.read(self._folder)
-        _ = (
-            counts
-            | "All counts" >> beam.Flatten()
-            | WriteInfo(info, self._splits, self._output_folder, remarks | beam.Flatten())
+        paths = {split: examples.list_shards(self._folder, split) for split in self._splits}
+        shuffles = {split: self._make_shuffle(split, paths[split], info) for split in paths}
+        prepared = (
+            pbegin
+            | "Shards" >> beam.Create(list_input_shards(paths), reshuffle=False)
+            | "Spread" >> beam.Reshuffle()
+            | "Prepare" >> beam.Map(prepare, shuffles, self._train_shorter_side)
+            | "All prepared" >> beam.combiners.ToList()
         )
-        return lines | "All lines" >> beam.Flatten() | WriteQuarantine(self._quarantine_folder)
-
-
-class CheckRecords(beam.PTransform):
-    """ImageRecord → `usable` ImageRecords, `rejected` lines of the quarantine file, `remarks`."""
-
-    def __init__(self, split: str, shorter_side: int | None):
-        super().__init__()
-        self._split = split
-        self._shorter_side = shorter_side
-
-    def expand(self, records):
-        return records | beam.FlatMap(check, self._split, self._shorter_side).with_outputs(
-            _REJECTED, _REMARKS, main="usable"
+        num_prepared = prepared | "Count prepared" >> beam.Map(len)
+        written = (
+            pbegin
+            | "Output shards" >> beam.Create(list_output_shards(shuffles), reshuffle=False)
+            | "Spread output" >> beam.Reshuffle()
+            | "Merge" >> beam.Map(merge, shuffles, AsSingleton(num_prepared))
+            | "Count written" >> beam.CombineGlobally(sum)
         )
-
-
-class WriteShuffled(beam.PTransform):
-    """Writes ImageRecords in a shuffled order into gzip TFRecord shards of a split.
-
-    Shard and position come from a hash of image and source, so that the files are the same bytes
-    on every engine and with any number of workers. A shard is sorted in memory.
-    """
-
-    def __init__(self, folder: str, split: str, num_shards: int):
-        super().__init__()
-        self._folder, self._split, self._num_shards = folder, split, num_shards
-
-    def expand(self, records):
-        shards = records.pipeline | "Shards" >> beam.Create(
-            [(index, None) for index in range(self._num_shards)], reshuffle=False
-        )
-        keyed = records | "Key" >> beam.Map(key_by_shard, self._num_shards)
-        return (
-            [shards, keyed]  # so that a shard without images is written as well
-            | beam.Flatten()
-            | beam.GroupByKey()
-            | "Write" >> beam.Map(write_shard, self._folder, self._split, self._num_shards)
+        return prepared | "Finish" >> beam.Map(
+            finish,
+            num_written=AsSingleton(written),
+            info=info,
+            splits=self._splits,
+            folder=self._output_folder,
+            quarantine_folder=self._quarantine_folder,
         )
 
-
-class WriteQuarantine(beam.PTransform):
-    """Writes the lines, sorted, to `quarantine.jsonl`; without lines, the file is empty."""
-
-    def __init__(self, folder: str):
-        super().__init__()
-        self._path = os.path.join(folder, validation.FILE_NAME)
-
-    def expand(self, lines):
-        return lines | beam.combiners.ToList() | beam.Map(write_lines, self._path)
+    def _make_shuffle(self, split: str, paths: Sequence[str], info: DatasetInfo) -> Shuffle:
+        num_bytes = sum(map(storage.file_size, paths))
+        num_shards = self._num_shards or shards.count_shards(info.examples.get(split, 0), num_bytes)
+        return Shuffle(self._output_folder, split, len(paths), num_shards, self._seed)
 
 
-def check(record: ImageRecord, split: str, shorter_side: int | None) -> Iterator:
-    """Yields the record, reduced if it is larger, or its line of the quarantine file.
-
-    Before the record, there may be (remark, source) pairs of what is odd about it.
-    """
-    try:
-        usable, remarks = validation.examine_record(record)
-    except images.UnusableImageError as error:
-        yield pvalue.TaggedOutput(_REJECTED, validation.to_line(record, split, str(error)))
-        return
-    for remark in remarks:
-        yield pvalue.TaggedOutput(_REMARKS, (remark, record.source))
-    yield reduce_record(usable, shorter_side) if shorter_side else usable
+def list_input_shards(paths: Mapping[str, Sequence[str]]) -> list[InputShard]:
+    """Returns (split, index, path) of every shard."""
+    return [(split, i, path) for split in paths for i, path in enumerate(paths[split])]
 
 
-def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
-    """Returns the record with an image whose shorter side has at most that many pixels."""
-    encoded = images.reduce_shorter_side(record.encoded, shorter_side)
-    return validation.replace_image(record, encoded)
+def list_output_shards(shuffles: Mapping[str, Shuffle]) -> list[OutputShard]:
+    """Returns (split, index) of every shard to write."""
+    return [(split, i) for split in shuffles for i in range(shuffles[split].num_shards)]
 
 
-def count_shards(folder: str, split: str) -> int:
-    """Returns how many files a split should have, from its size in bytes."""
-    paths = storage.find_files(examples.file_pattern(folder, split))
-    return max(1, round(sum(map(storage.file_size, paths)) / SHARD_BYTES))
+def prepare(
+    shard: InputShard, shuffles: Mapping[str, Shuffle], train_shorter_side: int | None
+) -> Prepared:
+    """Checks, reduces and divides the images of one input shard."""
+    split, index, path = shard
+    shorter_side = train_shorter_side if split == TRAIN else None
+    return preparation.prepare_shard(path, index, shuffles[split], shorter_side)
 
 
-def key_by_shard(record: ImageRecord, num_shards: int) -> tuple[int, tuple[bytes, bytes]]:
-    """Returns the index of the shard, and (position in it, tf.Example)."""
-    serialized = record.to_example()
-    digest = hashlib.sha256(serialized).digest()
-    return int.from_bytes(digest[:8], "big") % num_shards, (digest[8:], serialized)
+def merge(shard: OutputShard, shuffles: Mapping[str, Shuffle], num_prepared: int) -> int:
+    """Writes one output shard; the number of input shards is there so that they come first."""
+    del num_prepared
+    split, index = shard
+    return shuffles[split].write_shard(index)
 
 
-def write_shard(
-    shard: tuple[int, Iterable[tuple[bytes, bytes] | None]],
+def finish(
+    prepared: Sequence[Prepared],
+    num_written: int,
+    info: DatasetInfo,
+    splits: Sequence[str],
     folder: str,
-    split: str,
-    num_shards: int,
+    quarantine_folder: str,
 ) -> None:
-    """Writes one shard, sorted by position."""
-    index, items = shard
-    ordered = sorted(item for item in items if item is not None)
-    examples.write_shard((item[1] for item in ordered), folder, split, index, num_shards)
+    """Writes `quarantine.jsonl` and `dataset.json`, and removes what only the shuffle needed.
+
+    Raises:
+        RuntimeError: not every image is in a shard or in the quarantine file.
+    """
+    lines = sorted(line for found in prepared for line in found.lines)
+    storage.make_folder(quarantine_folder)  # Kubeflow Pipelines v2 and Vertex make none
+    path = os.path.join(quarantine_folder, validation.FILE_NAME)
+    storage.write_text(path, "".join(f"{line}\n" for line in lines))
+    notes = quarantine.notes_of_counts(found.remarks for found in prepared)
+    counts = [(found.split, found.counts) for found in prepared]
+    result = with_counts(info, splits, counts, notes)
+    _require_complete(sum(info.examples.values()), num_written, result, len(lines))
+    storage.remove_folder(shards.work_folder(folder))
+    result.write(folder)
 
 
-def write_lines(lines: list[str], path: str) -> None:
-    storage.make_folder(os.path.dirname(path))  # Kubeflow Pipelines v2 and Vertex make none
-    storage.write_text(path, "".join(f"{line}\n" for line in sorted(lines)))
+def _require_complete(num_read: int, num_written: int, info: DatasetInfo, num_bad: int) -> None:
+    num_usable = sum(info.examples.values())
+    if num_written != num_usable or num_usable + num_bad != num_read:
+        raise RuntimeError(
+            "every image must be in a shard or in the quarantine file; "
+            f"of {num_read:,} images {num_usable:,} are usable and {num_bad:,} are not, and "
+            f"{num_written:,} were written. Run the step again."
+        )

@@ -9,6 +9,7 @@ from mixer_tf.cli.bench import bench
 from mixer_tf.cli.check import check
 from mixer_tf.cli.command import verbose_option
 from mixer_tf.cli.convert import convert
+from mixer_tf.cli.data import data
 from mixer_tf.cli.dedup import dedup
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
@@ -60,6 +61,7 @@ for command in (
     upscale,
     convert,
     plot,
+    data,
     study,
     info,
     models,

@@ -139,7 +139,7 @@ def _options(threshold, within, mode, keep_duplicates):
 
 
 def _dedup(*, train, against, out, options, ignore_splits, processes, replace, data_dir) -> None:
-    from mixer_tf.deduplication.standalone import workers
+    from mixer_tf import workers
     from mixer_tf.deduplication.standalone.comparison import (
         Comparison,
         parse_against,

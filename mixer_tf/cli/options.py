@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from mixer_tf.datasets import quarantine_limit
+from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources import csv, opening, tfds
 from mixer_tf.recipes.shortcuts import SHORTCUTS
 
@@ -103,6 +105,23 @@ def shortcut_options(command: Callable) -> Callable:
         decorator = click.option(option, key, type=kinds.get(key, int), metavar="NUMBER", help=text)
         command = decorator(command)
     return command
+
+
+def quarantine_option(command: Callable) -> Callable:
+    """Adds --max-quarantined, whose value is a `QuarantineLimit` or None."""
+
+    def parse(context, option, text):
+        try:
+            return None if text is None else QuarantineLimit.parse(text)
+        except ValueError as error:
+            raise click.UsageError(str(error), context) from None
+
+    return click.option(
+        quarantine_limit.OPTION,
+        callback=parse,
+        metavar=quarantine_limit.METAVAR,
+        help=quarantine_limit.HELP,
+    )(command)
 
 
 def output_option(text: str) -> Callable:

@@ -54,6 +54,7 @@ from mixer_tf.training import cluster, search_space
     show_default=True,
     help=f"Where a training runs: {', '.join(cluster.STRATEGIES)}.",
 )
+@options.quarantine_option
 @options.output_option("A new folder for everything that is written. Default: runs/sweep-NAME.")
 def sweep(
     source,
@@ -66,6 +67,7 @@ def sweep(
     seeds,
     parallel,
     strategy,
+    max_quarantined,
     output,
     **shortcuts,
 ) -> None:
@@ -103,7 +105,7 @@ def sweep(
     try:
         with folder.lock():
             with console.progress_counter("reading images") as progress:
-                info = from_source.prepare(opened, recipe, folder, progress)
+                info = from_source.prepare(opened, recipe, folder, progress, limit=max_quarantined)
             _require_evaluation(info)
             click.echo(f"trials   {_count(points, seeds)}")
             results = library.run(

@@ -29,6 +29,7 @@ _PROFILER = (
 @options.recipe_options()
 @options.shortcut_options
 @options.output_option("A new folder for everything that is written. Default: runs/train-NAME.")
+@options.quarantine_option
 @click.option("--restart", is_flag=True, help="Discard the unfinished training in OUTPUT.")
 @click.option(
     "--strategy",
@@ -56,6 +57,7 @@ def train(
     recipe_name,
     overrides,
     output,
+    max_quarantined,
     restart,
     strategy,
     checkpoint_minutes,
@@ -92,7 +94,18 @@ def train(
     try:
         with interruption.sigterm_raises():
             _train(
-                source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile
+                *(
+                    source,
+                    data_dir,
+                    exclude,
+                    recipe,
+                    output,
+                    restart,
+                    strategy,
+                    checkpoints,
+                    profile,
+                ),
+                limit=max_quarantined,
             )
     except KeyboardInterrupt as stop:
         message = str(stop) or "Stopped; the same command resumes the training."
@@ -100,7 +113,7 @@ def train(
 
 
 def _train(
-    source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile
+    source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile, limit
 ) -> None:
     from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
@@ -122,7 +135,9 @@ def _train(
             click.echo("note: the training was complete; its checkpoints are removed now")
             return _show_model(folder, source)
         with progress_counter("reading images") as progress:
-            info = from_source.prepare(opened, recipe, folder, progress, restart=restart)
+            info = from_source.prepare(
+                opened, recipe, folder, progress, restart=restart, limit=limit
+            )
         _show_data(info, folder, opened.notes)
         result = from_source.train_prepared(
             info, recipe, folder, strategy=strategy, checkpoints=checkpoints, profile=profile

@@ -51,12 +51,19 @@ def notes_of_remarks(remarks: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     Args:
         remarks: (remark, source of the image) pairs; see `validation.examine_record`.
     """
-    by_remark: dict[str, list[str]] = {}
-    for remark, source in remarks:
-        by_remark.setdefault(remark, []).append(printable(source))
+    return notes_of_counts({remark: (1, source)} for remark, source in remarks)
+
+
+def notes_of_counts(parts: Iterable[Mapping[str, tuple[int, str]]]) -> tuple[str, ...]:
+    """Returns the same notes from remark → (number of images, their first source) of each part."""
+    total: dict[str, tuple[int, str]] = {}
+    for part in parts:
+        for remark, (number, source) in part.items():
+            before, first = total.get(remark, (0, source))
+            total[remark] = before + number, min(first, source, key=printable)
     return tuple(
-        f"images {remark}: {len(sources):,} (such as {min(sources)})"
-        for remark, sources in sorted(by_remark.items())
+        f"images {remark}: {number:,} (such as {printable(source)})"
+        for remark, (number, source) in sorted(total.items())
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mixer_tf.deduplication import contact_sheet, report
+from mixer_tf.deduplication import page, report
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.modes import MARK, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
@@ -17,7 +17,7 @@ from mixer_tf.messages import printable
 # below 1 %, as its duplicates, which people labeled, show.
 _LARGE_SHARE = 0.03
 # Without a folder: equal runs have equal notes.
-_PAGE = contact_sheet.FILE_NAME
+_PAGE = page.FILE_NAME
 
 
 def describe_removals(

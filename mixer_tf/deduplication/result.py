@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mixer_tf.deduplication import contact_sheet, filtering, report
+from mixer_tf.deduplication import filtering, page, report
 from mixer_tf.deduplication.image_sets import Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.options import DeduplicationOptions
@@ -56,7 +56,25 @@ class DeduplicationResult:
             self.leaked,
         )
 
-    def write(self, folder: str) -> None:
-        """Writes `report.json`, `pairs.jsonl`, `label_conflicts.jsonl` and `pairs.html`."""
-        report.write(folder, self.summary(), self.removals, self.label_conflicts)
-        contact_sheet.write(folder, self.removals, self.readers, len(self.removed))
+    def write(
+        self, folder: str, page_name: str = page.FILE_NAME, listing: str = report.PAIRS
+    ) -> None:
+        """Writes `report.json`, `pairs.jsonl`, `label_conflicts.jsonl` and the page.
+
+        Args:
+            folder: the folder to write to.
+            page_name: the name of the page.
+            listing: the file, beside the page, that lists all pairs.
+        """
+        summary = self.summary()
+        report.write(folder, summary, self.removals, self.label_conflicts)
+        pairs = page.pairs_of(self.removals, self.options)
+        page.write(
+            folder,
+            summary,
+            pairs,
+            self.readers,
+            self.label_conflicts,
+            file_name=page_name,
+            listing=listing,
+        )

@@ -61,6 +61,8 @@ def read_header(encoded: bytes) -> Header:
     if header.format == "GIF" and b"\0\0" in (encoded[6:8], encoded[8:10]):
         raise UnusableImageError("corrupt GIF: its logical screen has no pixels")
     _require_valid_size(header.width, header.height)
+    if header.format == "JPEG" and jpeg_frames.has_too_many_scans(encoded):
+        raise UnusableImageError(f"a JPEG of more than {jpeg_frames.MAX_SCANS} scans")
     return header
 
 

@@ -7,6 +7,7 @@ Source: ITU-T T.81, table B.1 (markers) and section B.2.2 (frame header).
 from __future__ import annotations
 
 import dataclasses
+import re
 
 # SOF markers; 0xC4, 0xC8 and 0xCC in this range have other meanings.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -15,6 +16,11 @@ _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_SCAN = bytes([0xFF, _START_OF_SCAN])
+# One that has a segment, or ends the image; zero and restart markers occur within a scan.
+_MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")
+# Encoders write about 10. With 100 million pixels, 64 take about five seconds.
+MAX_SCANS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +71,20 @@ def read_frame(encoded: bytes) -> Frame | None:
         else:
             at += 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
     return None
+
+
+def has_too_many_scans(encoded: bytes) -> bool:
+    """Whether a JPEG has more than `MAX_SCANS`; each one takes time, and may be of a few bytes."""
+    if encoded.count(_SCAN) <= MAX_SCANS:  # In most files; those bytes may also be part of others.
+        return False
+    at, scans = 2, 0
+    while scans <= MAX_SCANS and (found := _MARKER.search(encoded, at)):
+        marker, at = found[0][-1], found.end()
+        if marker == _END_OF_IMAGE:
+            return False
+        scans += marker == _START_OF_SCAN
+        at += int.from_bytes(encoded[at : at + 2], "big")
+    return scans > MAX_SCANS
 
 
 def is_common(encoded: bytes) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
@@ -119,6 +120,7 @@ def prepare(
     progress: Callable[[int], None] | None = None,
     *,
     restart: bool = False,
+    limit: QuarantineLimit | None = None,
 ) -> DatasetInfo:
     """Claims the folder and writes the images to it, unless an earlier call has done so.
 
@@ -127,9 +129,10 @@ def prepare(
     Args:
         source, recipe, progress, restart: as in `train_source`.
         output: the folder.
+        limit: how many images may be unusable; None for any number.
 
     Raises:
-        ValueError, DownloadError: see `RunDirectory.claim`.
+        ValueError, DownloadError: see `RunDirectory.claim` and `examples.write_source`.
         ConnectionError: the chief has died.
         TimeoutError: the chief has not done it within an hour.
     """
@@ -138,8 +141,11 @@ def prepare(
         _wait_for(output, recipe)
         return DatasetInfo.read(output.data)
     if output.claim(source, recipe, restart):
-        return DatasetInfo.read(output.data)
-    return examples.write_source(source, output.data, progress)
+        info = DatasetInfo.read(output.data)
+        if limit:
+            limit.require(output.quarantine, sum(info.examples.values()), is_kept=True)
+        return info
+    return examples.write_source(source, output.data, progress, limit)
 
 
 def _wait_for(output: RunDirectory, recipe: Recipe) -> None:

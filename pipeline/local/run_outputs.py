@@ -17,12 +17,14 @@ from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
+from components.image_statistics.executor import NOTE as STATISTICS_NOTE
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
 from mixer_tf.serving import contract
+from mixer_tf.visualization.statistics_page import PAGE as STATISTICS_PAGE
 from pipeline import eval_config
 from pipeline.stages.training import BASE_MODEL_RESOLVER
 
@@ -89,6 +91,10 @@ class RunOutputs:
             return None
         report = json.loads(storage.read_text(os.path.join(uri, "report.json")))
         return report["removed"] + report["evaluation"]["removed"]
+
+    def statistics_page(self) -> str | None:
+        uri = self.uri("ImageStatistics", "report")
+        return os.path.join(uri, STATISTICS_PAGE) if uri else None
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
@@ -162,15 +168,17 @@ class RunOutputs:
         return (
             *info.notes,
             *info.notes_of_classes,
-            *self._notes_of_drift(),
+            *self._notes_of("ImageStatistics", "report", STATISTICS_NOTE),
+            *self._notes_of("DriftValidator", "anomalies", NOTE),
             *self._notes_of_predictions(),
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),
         )
 
-    def _notes_of_drift(self) -> tuple[str, ...]:
-        artifact = self._artifacts.get(("DriftValidator", "anomalies"))
-        note = artifact.custom_properties[NOTE].string_value if artifact else ""
+    def _notes_of(self, node_id: str, key: str, name: str) -> tuple[str, ...]:
+        """The lines of a custom property of an artifact."""
+        artifact = self._artifacts.get((node_id, key))
+        note = artifact.custom_properties[name].string_value if artifact else ""
         return tuple(note.splitlines())
 
     def _notes_of_predictions(self) -> tuple[str, ...]:

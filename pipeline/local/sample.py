@@ -23,7 +23,7 @@ def write_sample(examples_uri: str | None, folder: str) -> str | None:
         The path, or None if there is no test image.
     """
     files = storage.find_files(examples.file_pattern(examples_uri, TEST)) if examples_uri else []
-    for serialized in tf.data.TFRecordDataset(files, "GZIP").take(1):
+    for serialized in tf.data.TFRecordDataset(files, examples.compression(files)).take(1):
         record = ImageRecord.from_example(serialized.numpy())
         path = os.path.join(folder, f"sample.{record.format.lower()}")
         storage.write_bytes(path, record.encoded)

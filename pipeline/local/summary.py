@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 
 from mixer_tf import console, storage
+from mixer_tf.deduplication.page import FILE_NAME as PAIRS_PAGE
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs, Tuning
@@ -42,6 +43,7 @@ class Summary:
         tuning: what a search for hyperparameters has found; None if there was none.
         leaked: where duplicates are marked: whether test images have a duplicate in training →
             their number, and top-1 accuracy.
+        statistics_page: the page of the image statistics; None if that step never ran.
     """
 
     steps: dict[str, Step]
@@ -60,6 +62,7 @@ class Summary:
     predict: str
     tuning: Tuning | None = None
     leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
+    statistics_page: str | None = None
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -81,6 +84,7 @@ class Summary:
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
             ("duplicates", self._duplicates_line()),
             ("unusable", self._unusable_line()),
+            ("statistics", _short(self.statistics_page)),
             ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
             ("leaked", _leaked_line(self.leaked)),
@@ -93,13 +97,14 @@ class Summary:
         return [f"  {name:<12} {visible(text)}" for name, text in rows if text]
 
     def _duplicates_line(self) -> str:
-        """With the folder of the report, to which the notes refer, even if none was removed."""
+        """With the page of the pairs, to which the notes refer, even if none was removed."""
         number = self.duplicates_removed
         if number is None:
             return ""
-        report = f", report in {_short(self.report_dir)}" if self.report_dir else ""
-        hint = "; --keep-duplicates=FILE keeps some" if number else ""
-        return f"{_images(number)} removed{report}{hint}"
+        page = os.path.join(self.report_dir, PAIRS_PAGE) if self.report_dir else ""
+        where = f", pairs in {_short(page)}" if page else ""
+        hint = "; mark wrong ones there and save the list for --keep-duplicates=FILE"
+        return f"{_images(number)} removed{where}{hint if number and page else ''}"
 
     def _unusable_line(self) -> str:
         if self.unusable is None:
@@ -138,6 +143,7 @@ def summarize(
         report_dir=outputs.uri("Deduplicator", "report"),
         tuning=outputs.tuning(),
         leaked=outputs.leaked(),
+        statistics_page=outputs.statistics_page(),
         **commands,
     )
 

@@ -17,6 +17,7 @@ from components.deduplicator import Deduplicator
 from components.drift_validator import DriftValidator
 from components.drift_validator.strategy import LatestOrNoArtifactStrategy
 from components.image_example_gen import ImageExampleGen
+from components.image_statistics import ImageStatistics
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
 from mixer_tf import features
@@ -35,6 +36,7 @@ class DataStage(stage.Stage):
     data_fingerprint: DataFingerprint | None
     image_example_gen: ImageExampleGen
     deduplicator: Deduplicator | None
+    image_statistics: ImageStatistics
     statistics_gen: StatisticsGen
     import_schema_gen: ImportSchemaGen
     example_validator: ExampleValidator
@@ -58,6 +60,7 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     deduplicator = _create_deduplicator(config, examples, data_fingerprint)
     if deduplicator:
         examples = deduplicator.outputs["deduplicated_examples"]
+    image_statistics = ImageStatistics(examples=examples, fingerprint=fingerprints.image_statistics)
     statistics_gen = StatisticsGen(
         examples=examples, stats_options=StatsOptions(feature_allowlist=list(MEASURED))
     )
@@ -80,12 +83,14 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     preprocessor = Preprocessor(
         examples=examples,
         train_shorter_side=config.recipe.data.train_shorter_side,
+        max_quarantined=config.max_quarantined,
         fingerprint=fingerprints.preprocessor,
     )
     return DataStage(
         data_fingerprint=data_fingerprint,
         image_example_gen=image_example_gen,
         deduplicator=deduplicator,
+        image_statistics=image_statistics,
         statistics_gen=statistics_gen,
         import_schema_gen=import_schema_gen,
         example_validator=example_validator,

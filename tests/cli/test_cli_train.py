@@ -201,6 +201,19 @@ def test_a_wrong_option_is_one_clear_line(mixer, tmp_path, arguments, message):
     assert not (tmp_path / "output").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_too_many_unusable_images_stop_before_a_training(mixer, bad_folder, tmp_path, command):
+    arguments = (command, f"--source=folder:{bad_folder.path}", f"--output={tmp_path}/out")
+    result = mixer(*arguments, "--max-quarantined=5%")
+    assert result.exit_code == 1
+    assert "at most 5% of the images may be unusable" in result.output
+    assert "images  reason" in result.output
+    assert not (tmp_path / "out" / "serving").exists()
+    result = mixer(*arguments, "--max-quarantined=many")
+    assert result.exit_code == 2
+    assert "got 'many'" in result.output
+
+
 def test_no_usable_image_is_one_clear_line(mixer, unusable_folder, tmp_path):
     result = mixer("train", f"--source=folder:{unusable_folder}", f"--output={tmp_path / 'new'}")
     assert result.exit_code == 1

@@ -10,7 +10,15 @@ from tfx.utils import import_utils
 from components import artifacts
 
 
-@pytest.mark.parametrize("kind", [artifacts.DeduplicationReport, artifacts.QuarantineReport])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        artifacts.DeduplicationReport,
+        artifacts.ImageStatisticsReport,
+        artifacts.QuarantineReport,
+        artifacts.ReferenceStatistics,
+    ],
+)
 def test_the_name_of_a_type_is_where_it_is_imported_from(kind):
     assert import_utils.import_class_by_path(kind.TYPE_NAME) is kind
 

@@ -61,7 +61,7 @@ def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
 def read(folder: str, split: str) -> list[list[bytes]]:
     """The serialized examples of each shard of a split."""
     paths = sorted(glob.glob(examples.file_pattern(folder, split)))
-    return [list(tf.data.TFRecordDataset(path, "GZIP").as_numpy_iterator()) for path in paths]
+    return [list(tf.data.TFRecordDataset(path).as_numpy_iterator()) for path in paths]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def execute(source: str, folder: str, *beam_args: str) -> standard_artifacts.Exa
 
 def read(folder: str, split: str) -> list[features.ImageRecord]:
     paths = sorted(glob.glob(examples.file_pattern(folder, split)))
-    dataset = tf.data.TFRecordDataset(paths, "GZIP")
+    dataset = tf.data.TFRecordDataset(paths)
     return [features.ImageRecord.from_example(item) for item in dataset.as_numpy_iterator()]
 
 

@@ -55,7 +55,7 @@ def _records(folder: str) -> dict[str, list[ImageRecord]]:
     found = {}
     for split in ("train", "eval", "test"):
         files = sorted(tf.io.gfile.glob(examples.file_pattern(folder, split)))
-        dataset = tf.data.TFRecordDataset(files, compression_type="GZIP")
+        dataset = tf.data.TFRecordDataset(files)
         found[split] = [ImageRecord.from_example(r) for r in dataset.as_numpy_iterator()]
     return found
 
@@ -108,7 +108,7 @@ def test_every_kept_image_is_read_by_the_decoder_of_the_model(preprocessed):
 def test_shards_are_equal_in_size_complete_and_shuffled(tmp_path):
     folder, _ = _preprocess("digits", tmp_path, num_shards=4)
     files = sorted(tf.io.gfile.glob(examples.file_pattern(folder, "train")))
-    sizes = [sum(1 for _ in tf.data.TFRecordDataset(f, compression_type="GZIP")) for f in files]
+    sizes = [sum(1 for _ in tf.data.TFRecordDataset(f)) for f in files]
     assert len(sizes) == 4
     assert max(sizes) < 1.3 * min(sizes)
     records = _records(folder)
@@ -122,6 +122,29 @@ def test_result_is_the_same_bytes_in_every_run(image_folder, tmp_path):
     first, _ = _preprocess(f"folder:{image_folder}", tmp_path / "1", num_shards=2)
     second, _ = _preprocess(f"folder:{image_folder}", tmp_path / "2", num_shards=2)
     assert _records(first) == _records(second)
+
+
+def test_another_seed_is_another_order_of_the_same_images(image_folder, tmp_path):
+    first, _ = _preprocess(f"folder:{image_folder}", tmp_path / "1")
+    second, _ = _preprocess(f"folder:{image_folder}", tmp_path / "2", seed=1)
+    for split, records in _records(first).items():
+        other = _records(second)[split]
+        assert sorted(map(repr, records)) == sorted(map(repr, other))
+        assert len(records) < 8 or records != other
+
+
+@pytest.mark.parametrize(("allowed", "fails"), [("1%", True), ("2", True), ("60%", False)])
+def test_too_many_unusable_images_fail_with_the_reasons(bad_folder, tmp_path, allowed, fails):
+    if not fails:
+        return _preprocess(f"folder:{bad_folder.path}", tmp_path, max_quarantined=allowed)
+    with pytest.raises(ValueError, match="may be unusable") as raised:
+        _preprocess(f"folder:{bad_folder.path}", tmp_path, max_quarantined=allowed)
+    first, *table = str(raised.value).splitlines()
+    images = len(bad_folder.bad) + len(bad_folder.good)
+    assert f"{len(bad_folder.bad)} of {images} are" in first
+    assert table[0].split() == ["images", "reason", "such", "as"]
+    assert sum(int(line.split()[0]) for line in table[1:]) == len(bad_folder.bad)
+    assert not (tmp_path / "out" / "partial-work").exists()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mixer_tf.datasets.sources import opening
 
 def read(folder: str, split: str) -> list[features.ImageRecord]:
     paths = sorted(glob.glob(examples.file_pattern(folder, split)))
-    dataset = tf.data.TFRecordDataset(paths, "GZIP")
+    dataset = tf.data.TFRecordDataset(paths)
     return [features.ImageRecord.from_example(item) for item in dataset.as_numpy_iterator()]
 
 
@@ -27,9 +27,9 @@ def test_records_are_written_to_shards_in_round_robin_order(tmp_path):
     assert examples.write(records(10), str(tmp_path), "train", num_shards=3) == 10
     paths = sorted(glob.glob(examples.file_pattern(str(tmp_path), "train")))
     assert [os.path.basename(path) for path in paths] == [
-        f"data_tfrecord-0000{index}-of-00003.gz" for index in range(3)
+        f"data_tfrecord-0000{index}-of-00003" for index in range(3)
     ]
-    sizes = [sum(1 for _ in tf.data.TFRecordDataset(path, "GZIP")) for path in paths]
+    sizes = [sum(1 for _ in tf.data.TFRecordDataset(path)) for path in paths]
     assert sizes == [4, 3, 3]
     assert {record.source for record in read(str(tmp_path), "train")} == {
         f"id {i}" for i in range(10)

@@ -124,7 +124,7 @@ def test_a_truncated_file_is_one_problem_and_the_rest_is_read(tmp_path, png, com
 def test_our_own_shards_are_read_back_equal(tmp_path, image_folder):
     folder = opening.open_source(f"folder:{image_folder}")
     examples.write_source(folder, str(tmp_path))
-    source = opening.open_source(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*.gz")
+    source = opening.open_source(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*")
     assert source.class_names == folder.class_names
     for split, records in read(folder).items():
         assert sorted(map(repr, records)) == sorted(map(repr, read(source)[split]))
@@ -134,7 +134,7 @@ def test_a_label_beyond_the_known_classes_is_a_problem(tmp_path, image_folder, p
     examples.write_source(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
     example = make_example(**{features.ENCODED: png(0), features.LABEL: 2})
     write(tmp_path / "train-more.tfrecord", [example])
-    reader = opening.open_source(f"tfrecord:{tmp_path}/Split-*/*.gz").reader
+    reader = opening.open_source(f"tfrecord:{tmp_path}/Split-*/*").reader
     (record,) = reader(tfrecord.Shard(str(tmp_path / "train-more.tfrecord"), "train"))
     assert record.problem == "label 2 is not one of the 2 classes"
 

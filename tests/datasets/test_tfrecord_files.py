@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import gzip
 import struct
 import zlib
 
@@ -100,6 +101,38 @@ def test_a_forged_length_in_a_compressed_file_is_an_error(tmp_path, wbits):
     (tmp_path / "a").write_bytes(content)
     (item,) = tfrecord_features.read_file(str(tmp_path / "a"))
     assert item.problem.startswith("corrupt or truncated TFRecord file")
+
+
+def bomb(num_bytes: int, start: bytes = b"") -> bytes:
+    """A gzip file of a good record, and zeros."""
+    compressor = zlib.compressobj(wbits=31)
+    parts = [compressor.compress(start)]
+    parts += [compressor.compress(bytes(2**20)) for _ in range(num_bytes >> 20)]
+    return b"".join([*parts, compressor.flush()])
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (2**30, "record 1 states 1,073,741,824 bytes; at most 536,870,912 are read"),
+        (2**28, "it expands to more than 67,108,864 bytes, at most 200 times its size"),
+    ],
+)
+def test_a_small_file_that_expands_to_a_large_one_is_an_error(tmp_path, length, message):
+    plain = write(tmp_path / "a", [b"good"])
+    (tmp_path / "a").write_bytes(bomb(2**28, plain + header(length)))
+    assert (tmp_path / "a").stat().st_size < 300_000
+    records = tfrecord_files.read_records(str(tmp_path / "a"))
+    assert next(records) == b"good"
+    with pytest.raises(tfrecord_files.CorruptFileError, match=message):
+        next(records)
+
+
+def test_a_file_of_several_compressed_parts_is_read_to_its_end(tmp_path):
+    parts = [write(tmp_path / "a", [b"one", b"2" * 5_000_000]), write(tmp_path / "a", [b"three"])]
+    (tmp_path / "a").write_bytes(b"".join(map(gzip.compress, parts)))
+    found = list(tfrecord_files.read_records(str(tmp_path / "a")))
+    assert found == [b"one", b"2" * 5_000_000, b"three"]
 
 
 def test_a_file_cut_anywhere_gives_its_complete_records(tmp_path):

@@ -111,7 +111,7 @@ def tune(examples: str, folder: str) -> list[str]:
 
 def validate_drift(folder: str) -> list[str]:
     """Runs the comparison with an empty reference."""
-    statistics = artifact(folder, "statistics", standard_artifacts.ExampleStatistics)
+    statistics = artifact(folder, "feature statistics", standard_artifacts.ExampleStatistics)
     schema = artifact(folder, "schema", standard_artifacts.Schema)
     statistics.split_names = "[]"
     with open(os.path.join(schema.uri, "schema.pbtxt"), "w") as file:
@@ -150,6 +150,9 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             {"deduplicated_examples": clean, "report": report},
             downstream_test_sets=json.dumps([f"folder:{test_images}"]),
             within_train=1,
+        ),
+        "image_statistics": run(
+            "image_statistics", {"examples": clean}, {"report": artifact(folder, "statistics")}
         ),
         "preprocessor": run(
             "preprocessor",

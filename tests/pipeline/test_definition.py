@@ -21,7 +21,7 @@ from pipeline.definition import create_pipeline
 
 STEPS = {
     *("ImageExampleGen", "Deduplicator", "Preprocessor"),
-    *("StatisticsGen", "ImportSchemaGen", "ExampleValidator"),
+    *("ImageStatistics", "StatisticsGen", "ImportSchemaGen", "ExampleValidator"),
     *("ReferenceResolver", "DriftValidator"),
     *("Trainer", "Resolver", "Evaluator", "ModelChecker", "Pusher"),
 }
@@ -87,7 +87,8 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
         for node in pipeline.components
         if getattr(node.executor_spec, "beam_pipeline_args", None)
     }
-    steps = ("ImageExampleGen", "Deduplicator", "StatisticsGen", "Preprocessor", "Evaluator")
+    steps = {"ImageExampleGen", "Deduplicator", "ImageStatistics", "StatisticsGen"}
+    steps |= {"Preprocessor", "Evaluator"}
     assert given == {step: ["--runner=DirectRunner"] for step in steps}
     assert not pipeline.beam_pipeline_args  # which Kubeflow would pass on to every step
 
@@ -139,11 +140,17 @@ def test_deduplicator_gets_its_mode_and_threshold(config):
     assert properties["keep_duplicates"] == "/keep.txt"
 
 
+def test_preprocessor_gets_the_limit_of_unusable_images(config):
+    config = dataclasses.replace(config, max_quarantined="1%")
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["Preprocessor"].exec_properties["max_quarantined"] == "1%"
+
+
 def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config):
     config = dataclasses.replace(config, downstream_test_sets=(), deduplicate="off")
     nodes = {node.id: node for node in create_pipeline(config).components}
     assert set(nodes) == STEPS - {"Deduplicator"}
-    for step in ("StatisticsGen", "Preprocessor"):
+    for step in ("ImageStatistics", "StatisticsGen", "Preprocessor"):
         assert nodes[step].inputs["examples"] is nodes["ImageExampleGen"].outputs["examples"]
 
 

@@ -100,7 +100,7 @@ def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
 
 # Module → the steps that must run again when it changes, worked out by hand.
 READ_IMAGES = {"image_example_gen", "deduplicator", "bulk_predictor"}
-PREPARE = {*READ_IMAGES, "preprocessor"}
+PREPARE = {*READ_IMAGES, "image_statistics", "preprocessor"}
 TRAIN = {"tuner", "trainer"}
 ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", "model_checker", "pusher"}
 CHANGES = {
@@ -127,7 +127,13 @@ CHANGES = {
     "components/evaluation_metrics.py": {"evaluator"},
     "mixer_tf/evaluation/class_counts.py": {"pusher"},
     "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
-    "components/artifacts.py": {"deduplicator", "drift_validator", "preprocessor"},
+    "components/artifacts.py": {
+        *("deduplicator", "image_statistics", "drift_validator", "preprocessor"),
+    },
+    "mixer_tf/datasets/skew.py": {"image_statistics"},
+    "mixer_tf/images/measurement.py": {"image_statistics"},
+    "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},
+    "mixer_tf/datasets/shards.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},
@@ -200,4 +206,4 @@ def test_real_imports_include_those_inside_functions(imported):
     """Or the test above would prove little."""
     assert "mixer_tf.visualization.filters" in imported["trainer"]
     assert "mixer_tf.images.reduction" in imported["preprocessor"]
-    assert "mixer_tf.deduplication.contact_sheet" in imported["deduplicator"]
+    assert "mixer_tf.deduplication.previews" in imported["deduplicator"]

@@ -24,6 +24,7 @@ from pipeline.remote import compilation  # noqa: F401  # before sockets are forb
 ROOT = pathlib.Path(__file__).parents[2]
 STEPS = {
     *("DataFingerprint", "ImageExampleGen", "Deduplicator", "Preprocessor", "StatisticsGen"),
+    "ImageStatistics",
     *("ImportSchemaGen", "ExampleValidator", "Trainer", "Evaluator", "ModelChecker", "Pusher"),
 }
 BEAM, GPU = "registry.example/mixer-tf:beam", "registry.example/mixer-tf:train-gpu"

@@ -57,9 +57,9 @@ def test_first_run_pushes_a_model_and_says_so(first_run):
     assert sum(summary["examples"].values()) == 1797
     assert summary["duplicates_removed"] == summary["unusable"] == 0
     assert summary["metrics"]["example_count"] == summary["examples"]["test"]
-    assert len(summary["steps"]) == 13
+    assert len(summary["steps"]) == 14
     assert not any(step["cached"] for step in summary["steps"].values())
-    assert "[13/13] Pusher" in result.stdout
+    assert "[14/14] Pusher" in result.stdout
     assert summary["pushed_model"] in result.stdout
 
 

@@ -60,6 +60,14 @@ def test_deduplication_is_set_by_its_options():
     assert config.keep_duplicates == os.path.abspath("lists/keep.txt")
 
 
+def test_the_limit_of_unusable_images_is_a_number_or_a_share():
+    assert options.make_config(_parse(), root="/r").max_quarantined is None
+    config = options.make_config(_parse("--max-quarantined=1%"), root="/r")
+    assert config.max_quarantined == "1%"
+    with pytest.raises(ValueError, match="--max-quarantined must be a number .* got '0.01'"):
+        options.make_config(_parse("--max-quarantined=0.01"), root="/r")
+
+
 def test_options_of_a_deduplication_that_is_off_are_refused():
     values = _parse("--deduplicate=off", "--duplicate-threshold=0.9", "--deduplicate-train")
     message = "deduplicate_train, duplicate_threshold must not be given with deduplicate='off'"

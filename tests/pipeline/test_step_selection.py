@@ -15,7 +15,7 @@ def _select(from_step: str | None, to_step: str | None) -> set[str]:
 
 
 def test_all_steps_are_selected_without_an_option():
-    assert len(_select(None, None)) == 13
+    assert len(_select(None, None)) == 14
 
 
 def test_selected_steps_follow_the_first_and_precede_the_last():

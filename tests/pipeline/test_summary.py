@@ -22,6 +22,7 @@ def _summary(**changes) -> Summary:
         "warnings": (),
         "saved_model": "/r/model",
         "quarantine_file": "/r/quarantine.jsonl",
+        "statistics_page": "/r/statistics.html",
         "report_dir": "/r/report",
         "tensorboard": "tensorboard --logdir /r/logs",
         "predict": "mixer predict /r/serving IMAGE…",
@@ -45,13 +46,17 @@ def test_lines_say_in_one_line_why_nothing_was_pushed():
 
 def test_lists_are_named():
     text = "\n".join(_summary().lines())
+    assert "statistics   /r/statistics.html\n" in text
     assert "2 images, listed in /r/quarantine.jsonl" in text
-    assert "0 images removed, report in /r/report\n" in text
+    assert "0 images removed, pairs in /r/report/pairs.html\n" in text
 
 
 def test_removals_are_shown_with_the_option_that_keeps_some():
     text = "\n".join(_summary(duplicates_removed=3, unusable=0).lines())
-    assert "3 images removed, report in /r/report; --keep-duplicates=FILE keeps some\n" in text
+    assert (
+        "3 images removed, pairs in /r/report/pairs.html; mark wrong ones there and save the list "
+        "for --keep-duplicates=FILE\n"
+    ) in text
     assert "/r/quarantine.jsonl" not in text
 
 

@@ -62,7 +62,7 @@ def test_without_augmentation_pixels_are_those_of_the_file(train, recipe):
         for batch in take(batches.training_batches(train, plain), 4)
         for pixels, label in zip(*batch, strict=True)
     }
-    for serialized in tf.data.TFRecordDataset(train.files, "GZIP"):
+    for serialized in tf.data.TFRecordDataset(train.files):
         record = ImageRecord.from_example(serialized.numpy())
         label = seen[images.decode(tf.constant(record.encoded)).numpy().tobytes()]
         np.testing.assert_array_equal(label, np.eye(3)[record.label])
@@ -289,7 +289,7 @@ def test_evaluation_by_keras_is_the_mean_over_the_images(evaluation, recipe):
 
     records = [
         ImageRecord.from_example(serialized.numpy())
-        for serialized in tf.data.TFRecordDataset(evaluation.files, "GZIP")
+        for serialized in tf.data.TFRecordDataset(evaluation.files)
     ]
     pixels = np.stack([images.decode(tf.constant(record.encoded)) for record in records])
     labels = np.array([record.label for record in records])
@@ -309,7 +309,7 @@ def test_a_label_without_a_class_name_is_an_error(dataset, recipe):
 
 
 def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
-    serialized = next(iter(tf.data.TFRecordDataset(dataset.files("eval"), "GZIP")))
+    serialized = next(iter(tf.data.TFRecordDataset(dataset.files("eval"))))
     encoded = ImageRecord.from_example(serialized.numpy()).encoded
     assert features.ENCODED  # the key that the pipeline reads
     for crop in ("resize", "resize_crop", "resmall_crop"):

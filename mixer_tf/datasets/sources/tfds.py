@@ -51,28 +51,26 @@ class ShardReader:
     Attributes:
         folder: folder of the prepared dataset.
         name: name of the dataset in the ids of the images.
-        image_key: name of the image feature.
-        label_key: name of the label feature.
+        keys: names of the features that are read.
         class_names: one name per label.
         rule: which training images are held out.
     """
 
     folder: str
     name: str
-    image_key: str
-    label_key: str
+    keys: Keys
     class_names: tuple[str, ...]
     rule: splits.HoldOut
 
     def __call__(self, shard: Shard) -> Iterator[ImageRecord]:
         builder = tfds_examples.open_builder(self.folder)
         part = f"{shard.tfds_split}[{shard.first}:{shard.end}]"
-        found = tfds_examples.read(builder, part, self.image_key, self.label_key)
+        found = tfds_examples.read(builder, part, self.keys)
         try:
-            for number, (encoded, label) in enumerate(found, start=shard.first):
+            for number, (encoded, label, path) in enumerate(found, start=shard.first):
                 image_id = _image_id(self.name, shard.tfds_split, number)
                 if not self._is_from_train(shard) or self.rule.split_for(image_id) == shard.split:
-                    yield self._make_record(encoded, label, image_id)
+                    yield self._make_record(encoded, label, path or image_id)
         except tfds_examples.UnreadableError as error:
             if not self._is_from_train(shard) or shard.split == TRAIN:
                 yield _unreadable(f"{self.name}/{part}", error)
@@ -109,7 +107,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
             one image with one class; or it does not have the stated splits.
     """
     stated = tfds_splits.stated_in(spec)
-    tfds = _import_tfds()
+    tfds = import_tfds()
     folder = _find_prepared(location, data_dir or tfds.core.constants.DATA_DIR)
     builder = tfds_examples.open_builder(folder)
     keys = tfds_features.find_keys(builder.info)
@@ -131,13 +129,14 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     rule = _hold_out(name, ranges)
     lengths = {name: infos[name].shard_lengths for name in infos}
     used = {part.tfds_split for parts in ranges.values() for part in parts}
-    reader = ShardReader(folder, name, keys.image, keys.label, class_names, rule)
+    reader = ShardReader(folder, name, keys, class_names, rule)
     return Source(
         spec=spec,
         class_names=class_names,
         shards=_list_shards(ranges, lengths, rule),
         reader=reader,
-        image_ids=reader.image_ids,
+        # Where the images have paths, these name them.
+        image_ids=None if keys.path else reader.image_ids,
         file_signatures=lambda: [
             file_signature(os.path.join(folder, tfds_examples.INFO)),
             str({name: lengths[name] for name in lengths if name in used}),
@@ -179,8 +178,8 @@ def _hides_labels(builder, split: str, keys: Keys) -> bool:
     if alias in (None, TRAIN) or not builder.info.splits[split].num_examples:
         return False
     try:
-        first = tfds_examples.read(builder, f"{split}[:1]", keys.image, keys.label)
-        return all(label < 0 for _, label in first)
+        first = tfds_examples.read(builder, f"{split}[:1]", keys)
+        return all(label < 0 for _, label, _ in first)
     except tfds_examples.UnreadableError:
         return False
 
@@ -217,9 +216,8 @@ def _find_prepared(location: str, data_dir: str) -> str:
         folder = os.path.join(folder, part)
     if _VERSION.fullmatch(os.path.basename(folder)) and _is_prepared(folder):
         return folder
-    versions = _prepared_versions(folder)
-    if versions:
-        return os.path.join(folder, versions[-1])
+    if newest := newest_version(folder):
+        return newest
     configs = [config for config in _folders(folder) if _prepared_versions(f"{folder}/{config}")]
     if len(configs) == 1:
         return _find_prepared(f"{location}/{configs[0]}", data_dir)
@@ -232,12 +230,17 @@ def _find_prepared(location: str, data_dir: str) -> str:
 
 
 def _how_to_prepare(name: str, data_dir: str) -> str:
-    builder = f'tfds.builder("{name}", data_dir="{data_dir}")'
+    command = f"mixer data build tfds:{name.replace('/', ':')} --download --data-dir={data_dir}"
     return (
         f"tfds:{name} must be prepared before it is used; it is not in {data_dir}. "
-        "Prepare it once, with network access: python -c 'import tensorflow_datasets as tfds; "
-        f'{builder}.download_and_prepare(file_format="tfrecord")\''
+        f"Prepare it once, with network access: {command}"
     )
+
+
+def newest_version(folder: str) -> str | None:
+    """Returns the folder of the newest prepared version below that of a dataset, or None."""
+    versions = _prepared_versions(folder)
+    return os.path.join(folder, versions[-1]) if versions else None
 
 
 def _prepared_versions(folder: str) -> list[str]:
@@ -258,7 +261,12 @@ def _image_id(name: str, tfds_split: str, number: int) -> str:
     return f"{name}/{tfds_split}/{number:07d}"
 
 
-def _import_tfds():
+def import_tfds():
+    """Imports TensorFlow Datasets.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     try:
         import tensorflow_datasets
     except ImportError as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.datasets.sources import tfrecord_files
+from mixer_tf.datasets.sources.tfds_features import Keys
 from mixer_tf.messages import without_credentials
 
 INFO = "dataset_info.json"
@@ -52,14 +53,13 @@ def open_builder(folder: str):
     return builder
 
 
-def read(builder, split: str, image_key: str, label_key: str) -> Iterator[tuple[bytes, int]]:
-    """Yields the encoded image and the label of each example.
+def read(builder, split: str, keys: Keys) -> Iterator[tuple[bytes, int, str]]:
+    """Yields the encoded image, the label, and the path of each example; "" without a path.
 
     Args:
         builder: see `open_builder`.
         split: what to read, as TFDS writes it: "train[0shard]".
-        image_key: name of the image feature.
-        label_key: name of the label feature.
+        keys: names of the features.
 
     Raises:
         UnreadableError: the rest cannot be read.
@@ -68,31 +68,39 @@ def read(builder, split: str, image_key: str, label_key: str) -> Iterator[tuple[
     is_array_record = file_format is not None and file_format.value == ARRAY_RECORD
     read_format = _read_array_record if is_array_record else _read_dataset
     try:
-        yield from read_format(builder, split, image_key, label_key)
+        yield from read_format(builder, split, keys)
     except Exception as error:  # The libraries raise exceptions of many kinds.
         reason = tfrecord_files.reason_of(getattr(error, "message", str(error)))
         raise UnreadableError(without_credentials(reason)) from error
 
 
-def _read_dataset(builder, split, image_key, label_key) -> Iterator[tuple[bytes, int]]:
+def _read_dataset(builder, split: str, keys: Keys) -> Iterator[tuple[bytes, int, str]]:
     import tensorflow_datasets as tfds
 
+    wanted = {key: True for key in (keys.image, keys.label, keys.path) if key}
     decoders = tfds.decode.PartialDecoding(
-        {image_key: True, label_key: True}, decoders={image_key: tfds.decode.SkipDecoding()}
+        wanted, decoders={keys.image: tfds.decode.SkipDecoding()}
     )
     config = tfds.ReadConfig(try_autocache=False, interleave_cycle_length=1)
     dataset = builder.as_dataset(split=split, decoders=decoders, read_config=config)
     for example in dataset.as_numpy_iterator():
-        yield example[image_key], int(example[label_key])
+        path = example[keys.path] if keys.path else b""
+        yield example[keys.image], int(example[keys.label]), _to_path(path)
 
 
-def _read_array_record(builder, split, image_key, label_key) -> Iterator[tuple[bytes, int]]:
+def _read_array_record(builder, split: str, keys: Keys) -> Iterator[tuple[bytes, int, str]]:
     import tensorflow_datasets as tfds
 
     no_decode = tfds.decode.DeserializeMethod.DESERIALIZE_NO_DECODE
     for example in builder.as_data_source(split=split, deserialize_method=no_decode):
         found = example.features.feature
-        yield found[image_key].bytes_list.value[0], found[label_key].int64_list.value[0]
+        path = found[keys.path].bytes_list.value[0] if keys.path else b""
+        image, label = found[keys.image].bytes_list.value[0], found[keys.label].int64_list.value[0]
+        yield image, label, _to_path(path)
+
+
+def _to_path(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _file_format(folder: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 
+# The feature in which `mixer data build` stores the path or id of an image.
+PATH = "image_source"
+
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
@@ -13,11 +16,14 @@ class Keys:
     Attributes:
         image: name of the image feature.
         label: name of the label feature.
+        path: name of the feature with the path of the image, which `mixer data build` stores; ""
+            if there is none.
         notes: why another feature is not the class, if the dataset may mean it.
     """
 
     image: str
     label: str
+    path: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -31,6 +37,7 @@ def find_keys(info) -> Keys:
         ValueError: the examples do not have one image with one class, or its values are floats.
     """
     import numpy as np
+    from tensorflow_datasets import features as tfds_features
 
     keys = _supervised(info) or _only_ones(info)
     dtype = np.dtype(info.features[keys.image].np_dtype).name
@@ -41,7 +48,8 @@ def find_keys(info) -> Keys:
             f"{keys.image!r} is {dtype}, whose range is not known. Scale the values to "
             "0 to 255 and prepare the dataset with Image(dtype=np.uint8)."
         )
-    return keys
+    is_text = PATH in _names_of(info, tfds_features.Text)
+    return dataclasses.replace(keys, path=PATH) if is_text else keys
 
 
 def _supervised(info) -> Keys | None:
@@ -64,7 +72,7 @@ def _only_ones(info) -> Keys:
 
     images, labels = _images(info), _names_of(info, features.ClassLabel)
     if len(images) == len(labels) == 1:
-        return Keys(images[0], labels[0], _notes(info, labels[0]))
+        return Keys(images[0], labels[0], notes=_notes(info, labels[0]))
     listed = ", ".join(
         f"{name}: {type(kind).__name__}" for name, kind in sorted(info.features.items())
     )

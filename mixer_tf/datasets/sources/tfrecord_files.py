@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from mixer_tf import storage
+from mixer_tf.datasets.sources import inflated_records
 
 _LENGTH = struct.Struct("<Q")
 _HEADER_SIZE = 12  # The length of the record and its checksum.
@@ -36,9 +37,9 @@ def read_records(path: str) -> Iterator[bytes]:
 
     try:
         kind = compression(path)
-        # TensorFlow allocates the stated length of an uncompressed record before it reads it; a
-        # length that exceeds the memory ends the process.
-        complete, reason = (-1, "") if kind else _count_complete(path)
+        # TensorFlow allocates the stated length of a record before it reads it, or while it
+        # decompresses it; a length that exceeds the memory ends the process.
+        complete, reason = _count_inflated(path) if kind else _count_complete(path)
         records = tf.data.TFRecordDataset(path, kind).take(complete)
         yield from records.as_numpy_iterator()
     except tf.errors.OpError as error:
@@ -87,6 +88,12 @@ def _count_complete(path: str) -> tuple[int, str]:
                 return count, f"record {count} states {length:,} bytes; {limit}"
             count += 1
     return count, ""
+
+
+def _count_inflated(path: str) -> tuple[int, str]:
+    """The same for a compressed file."""
+    with _open(path) as file:
+        return inflated_records.count_complete(file, storage.file_size(path), _MAX_RECORD)
 
 
 def _open(path: str):

@@ -32,7 +32,6 @@ from mixer_tf.deduplication.standalone.store import WITHIN, Item
 from mixer_tf.features import TRAIN, ImageRecord
 
 # The report has this name in the pipeline.
-_PIPELINE_PAGE = "pairs.html"
 _HEADER = """# Images that `mixer dedup` found to be duplicates; leave them out with --exclude=FILE.
 # Paths are relative to {spec}
 """
@@ -146,7 +145,6 @@ def _write_list(removed: Iterable[Removal], comparison: Comparison, folder: Outp
 def _write_report(result: DeduplicationResult, folder: OutputFolder) -> None:
     """Writes the files that the pipeline writes; the page is called `report.html` here."""
     with tempfile.TemporaryDirectory(dir=folder.work) as temporary:
-        result.write(temporary)
+        result.write(temporary, page_name=output.PAGE, listing=pair_table.FILE_NAME)
         for name in os.listdir(temporary):
-            target = output.PAGE if name == _PIPELINE_PAGE else name
-            os.replace(os.path.join(temporary, name), folder.path(target))
+            os.replace(os.path.join(temporary, name), folder.path(name))

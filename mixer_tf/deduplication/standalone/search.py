@@ -14,10 +14,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from mixer_tf import workers
 from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.gallery import Gallery, list_blocks, list_evaluation_blocks
 from mixer_tf.deduplication.matching import Match
-from mixer_tf.deduplication.standalone import workers
 from mixer_tf.deduplication.standalone.comparison import Comparison
 from mixer_tf.deduplication.standalone.store import OTHERS, TESTS, WITHIN, Found, Item, Job, Store
 from mixer_tf.features import TRAIN

@@ -22,7 +22,7 @@ class Split:
     """The shards of one split.
 
     Attributes:
-        files: paths of gzip TFRecord files of `features.ImageRecord` examples.
+        files: paths of TFRecord files of `features.ImageRecord` examples.
         num_examples: total number of examples in these files.
         num_classes: number of classes; labels are in [0, num_classes).
         class_names: one name per label, for plots; empty where they are not known.
@@ -114,7 +114,7 @@ def _check_trainable(files: Sequence[str], info: DatasetInfo) -> None:
 
 @without_autograph
 def count_records(files: Sequence[str]) -> int:
-    """Returns the number of records in gzip TFRecord files; reads all of them, decodes nothing."""
+    """Returns the number of records in TFRecord files; reads all of them, decodes nothing."""
     if not files:
         return 0
     return int(read_records(tuple(files)).reduce(np.int64(0), lambda count, _: count + 1))
@@ -122,12 +122,15 @@ def count_records(files: Sequence[str]) -> int:
 
 def read_records(files: tuple[str, ...], seed: tf.Tensor | None = None) -> tf.data.Dataset:
     """Returns the serialized examples; with a seed, the records of the files are interleaved."""
-    names = tf.data.Dataset.from_tensor_slices(list(files))
+    names, compression = (
+        tf.data.Dataset.from_tensor_slices(list(files)),
+        examples.compression(files),
+    )
     if seed is None:
-        return tf.data.TFRecordDataset(names, compression_type="GZIP")
+        return tf.data.TFRecordDataset(names, compression)
     names = names.shuffle(len(files), seed=seed, reshuffle_each_iteration=False)
     return names.interleave(
-        lambda name: tf.data.TFRecordDataset(name, compression_type="GZIP"),
+        lambda name: tf.data.TFRecordDataset(name, compression),
         cycle_length=min(len(files), _FILES_READ_AT_ONCE),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,

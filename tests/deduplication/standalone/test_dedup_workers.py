@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from mixer_tf.deduplication.standalone import workers
+from mixer_tf import workers
 
 
 def multiply(factor: int, number: int) -> int:
@@ -44,7 +44,7 @@ def test_an_error_is_raised_and_no_process_stays(processes):
 
 
 def test_a_killed_process_is_one_clear_error():
-    with pytest.raises(RuntimeError, match="one was killed, .* Use fewer --processes; the same"):
+    with pytest.raises(RuntimeError, match="one was killed, .* Use fewer --processes, and run"):
         list(workers.run(die, None, range(2), 2))
 
 

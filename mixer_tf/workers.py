@@ -59,7 +59,7 @@ def run(
     except BrokenProcessPool:
         raise RuntimeError(
             "every worker process must run to its end; one was killed, by the system if the memory "
-            "was exhausted. Use fewer --processes; the same command resumes."
+            "was exhausted. Use fewer --processes, and run the same command again."
         ) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
