@@ -21,9 +21,9 @@ from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
 _BLOCK_SIZE = 8192
-# Maximum number of candidates per query, pair of views, orientation and block; the most similar
-# are kept.
-_MAX_CANDIDATES = 6
+# Maximum number of candidates per query, pair of views, orientation and block; the most similar are
+# kept, fewer where they are not very similar.
+_MAX_CANDIDATES, _MAX_UNCERTAIN, _HIGH_COSINE = 16, 6, 0.8
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
 # The views of a query and of an image of the gallery that are compared; of two crops, none.
@@ -173,10 +173,11 @@ def _oriented(descriptors: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _best_of_each_row(pairs: Pairs) -> Pairs:
-    """The `_MAX_CANDIDATES` pairs of each row with the highest cosine, sorted by row."""
+    """The pairs of each row with the highest cosine, sorted by row."""
     pairs = pairs.select(np.lexsort((-pairs.similarity, pairs.rows)))
     rank = np.arange(len(pairs)) - np.searchsorted(pairs.rows, pairs.rows)
-    return pairs.select(rank < _MAX_CANDIDATES)
+    most = np.where(pairs.similarity >= _HIGH_COSINE, _MAX_CANDIDATES, _MAX_UNCERTAIN)
+    return pairs.select(rank < most)
 
 
 def _all_channels(descriptors: np.ndarray) -> np.ndarray:

@@ -102,7 +102,7 @@ def test_another_comparison_needs_another_folder_or_replaces_it(mixer, leaky, tm
     assert run(mixer, *arguments).exit_code == 0
     rows = (tmp_path / "out/pairs.csv").read_text()
     for changed, message in (
-        (["--threshold=0.95"], "(--threshold was 0.86, now 0.95)"),
+        (["--threshold=0.95"], "(--threshold was 0.75, now 0.95)"),
         (["--within"], "(--within was false, now true)"),
         ([f"--against=web=folder:{leaky / 'web'}"], "(--against was none, now web=folder:"),
         (["--ignore-splits", "--within"], "--ignore-splits was false, now true"),

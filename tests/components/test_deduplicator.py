@@ -379,7 +379,7 @@ def test_the_component_has_its_parameters():
         "downstream_test_sets": '["digits"]',
         "data_dir": None,
         "within_train": 1,
-        "threshold": 0.86,
+        "threshold": 0.75,
         "mode": "remove",
         "keep_duplicates": None,
         "fingerprint": "1",
@@ -396,7 +396,7 @@ def test_invalid_options_are_an_error_when_the_component_is_created():
 
 
 def test_in_report_mode_all_images_are_kept(leaky_folder, result, tmp_path):
-    reporting = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="report", threshold=0.86)
+    reporting = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="report", threshold=0.75)
     for split in SPLITS:
         assert read(reporting.after, split) == read(reporting.before, split)
     assert reporting.pairs == result.pairs
