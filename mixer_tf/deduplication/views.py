@@ -37,7 +37,7 @@ def boxes(thumbnails: np.ndarray, shorter_sides: np.ndarray) -> tuple[np.ndarray
 
     Returns:
         float32 [N, 4 views, 4]: left, top, right, bottom in pixels of the thumbnail; and
-        bool [N, 4 views]. An image without a border has no trimmed view, a small one only the whole.
+        bool [N, 4 views]. An image without a border has no trimmed view, a small one one view.
     """
     found = np.zeros((len(thumbnails), NUM_VIEWS, 4), np.float32)
     found[:, WHOLE] = 0, 0, STORED_SIZE, STORED_SIZE

@@ -391,7 +391,7 @@ def test_the_component_has_its_parameters():
 
 def test_invalid_options_are_an_error_when_the_component_is_created():
     examples = channel_utils.as_channel([standard_artifacts.Examples()])
-    with pytest.raises(ValueError, match="threshold must be between 0.5 and 1; got threshold=2"):
+    with pytest.raises(ValueError, match="threshold must be between 0.2 and 1; got threshold=2"):
         Deduplicator(examples=examples, threshold=2.0)
 
 
