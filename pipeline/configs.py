@@ -82,7 +82,7 @@ class PipelineConfig:
             them.
         deduplicate_train: also search for near-duplicates within training; one of each pair is
             kept.
-        duplicate_threshold: similarity, 0.5 to 1, from which two photographs are near-duplicates.
+        duplicate_threshold: similarity, 0.2 to 1, from which two photographs are near-duplicates.
         keep_duplicates: a file of images that are never removed; see
             `kept_images.read`. None for no such images.
         max_quarantined: how many images may be unusable before the Preprocessor fails, such as

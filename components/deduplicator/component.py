@@ -42,8 +42,9 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
 
     It also removes evaluation images that are near-duplicates of test images.
 
-    It finds images that were re-encoded, resized, brightened, slightly cropped, mirrored or
-    converted to grayscale. Test images are never removed; their shards are copied unchanged.
+    It finds images that were re-encoded, resized, brightened, cropped, framed, mirrored, slightly
+    rotated, converted to grayscale or, if they are photographs, turned by quarters. Test images are
+    never removed; their shards are copied unchanged.
     Near-duplicates of another class are reported and kept; see
     `mixer_tf.deduplication.removals.decide`. The report consists of `report.json` with the counts,
     `pairs.jsonl`, which lists for each duplicate the image that it is a duplicate of, their
@@ -52,8 +53,8 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
     bytes and different labels, and the near-duplicates with different labels. Many removals, and
     images with equal bytes and different labels, are a note of the dataset.
 
-    Measured on 5,000 test images of CIFAR-10 against 50,000 training images: it finds 85 % of the
-    duplicates that ciFAIR lists, with 6 false positives; on the 1,797 digits of scikit-learn, none.
+    What it finds, and what it takes for a duplicate by mistake, is measured by
+    `python -m benchmarks.deduplication`; see docs/deduplication.md.
 
     ```
     deduplicator = Deduplicator(
@@ -86,7 +87,7 @@ class Deduplicator(base_beam_component.BaseBeamComponent):
                 of theirs, whatever its split, should be trained on.
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             within_train: whether only one of several duplicates within training is kept.
-            threshold: similarity, 0.5 to 1, from which two photographs are duplicates.
+            threshold: similarity, 0.2 to 1, from which two photographs are duplicates.
             mode: "remove" removes duplicates from training and evaluation; "mark" removes nothing
                 and writes the feature `duplicate_of` into evaluation and test images: the training
                 image that they are a duplicate of, or ""; "report" only lists the duplicates.

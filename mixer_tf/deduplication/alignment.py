@@ -46,6 +46,19 @@ def details(luma: np.ndarray) -> np.ndarray:
     return _band_pass(luma, np.eye(THUMBNAIL_SIZE, dtype=np.float32))
 
 
+def band_pass(images: np.ndarray, fine: float, coarse: float) -> np.ndarray:
+    """Returns the difference of images [..., S, S] after two Gaussian filters; float32.
+
+    Args:
+        images: uint8 or float.
+        fine: standard deviation of one filter in pixels.
+        coarse: that of the other; what is larger than it is removed.
+    """
+    size = images.shape[-1]
+    images, fine, coarse = images.astype(np.float32), _blur(fine, size), _blur(coarse, size)
+    return fine @ images @ fine.T - coarse @ images @ coarse.T
+
+
 def _band_pass(luma: np.ndarray, zoom: np.ndarray) -> np.ndarray:
     """The details of images after a zoom, given as one matrix [32, 32] or several."""
     luma = luma.astype(np.float32)
@@ -80,9 +93,9 @@ def _flatten(images: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _blur(deviation: float) -> np.ndarray:
-    """A Gaussian filter as a matrix [32, 32] whose rows sum to one, also at the border."""
-    index = np.arange(THUMBNAIL_SIZE)
+def _blur(deviation: float, size: int = THUMBNAIL_SIZE) -> np.ndarray:
+    """A Gaussian filter as a matrix [size, size] whose rows sum to one, also at the border."""
+    index = np.arange(size)
     weight = np.exp(-0.5 * ((index[:, None] - index) / deviation) ** 2)
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 

@@ -11,12 +11,26 @@ import numpy as np
 
 from mixer_tf.deduplication import descriptor
 from mixer_tf.deduplication.fingerprints import Fingerprints
-from mixer_tf.deduplication.thresholds import GRAYSCALE_DUPLICATE
+from mixer_tf.deduplication.thresholds import (
+    MIN_COSINE,
+    MIN_COSINE_OF_SMALL,
+    MIN_COSINE_OF_VIEWS,
+    NEAR_IDENTICAL,
+)
+from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
 _BLOCK_SIZE = 8192
-# Maximum number of candidates per query, orientation and block; the most similar are kept.
-_MAX_CANDIDATES = 16
+# Maximum number of candidates per query, pair of views, orientation and block; the most similar are
+# kept, fewer where they are not very similar.
+_MAX_CANDIDATES, _MAX_UNCERTAIN, _HIGH_COSINE = 16, 6, 0.8
+# How the query is turned before it is compared.
+UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
+# The views of a query and of an image of the gallery that are compared; of two crops, none.
+_VIEW_PAIRS = (
+    *itertools.product((WHOLE, TRIMMED), (WHOLE, TRIMMED, LARGE_CROP, SMALL_CROP)),
+    *itertools.product((LARGE_CROP, SMALL_CROP), (WHOLE, TRIMMED)),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,13 +40,15 @@ class Pairs:
     Attributes:
         rows: int [N], indices of the queries.
         columns: int [N], indices in the gallery.
-        mirrored: bool [N], whether the query was mirrored for the comparison.
+        views: int [N, 2], the view of the query and that of the image of the gallery.
+        orientations: int [N], how the query was turned for the comparison.
         similarity: float32 [N], similarity in [-1, 1].
     """
 
     rows: np.ndarray
     columns: np.ndarray
-    mirrored: np.ndarray
+    views: np.ndarray
+    orientations: np.ndarray
     similarity: np.ndarray
 
     def __len__(self) -> int:
@@ -40,33 +56,32 @@ class Pairs:
 
     def select(self, index: np.ndarray | slice) -> Pairs:
         """Returns the pairs that a mask, an array of indices or a slice selects."""
-        return Pairs(
-            self.rows[index], self.columns[index], self.mirrored[index], self.similarity[index]
-        )
+        return Pairs(*(getattr(self, field.name)[index] for field in dataclasses.fields(self)))
+
+
+def make_pairs(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    similarity: np.ndarray,
+    views: tuple[int, int] = (WHOLE, WHOLE),
+    orientation: int = UPRIGHT,
+) -> Pairs:
+    """Returns pairs that were all compared by the same views and in the same orientation."""
+    return Pairs(
+        rows,
+        columns,
+        np.tile(np.array(views, np.int8), (len(rows), 1)),
+        np.full(len(rows), orientation, np.int8),
+        similarity.astype(np.float32),
+    )
 
 
 def concatenate(parts: Iterable[Pairs]) -> Pairs:
     """Concatenates pairs in the given order."""
-    parts = list(parts)
-    return Pairs(
-        np.concatenate([np.zeros(0, np.int64), *(part.rows for part in parts)]),
-        np.concatenate([np.zeros(0, np.int64), *(part.columns for part in parts)]),
-        np.concatenate([np.zeros(0, bool), *(part.mirrored for part in parts)]),
-        np.concatenate([np.zeros(0, np.float32), *(part.similarity for part in parts)]),
-    )
-
-
-def pair_thresholds(
-    queries: Fingerprints, rows: np.ndarray, gallery: Fingerprints, columns: np.ndarray
-) -> np.ndarray:
-    """Returns the thresholds of pairs of images at the indices [N] and [N], float32 [N].
-
-    This is the higher threshold of both images, and at least `GRAYSCALE_DUPLICATE` if only one of
-    them is gray.
-    """
-    least = np.maximum(queries.thresholds[rows], gallery.thresholds[columns])
-    one_is_gray = queries.gray[rows] != gallery.gray[columns]
-    return np.where(one_is_gray, np.maximum(least, GRAYSCALE_DUPLICATE), least)
+    empty = np.zeros(0, np.int64)
+    parts = [make_pairs(empty, empty, empty), *parts]
+    names = [field.name for field in dataclasses.fields(Pairs)]
+    return Pairs(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def find_candidates(
@@ -74,26 +89,54 @@ def find_candidates(
 ) -> Pairs:
     """Returns the pairs that may be duplicates, with their cosine as similarity.
 
-    The final similarity is the mean of cosine and correlation, and a correlation is at most 1, so
-    pairs with a lower cosine than these are not duplicates. If one image is gray, only luma is
-    compared. Of images of the gallery with equal bytes, only the first of each set is compared. A
-    pair may occur several times.
+    If one image is gray, only luma is compared. Of images of the gallery with equal bytes, only the
+    first of each set is compared. A pair may occur several times.
 
     Args:
         queries: the images whose duplicates are searched.
         gallery: the images that may be their duplicates.
         indices: as in `matching.find_matches`; only earlier images of the gallery are candidates.
     """
-    rows, columns = np.arange(len(queries)), gallery.equal_images.firsts
-    gray, other_gray = queries.gray, gallery.gray[columns]
-    found = itertools.chain(
-        _search(queries, gallery, rows, columns, _all_channels),
-        _search(queries, gallery, rows[gray], columns[~other_gray], descriptor.luma),
-        _search(queries, gallery, rows[~gray], columns[other_gray], descriptor.luma),
+    found = itertools.chain.from_iterable(
+        _search_colors(queries, gallery, views, orientation)
+        for views in _VIEW_PAIRS
+        for orientation in _orientations(views)
     )
     if indices is not None:
         found = (pairs.select(pairs.columns < indices[pairs.rows]) for pairs in found)
     return concatenate(map(_best_of_each_row, found))
+
+
+def orient(images: np.ndarray, orientations: np.ndarray) -> np.ndarray:
+    """Turns images [N, S, S, ...] as `Pairs.orientations` says."""
+    turned = images.copy()
+    for orientation in set(np.unique(orientations).tolist()) - {UPRIGHT}:
+        chosen = orientations == orientation
+        if orientation == MIRRORED:
+            turned[chosen] = images[chosen][:, :, ::-1]
+        else:
+            turned[chosen] = np.rot90(images[chosen], orientation - MIRRORED, (1, 2))
+    return turned
+
+
+def _orientations(views: tuple[int, int]) -> tuple[int, ...]:
+    turned = (TURNED_90, TURNED_180, TURNED_270) if views == (WHOLE, WHOLE) else ()
+    return (UPRIGHT, MIRRORED, *turned)
+
+
+def _search_colors(
+    queries: Fingerprints, gallery: Fingerprints, views: tuple[int, int], orientation: int
+) -> Iterator[Pairs]:
+    """Compares images that have these views: all by all channels, gray and color by luma."""
+    rows, columns = np.flatnonzero(queries.has_view[:, views[0]]), gallery.equal_images.firsts
+    columns = columns[gallery.has_view[columns, views[1]]]
+    if orientation >= TURNED_90:
+        rows, columns = rows[queries.photographic[rows]], columns[gallery.photographic[columns]]
+    gray, other_gray = queries.gray[rows], gallery.gray[columns]
+    search = lambda *parts: _search(queries, gallery, *parts, views, orientation)  # noqa: E731
+    yield from search(rows, columns, _all_channels)
+    yield from search(rows[gray], columns[~other_gray], descriptor.luma)
+    yield from search(rows[~gray], columns[other_gray], descriptor.luma)
 
 
 def _search(
@@ -102,32 +145,39 @@ def _search(
     rows: np.ndarray,
     columns: np.ndarray,
     part: Callable[[np.ndarray], np.ndarray],
+    views: tuple[int, int],
+    orientation: int,
 ) -> Iterator[Pairs]:
     """Compares some queries with some images of the gallery by a part of the descriptor."""
     if not len(rows):
         return
+    first = part(_oriented(queries.descriptors[rows, views[0]], orientation))
+    strict = queries.thresholds[rows] >= NEAR_IDENTICAL
     for start in range(0, len(columns), _BLOCK_SIZE):
         block = columns[start : start + _BLOCK_SIZE]
-        second = part(gallery.descriptors[block])
-        for mirrored in (False, True):
-            first = queries.descriptors[rows]
-            first = part(descriptor.mirror(first) if mirrored else first)
-            cosines = descriptor.cosine(first, second)
-            # Few pairs reach the lowest threshold of all; only for these, their own is computed.
-            lowest = np.maximum(queries.thresholds[rows].min(), gallery.thresholds[block].min())
-            row, column = np.nonzero(cosines >= 2 * lowest - 1)
-            pairs = Pairs(
-                rows[row], block[column], np.full(len(row), mirrored), cosines[row, column]
-            )
-            own = pair_thresholds(queries, pairs.rows, gallery, pairs.columns)
-            yield pairs.select(pairs.similarity >= 2 * own - 1)
+        cosines = descriptor.cosine(first, part(gallery.descriptors[block, views[1]]))
+        lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
+        lowest = np.where(queries.has_view[rows, LARGE_CROP], lowest, MIN_COSINE_OF_SMALL)
+        limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, lowest)[:, None]
+        other = gallery.thresholds[block] >= NEAR_IDENTICAL
+        if other.any():
+            limits = np.where(other, 2 * NEAR_IDENTICAL - 1, limits)
+        row, column = np.nonzero(cosines >= limits)
+        yield make_pairs(rows[row], block[column], cosines[row, column], views, orientation)
+
+
+def _oriented(descriptors: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation == MIRRORED:
+        return descriptor.mirror(descriptors)
+    return descriptor.turn(descriptors, max(0, orientation - MIRRORED))
 
 
 def _best_of_each_row(pairs: Pairs) -> Pairs:
-    """The `_MAX_CANDIDATES` pairs of each row with the highest cosine, sorted by row."""
+    """The pairs of each row with the highest cosine, sorted by row."""
     pairs = pairs.select(np.lexsort((-pairs.similarity, pairs.rows)))
     rank = np.arange(len(pairs)) - np.searchsorted(pairs.rows, pairs.rows)
-    return pairs.select(rank < _MAX_CANDIDATES)
+    most = np.where(pairs.similarity >= _HIGH_COSINE, _MAX_CANDIDATES, _MAX_UNCERTAIN)
+    return pairs.select(rank < most)
 
 
 def _all_channels(descriptors: np.ndarray) -> np.ndarray:

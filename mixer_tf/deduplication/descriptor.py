@@ -50,6 +50,13 @@ def mirror(descriptors: np.ndarray) -> np.ndarray:
     return descriptors * _mirror_signs()
 
 
+def turn(descriptors: np.ndarray, quarters: int) -> np.ndarray:
+    """Returns the descriptors of the images after counterclockwise quarter turns, int8 [N, 119]."""
+    for _ in range(quarters % 4):
+        descriptors = descriptors[:, _transposed()] * _flip_signs()
+    return descriptors
+
+
 def luma(descriptors: np.ndarray) -> np.ndarray:
     """Returns the luma part, which is equal in grayscale copies, int8 [N, 55]."""
     return descriptors[:, : len(_frequencies(0)[0])]
@@ -92,6 +99,25 @@ def _frequencies(channel: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chosen = (radius > 0) & (radius < _RADII[channel])
     weight = radius[chosen] ** _FREQUENCY_POWER * (_CHROMA_WEIGHT if channel else 1)
     return v[chosen], u[chosen], weight.astype(np.float32)
+
+
+@functools.cache
+def _transposed() -> np.ndarray:
+    """The index of the coefficient (u, v) at the position of (v, u)."""
+    order, start = [], 0
+    for channel in range(3):
+        v, u, _ = _frequencies(channel)
+        position = {pair: start + index for index, pair in enumerate(zip(v, u, strict=True))}
+        order += [position[pair] for pair in zip(u, v, strict=True)]
+        start += len(v)
+    return np.array(order)
+
+
+@functools.cache
+def _flip_signs() -> np.ndarray:
+    """The signs of an image whose rows are in reverse order."""
+    rows = np.concatenate([_frequencies(channel)[0] for channel in range(3)])
+    return np.where(rows % 2, -1, 1).astype(np.int8)
 
 
 @functools.cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprints, by which images are compared: about three kilobytes per image of any size."""
+"""Fingerprints, by which images are compared: about 13 kilobytes per image of any size."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixer_tf import images
-from mixer_tf.deduplication.descriptor import THUMBNAIL_SIZE, describe, is_gray
+from mixer_tf.deduplication import views
+from mixer_tf.deduplication.descriptor import describe, is_gray
 from mixer_tf.deduplication.equal_images import EqualImages, group_equal_images
 from mixer_tf.deduplication.thresholds import DUPLICATE, image_thresholds
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import thumbnails
 
 _BATCH_SIZE = 256
+# The fields that are arrays with a row for each image, in their order.
+_ARRAYS = (
+    *("thumbnails", "boxes", "has_view", "descriptors", "photographic", "thresholds", "gray"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +54,11 @@ class Fingerprints:
     Attributes:
         ids: N ids.
         digests: N digests of the encoded bytes.
-        thumbnails: uint8 [N, 32, 32, 3] in YCbCr.
-        descriptors: int8 [N, 119].
+        thumbnails: uint8 [N, 64, 64, 3] in YCbCr.
+        boxes: float32 [N, 4, 4], where the views of each thumbnail are; see `views.boxes`.
+        has_view: bool [N, 4], which views each image has.
+        descriptors: int8 [N, 4, 119], of the views; zero where there is none.
+        photographic: bool [N], whether a turned copy could be found; see `views.is_photographic`.
         thresholds: float32 [N], the threshold for duplicates of each image; see `thresholds`.
         gray: bool [N], whether the image has no color.
         unreadable: set name → number of other images, which cannot be decoded.
@@ -59,13 +67,21 @@ class Fingerprints:
     ids: tuple[ImageId, ...]
     digests: tuple[bytes, ...]
     thumbnails: np.ndarray
+    boxes: np.ndarray
+    has_view: np.ndarray
     descriptors: np.ndarray
+    photographic: np.ndarray
     thresholds: np.ndarray
     gray: np.ndarray
     unreadable: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @functools.cached_property
+    def whole(self) -> np.ndarray:
+        """The views of the whole images, uint8 [N, 32, 32, 3] in YCbCr."""
+        return views.crop(self.thumbnails, self.boxes[:, views.WHOLE])
 
     @functools.cached_property
     def equal_images(self) -> EqualImages:
@@ -79,10 +95,7 @@ class Fingerprints:
         return Fingerprints(
             tuple(self.ids[index] for index in indices),
             tuple(self.digests[index] for index in indices),
-            self.thumbnails[indices],
-            self.descriptors[indices],
-            self.thresholds[indices],
-            self.gray[indices],
+            *(getattr(self, name)[indices] for name in _ARRAYS),
         )
 
 
@@ -140,10 +153,7 @@ def concatenate(parts: Iterable[Fingerprints]) -> Fingerprints:
     together = Fingerprints(
         tuple(itertools.chain.from_iterable(part.ids for part in parts)),
         tuple(itertools.chain.from_iterable(part.digests for part in parts)),
-        np.concatenate([part.thumbnails for part in parts]),
-        np.concatenate([part.descriptors for part in parts]),
-        np.concatenate([part.thresholds for part in parts]),
-        np.concatenate([part.gray for part in parts]),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS),
     )
     order = sorted(range(len(together)), key=lambda index: sort_key(together.ids[index]))
     unreadable = sum((part.unreadable for part in parts), collections.Counter())
@@ -159,20 +169,41 @@ def _thumbnail(record: ImageRecord) -> np.ndarray | None:
     if record.problem:
         return None
     try:
-        return thumbnails.make_thumbnail(record.encoded, THUMBNAIL_SIZE)
+        return thumbnails.make_thumbnail(record.encoded, views.STORED_SIZE)
     except images.UnusableImageError:
         return None
 
 
 def _describe(readings: list[_Reading], threshold: float) -> Fingerprints:
-    shape = (-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE, 3)
-    pixels = np.array([reading.thumbnail for reading in readings], np.uint8).reshape(shape)
-    sides = np.array([reading.shorter_side for reading in readings])
+    shape = (-1, views.STORED_SIZE, views.STORED_SIZE, 3)
+    stored = np.array([reading.thumbnail for reading in readings], np.uint8).reshape(shape)
+    sides = np.array([reading.shorter_side for reading in readings], np.int64)
+    boxes, has_view = views.boxes(stored, sides)
+    whole = views.crop(stored, boxes[:, views.WHOLE])
     return Fingerprints(
         ids=tuple(reading.image_id for reading in readings),
         digests=tuple(reading.digest for reading in readings),
-        thumbnails=pixels,
-        descriptors=describe(pixels),
-        thresholds=image_thresholds(pixels[..., 0], sides, threshold),
-        gray=is_gray(pixels),
+        thumbnails=stored,
+        boxes=boxes,
+        has_view=has_view,
+        descriptors=_describe_views(stored, boxes, has_view),
+        photographic=views.is_photographic(_inside(stored, boxes, has_view), sides),
+        thresholds=image_thresholds(whole[..., 0], sides, threshold),
+        gray=is_gray(whole),
     )
+
+
+def _inside(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.ndarray:
+    """The views without a border."""
+    rows, view = np.arange(len(stored)), np.where(has_view[:, views.TRIMMED], views.TRIMMED, 0)
+    return views.crop(stored, boxes[rows, view])
+
+
+def _describe_views(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.ndarray:
+    described = [
+        describe(views.crop(stored[has], boxes[has, view])) for view, has in enumerate(has_view.T)
+    ]
+    found = np.zeros((*has_view.shape, described[0].shape[-1]), np.int8)
+    for view, has in enumerate(has_view.T):
+        found[has, view] = described[view]
+    return found

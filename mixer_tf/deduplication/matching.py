@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds duplicates of images in a gallery: candidates by descriptors, decided by alignment."""
+"""Finds duplicates of images in a gallery: candidates by descriptors, decided by their details."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixer_tf.deduplication.alignment import correlate
-from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, pair_thresholds
+from mixer_tf.deduplication import candidates, similarity
+from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, make_pairs
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
+from mixer_tf.deduplication.thresholds import pair_thresholds
 
-EXACT, COPY, MIRRORED = "exact copy", "near-duplicate", "mirrored near-duplicate"
-
-# Aligning one pair takes 300 kB of memory.
-_ALIGNMENT_BATCH = 64
+EXACT, COPY = "exact copy", "near-duplicate"
+MIRRORED, TURNED = "mirrored near-duplicate", "turned near-duplicate"
+_REASONS = {candidates.UPRIGHT: COPY, candidates.MIRRORED: MIRRORED}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Match:
         image: the query.
         other: the image of the gallery.
         distance: 1 - similarity: 0 for equal bytes, at most 1 - threshold.
-        reason: `EXACT`, `COPY` or `MIRRORED`.
+        reason: `EXACT`, `COPY`, `MIRRORED` or `TURNED`.
     """
 
     image: ImageId
@@ -53,11 +53,11 @@ def find_matches(
     limits = np.full(len(queries), len(gallery)) if indices is None else indices
     pairs = concatenate([_exact(queries, gallery, limits), _near(queries, gallery, indices)])
     pairs = _best_of_each(pairs)
-    columns = (pairs.rows, pairs.columns, pairs.mirrored, pairs.similarity)
-    for row, first, mirrored, similarity in zip(*map(np.ndarray.tolist, columns), strict=True):
+    columns = (pairs.rows, pairs.columns, pairs.orientations, pairs.similarity)
+    for row, first, orientation, value in zip(*map(np.ndarray.tolist, columns), strict=True):
         is_exact = queries.digests[row] == gallery.digests[first]
-        reason = EXACT if is_exact else MIRRORED if mirrored else COPY
-        distance = round(max(0.0, 1 - similarity), 4)
+        reason = EXACT if is_exact else _REASONS.get(orientation, TURNED)
+        distance = round(max(0.0, 1 - value), 4)
         class_name = queries.ids[row].class_name
         for column in gallery.equal_images.representatives(first, class_name):
             if column < limits[row]:
@@ -74,15 +74,15 @@ def _exact(queries: Fingerprints, gallery: Fingerprints, limits: np.ndarray) -> 
         if first < limits[row]
     ]
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
-    return Pairs(rows, columns, np.zeros(len(rows), bool), np.ones(len(rows), np.float32))
+    return make_pairs(rows, columns, np.ones(len(rows)))
 
 
 def _near(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None) -> Pairs:
-    """The pairs of different bytes whose mean of cosine and correlation reaches their threshold."""
+    """The pairs of different bytes whose similarity reaches their threshold."""
     pairs = _without_exact(find_candidates(queries, gallery, indices), queries, gallery)
-    similarity = (pairs.similarity + _correlate(pairs, queries, gallery)) / 2
-    pairs = dataclasses.replace(pairs, similarity=similarity)
-    return pairs.select(similarity >= pair_thresholds(queries, pairs.rows, gallery, pairs.columns))
+    pairs = similarity.judge(pairs, queries, gallery)
+    least = pair_thresholds(queries, pairs.rows, gallery, pairs.columns)
+    return pairs.select(pairs.similarity >= least)
 
 
 def _without_exact(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
@@ -91,21 +91,9 @@ def _without_exact(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -
     return pairs.select(np.array(differ, bool))
 
 
-def _correlate(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> np.ndarray:
-    """The correlation of the details of each pair, float32 [N]."""
-    correlations = np.zeros(len(pairs), np.float32)
-    for start in range(0, len(pairs), _ALIGNMENT_BATCH):
-        batch = pairs.select(slice(start, start + _ALIGNMENT_BATCH))
-        first = gallery.thumbnails[batch.columns, :, :, 0]
-        second = queries.thumbnails[batch.rows, :, :, 0]
-        second = np.where(batch.mirrored[:, None, None], second[:, :, ::-1], second)
-        correlations[start : start + len(batch)] = correlate(first, second)
-    return correlations
-
-
 def _best_of_each(pairs: Pairs) -> Pairs:
     """Each pair of images once, with its highest similarity, sorted by row and column."""
-    order = np.lexsort((pairs.mirrored, -pairs.similarity, pairs.columns, pairs.rows))
+    order = np.lexsort((pairs.orientations, -pairs.similarity, pairs.columns, pairs.rows))
     pairs = pairs.select(order)
     is_first = np.ones(len(pairs), bool)
     is_first[1:] = (np.diff(pairs.rows) != 0) | (np.diff(pairs.columns) != 0)

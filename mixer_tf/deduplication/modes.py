@@ -5,5 +5,5 @@
 REMOVE, MARK, REPORT = "remove", "mark", "report"
 MODES = (REMOVE, MARK, REPORT)
 
-# Below this, candidates are pairs with a negative cosine, which is nearly every pair.
-MIN_THRESHOLD = 0.5
+# Below this, most of the pairs that are found are no duplicates.
+MIN_THRESHOLD = 0.2

@@ -14,7 +14,7 @@ class DeduplicationOptions:
     """What counts as a duplicate, and what is done about it.
 
     Attributes:
-        threshold: similarity, 0.5 to 1, from which two photographs are duplicates. The stricter
+        threshold: similarity, 0.2 to 1, from which two photographs are duplicates. The stricter
             thresholds of `thresholds` (grayscale, small images, uniform sets) are never below it.
         within_train: whether training images are also compared with one another, so that one of
             several duplicates is kept.

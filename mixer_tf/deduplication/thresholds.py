@@ -7,18 +7,24 @@ more similar than that and are not; there, only re-encoded and enlarged images a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mixer_tf.deduplication.alignment import details
 
-# Measured on 5,000 test images of CIFAR-10 against its 50,000 training images: 85 % of the
-# duplicates that ciFAIR lists are found, with 6 false positives; at 0.85, 87 % with 9.
-DUPLICATE = 0.86
+if TYPE_CHECKING:
+    from mixer_tf.deduplication.fingerprints import Fingerprints
+
+DUPLICATE = 0.75
 # For a color and a grayscale image, where only luma can be compared.
-GRAYSCALE_DUPLICATE = 0.92
+GRAYSCALE_DUPLICATE = 0.9
 # Of the 1,797 digits of scikit-learn, no two have a similarity above 0.993; JPEG copies of quality
 # 90, and copies enlarged four times, are all above this.
 NEAR_IDENTICAL = 0.996
+# Candidates are pairs whose descriptors have at least this cosine. Crops, which never fit exactly,
+# have a lower one; small images, of which more are similar, a higher one.
+MIN_COSINE, MIN_COSINE_OF_VIEWS, MIN_COSINE_OF_SMALL = 0.6, 0.5, 0.66
 # Above any similarity: only files with equal bytes are duplicates.
 UNMATCHABLE = 2.0
 
@@ -47,3 +53,16 @@ def image_thresholds(
     near_identical = max(threshold, NEAR_IDENTICAL)
     thresholds = np.where(shorter_sides < _SMALL_SIDE, near_identical, threshold)
     return np.where(detail < _FLAT, UNMATCHABLE, thresholds).astype(np.float32)
+
+
+def pair_thresholds(
+    queries: Fingerprints, rows: np.ndarray, gallery: Fingerprints, columns: np.ndarray
+) -> np.ndarray:
+    """Returns the thresholds of pairs of images at the indices [N] and [N], float32 [N].
+
+    This is the higher threshold of both images, and at least `GRAYSCALE_DUPLICATE` if only one of
+    them is gray.
+    """
+    least = np.maximum(queries.thresholds[rows], gallery.thresholds[columns])
+    one_is_gray = queries.gray[rows] != gallery.gray[columns]
+    return np.where(one_is_gray, np.maximum(least, GRAYSCALE_DUPLICATE), least)

@@ -17,6 +17,9 @@ from mixer_tf.images import conversion
 def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
     """Decodes an image, upright, and resizes it to a square; the aspect ratio changes.
 
+    An image of exactly half the size is enlarged by repeating its pixels, so that the means of two
+    by two pixels are the image itself.
+
     Args:
         encoded: the bytes of an image whose size `images.read_header` has checked.
         size: side of the square in pixels; smaller images are enlarged.
@@ -27,8 +30,10 @@ def make_thumbnail(encoded: bytes, size: int) -> np.ndarray:
     Raises:
         UnusableImageError: the bytes are not an image, or its pixels cannot be read.
     """
-    image = conversion.read_rgb(encoded, 2 * size).resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(image.convert("YCbCr"))
+    image = conversion.read_rgb(encoded, 2 * size)
+    is_half = image.size == (size // 2, size // 2)
+    method = Image.Resampling.NEAREST if is_half else Image.Resampling.BICUBIC
+    return np.asarray(image.resize((size, size), method).convert("YCbCr"))
 
 
 def make_preview(encoded: bytes, size: int) -> bytes:

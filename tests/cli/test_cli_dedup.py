@@ -102,7 +102,7 @@ def test_another_comparison_needs_another_folder_or_replaces_it(mixer, leaky, tm
     assert run(mixer, *arguments).exit_code == 0
     rows = (tmp_path / "out/pairs.csv").read_text()
     for changed, message in (
-        (["--threshold=0.95"], "(--threshold was 0.86, now 0.95)"),
+        (["--threshold=0.95"], "(--threshold was 0.75, now 0.95)"),
         (["--within"], "(--within was false, now true)"),
         ([f"--against=web=folder:{leaky / 'web'}"], "(--against was none, now web=folder:"),
         (["--ignore-splits", "--within"], "--ignore-splits was false, now true"),
@@ -136,7 +136,7 @@ def test_another_comparison_needs_another_folder_or_replaces_it(mixer, leaky, tm
             ["--train=digits", "--against=a=folder:/x", "--against=b=folder:/x/"],
             "each source must be given once in --against; got folder:/x/ as 'a' and as 'b'",
         ),
-        (["--train=digits", "--threshold=0.2"], "threshold must be between 0.5 and 1; got"),
+        (["--train=digits", "--threshold=0.1"], "threshold must be between 0.2 and 1; got"),
         (["--train=digits", "--keep-duplicates=/no"], "to keep must be an existing file; got '/no"),
         (["--train=digits", "--ignore-splits"], "must be compared with something; .* or --within"),
     ],

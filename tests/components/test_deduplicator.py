@@ -380,7 +380,7 @@ def test_the_component_has_its_parameters():
         "downstream_test_sets": '["digits"]',
         "data_dir": None,
         "within_train": 1,
-        "threshold": 0.86,
+        "threshold": 0.75,
         "mode": "remove",
         "keep_duplicates": None,
         "fingerprint": "1",
@@ -392,12 +392,12 @@ def test_the_component_has_its_parameters():
 
 def test_invalid_options_are_an_error_when_the_component_is_created():
     examples = channel_utils.as_channel([standard_artifacts.Examples()])
-    with pytest.raises(ValueError, match="threshold must be between 0.5 and 1; got threshold=2"):
+    with pytest.raises(ValueError, match="threshold must be between 0.2 and 1; got threshold=2"):
         Deduplicator(examples=examples, threshold=2.0)
 
 
 def test_in_report_mode_all_images_are_kept(leaky_folder, result, tmp_path):
-    reporting = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="report", threshold=0.86)
+    reporting = deduplicate(f"folder:{leaky_folder}", tmp_path, mode="report", threshold=0.75)
     for split in SPLITS:
         assert read(reporting.after, split) == read(reporting.before, split)
     assert reporting.pairs == result.pairs

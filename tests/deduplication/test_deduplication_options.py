@@ -10,13 +10,13 @@ from mixer_tf.deduplication.options import DeduplicationOptions
 
 
 def test_the_defaults_are_those_that_were_measured():
-    assert DeduplicationOptions() == DeduplicationOptions(0.86, within_train=False, mode="remove")
+    assert DeduplicationOptions() == DeduplicationOptions(0.75, within_train=False, mode="remove")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threshold": 0.4}, r"between 0.5 and 1; got threshold=0.4. Use 0.86"),
+        ({"threshold": 0.1}, r"between 0.2 and 1; got threshold=0.1. Use 0.75"),
         ({"threshold": 1.01}, r"got threshold=1.01"),
         ({"threshold": float("nan")}, "got threshold=nan"),
         ({"mode": "delete"}, "must be one of remove, mark, report; got mode='delete'"),
@@ -51,6 +51,6 @@ def test_fewer_duplicates_reach_a_higher_threshold(photo, save):
     def read(encoded: bytes):
         return [make_record(encoded, 0, "cat", "photo")]
 
-    (match,) = find(0.86)
+    (match,) = find(0.75)
     assert find(1 - match.distance - 0.01)
     assert not find(1 - match.distance + 0.01)

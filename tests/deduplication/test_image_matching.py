@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from PIL import ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from mixer_tf.deduplication import candidates, thresholds
-from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, find_matches
+from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, TURNED, find_matches
 
 
 def scaled(image, factor):
@@ -13,6 +13,12 @@ def scaled(image, factor):
 
 def cropped(image, border):
     return image.crop((border, border, image.width - border, image.height - border))
+
+
+def cropped_by(image, share):
+    width, height = image.size
+    box = share * width, share * height, (1 - share) * width, (1 - share) * height
+    return image.crop(tuple(map(round, box)))
 
 
 COPIES = {
@@ -25,6 +31,17 @@ COPIES = {
     "brightened": (lambda image: image.point(lambda value: min(255, value + 40)), {}, COPY),
     "grayscale": (lambda image: image.convert("L"), {}, COPY),
     "mirrored": (ImageOps.mirror, {"image_format": "JPEG"}, MIRRORED),
+    "cropped by 15 % of each side": (lambda image: cropped_by(image, 0.15), {}, COPY),
+    "framed": (lambda image: ImageOps.expand(image, 60, "white"), {}, COPY),
+    "framed and mirrored": (
+        lambda image: ImageOps.expand(ImageOps.mirror(image), 40),
+        {"image_format": "JPEG"},
+        MIRRORED,
+    ),
+    "rotated by 4 degrees": (lambda image: image.rotate(4, Image.BICUBIC), {}, COPY),
+    "turned to the left": (lambda image: image.rotate(90, expand=True), {}, TURNED),
+    "upside down": (lambda image: image.rotate(180), {"image_format": "JPEG"}, TURNED),
+    "turned to the right": (lambda image: image.rotate(270, expand=True), {}, TURNED),
 }
 
 
@@ -83,11 +100,11 @@ def test_candidates_do_not_depend_on_the_block_size_and_are_complete(
     monkeypatch.setattr(candidates, "_BLOCK_SIZE", 7)
     blocks = candidates.find_candidates(queries, gallery)
     assert triples(whole) == triples(blocks)
-    assert {(index, 20 + index, False) for index in range(10)} <= triples(whole)
+    assert {(index, 20 + index, candidates.UPRIGHT) for index in range(10)} <= triples(whole)
 
 
-def triples(pairs: candidates.Pairs) -> set[tuple[int, int, bool]]:
-    return set(zip(pairs.rows, pairs.columns, pairs.mirrored, strict=True))
+def triples(pairs: candidates.Pairs) -> set[tuple[int, int, int]]:
+    return set(zip(pairs.rows, pairs.columns, pairs.orientations, strict=True))
 
 
 def test_the_candidates_with_the_highest_cosine_are_kept(random_image, save, take_fingerprints):
@@ -96,8 +113,18 @@ def test_the_candidates_with_the_highest_cosine_are_kept(random_image, save, tak
     gallery = take_fingerprints("test", encoded)
     query = take_fingerprints("train", [save(random_image(0))])
     found = candidates.find_candidates(query, gallery)
-    upright = found.select(~found.mirrored)
+    upright = found.select((found.orientations == candidates.UPRIGHT) & ~found.views.any(1))
     assert len(upright) == candidates._MAX_CANDIDATES
     chosen = set(upright.columns.tolist())
-    cosines = candidates.descriptor.cosine(query.descriptors, gallery.descriptors)[0]
+    cosines = candidates.descriptor.cosine(query.descriptors[:, 0], gallery.descriptors[:, 0])[0]
     assert cosines[list(chosen)].min() >= np.delete(cosines, list(chosen)).max()
+
+
+def test_a_turned_symbol_is_another_one(save, take_fingerprints):
+    six = Image.new("RGB", (200, 200), "white")
+    draw = ImageDraw.Draw(six)
+    draw.ellipse((60, 90, 140, 170), outline="black", width=14)
+    draw.line((64, 120, 110, 30), fill="black", width=14)
+    gallery = take_fingerprints("test", [save(six)])
+    assert not list(find_matches(take_fingerprints("train", [save(six.rotate(180))]), gallery))
+    assert len(list(find_matches(take_fingerprints("train", [save(six, "JPEG")]), gallery))) == 1

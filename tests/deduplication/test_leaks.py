@@ -22,7 +22,7 @@ def gallery() -> Gallery:
     ids += [ImageId("folder:/web", "w", "", "shard 4", 0)]
     digests = [b"t", b"t", b"t", b"u", b"t", b"w"]
     none = np.zeros((len(ids), 0))
-    return Gallery(Fingerprints(tuple(ids), tuple(digests), none, none, none, none), ())
+    return Gallery(Fingerprints(tuple(ids), tuple(digests), *[none] * 7), ())
 
 
 def find(gallery: Gallery, matches: list[Match], keep=frozenset(), **options):

@@ -243,10 +243,12 @@ def test_the_evaluation_split_is_never_emptied(leaky_evaluation):
         remove_duplicates(train, result)
 
 
-def test_a_pair_of_another_label_is_listed_although_another_pair_decides(tmp_path, save, photo):
+def test_a_pair_of_another_label_is_listed_although_another_pair_decides(
+    tmp_path, save, photo, random_image
+):
     """The training cat duplicates a test cat, and, a little less, a test dog."""
-    files = {"train/cat/a.png": photo, "train/dog/b.png": photo.rotate(90)}
-    files |= {"test/cat/x.png": photo.crop((2, 2, 638, 425)), "val/cat/v.png": photo.rotate(180)}
+    files = {"train/cat/a.png": photo, "train/dog/b.png": random_image(1)}
+    files |= {"test/cat/x.png": photo.crop((2, 2, 638, 425)), "val/cat/v.png": random_image(2)}
     files["test/dog/y.png"] = photo.crop((9, 9, 630, 420))
     for name, image in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def test_shorter_side_is_short_for_a_field_of_the_recipe():
 
 def test_deduplication_is_set_by_its_options():
     config = options.make_config(_parse(), root="/r")
-    assert (config.deduplicate, config.duplicate_threshold) == ("remove", 0.86)
+    assert (config.deduplicate, config.duplicate_threshold) == ("remove", 0.75)
     assert config.keep_duplicates is None
     values = _parse("--deduplicate=report", "--duplicate-threshold=0.9", "--deduplicate-train")
     config = options.make_config(values, root="/r")
