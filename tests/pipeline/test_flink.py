@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,29 @@ def leaky_folder(tmp_path_factory) -> pathlib.Path:
             folder.mkdir(parents=True, exist_ok=True)
             random_image(seed).save(folder / f"{index}.jpg", quality=80 + index % 9)
     return path
+
+
+@pytest.mark.flink
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["remove", "mark"])
+def test_on_embedded_flink_leaks_are_what_beams_own_runner_finds(jars, mode, tmp_path):
+    """Of training images in both other splits, and of evaluation images in the test split."""
+    data = tmp_path / "data"
+    seeds = {"train": [0, 1, 2, 11, 12, 21], "val": [10, 11, 12, 22], "test": [20, 21, 22, 23]}
+    for split, found in seeds.items():
+        for index, seed in enumerate(found):
+            folder = data / split / ("cat", "dog")[seed % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            random_image(seed).save(folder / f"{split}-{index}.jpg", quality=80 + index)
+    shutil.copy(data / "test/dog/test-1.jpg", data / "test/dog/again.jpg")
+    properties = {"mode": mode, "within_train": 1}
+    own = run_steps(f"folder:{data}", tmp_path / "own", "--runner=DirectRunner", **properties)
+    report = json.loads(own["report"]["report.json"])
+    assert report["leaked"] == {"eval": 2, "test": 2}
+    assert (report["duplicates"], report["evaluation"]["duplicates"]) == (3, 1)
+    with running(tmp_path / "flink", cluster=False) as flink:
+        found = run_steps(f"folder:{data}", tmp_path / "run", flink.beam, **properties)
+    assert found == own
 
 
 @pytest.fixture(scope="module")
