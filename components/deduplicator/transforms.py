@@ -53,8 +53,8 @@ from mixer_tf.features import EVAL, TEST, TRAIN
 _SHARDS, _REMOVED, _MARKS = "shards", "removed", "marks"
 # The splits that images are removed from.
 _FILTERED = (TRAIN, EVAL)
-# Batches of `fingerprints` that are compared together: 4,096 images, 14 MB.
-_PARTS = 16
+# Batches of `fingerprints` that are compared together: 1,024 images, 14 MB.
+_PARTS = 4
 
 
 class Deduplicate(beam.PTransform):

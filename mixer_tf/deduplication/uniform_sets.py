@@ -2,10 +2,9 @@
 """Datasets whose images all look alike, such as handwritten digits, have a stricter threshold.
 
 A set is uniform if more than a fifth of its distinct images have a duplicate in it by their own
-thresholds. A fifth is far from both kinds of sets: in samples of 500 images, 0.6 % of CIFAR-10's
-test images and 82 % of the digits have one; of 20 digits, 40 %. Copies say nothing about that: of
-images with equal bytes one is counted, and a nearly identical image is not counted as a duplicate,
-because it would be one in a uniform set as well.
+thresholds; of fewer than twenty images, more than half. Copies say nothing about that: of images
+with equal bytes one is counted, and a nearly identical image is not counted as a duplicate, because
+it would be one in a uniform set as well.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from mixer_tf.deduplication.matching import find_matches
 from mixer_tf.deduplication.thresholds import NEAR_IDENTICAL
 from mixer_tf.features import SPLITS
 
-_UNIFORM_FRACTION = 0.2
-_MIN_IMAGES, _SAMPLE_SIZE = 20, 500
+_UNIFORM_FRACTION, _UNIFORM_FRACTION_OF_FEW = 0.2, 0.5
+_FEW_IMAGES, _MIN_IMAGES, _SAMPLE_SIZE = 20, 6, 500
 # Up to this distance, images are copies in a uniform set as well.
 _COPY_DISTANCE = 1 - NEAR_IDENTICAL
 
@@ -112,7 +111,9 @@ def find_uniform_sets(samples: Samples, similar: Collection[tuple[str, bytes]]) 
     uniform: list[str] = []
     for key in sorted(samples, key=lambda key: (bool(key), key)):
         sample = samples[key]
-        if numbers[key] > _UNIFORM_FRACTION * len(sample.images):
+        size = len(sample.images)
+        fraction = _UNIFORM_FRACTION_OF_FEW if size < _FEW_IMAGES else _UNIFORM_FRACTION
+        if numbers[key] > fraction * size:
             uniform += sample.names
     return tuple(uniform)
 

@@ -444,7 +444,7 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
 
 
 def test_sets_of_many_blocks_have_the_same_result(leaky_folder, monkeypatch, tmp_path):
-    """As of more than 32,768 images."""
+    """As of more than 8,192 images."""
     data = tmp_path / "data"
     shutil.copytree(leaky_folder, data)
     save(random_image(203), data / "val/dog/similar.jpg", quality=60)
