@@ -11,7 +11,12 @@ import numpy as np
 
 from mixer_tf.deduplication import descriptor
 from mixer_tf.deduplication.fingerprints import Fingerprints
-from mixer_tf.deduplication.thresholds import MIN_COSINE, MIN_COSINE_OF_SMALL, NEAR_IDENTICAL
+from mixer_tf.deduplication.thresholds import (
+    MIN_COSINE,
+    MIN_COSINE_OF_SMALL,
+    MIN_COSINE_OF_VIEWS,
+    NEAR_IDENTICAL,
+)
 from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
@@ -151,7 +156,8 @@ def _search(
     for start in range(0, len(columns), _BLOCK_SIZE):
         block = columns[start : start + _BLOCK_SIZE]
         cosines = descriptor.cosine(first, part(gallery.descriptors[block, views[1]]))
-        lowest = np.where(queries.has_view[rows, LARGE_CROP], MIN_COSINE, MIN_COSINE_OF_SMALL)
+        lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
+        lowest = np.where(queries.has_view[rows, LARGE_CROP], lowest, MIN_COSINE_OF_SMALL)
         limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, lowest)[:, None]
         other = gallery.thresholds[block] >= NEAR_IDENTICAL
         if other.any():

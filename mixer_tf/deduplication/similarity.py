@@ -25,10 +25,10 @@ _WEIGHTS = np.array([12.33, 6.85, 4.61, 8.50, 5.76, -0.814], np.float32)
 _OFFSET = -19.08
 # Pairs with a lower mean of cosine and correlation are no duplicates; registration costs more than
 # the rest. Large images have views and small rotations, which lower both numbers.
-_MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.62
+_MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.58
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
-_ROTATED_RANGE = (0.005, 0.75)
+_ROTATED_RANGE = (0.002, 0.75)
 # Without a registration, a similarity is lower than that of nearly identical images.
 _MAX_SIMILARITY = 0.995
 # Pairs of documents and of nearly identical images, from this similarity on, need at least these
