@@ -10,6 +10,7 @@ their similarity is then the mean of cosine and correlation.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -47,60 +48,138 @@ def judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
         queries: the images of their rows.
         gallery: the images of their columns.
     """
+    pairs, correlations = _without_hopeless(pairs, queries, gallery)
     parts = (
-        _judge(pairs.select(slice(start, start + _BATCH_SIZE)), queries, gallery)
-        for start in range(0, len(pairs), _BATCH_SIZE)
+        _judge(_Batch.make(pairs.select(batch), queries, gallery, correlations[batch]))
+        for batch in _batches(len(pairs))
     )
     return concatenate(parts)
 
 
-def _judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
-    first = orient(_views(queries, pairs.rows, pairs.views[:, 0]), pairs.orientations)
-    second = _views(gallery, pairs.columns, pairs.views[:, 1])
-    correlations = correlate(second[..., 0], first[..., 0])
-    large = queries.has_view[pairs.rows, views.LARGE_CROP]
-    large &= gallery.has_view[pairs.columns, views.LARGE_CROP]
-    means = (pairs.similarity + correlations) / 2
-    kept = np.flatnonzero(means >= np.where(large, _MIN_MEAN_OF_LARGE, _MIN_MEAN))
-    pairs = pairs.select(kept)
-    if not len(kept):
-        return pairs
-    first, second, correlations = first[kept], second[kept], correlations[kept]
-    gray = queries.gray[pairs.rows] | gallery.gray[pairs.columns]
-    similarity = _similarity(first, second, pairs.similarity, correlations, gray)
-    turnable = np.flatnonzero(
-        large[kept]
-        & (similarity > _ROTATED_RANGE[0])
-        & (similarity < _ROTATED_RANGE[1])
-        & (pairs.views == views.WHOLE).all(1)
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """N pairs with what is needed to judge them.
+
+    Attributes:
+        pairs: the pairs, with their cosines as similarity.
+        queries, gallery: the images of their rows and columns.
+        first, second: uint8 [N, 32, 32, 3], the views that are compared.
+        correlations: float32 [N], as of `alignment.correlate`.
+    """
+
+    pairs: Pairs
+    queries: Fingerprints
+    gallery: Fingerprints
+    first: np.ndarray
+    second: np.ndarray
+    correlations: np.ndarray
+
+    @classmethod
+    def make(
+        cls,
+        pairs: Pairs,
+        queries: Fingerprints,
+        gallery: Fingerprints,
+        correlations: np.ndarray | None = None,
+    ) -> _Batch:
+        first = orient(_views(queries, pairs.rows, pairs.views[:, 0]), pairs.orientations)
+        second = _views(gallery, pairs.columns, pairs.views[:, 1])
+        if correlations is None:
+            correlations = correlate(second[..., 0], first[..., 0])
+        return cls(pairs, queries, gallery, first, second, correlations)
+
+    @property
+    def means(self) -> np.ndarray:
+        return (self.pairs.similarity + self.correlations) / 2
+
+    @property
+    def are_large(self) -> np.ndarray:
+        large = self.queries.has_view[self.pairs.rows, views.LARGE_CROP]
+        return large & self.gallery.has_view[self.pairs.columns, views.LARGE_CROP]
+
+    @property
+    def are_whole(self) -> np.ndarray:
+        return (self.pairs.views == views.WHOLE).all(1)
+
+    @property
+    def one_is_gray(self) -> np.ndarray:
+        return self.queries.gray[self.pairs.rows] | self.gallery.gray[self.pairs.columns]
+
+    @property
+    def one_is_flat(self) -> np.ndarray:
+        photographic = self.queries.photographic[self.pairs.rows]
+        return ~(photographic & self.gallery.photographic[self.pairs.columns])
+
+    def stored(self, index: np.ndarray) -> np.ndarray:
+        """The stored thumbnails of the queries of some pairs, turned as they are compared."""
+        pairs = self.pairs.select(index)
+        return orient(self.queries.thumbnails[pairs.rows], pairs.orientations)
+
+    def similarity(self, first: np.ndarray, index: np.ndarray | slice) -> np.ndarray:
+        """The similarity of some pairs with `first` in place of their first images."""
+        second, correlations = self.second[index], self.correlations[index]
+        if first is not self.first:
+            correlations = correlate(second[..., 0], first[..., 0])
+        cosines, gray = self.pairs.similarity[index], self.one_is_gray[index]
+        numbers = evidence.measure(first, second, cosines, correlations, gray)
+        return 1 / (1 + np.exp(-np.clip((numbers * _WEIGHTS).sum(1) + _OFFSET, -30, 30)))
+
+
+def _batches(number: int) -> Iterator[slice]:
+    for start in range(0, number, _BATCH_SIZE):
+        yield slice(start, start + _BATCH_SIZE)
+
+
+def _without_hopeless(
+    pairs: Pairs, queries: Fingerprints, gallery: Fingerprints
+) -> tuple[Pairs, np.ndarray]:
+    """The pairs that are worth a registration, and their correlations."""
+    kept, correlations = [pairs.select(slice(0))], [np.zeros(0, np.float32)]
+    for chosen in _batches(len(pairs)):
+        batch = _Batch.make(pairs.select(chosen), queries, gallery)
+        hopeful = batch.means >= np.where(batch.are_large, _MIN_MEAN_OF_LARGE, _MIN_MEAN)
+        kept.append(batch.pairs.select(hopeful))
+        correlations.append(batch.correlations[hopeful])
+    return concatenate(kept), np.concatenate(correlations)
+
+
+def _judge(batch: _Batch) -> Pairs:
+    similarity = batch.similarity(batch.first, slice(None))
+    similarity = np.maximum(similarity, _rotated(batch, similarity))
+    identical = (batch.means >= NEAR_IDENTICAL) & (batch.pairs.orientations < TURNED_90)
+    similarity = np.where(identical, batch.means, np.minimum(similarity, _MAX_SIMILARITY))
+    similarity[_differ_in_details(batch, similarity, identical)] = 0
+    return dataclasses.replace(batch.pairs, similarity=similarity.astype(np.float32))
+
+
+def _rotated(batch: _Batch, similarity: np.ndarray) -> np.ndarray:
+    """The highest similarity after small rotations of the query; 0 where none is tried."""
+    low, high = _ROTATED_RANGE
+    worth_it = batch.are_large & batch.are_whole & (similarity > low) & (similarity < high)
+    index = np.flatnonzero(worth_it)
+    found = np.zeros(len(similarity))
+    if len(index):
+        stored = batch.stored(index)
+        box = np.tile(np.float32([0, 0, views.STORED_SIZE, views.STORED_SIZE]), (len(index), 1))
+        for degrees in _ROTATIONS:
+            first = views.crop(views.turn_slightly(stored, degrees), box)
+            found[index] = np.maximum(found[index], batch.similarity(first, index))
+    return found
+
+
+def _differ_in_details(batch: _Batch, similarity: np.ndarray, identical: np.ndarray) -> np.ndarray:
+    """Indices of pairs of documents and of nearly identical images whose small details differ."""
+    doubtful = batch.are_large & (batch.one_is_flat | identical) & (similarity >= _MIN_DOUBTFUL)
+    index = np.flatnonzero(doubtful)
+    if not len(index):
+        return index
+    details = evidence.compare_details(
+        batch.stored(index)[..., 0],
+        batch.gallery.thumbnails[batch.pairs.columns[index], ..., 0],
+        np.stack([batch.first[index, ..., 0], batch.second[index, ..., 0]], 1),
     )
-    if len(turnable):
-        rotated = _best_rotation(
-            _stored(queries, pairs.select(turnable)),
-            second[turnable],
-            pairs.select(turnable),
-            gray[turnable],
-        )
-        similarity[turnable] = np.maximum(similarity[turnable], rotated)
-    identical = (means[kept] >= NEAR_IDENTICAL) & (pairs.orientations < TURNED_90)
-    similarity = np.where(identical, means[kept], np.minimum(similarity, _MAX_SIMILARITY))
-    # Documents and the like, and images that seem identical, are looked at more closely.
-    flat = ~queries.photographic[pairs.rows] | ~gallery.photographic[pairs.columns]
-    doubtful = np.flatnonzero(large[kept] & (flat | identical) & (similarity >= _MIN_DOUBTFUL))
-    if len(doubtful):
-        details = evidence.compare_details(
-            _stored(queries, pairs.select(doubtful))[..., 0],
-            gallery.thumbnails[pairs.columns[doubtful], ..., 0],
-            np.stack([first[doubtful, ..., 0], second[doubtful, ..., 0]], 1),
-        )
-        is_whole = (pairs.views[doubtful] == views.WHOLE).all(1)
-        least = np.where(identical[doubtful], _MIN_DETAILS_OF_IDENTICAL, _MIN_DETAILS)
-        similarity[doubtful[(details < least) | ~is_whole]] = 0
-    return dataclasses.replace(pairs, similarity=similarity.astype(np.float32))
-
-
-def _stored(queries: Fingerprints, pairs: Pairs) -> np.ndarray:
-    return orient(queries.thumbnails[pairs.rows], pairs.orientations)
+    least = np.where(identical[index], _MIN_DETAILS_OF_IDENTICAL, _MIN_DETAILS)
+    return index[(details < least) | ~batch.are_whole[index]]
 
 
 def _views(images: Fingerprints, indices: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -108,30 +187,4 @@ def _views(images: Fingerprints, indices: np.ndarray, chosen: np.ndarray) -> np.
     other = np.flatnonzero(chosen != views.WHOLE)
     boxes = images.boxes[indices[other], chosen[other]]
     found[other] = views.crop(images.thumbnails[indices[other]], boxes)
-    return found
-
-
-def _similarity(
-    first: np.ndarray,
-    second: np.ndarray,
-    cosines: np.ndarray,
-    correlations: np.ndarray,
-    gray: np.ndarray,
-) -> np.ndarray:
-    numbers = evidence.measure(first, second, cosines, correlations, gray)
-    return 1 / (1 + np.exp(-np.clip((numbers * _WEIGHTS).sum(1) + _OFFSET, -30, 30)))
-
-
-def _best_rotation(
-    stored: np.ndarray, second: np.ndarray, pairs: Pairs, gray: np.ndarray
-) -> np.ndarray:
-    """The highest similarity after small rotations of the thumbnails of the queries."""
-    box = np.tile(
-        np.array([0, 0, views.STORED_SIZE, views.STORED_SIZE], np.float32), (len(stored), 1)
-    )
-    found = np.zeros(len(stored), np.float32)
-    for degrees in _ROTATIONS:
-        first = views.crop(views.turn_slightly(stored, degrees), box)
-        correlations = correlate(second[..., 0], first[..., 0])
-        found = np.maximum(found, _similarity(first, second, pairs.similarity, correlations, gray))
     return found
