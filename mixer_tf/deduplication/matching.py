@@ -11,7 +11,7 @@ import numpy as np
 from mixer_tf.deduplication import candidates, similarity
 from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, make_pairs
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
-from mixer_tf.deduplication.thresholds import pair_thresholds
+from mixer_tf.deduplication.thresholds import GRAYSCALE_DUPLICATE
 
 EXACT, COPY = "exact copy", "near-duplicate"
 MIRRORED, TURNED = "mirrored near-duplicate", "turned near-duplicate"
@@ -81,7 +81,7 @@ def _near(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | No
     """The pairs of different bytes whose similarity reaches their threshold."""
     pairs = _without_exact(find_candidates(queries, gallery, indices), queries, gallery)
     pairs = similarity.judge(pairs, queries, gallery)
-    least = pair_thresholds(queries, pairs.rows, gallery, pairs.columns)
+    least = _thresholds(queries, pairs.rows, gallery, pairs.columns)
     return pairs.select(pairs.similarity >= least)
 
 
@@ -98,3 +98,12 @@ def _best_of_each(pairs: Pairs) -> Pairs:
     is_first = np.ones(len(pairs), bool)
     is_first[1:] = (np.diff(pairs.rows) != 0) | (np.diff(pairs.columns) != 0)
     return pairs.select(is_first)
+
+
+def _thresholds(
+    queries: Fingerprints, rows: np.ndarray, gallery: Fingerprints, columns: np.ndarray
+) -> np.ndarray:
+    """The thresholds of pairs: the higher one of both images, and a high one if one is gray."""
+    least = np.maximum(queries.thresholds[rows], gallery.thresholds[columns])
+    one_is_gray = queries.gray[rows] != gallery.gray[columns]
+    return np.where(one_is_gray, np.maximum(least, GRAYSCALE_DUPLICATE), least)

@@ -7,14 +7,9 @@ more similar than that and are not; there, only re-encoded and enlarged images a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixer_tf.deduplication.alignment import details
-
-if TYPE_CHECKING:
-    from mixer_tf.deduplication.fingerprints import Fingerprints
 
 DUPLICATE = 0.75
 # For a color and a grayscale image, where only luma can be compared.
@@ -53,16 +48,3 @@ def image_thresholds(
     near_identical = max(threshold, NEAR_IDENTICAL)
     thresholds = np.where(shorter_sides < _SMALL_SIDE, near_identical, threshold)
     return np.where(detail < _FLAT, UNMATCHABLE, thresholds).astype(np.float32)
-
-
-def pair_thresholds(
-    queries: Fingerprints, rows: np.ndarray, gallery: Fingerprints, columns: np.ndarray
-) -> np.ndarray:
-    """Returns the thresholds of pairs of images at the indices [N] and [N], float32 [N].
-
-    This is the higher threshold of both images, and at least `GRAYSCALE_DUPLICATE` if only one of
-    them is gray.
-    """
-    least = np.maximum(queries.thresholds[rows], gallery.thresholds[columns])
-    one_is_gray = queries.gray[rows] != gallery.gray[columns]
-    return np.where(one_is_gray, np.maximum(least, GRAYSCALE_DUPLICATE), least)

@@ -95,7 +95,7 @@ def test_leaks_are_those_of_the_library(seed):
     ids = sorted(ids, key=sort_key)
     digests = [rng.choice([b"1", b"2", b"3", image.source.encode()]) for image in ids]
     none = np.zeros((len(ids), 0))
-    tests = Fingerprints(tuple(ids), tuple(digests), none, none, none, none)
+    tests = Fingerprints(tuple(ids), tuple(digests), *[none] * 7)
     comparable, keep = ("train", "eval", "test"), frozenset({"007", "031", "100"})
     expected = find_leaks(matches, Gallery(tests, ()), comparable, keep, with_marks=True)
     assert len(expected.counts) == 3 and expected.counts["test"] > 10

@@ -23,7 +23,7 @@ def _config(**changes) -> PipelineConfig:
             "data.train_shorter_side must be at least 4 pixels; got 3",
         ),
         ({"deduplicate": "no"}, "deduplicate must be one of remove, mark, report, off; got 'no'"),
-        ({"duplicate_threshold": 0.2}, "threshold must be between 0.5 and 1; got threshold=0.2"),
+        ({"duplicate_threshold": 0.1}, "threshold must be between 0.2 and 1; got threshold=0.1"),
         (
             {"deduplicate": "off", "downstream_test_sets": ("digits",)},
             "downstream_test_sets must not be given with deduplicate='off'",
