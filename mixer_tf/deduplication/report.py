@@ -27,8 +27,9 @@ from mixer_tf.messages import printable
 
 REPORT, PAIRS, CONFLICTS = "report.json", "pairs.jsonl", "label_conflicts.jsonl"
 _METHOD = (
-    "mean of two numbers, in the better of both orientations: the cosine of color descriptors "
-    "(low frequencies of a 32x32 thumbnail) and the correlation of details after alignment"
+    "pairs of views (whole, without border, center crops; mirrored, turned) with similar color "
+    "descriptors are registered; the similarity is the likelihood of a copy, from the correlations "
+    "of their finest and coarse details and colors"
 )
 
 

@@ -30,7 +30,7 @@ _MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.58
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _ROTATED_RANGE = (0.002, 0.75)
-# Without a registration, a similarity is lower than that of nearly identical images.
+# Pairs that are registered have a lower similarity than nearly identical ones.
 _MAX_SIMILARITY = 0.995
 # Pairs of documents and of nearly identical images, from this similarity on, need at least these
 # correlations of the details of the stored thumbnails.
@@ -147,7 +147,7 @@ def _judge(batch: _Batch) -> Pairs:
     similarity = batch.similarity(batch.first, slice(None))
     similarity = np.maximum(similarity, _rotated(batch, similarity))
     identical = (batch.means >= NEAR_IDENTICAL) & (batch.pairs.orientations < TURNED_90)
-    similarity = np.where(identical, batch.means, np.minimum(similarity, _MAX_SIMILARITY))
+    similarity = np.where(identical, batch.means, _MAX_SIMILARITY * similarity)
     similarity[_differ_in_details(batch, similarity, identical)] = 0
     return dataclasses.replace(batch.pairs, similarity=similarity.astype(np.float32))
 
