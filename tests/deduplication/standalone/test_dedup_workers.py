@@ -39,7 +39,7 @@ def test_an_error_is_raised_and_no_process_stays(processes):
     with pytest.raises(ValueError, match=r"number \d is not allowed"):
         list(workers.run(fail, None, range(5), processes))
     for process in multiprocessing.active_children():
-        process.join(10)
+        process.join(60)
     assert not multiprocessing.active_children()
 
 
@@ -54,7 +54,7 @@ def test_closing_ends_the_processes():
         children = multiprocessing.active_children()
         assert len(children) == 2
     for process in children:
-        process.join(10)
+        process.join(60)
         assert process.exitcode is not None
 
 
