@@ -26,6 +26,13 @@ def free_memory(request):
         gc.collect()
 
 
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """A photograph of 640x427 pixels from scikit-learn."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    return Image.fromarray(datasets.load_sample_image("china.jpg"))
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
     """A folder of class subfolders.

@@ -9,6 +9,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.deduplication.__main__ import main as benchmark
 from mixer_tf.cli import main
 from mixer_tf.deduplication.standalone import output, pair_table
 from pipeline.configs import DEDUPLICATE
@@ -38,6 +39,7 @@ def test_options_exist():
         for option in p.opts
     }
     known |= {option for p in pipeline.__click_params__ for option in p.opts}
+    known |= {option for p in benchmark.params for option in p.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", TEXT)) <= known
 
 

@@ -15,13 +15,6 @@ from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, finge
 
 
 @pytest.fixture(scope="session")
-def photo() -> Image.Image:
-    """A photograph of 640x427 pixels from scikit-learn."""
-    datasets = pytest.importorskip("sklearn.datasets")
-    return Image.fromarray(datasets.load_sample_image("china.jpg"))
-
-
-@pytest.fixture(scope="session")
 def other_photo() -> Image.Image:
     """Another photograph from scikit-learn."""
     datasets = pytest.importorskip("sklearn.datasets")
