@@ -9,6 +9,7 @@ measured while two blocks are put together.
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import apache_beam as beam
@@ -34,7 +35,7 @@ class FindUniformSets(beam.PTransform):
         samples = (
             images
             | "Samples" >> beam.Map(uniform_sets.take_samples)
-            | "All samples" >> beam.CombineGlobally(uniform_sets.merge_samples)
+            | "All samples" >> beam.CombineGlobally(_MergeSamples())
         )
         return (
             images
@@ -115,6 +116,22 @@ class FindWithin(beam.PTransform):
             | "Group" >> beam.GroupByKey()
             | "Compare" >> beam.FlatMap(_find_within, AsSingleton(self._uniform))
         )
+
+
+class _MergeSamples(beam.CombineFn):
+    """Merges samples one after the other: Flink cannot sort a record of many of them."""
+
+    def create_accumulator(self) -> Samples:
+        return {}
+
+    def add_input(self, accumulator: Samples, samples: Samples) -> Samples:
+        return uniform_sets.merge_samples([accumulator, samples])
+
+    def merge_accumulators(self, accumulators: Iterable[Samples]) -> Samples:
+        return functools.reduce(self.add_input, accumulators, self.create_accumulator())
+
+    def extract_output(self, accumulator: Samples) -> Samples:
+        return accumulator
 
 
 class _CountImages(beam.PTransform):

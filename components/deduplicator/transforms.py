@@ -9,7 +9,6 @@ is copied with the removals of its own images.
 from __future__ import annotations
 
 import collections
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +36,6 @@ from mixer_tf.deduplication import (
 )
 from mixer_tf.deduplication.fingerprints import (
     Fingerprints,
-    concatenate,
     fingerprint_shard,
     sort_key,
 )
@@ -53,8 +51,6 @@ from mixer_tf.features import EVAL, TEST, TRAIN
 _SHARDS, _REMOVED, _MARKS = "shards", "removed", "marks"
 # The splits that images are removed from.
 _FILTERED = (TRAIN, EVAL)
-# Batches of `fingerprints` that are compared together: 1,024 images, 14 MB.
-_PARTS = 4
 
 
 class Deduplicate(beam.PTransform):
@@ -160,9 +156,8 @@ def fingerprint(
 ) -> Iterator[Fingerprints]:
     """Yields the fingerprints of a work item of a set, given with the name of the set."""
     set_name, shard = work_item
-    parts = fingerprint_shard(shard, readers[set_name], set_name, threshold)
-    while several := list(itertools.islice(parts, _PARTS)):
-        yield concatenate(several)
+    # Parts of 256 images have 3.5 MB; Flink cannot sort records of much more than that.
+    yield from fingerprint_shard(shard, readers[set_name], set_name, threshold)
 
 
 class CopyShards(beam.PTransform):

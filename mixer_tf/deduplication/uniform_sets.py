@@ -21,7 +21,7 @@ from mixer_tf.deduplication.thresholds import NEAR_IDENTICAL
 from mixer_tf.features import SPLITS
 
 _UNIFORM_FRACTION, _UNIFORM_FRACTION_OF_FEW = 0.2, 0.5
-_FEW_IMAGES, _MIN_IMAGES, _SAMPLE_SIZE = 20, 6, 500
+_FEW_IMAGES, _MIN_IMAGES, _SAMPLE_SIZE = 20, 6, 200
 # Up to this distance, images are copies in a uniform set as well.
 _COPY_DISTANCE = 1 - NEAR_IDENTICAL
 
