@@ -236,6 +236,7 @@ def cluster(jars, tmp_path_factory):
 
 @pytest.mark.flink
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_of_a_cluster_changes_nothing(cluster, leaky_folder, expected, tmp_path):
     folder, flink, beam = cluster
     killer = threading.Thread(target=_kill_the_busy_one, args=(folder, flink.rest_port))
@@ -251,6 +252,7 @@ def test_a_killed_worker_of_a_cluster_changes_nothing(cluster, leaky_folder, exp
 
 @pytest.mark.flink
 @pytest.mark.slow
+@pytest.mark.long
 def test_without_its_worker_pool_a_job_fails_and_no_shard_is_cut(
     cluster, leaky_folder, expected, tmp_path
 ):
