@@ -43,8 +43,10 @@ test: lint  ## the tests, without the slow ones
 # pytest's 5 means that no test is marked as slow.
 SLOW_PARTS := "tests/models tests/recipes" tests/training \
 	"tests --ignore=tests/models --ignore=tests/recipes --ignore=tests/training"
+# Of each part, tests that have not started after MINUTES are skipped, if it is given.
+SLOW := $(PYTEST) -rs -m "slow and not long" $(if $(MINUTES),--minutes=$(MINUTES))
 test-slow: setup  ## the slow tests alone, without those of several minutes
-	@for part in $(SLOW_PARTS); do $(PYTEST) -m "slow and not long" $$part || [ $$? -eq 5 ] || exit 1; done
+	@for part in $(SLOW_PARTS); do $(SLOW) $$part || [ $$? -eq 5 ] || exit 1; done
 
 test-all: lint  ## every test
 	@$(PYTEST)

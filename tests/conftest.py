@@ -10,12 +10,28 @@ import json
 import pathlib
 import socket
 import struct
+import time
 import zlib
 
 import harness
 import numpy as np
 import pytest
 from PIL import Image
+
+
+_STARTED = time.monotonic()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--minutes", type=float, help="Skip the tests that have not started after so many minutes."
+    )
+
+
+def pytest_runtest_setup(item):
+    minutes = item.config.getoption("--minutes")
+    if minutes is not None and time.monotonic() - _STARTED > 60 * minutes:
+        pytest.skip(f"{minutes:g} minutes are over")
 
 
 @pytest.fixture(autouse=True)

@@ -156,7 +156,7 @@ def fingerprint(
 ) -> Iterator[Fingerprints]:
     """Yields the fingerprints of a work item of a set, given with the name of the set."""
     set_name, shard = work_item
-    # Parts of 256 images have 3.5 MB; Flink cannot sort records of much more than that.
+    # Parts of 128 images have 1.7 MB; Flink cannot sort records of several times that.
     yield from fingerprint_shard(shard, readers[set_name], set_name, threshold)
 
 

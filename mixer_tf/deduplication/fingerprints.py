@@ -21,7 +21,7 @@ from mixer_tf.deduplication.thresholds import DUPLICATE, image_thresholds
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import thumbnails
 
-_BATCH_SIZE = 256
+_BATCH_SIZE = 128
 # The fields that are arrays with a row for each image, in their order.
 _ARRAYS = (
     *("thumbnails", "boxes", "has_view", "descriptors", "photographic", "thresholds", "gray"),

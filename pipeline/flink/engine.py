@@ -40,7 +40,7 @@ _OPENED = (
 # For small jobs: a simple compiler and collector take half the processor time.
 _FAST_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 # Megabytes. The parts of a TaskManager's memory, which Flink's shell scripts would compute.
-_HEAP, _NETWORK, _MANAGED, _OTHER = 512, 512, 64, 128
+_HEAP, _NETWORK, _MANAGED, _OTHER = 512, 512, 256, 128
 _CONFIG = """\
 jobmanager.rpc.address: {host}
 jobmanager.rpc.port: {rpc_port}
