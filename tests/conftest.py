@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
 _STARTED = time.monotonic()
 
 
