@@ -57,12 +57,18 @@ def start(folder: str, name: str, command: Sequence[str], variables: dict[str, s
 def list_running(folder: str) -> dict[str, int]:
     """Returns the name and id of each process of a folder that still runs."""
     found = {}
-    for path in glob.glob(os.path.join(glob.escape(folder), _PID_FILES)):
-        pid, _, born = storage.read_text(path).partition(" ")
+    for name in _list_started(folder):
+        pid, _, born = storage.read_text(os.path.join(folder, f"{name}.pid")).partition(" ")
         # The system gives the id of a process that ended to another one.
         if born and _born(int(pid)) == born:
-            found[os.path.basename(path).removesuffix(".pid")] = int(pid)
+            found[name] = int(pid)
     return found
+
+
+def _list_started(folder: str) -> set[str]:
+    """The names of the processes of a folder, also of those that have ended since."""
+    paths = glob.glob(os.path.join(glob.escape(folder), _PID_FILES))
+    return {os.path.basename(path).removesuffix(".pid") for path in paths}
 
 
 def stop_all(folder: str) -> list[str]:
@@ -95,7 +101,7 @@ def wait_until(is_ready: Callable[[], bool], folder: str, what: str, seconds: fl
     Raises:
         RuntimeError: a process has ended, or it took too long.
     """
-    names = set(list_running(folder))
+    names = _list_started(folder)
     deadline = time.monotonic() + seconds
     while not is_ready():
         ended = sorted(names - set(list_running(folder)))
