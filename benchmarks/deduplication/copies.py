@@ -16,8 +16,8 @@ _GROUPS = ("crop", "border", "letterbox", "rotation", "combination", "turned")
 
 
 def group_of(kind: str) -> str:
-    """Returns the group of a kind, such as "all crops"; re-encodings and edits are one group."""
-    return next((f"all {name}s" for name in _GROUPS if kind.startswith(name)), "all edits")
+    """Returns the group of a kind, such as "all: crop"; re-encodings and edits are one group."""
+    return next((f"all: {name}" for name in _GROUPS if kind.startswith(name)), "all: edit")
 
 
 def make_copies(image: Image.Image, seed: int) -> Iterator[tuple[str, bytes]]:

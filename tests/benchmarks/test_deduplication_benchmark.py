@@ -31,7 +31,7 @@ def test_tables_have_every_kind_and_set(tmp_path, photo):
     result = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     rows = dict(re.findall(r"^(\S.*?) {2,}(\S+)", result.output, re.MULTILINE))
-    assert rows["all edits"] == "100.0%"
+    assert rows["all: edit"] == "100.0%"
     assert rows["turned 90"] != ""
     assert rows["false pairs"] == "0"
     assert rows["solid colors"] == "0.0%"
