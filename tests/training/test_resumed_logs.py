@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 from test_trainer import open_tiny
 
 from mixer_tf.models import MlpMixer
-from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.length import TrainingLength, training_length
 from mixer_tf.training.tensorboard import LogBackup, RunLog, TensorBoardScalars, WeightImages
 
 GROUPS = ("train/", "eval/", "weights/")
@@ -161,6 +161,9 @@ trainer.fit(recipe, splits["train"], splits["eval"], **arguments)
 def test_killed_anywhere_each_epoch_appears_once(recipe, dataset, tmp_path):
     """Resumed in the same folder as in `mixer train`, and in a new one as in the pipeline."""
     recipe = recipe.override(["training.epochs=5"])
+    splits = open_tiny(dataset)
+    length = training_length(recipe.training, splits["train"].num_examples)
+    ends = [length.end(epoch) for epoch in range(1, 6)]
     runs = [
         *[("after the next scalars", 1, "a", -9), ("after the logs", 2, "a", -9)],
         *[("after the checkpoint", 3, "b", -9), ("after the checkpoint", 99, "c", 0)],
@@ -171,7 +174,7 @@ def test_killed_anywhere_each_epoch_appears_once(recipe, dataset, tmp_path):
         arguments |= {"strategy": "default", "verbose": False}
         done = subprocess.run(
             [sys.executable, "-c", _KILLED],
-            input=pickle.dumps((where, epoch, (recipe, open_tiny(dataset), arguments))),
+            input=pickle.dumps((where, epoch, (recipe, splits, arguments))),
             cwd=os.getcwd(),
             capture_output=True,
         )
@@ -181,5 +184,6 @@ def test_killed_anywhere_each_epoch_appears_once(recipe, dataset, tmp_path):
         once = {tag: found.pop(tag) for tag in [*found] if not tag.startswith(GROUPS)}
         assert found.pop("train/images") == [0]
         assert {"train/loss", "eval/loss", "weights/stem", "eval/confusion"} <= set(found)
-        assert all(steps == [4, 8, 12, 16, 20] for steps in found.values()), found
-        assert once == {"_hparams_/session_start_info": [0], "_hparams_/session_end_info": [20]}
+        assert all(steps == ends for steps in found.values()), found
+        end = [length.steps + 1]
+        assert once == {"_hparams_/session_start_info": [0], "_hparams_/session_end_info": end}
