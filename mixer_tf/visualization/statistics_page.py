@@ -6,10 +6,7 @@ The page is static HTML with SVG; it loads nothing and runs no script.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import hashlib
-import html
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,35 +25,13 @@ from mixer_tf.datasets.statistics import (
     Histogram,
 )
 from mixer_tf.messages import printable
+from mixer_tf.visualization import html_page
+from mixer_tf.visualization.html_page import table, text
 
 PAGE, JSON_FILE = "statistics.html", "statistics.json"
 MAX_CLASSES = 200  # in the table of the page; statistics.json has all
 _COLORS = ("#1a66d0", "#d9730d", "#2e8b57", "#a23b9a")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM = 380, 190, 44, 18, 34  # of a plot, in pixels
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8885; --bad: #b42318; --good: #177245; }
-@media (prefers-color-scheme: dark) { :root { --bad: #ff8f8f; --good: #7fd4a3; } }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 84rem;
-  padding: 1rem 1.5rem; }
-h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin-top: 1.8rem; }
-p { max-width: 60rem; }
-table { border-collapse: collapse; }
-th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--line);
-  font-variant-numeric: tabular-nums; vertical-align: top; }
-th:first-child { text-align: left; padding-left: 0; overflow-wrap: anywhere; max-width: 22rem; }
-td.words, th.words { text-align: left; }
-.scroll { overflow-x: auto; }
-.bad { color: var(--bad); }
-.good { color: var(--good); }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0; }
-figcaption { font-weight: 600; }
-svg text { fill: currentColor; font: 11px system-ui, sans-serif; }
-svg .axis { stroke: currentColor; stroke-opacity: .5; }
-svg .grid { stroke: currentColor; stroke-opacity: .15; }
-"""
 
 
 def write(
@@ -73,8 +48,8 @@ def write(
     limits = limits or StatisticsLimits()
     anomalies = find_anomalies(statistics, limits)
     storage.make_folder(folder)
-    text = json.dumps(to_dict(statistics, spec, limits, anomalies), indent=1, ensure_ascii=False)
-    storage.write_text(os.path.join(folder, JSON_FILE), text + "\n")
+    content = json.dumps(to_dict(statistics, spec, limits, anomalies), indent=1, ensure_ascii=False)
+    storage.write_text(os.path.join(folder, JSON_FILE), content + "\n")
     page = render(statistics, spec, limits, anomalies)
     storage.write_text(os.path.join(folder, PAGE), page)
     return anomalies
@@ -105,9 +80,7 @@ def render(
 ) -> str:
     """Returns the page."""
     splits = {split: statistics.of_split(split) for split in statistics.splits}
-    title = _text(printable(spec))
     sections = [
-        f"<h1>Image statistics of {title}</h1>",
         _anomalies(anomalies, limits),
         "<h2>Splits</h2>",
         _splits_table(splits),
@@ -118,15 +91,7 @@ def render(
         "<h2>Classes</h2>",
         _classes_table(statistics),
     ]
-    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
-    head = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Image statistics of {title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-    )
-    return head + "\n".join(sections) + "\n</body>\n</html>\n"
+    return html_page.render(f"Image statistics of {printable(spec)}", sections)
 
 
 def _anomalies(anomalies: Sequence[str], limits: StatisticsLimits) -> str:
@@ -135,7 +100,7 @@ def _anomalies(anomalies: Sequence[str], limits: StatisticsLimits) -> str:
     )
     if not anomalies:
         return f"<p class=good>No anomalies.</p><p>Limits: {stated}.</p>"
-    items = "\n".join(f"<li>{_text(line)}</li>" for line in anomalies)
+    items = "\n".join(f"<li>{text(line)}</li>" for line in anomalies)
     count = f"{len(anomalies):,} anomal{'y' if len(anomalies) == 1 else 'ies'}"
     return f"<p class=bad>{count}:</p><ul class=bad>{items}</ul><p>Limits: {stated}.</p>"
 
@@ -158,9 +123,9 @@ def _splits_table(splits: Mapping[str, GroupStatistics]) -> str:
             **colors,
         }
     titles = list(dict.fromkeys(title for row in rows.values() for title in row))
-    table = _table(
-        ["", *map(_text, rows)],
-        [[title, *(_text(row.get(title, "–")) for row in rows.values())] for title in titles],
+    found = table(
+        ["", *map(text, rows)],
+        [[title, *(text(row.get(title, "–")) for row in rows.values())] for title in titles],
     )
     note = (
         "<p>Brightness and contrast are mean and standard deviation of luma, from 0 to 255, "
@@ -168,7 +133,7 @@ def _splits_table(splits: Mapping[str, GroupStatistics]) -> str:
         "colors are those of all pixels from 0 to 1, where each image counts as one. Large images "
         "are measured at a reduced size. Medians are read from the histograms.</p>"
     )
-    return table + note
+    return found + note
 
 
 def _median(group: GroupStatistics, name: str) -> str:
@@ -200,7 +165,7 @@ def _plots(splits: Mapping[str, GroupStatistics]) -> str:
 def _legend(groups: Iterable[str]) -> str:
     items = " ".join(
         f'<svg width="22" height="11"><rect width="22" height="11" fill="{color}" /></svg> '
-        f"{_text(split)} &nbsp;"
+        f"{text(split)} &nbsp;"
         for split, color in zip(groups, _COLORS, strict=False)
     )
     return f"<p>Share of the images of each split: {items}</p>"
@@ -263,10 +228,10 @@ def _skew_table(skews: Sequence[Skew], limits: StatisticsLimits) -> str:
     for skew in skews:
         largest = f"{skew.difference:.1%}"
         if skew.measure in CATEGORIES:
-            largest += f" ({_text(skew.category)})"
+            largest += f" ({text(skew.category)})"
         rows.append(
             [
-                _text(f"{skew.second}: {skew.measure.replace('_', ' ')}"),
+                text(f"{skew.second}: {skew.measure.replace('_', ' ')}"),
                 largest,
                 f"{skew.divergence:.3f}",
                 f"{skew.excess:.3f}",
@@ -279,7 +244,7 @@ def _skew_table(skews: Sequence[Skew], limits: StatisticsLimits) -> str:
         "divergence (0 to 1 bits) for the other measures; of both, what chance explains in sets of "
         f"these sizes is subtracted, and more than {limits.skew:g} is an anomaly.</p>"
     )
-    return _table(header, rows) + note
+    return table(header, rows) + note
 
 
 def _verdict(skew: Skew, limits: StatisticsLimits) -> str:
@@ -303,27 +268,10 @@ def _classes_table(statistics: DatasetStatistics) -> str:
             f"{classes[name].images if name in classes else 0:,}" for classes in by_split.values()
         ]
         texts = [found.get(title, "–") for title in _CLASS_COLUMNS]
-        rows.append([_text(name or "(no label)"), *counts, *map(_text, texts)])
+        rows.append([text(name or "(no label)"), *counts, *map(text, texts)])
     more = len(names) - MAX_CLASSES
     rest = f"<p>{more:,} more classes are listed in {JSON_FILE}.</p>" if more > 0 else ""
-    return _table(["", *map(_text, splits), *_CLASS_COLUMNS], rows) + rest
+    return table(["", *map(text, splits), *_CLASS_COLUMNS], rows) + rest
 
 
 _CLASS_COLUMNS = ("sizes", "formats", "brightness", "contrast", "grayscale", "near-constant")
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An HTML table of cells that are HTML already."""
-    head = "".join(f"<th scope=col>{cell}</th>" for cell in header)
-    body = "\n".join(
-        f"<tr><th scope=row>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>"
-        for row in rows
-    )
-    return (
-        f"<div class=scroll><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>"
-        "</table></div>"
-    )
-
-
-def _text(text: str) -> str:
-    return f"<bdi>{html.escape(text)}</bdi>"
