@@ -35,7 +35,7 @@ def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         float32 [N] in [-1, 1]; 0 for images without details.
     """
     template = _center(details(first))  # [N, 26, 26]
-    views = _band_pass(second[:, None], _zooms())  # [N, zooms, 32, 32]
+    views = _band_pass(second[:, None], zoom_matrices(_ZOOMS, THUMBNAIL_SIZE))  # [N, zooms, 32, 32]
     products = _shifted(template) @ _flatten(views).swapaxes(1, 2)  # [N, shifts, zooms]
     norms = np.sqrt((template * template).sum((1, 2)))[:, None, None] * _window_norms(views)
     return (products / (norms + 1)).max((1, 2))
@@ -101,12 +101,17 @@ def _blur(deviation: float, size: int = THUMBNAIL_SIZE) -> np.ndarray:
 
 
 @functools.cache
-def _zooms() -> np.ndarray:
-    """Linear interpolation around the center as matrices [zooms, 32, 32]; borders are repeated."""
-    center = (THUMBNAIL_SIZE - 1) / 2
-    index = (np.arange(THUMBNAIL_SIZE) - center) / np.array(_ZOOMS)[:, None] + center
-    index = np.clip(index, 0, THUMBNAIL_SIZE - 1)
-    distance = np.abs(index[:, :, None] - np.arange(THUMBNAIL_SIZE))
+def zoom_matrices(zooms: tuple[float, ...], size: int) -> np.ndarray:
+    """Linear interpolation around the center as matrices, float32 [Z, S, S]; borders repeat.
+
+    Args:
+        zooms: Z factors; an image is enlarged by those above 1.
+        size: side S of the images.
+    """
+    center = (size - 1) / 2
+    index = (np.arange(size) - center) / np.array(zooms)[:, None] + center
+    index = np.clip(index, 0, size - 1)
+    distance = np.abs(index[:, :, None] - np.arange(size))
     return np.maximum(1 - distance, 0).astype(np.float32)
 
 

@@ -24,7 +24,8 @@ from mixer_tf.images import thumbnails
 _BATCH_SIZE = 128
 # The fields that are arrays with a row for each image, in their order.
 _ARRAYS = (
-    *("thumbnails", "boxes", "has_view", "descriptors", "photographic", "thresholds", "gray"),
+    *("thumbnails", "boxes", "has_view", "descriptors", "small_views"),
+    *("photographic", "thresholds", "gray"),
 )
 
 
@@ -58,6 +59,7 @@ class Fingerprints:
         boxes: float32 [N, 4, 4], where the views of each thumbnail are; see `views.boxes`.
         has_view: bool [N, 4], which views each image has.
         descriptors: int8 [N, 4, 119], of the views; zero where there is none.
+        small_views: uint8 [N, 4, 16, 16], luma of the views; zero where there is none.
         photographic: bool [N], whether a turned copy could be found; see `views.is_photographic`.
         thresholds: float32 [N], the threshold for duplicates of each image; see `thresholds`.
         gray: bool [N], whether the image has no color.
@@ -70,6 +72,7 @@ class Fingerprints:
     boxes: np.ndarray
     has_view: np.ndarray
     descriptors: np.ndarray
+    small_views: np.ndarray
     photographic: np.ndarray
     thresholds: np.ndarray
     gray: np.ndarray
@@ -180,13 +183,15 @@ def _describe(readings: list[_Reading], threshold: float) -> Fingerprints:
     sides = np.array([reading.shorter_side for reading in readings], np.int64)
     boxes, has_view = views.boxes(stored, sides)
     whole = views.crop(stored, boxes[:, views.WHOLE])
+    descriptors, small_views = _describe_views(stored, boxes, has_view)
     return Fingerprints(
         ids=tuple(reading.image_id for reading in readings),
         digests=tuple(reading.digest for reading in readings),
         thumbnails=stored,
         boxes=boxes,
         has_view=has_view,
-        descriptors=_describe_views(stored, boxes, has_view),
+        descriptors=descriptors,
+        small_views=small_views,
         photographic=views.is_photographic(_inside(stored, boxes, has_view), sides),
         thresholds=image_thresholds(whole[..., 0], sides, threshold),
         gray=is_gray(whole),
@@ -199,11 +204,20 @@ def _inside(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.n
     return views.crop(stored, boxes[rows, view])
 
 
-def _describe_views(stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray) -> np.ndarray:
-    described = [
-        describe(views.crop(stored[has], boxes[has, view])) for view, has in enumerate(has_view.T)
-    ]
-    found = np.zeros((*has_view.shape, described[0].shape[-1]), np.int8)
+def _describe_views(
+    stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The descriptors and the small views; zero where an image has no such view."""
+    descriptors, small = [], []
     for view, has in enumerate(has_view.T):
-        found[has, view] = described[view]
+        cropped = views.crop(stored[has], boxes[has, view])
+        descriptors.append(_spread(describe(cropped), has))
+        small.append(_spread(views.shrink(cropped[..., :1])[..., 0], has))
+    return np.stack(descriptors, 1), np.stack(small, 1)
+
+
+def _spread(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The rows at the indices that a mask selects, and zeros elsewhere."""
+    found = np.zeros((len(mask), *rows.shape[1:]), rows.dtype)
+    found[mask] = rows
     return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixer_tf.deduplication import candidates, similarity
+from mixer_tf.deduplication import candidates, coarse_correlation, similarity
 from mixer_tf.deduplication.candidates import Pairs, concatenate, find_candidates, make_pairs
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
 from mixer_tf.deduplication.thresholds import GRAYSCALE_DUPLICATE
@@ -80,6 +80,7 @@ def _exact(queries: Fingerprints, gallery: Fingerprints, limits: np.ndarray) -> 
 def _near(queries: Fingerprints, gallery: Fingerprints, indices: np.ndarray | None) -> Pairs:
     """The pairs of different bytes whose similarity reaches their threshold."""
     pairs = _without_exact(find_candidates(queries, gallery, indices), queries, gallery)
+    pairs = coarse_correlation.keep_plausible(pairs, queries, gallery)
     pairs = similarity.judge(pairs, queries, gallery)
     least = _thresholds(queries, pairs.rows, gallery, pairs.columns)
     return pairs.select(pairs.similarity >= least)

@@ -24,9 +24,10 @@ from mixer_tf.deduplication.thresholds import NEAR_IDENTICAL
 # logarithm of the variance of outlines.
 _WEIGHTS = np.array([12.33, 6.85, 4.61, 8.50, 5.76, -0.814], np.float32)
 _OFFSET = -19.08
-# Pairs with a lower mean of cosine and correlation are no duplicates; registration costs more than
-# the rest. Large images have views and small rotations, which lower both numbers.
-_MIN_MEAN, _MIN_MEAN_OF_LARGE = 0.72, 0.58
+# The share of the cosine in the score of a pair, and the least score; registration costs more than
+# the rest. Of 1,939 copies of photographs that are found, 4 have a lower one than 0.75 and none a
+# lower one than 0.70; of the labeled duplicates of CIFAR-10, none a lower one than 0.74.
+_COSINE_SHARE, _MIN_SCORE = 0.3, 0.70
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _ROTATED_RANGE = (0.002, 0.75)
@@ -137,7 +138,9 @@ def _without_hopeless(
     kept, correlations = [pairs.select(slice(0))], [np.zeros(0, np.float32)]
     for chosen in _batches(len(pairs)):
         batch = _Batch.make(pairs.select(chosen), queries, gallery)
-        hopeful = batch.means >= np.where(batch.are_large, _MIN_MEAN_OF_LARGE, _MIN_MEAN)
+        score = _COSINE_SHARE * batch.pairs.similarity
+        score += (1 - _COSINE_SHARE) * batch.correlations
+        hopeful = score >= _MIN_SCORE
         kept.append(batch.pairs.select(hopeful))
         correlations.append(batch.correlations[hopeful])
     return concatenate(kept), np.concatenate(correlations)

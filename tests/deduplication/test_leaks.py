@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
+from mixer_tf.deduplication.fingerprints import _ARRAYS, Fingerprints, ImageId
 from mixer_tf.deduplication.gallery import Gallery
 from mixer_tf.deduplication.leaks import find_leaks
 from mixer_tf.deduplication.matching import COPY, EXACT, Match
@@ -22,7 +22,7 @@ def gallery() -> Gallery:
     ids += [ImageId("folder:/web", "w", "", "shard 4", 0)]
     digests = [b"t", b"t", b"t", b"u", b"t", b"w"]
     none = np.zeros((len(ids), 0))
-    return Gallery(Fingerprints(tuple(ids), tuple(digests), *[none] * 7), ())
+    return Gallery(Fingerprints(tuple(ids), tuple(digests), *[none] * len(_ARRAYS)), ())
 
 
 def find(gallery: Gallery, matches: list[Match], keep=frozenset(), **options):
