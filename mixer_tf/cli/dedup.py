@@ -32,7 +32,7 @@ from mixer_tf.messages import visible
     "--within",
     is_flag=True,
     help="Also compare the training images with each other; one image of each pair stays. Every "
-    "process then needs about 13.5 kB of memory for each of them.",
+    "process then needs about 14.5 kB of memory for each of them.",
 )
 @click.option(
     "--ignore-splits",
