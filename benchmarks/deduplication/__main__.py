@@ -6,7 +6,7 @@
 FOLDER holds different photographs. Of each, the copies of `copies.py` are made, and the share that
 is found is printed by kind, next to the number of pairs of different photographs. The look-alikes
 of `look_alikes.py` are generated; none of them is a copy. Other libraries are compared if they are
-installed: pip install imagehash pdqhash.
+installed: pip install imagehash pdqhash vision-data-doctor.
 """
 
 from __future__ import annotations
