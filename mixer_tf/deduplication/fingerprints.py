@@ -102,8 +102,15 @@ class Fingerprints:
         )
 
 
-class _Reading(NamedTuple):
-    """One image that was read; the thumbnail is None if it cannot be decoded."""
+class Reading(NamedTuple):
+    """One image that was read.
+
+    Attributes:
+        image_id: its id.
+        digest: SHA-256 of the encoded bytes.
+        shorter_side: its shorter side in pixels.
+        thumbnail: uint8 [64, 64, 3] in YCbCr; None if the image cannot be decoded.
+    """
 
     image_id: ImageId
     digest: bytes
@@ -147,12 +154,12 @@ def fingerprint(
     while batch := list(itertools.islice(readings, _BATCH_SIZE)):
         readable = [reading for reading in batch if reading.thumbnail is not None]
         unreadable = collections.Counter({set_name: len(batch) - len(readable)})
-        yield dataclasses.replace(_describe(readable, threshold), unreadable=unreadable)
+        yield dataclasses.replace(make_fingerprints(readable, threshold), unreadable=unreadable)
 
 
 def concatenate(parts: Iterable[Fingerprints]) -> Fingerprints:
     """Concatenates fingerprints in the order of `sort_key`, whatever the order of the parts."""
-    parts = [_describe([], DUPLICATE), *parts]
+    parts = [make_fingerprints([]), *parts]
     together = Fingerprints(
         tuple(itertools.chain.from_iterable(part.ids for part in parts)),
         tuple(itertools.chain.from_iterable(part.digests for part in parts)),
@@ -163,9 +170,9 @@ def concatenate(parts: Iterable[Fingerprints]) -> Fingerprints:
     return dataclasses.replace(together.take(order), unreadable=unreadable)
 
 
-def _read(record: ImageRecord, image_id: ImageId) -> _Reading:
+def _read(record: ImageRecord, image_id: ImageId) -> Reading:
     digest = hashlib.sha256(record.encoded).digest()
-    return _Reading(image_id, digest, min(record.width, record.height), _thumbnail(record))
+    return Reading(image_id, digest, min(record.width, record.height), _thumbnail(record))
 
 
 def _thumbnail(record: ImageRecord) -> np.ndarray | None:
@@ -177,7 +184,13 @@ def _thumbnail(record: ImageRecord) -> np.ndarray | None:
         return None
 
 
-def _describe(readings: list[_Reading], threshold: float) -> Fingerprints:
+def make_fingerprints(readings: Sequence[Reading], threshold: float = DUPLICATE) -> Fingerprints:
+    """Returns the fingerprints of images that were decoded.
+
+    Args:
+        readings: the images; all have a thumbnail.
+        threshold: the threshold for photographs.
+    """
     shape = (-1, views.STORED_SIZE, views.STORED_SIZE, 3)
     stored = np.array([reading.thumbnail for reading in readings], np.uint8).reshape(shape)
     sides = np.array([reading.shorter_side for reading in readings], np.int64)

@@ -5,7 +5,7 @@ import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmarks.deduplication import copies, look_alikes
+from benchmarks.deduplication import copies, look_alikes, scale
 from benchmarks.deduplication.__main__ import main
 
 
@@ -40,3 +40,15 @@ def test_tables_have_every_kind_and_set(tmp_path, photo):
 def test_a_folder_without_photographs_is_an_error(tmp_path):
     result = CliRunner().invoke(main, [f"--photos={tmp_path}"])
     assert "must be a folder with photographs" in result.output
+
+
+def test_times_of_a_large_set_are_linear_in_both_numbers():
+    arguments = ["--against=60", "--sample=8", "--within", "--train=300"]
+    result = CliRunner().invoke(scale.main, arguments, catch_exceptions=False)
+    rows = re.findall(r"^(?:against|within).*? {2,}([\d,]+) ", result.output, re.MULTILINE)
+    assert len(rows) == 2
+    assert all(int(pairs.replace(",", "")) > 0 for pairs in rows)
+    images = scale._make_images("train", range(300), 300)
+    np.testing.assert_array_equal(
+        images.thumbnails[256:], scale._make_images("train", range(256, 300), 300).thumbnails
+    )

@@ -9,17 +9,17 @@ from scipy import ndimage
 
 from mixer_tf.deduplication import candidates, views
 from mixer_tf.deduplication.coarse_correlation import correlate_coarsely, keep_plausible
-from mixer_tf.deduplication.fingerprints import ImageId, _describe, _Reading
+from mixer_tf.deduplication.fingerprints import ImageId, Reading, make_fingerprints
 
 SIDE = views.STORED_SIZE
 
 
 def fingerprints(images):
     readings = [
-        _Reading(ImageId("train", str(index), "", None, index), bytes([index]), 300, image)
+        Reading(ImageId("train", str(index), "", None, index), bytes([index]), 300, image)
         for index, image in enumerate(images)
     ]
-    return _describe(readings, 0.75)
+    return make_fingerprints(readings)
 
 
 @pytest.fixture(scope="module")
