@@ -85,13 +85,16 @@ def predict(
 
     if output is not None:
         prediction_files.require_writable(output)
-    predictor = _open_predictor(model, server)
     found = find_images(images)
     for note in found.notes():
         click.echo(f"note: {visible(_printable(note))}", err=True)
     total = len(found.images) + len(found.problems)
     failures = 0
-    with _table(output, top) as add, _progress(output, total) as progress:
+    with (
+        _open_predictor(model, server) as predictor,
+        _table(output, top) as add,
+        _progress(output, total) as progress,
+    ):
         show = add or (_show_json if as_json else _show_text)
         answers = itertools.chain(found.problems.items(), _classify(predictor, found.images))
         for count, (path, answer) in enumerate(answers, 1):
@@ -131,8 +134,8 @@ def _printable(path: str) -> str:
     return printable(without_credentials(path))
 
 
-def _open_predictor(model: str, server: str | None):
-    """Returns what classifies: a model in this process, or one on a server."""
+def _open_predictor(model: str, server: str | None) -> contextlib.AbstractContextManager:
+    """Yields what classifies: a model in this process, or one on a server."""
     if server:
         from mixer_tf.serving.client import Client
 
@@ -140,7 +143,7 @@ def _open_predictor(model: str, server: str | None):
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
-    return Predictor(locations.resolve_saved_model(model))
+    return contextlib.nullcontext(Predictor(locations.resolve_saved_model(model)))
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
