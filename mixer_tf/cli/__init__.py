@@ -14,6 +14,7 @@ from mixer_tf.cli.dedup import dedup
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.cli.export import export
+from mixer_tf.cli.fewshot import fewshot
 from mixer_tf.cli.info import info
 from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
@@ -51,6 +52,7 @@ for command in (
     train,
     sweep,
     evaluate,
+    fewshot,
     predict,
     export,
     versions,
