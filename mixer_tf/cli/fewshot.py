@@ -79,6 +79,7 @@ def fewshot(
         --cache=features
     """
     from mixer_tf.datasets.sources import opening
+    from mixer_tf.evaluation.fewshot import SHOTS
     from mixer_tf.evaluation.fewshot_source import probe_source
     from mixer_tf.evaluation.image_features import open_extractor
 
@@ -91,7 +92,8 @@ def fewshot(
             opened,
             [split for split in shots_from.split("+") if split in opened.splits],
             ["test"],
-            shots=shots,
+            shots=shots or SHOTS,
+            leave_out=shots is None,
             seeds=seeds,
             cache=cache,
             batch_size=batch_size,

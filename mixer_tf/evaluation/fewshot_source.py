@@ -26,7 +26,8 @@ def probe_source(
     train: Sequence[str],
     test: Sequence[str],
     *,
-    shots: Sequence[int] | None = None,
+    shots: Sequence[int] = fewshot.SHOTS,
+    leave_out: bool = False,
     seeds: Sequence[int] = fewshot.SEEDS,
     cache: str | None = None,
     batch_size: int = 64,
@@ -39,8 +40,8 @@ def probe_source(
         source: an open source.
         train: the splits that shots are drawn from.
         test: the splits to measure on.
-        shots: numbers of training images of each class; None for those of the protocol that at
-            least one class has.
+        shots: numbers of training images of each class.
+        leave_out: whether a number that no class has is left out with a note, not an error.
         seeds: seeds of the draws.
         cache, batch_size: see `read_features`.
         progress: called with a title and the numbers of finished and of all images.
@@ -69,10 +70,11 @@ def probe_source(
         trained.features,
         tested.features,
         source.class_names,
-        shots,
-        seeds,
         facts,
-        _unusable_notes(problems),
+        shots=shots,
+        leave_out=leave_out,
+        seeds=seeds,
+        notes=unusable_notes(problems),
     )
 
 
@@ -80,15 +82,22 @@ def probe(
     train: Features,
     test: Features,
     class_names: Sequence[str],
-    shots: Sequence[int] | None,
-    seeds: Sequence[int],
     facts: dict[str, object],
+    *,
+    shots: Sequence[int] = fewshot.SHOTS,
+    leave_out: bool = False,
+    seeds: Sequence[int] = fewshot.SEEDS,
     notes: Sequence[str] = (),
 ) -> FewShotReport:
-    """Probes features; the arguments are those of `probe_source` and `FewShotReport`."""
-    chosen = shots or fewshot.possible_shots(train, len(class_names), fewshot.SHOTS)
-    left_out = [] if shots else [number for number in fewshot.SHOTS if number not in chosen]
-    results = fewshot.evaluate(train, test, len(class_names), chosen, seeds)
+    """Probes features; the arguments are those of `probe_source` and `FewShotReport`.
+
+    Where numbers of shots are left out and none remains, the report has no result.
+    """
+    chosen = list(shots)
+    if leave_out:
+        chosen = fewshot.possible_shots(train, len(class_names), shots)
+    left_out = [number for number in shots if number not in chosen]
+    results = fewshot.evaluate(train, test, len(class_names), chosen, seeds) if chosen else []
     found = [f"{number} shots: no class has as many training images" for number in left_out]
     found += fewshot.notes(train, test, class_names, chosen)
     return FewShotReport(results, seeds, {**facts, "l2": fewshot.L2}, (*notes, *found))
@@ -104,7 +113,8 @@ def describe(extractor: FeatureExtractor) -> dict[str, object]:
     }
 
 
-def _unusable_notes(problems: Sequence[tuple[str, str]]) -> list[str]:
+def unusable_notes(problems: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns one line about images, as (path, reason), that could not be used."""
     if not problems:
         return []
     shown = with_examples([f"{path}: {reason}" for path, reason in problems], 3, str, "; ")

@@ -36,6 +36,7 @@ LAYER = "pre_logits"
 BATCH_SIZE = 64
 _VERSION = 1  # of the cached files
 Progress = Callable[[int, int], None]
+Row = tuple[str, int, np.ndarray]
 
 
 class FeatureExtractor:
@@ -140,19 +141,30 @@ def read_features(
     path = cache and os.path.join(cache, f"features-{_key(extractor, source, splits)}.npz")
     if path and storage.exists(path):
         return _load(path)
-    rows = []
-    problems: list[tuple[str, str]] = []
-    records = usable_records(_records(source, splits, progress), problems)
-    for batch in batched(records, batch_size):
-        values = extractor([record.encoded for record in batch])
-        rows += [(r.source, r.label, row) for r, row in zip(batch, values, strict=True)]
+    rows, problems = extract(extractor, _records(source, splits, progress), batch_size)
     found = SourceFeatures(in_order(rows, extractor.dim), tuple(problems))
     if path:
         _save(found, path)
     return found
 
 
-def in_order(rows: Iterable[tuple[str, int, np.ndarray]], dim: int) -> Features:
+def extract(
+    extractor: FeatureExtractor, records: Iterable[ImageRecord], batch_size: int = BATCH_SIZE
+) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Computes the features of records.
+
+    Returns:
+        ((path or id, label, features [D]) of each usable image; (path, reason) of the others).
+    """
+    rows: list[Row] = []
+    problems: list[tuple[str, str]] = []
+    for batch in _batched(_usable(records, problems), batch_size):
+        values = extractor([record.encoded for record in batch])
+        rows += [(r.source, r.label, row) for r, row in zip(batch, values, strict=True)]
+    return rows, problems
+
+
+def in_order(rows: Iterable[Row], dim: int) -> Features:
     """Returns the features sorted by the path or id of their images.
 
     For a TFDS dataset, that is the order of its files, in which the authors draw their shots.
@@ -166,8 +178,7 @@ def in_order(rows: Iterable[tuple[str, int, np.ndarray]], dim: int) -> Features:
     return Features(values, np.array([row[1] for row in rows], np.int64))
 
 
-def usable_records(records: Iterable[ImageRecord], problems: list) -> Iterator[ImageRecord]:
-    """Yields the usable images; appends (path, reason) of the others to `problems`."""
+def _usable(records: Iterable[ImageRecord], problems: list) -> Iterator[ImageRecord]:
     for record in records:
         try:
             yield validation.check_record(record)
@@ -175,8 +186,7 @@ def usable_records(records: Iterable[ImageRecord], problems: list) -> Iterator[I
             problems.append((printable(without_credentials(record.source)), str(error)))
 
 
-def batched(records: Iterable[ImageRecord], size: int) -> Iterator[list[ImageRecord]]:
-    """Yields lists of `size` records; the last one may be shorter."""
+def _batched(records: Iterable[ImageRecord], size: int) -> Iterator[list[ImageRecord]]:
     records = iter(records)
     while batch := list(itertools.islice(records, size)):
         yield batch

@@ -86,7 +86,7 @@ def test_cached_features_are_used_until_the_model_the_data_or_the_crop_change(
 
 def test_a_probe_leaves_out_what_no_class_can_fill_and_says_so(model, source):
     report = fewshot_source.probe_source(
-        FeatureExtractor(model), source, ["train"], ["eval", "test"], seeds=(0, 1)
+        FeatureExtractor(model), source, ["train"], ["eval", "test"], leave_out=True, seeds=(0, 1)
     )
     counts = {result.shots: result.images for result in report.results}
     assert list(counts) == [1, 5, 10] and counts[1] == 3
