@@ -27,6 +27,7 @@ from mixer_tf.cli.sweep import sweep
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
 from mixer_tf.cli.versions import versions
+from mixer_tf.cli.vtab import vtab
 from mixer_tf.version import __version__
 
 
@@ -53,6 +54,7 @@ for command in (
     sweep,
     evaluate,
     fewshot,
+    vtab,
     predict,
     export,
     versions,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The label rules of VTAB-1k: from an example of TFDS to a class. NumPy alone.
+"""The label rules of VTAB-1k: from an example of TFDS to a class. Imports no library.
 
 Source: the authors' github.com/google-research/task_adaptation, `task_adaptation/data`. An example
 is what TFDS yields: {name of a feature: value}, with a nested dict of arrays for objects.
@@ -8,8 +8,6 @@ is what TFDS yields: {name of a feature: value}, with a nested dict of arrays fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-
-import numpy as np
 
 Example = Mapping[str, object]
 LabelRule = Callable[[Example], int]
@@ -29,7 +27,7 @@ def feature(name: str) -> LabelRule:
 
 def bins(name: str, width: float) -> LabelRule:
     """Returns the rule of a task whose label is a feature, of which `width` values are a class."""
-    return lambda example: int(np.floor(np.float32(example[name]) / np.float32(width)))
+    return lambda example: int(example[name] // width)
 
 
 def clevr_count(example: Example) -> int:
@@ -39,7 +37,7 @@ def clevr_count(example: Example) -> int:
 
 def clevr_distance(example: Example) -> int:
     """Returns the class of the distance of the nearest object, by its third pixel coordinate."""
-    return distance_class(np.min(example["objects"]["pixel_coords"][:, 2]), CLEVR_DISTANCES)
+    return distance_class(example["objects"]["pixel_coords"][:, 2].min(), CLEVR_DISTANCES)
 
 
 def kitti_distance(example: Example) -> int:
@@ -55,7 +53,7 @@ def distance_class(distance: float, limits: tuple[float, ...]) -> int:
     Raises:
         ValueError: no limit is.
     """
-    below = np.flatnonzero(np.array(limits, np.float32) < np.float32(distance))
-    if not len(below):
+    below = [index for index, limit in enumerate(limits) if limit < distance]
+    if not below:
         raise ValueError(f"a distance must be above {limits[0]:g}; got {distance:g}.")
-    return int(below[-1])
+    return below[-1]

@@ -42,6 +42,19 @@ class TaskReader:
         """Split in TFDS → number of its examples."""
         return {name: split.num_examples for name, split in self._builder.info.splits.items()}
 
+    def count(self, expression: str) -> int:
+        """Returns the number of images of a split expression of the task."""
+        from tensorflow_datasets.core.splits import ReadInstruction
+
+        infos = self._builder.info.splits
+        parts = self.split(expression)
+        try:
+            ranges = ReadInstruction.from_spec(parts).to_absolute(infos)
+        except (AssertionError, ValueError) as error:
+            raise ValueError(f"{self.version} must have the images {parts}: {error}") from None
+        ends = [infos[r.splitname].num_examples if r.to is None else r.to for r in ranges]
+        return sum(end - (r.from_ or 0) for r, end in zip(ranges, ends, strict=True))
+
     def split(self, expression: str) -> str:
         """Returns a split expression of the task as TFDS writes it."""
         return tasks.resolve_split(expression, self.sizes)
