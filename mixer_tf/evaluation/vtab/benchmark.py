@@ -22,8 +22,9 @@ from mixer_tf.evaluation.vtab.report import SUMMARY, VtabReport
 from mixer_tf.evaluation.vtab.running import Progress, TaskRun
 from mixer_tf.evaluation.vtab.tasks import VtabTask
 from mixer_tf.export.loading import read_recipe
-from mixer_tf.recipes.schema import ModelOptions
+from mixer_tf.recipes.schema import ModelOptions, Recipe
 from mixer_tf.serving import locations
+from mixer_tf.training import requirements
 
 STATE = "vtab.json"
 _CHUNK = 1 << 24
@@ -106,12 +107,17 @@ def run(
         finished: called with the result of each task.
 
     Raises:
-        ValueError: the folder holds something else, or a dataset is not the benchmark's.
+        ValueError: the folder holds something else, the weights cannot be used, or a dataset is
+            not the benchmark's.
+        DownloadError: published weights cannot be downloaded.
         TrainingStopped: after Ctrl-C or SIGTERM.
     """
     facts = {"digest": start.digest, **settings.to_dict()}
     with locks.exclusive(output, "Wait until it has ended, or name another output."):
-        _claim(output, facts)
+        is_new = _is_new(output, facts)
+        requirements.require_weights(_any_recipe(readers[0], settings))
+        if is_new:
+            storage.write_text(os.path.join(output, STATE), json.dumps(facts, indent=2))
         results = []
         for reader in readers:
             folder = os.path.join(output, reader.task.name)
@@ -124,8 +130,12 @@ def run(
     return report
 
 
-def _claim(output: str, facts: dict[str, object]) -> None:
-    """Recognizes an earlier run with the same settings, or begins one in an empty folder."""
+def _any_recipe(reader: TaskReader, settings: VtabSettings) -> Recipe:
+    return settings.recipe(reader.task, settings.points()[0], settings.seeds[0])
+
+
+def _is_new(output: str, facts: dict[str, object]) -> bool:
+    """Whether the folder is empty; if not, it must hold an earlier run with the same settings."""
     path = os.path.join(output, STATE)
     state = json.loads(json.dumps(facts))
     if storage.exists(path):
@@ -136,14 +146,14 @@ def _claim(output: str, facts: dict[str, object]) -> None:
                 f"{output} must be a new folder or that of the same run; it holds one with another "
                 f"{', '.join(differing)}. Name another output."
             )
-        return
+        return False
     others = set(storage.list_names(output)) - {locks.FILE_NAME, storage.partial_name(STATE)}
     if others:
         raise ValueError(
             f"the output must be a new or empty folder; {output} holds other files. Name another "
             "one."
         )
-    storage.write_text(path, json.dumps(state, indent=2))
+    return True
 
 
 def _require_same_version(result: dict, reader: TaskReader) -> None:
