@@ -90,7 +90,7 @@ def fewshot(
         report = probe_source(
             extractor,
             opened,
-            [split for split in shots_from.split("+") if split in opened.splits],
+            [name for name in shots_from.split("+") if name in opened.splits] or ["train"],
             ["test"],
             shots=shots or SHOTS,
             leave_out=shots is None,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -105,7 +106,7 @@ def vtab(
       mixer vtab pets-model --protocol=bit-hyperrule
     """
     storage.require_literal(output or "", "--output")
-    cluster.parse_strategy(strategy)
+    _require_one_machine(strategy)
     _require_no_grid(protocol, {"--learning-rates": learning_rates, "--steps": steps})
     try:
         with interruption.sigterm_raises():
@@ -127,6 +128,15 @@ def vtab(
     except KeyboardInterrupt as stop:
         code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
         raise Stopped("\nStopped; the same command resumes the run.", code) from None
+
+
+def _require_one_machine(strategy: str) -> None:
+    name, *_ = cluster.parse_strategy(strategy)
+    if name == "multi_worker" or (name == "auto" and cluster.num_workers() > 1):
+        raise click.UsageError(
+            "VTAB must run on one machine, whose folder holds the results; got the strategy of "
+            "several workers. Run other --tasks on each machine, each with an --output of its own."
+        )
 
 
 def _require_no_grid(protocol: str, given: dict) -> None:
@@ -168,5 +178,6 @@ def _vtab(model, tasks, data_dir, output, settings, strategy, as_json) -> None:
 
 
 def _show_result(result: dict) -> None:
+    before = "\r\x1b[K" if sys.stderr.isatty() else ""  # the line of the progress
     number = f"{result['test_images']:,} test images"
-    click.echo(f"{result['task']}: top-1 {result['mean']:.4f} on {number}", err=True)
+    click.echo(f"{before}{result['task']}: top-1 {result['mean']:.4f} on {number}", err=True)

@@ -74,6 +74,7 @@ class VtabReport:
         finished = {result["task"] for result in self.results}
         absent = [task.name for task in TASKS if task.name not in finished]
         found = [f"skipped {name}: {reason}" for name, reason in self.missing.items()]
+        found += [f"{r['task']}: {note}" for r in self.results for note in r.get("notes", ())]
         if absent:
             found.append(
                 f"the mean is not {NAME}, which has {len(TASKS)} tasks; not measured: "

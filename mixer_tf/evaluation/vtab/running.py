@@ -100,6 +100,7 @@ class TaskRun:
             "seeds": list(self._settings.seeds),
             "accuracies": accuracies,
             "mean": float(np.mean(accuracies)),
+            "notes": list(dict.fromkeys(note for final in finals for note in final["notes"])),
         }
 
     def _write_images(self) -> None:
@@ -155,7 +156,8 @@ class TaskRun:
         data = os.path.join(self._folder, "data", stage)
         splits = open_splits(data, self._prepared(data, parts))
         checkpoints = os.path.join(self._folder, "checkpoints", f"{stage}-{name}")
-        found = facts | {"accuracy": None, "images": splits[measured].num_examples, "problem": ""}
+        found = facts | {"accuracy": None, "images": splits[measured].num_examples}
+        found |= {"problem": "", "notes": []}
         title = f"{self._task.name}: {stage}, {name}"
         try:
             fitted = trainer.fit(
@@ -169,6 +171,7 @@ class TaskRun:
                 verbose=False,
             )
             found["accuracy"] = accuracy(fitted.model, splits[measured], fitted.recipe)
+            found["notes"] = list(fitted.notes)
         except TrainingDivergedError as error:
             found["problem"] = str(error).partition("\n")[0]
         storage.make_folder(os.path.dirname(path))

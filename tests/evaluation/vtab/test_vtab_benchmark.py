@@ -84,6 +84,7 @@ def test_a_run_selects_trains_again_and_tests_once_and_resumes(model, data_dir, 
     assert chosen == best["learning_rate"]
     assert [trial["images"] for trial in dtd["selection"]] == [200, 200]
     assert dtd["test_images"] == 21
+    assert ["the warmup is 1 steps long" in note for note in dtd["notes"]] == [True]
 
     reader = reading.open_task(tasks.find(["dtd"])[0], str(data_dir))
     records = list(reader.read("test"))
@@ -131,6 +132,7 @@ def test_what_cannot_be_run_is_refused_before_anything_is_written(tmp_path, buil
         (["--tasks=dtdd"], "Did you mean dtd"),
         (["--set", "training.batch_sise=3"], "batch_size"),
         (["--protocol=bit-hyperrule", "--steps=3"], "must not be given with --protocol"),
+        (["--strategy=multi_worker"], "must run on one machine"),
         (["--learning-rates=0"], "--learning-rates must be more than 0; got 0"),
         (["--tasks=pets,svhn"], "at least one task must have prepared data; none of 2 has"),
     ):

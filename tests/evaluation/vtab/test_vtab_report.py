@@ -53,4 +53,6 @@ def test_a_mean_of_fewer_tasks_has_another_name():
     assert "VTAB-1k (" not in text and "natural (6 of 7 tasks)" in text
     assert "\nmean of 18 tasks  " in text
     found = json.loads(report.to_json())
+    noted = {**results[0], "notes": ["the warmup is 125 steps long"]}
+    assert f"{TASKS[1].name}: the warmup is 125 steps long" in VtabReport([noted], {}, {}).notes()
     assert [mean["complete"] for mean in found["means"]] == [False, True, True, False]
