@@ -27,7 +27,9 @@ from mixer_tf.training import cluster, interruption
     help=f"Tasks or groups of them: {', '.join(task.name for task in TASKS)}.",
 )
 @click.option(
-    "--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored. Nothing is loaded."
+    "--data-dir",
+    metavar="PATH",
+    help="Where prepared TFDS datasets are stored. Nothing is downloaded.",
 )
 @options.output_option("A new folder, or that of the same run, which resumes. Default: runs/vtab.")
 @click.option(
@@ -69,7 +71,7 @@ from mixer_tf.training import cluster, interruption
     "--strategy",
     default="auto",
     show_default=True,
-    help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
+    help="Where to train, on one machine: auto, default, mirrored, tpu or tpu:NAME.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all results as one JSON object.")
 def vtab(

@@ -123,5 +123,5 @@ def _how_to_get(task: VtabTask, data_dir: str | None) -> str:
     option = f" --data-dir={data_dir}" if data_dir else ""
     command = f"mixer data build tfds:{spec} --download{option}"
     manual = tfds_metadata.read(task.dataset, data_dir).manual
-    before = f"TFDS asks for files first: {manual} Then: " if manual else ""
-    return f"{task.dataset} is not prepared. {before}{command}"
+    before = f"TFDS asks for files first: {manual} Then run" if manual else "Run"
+    return f"{task.dataset} is not prepared. {before}: {command}"

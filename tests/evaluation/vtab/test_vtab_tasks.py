@@ -208,7 +208,7 @@ def test_missing_data_say_how_to_get_them(tmp_path):
     with pytest.raises(reading.MissingDataError) as error:
         reading.open_task(pets, str(tmp_path))
     assert str(error.value) == (
-        "oxford_iiit_pet is not prepared. mixer data build tfds:oxford_iiit_pet --download "
+        "oxford_iiit_pet is not prepared. Run: mixer data build tfds:oxford_iiit_pet --download "
         f"--data-dir={tmp_path}"
     )
     (resisc,) = tasks.find(["resisc45"])
