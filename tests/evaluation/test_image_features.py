@@ -120,3 +120,20 @@ def test_the_order_of_a_tfds_dataset_is_that_of_its_files():
     ordered = image_features.in_order(rows, 1)
     assert ordered.values[:, 0].tolist() == [2, 9, 11, 100]
     assert ordered.labels.tolist() == [2, 0, 2, 1]
+
+
+def test_train_and_eval_of_a_tfds_dataset_are_its_training_images_in_their_order(
+    model, tmp_path, build
+):
+    """The evaluation split is held out of them by a hash; the authors draw from all of them."""
+    labels = [7 * index % 10 for index in range(60)]
+    build("svhn_cropped", tmp_path, {"train": [{"label": x} for x in labels], "test": [{}] * 4})
+    source = opening.open_source("tfds:svhn_cropped", str(tmp_path))
+    extractor = FeatureExtractor(model)
+    parts = {
+        split: len(image_features.read_features(extractor, source, [split]).features)
+        for split in ("train", "eval")
+    }
+    assert parts["eval"] > 0 and sum(parts.values()) == 60
+    both = image_features.read_features(extractor, source, ["train", "eval"]).features
+    assert both.labels.tolist() == labels
