@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
     __name__,
     {
         "DeduplicationReport": "artifacts",
+        "FewShotReport": "artifacts",
         "ImageStatisticsReport": "artifacts",
         "QuarantineReport": "artifacts",
         "ReferenceStatistics": "artifacts",

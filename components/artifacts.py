@@ -14,6 +14,12 @@ class DeduplicationReport(Artifact):
     TYPE_NAME = f"{__package__}.DeduplicationReport"
 
 
+class FewShotReport(Artifact):
+    """`fewshot.json`: the accuracies of few-shot linear probes of a model."""
+
+    TYPE_NAME = f"{__package__}.FewShotReport"
+
+
 class ImageStatisticsReport(Artifact):
     """`statistics.json` (the numbers) and `statistics.html` (the same with plots)."""
 

@@ -43,8 +43,9 @@ class Fingerprints:
 
     Attributes:
         image_example_gen, deduplicator, image_statistics, import_schema_gen, drift_validator,
-            preprocessor, tuner, trainer, evaluator, model_checker, pusher, bulk_predictor: one
-            opaque string for each step; a step runs again when its string has changed.
+            preprocessor, tuner, trainer, evaluator, few_shot_evaluator, model_checker, pusher,
+            bulk_predictor: one opaque string for each step; a step runs again when its string has
+            changed.
     """
 
     image_example_gen: str = ""
@@ -56,6 +57,7 @@ class Fingerprints:
     tuner: str = ""
     trainer: str = ""
     evaluator: str = ""
+    few_shot_evaluator: str = ""
     model_checker: str = ""
     pusher: str = ""
     bulk_predictor: str = ""
@@ -100,6 +102,8 @@ class PipelineConfig:
             there is one, instead of from the weights of the recipe.
         search: the hyperparameters that a Tuner tries before the training, which uses the best of
             them by the evaluation split; None to train the recipe as it is.
+        few_shot: numbers of training images of each class for linear probes of the trained model,
+            such as (5, 10); () for no probes.
         infra_validator: "docker" or "kubernetes" for TFX's InfraValidator, which loads the model
             there in TensorFlow Serving and sends requests; "off" for the ModelChecker alone.
         predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
@@ -138,6 +142,7 @@ class PipelineConfig:
     allow_drift: bool = False
     warm_start: bool = False
     search: Search | None = None
+    few_shot: tuple[int, ...] = ()
     infra_validator: str = OFF
     predict: str | None = None
     strategy: str = "auto"
@@ -173,6 +178,10 @@ class PipelineConfig:
             raise ValueError(
                 f"infra_validator must be one of {', '.join(INFRA_VALIDATORS)}; got "
                 f"{self.infra_validator!r}."
+            )
+        if any(number < 1 for number in self.few_shot):
+            raise ValueError(
+                f"few_shot must be numbers of images of at least 1; got {min(self.few_shot)}."
             )
         self._require_valid_deduplication()
         if self.max_quarantined is not None:

@@ -28,7 +28,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
     examples = data.preprocessor.outputs["preprocessed_examples"]
     training = create_training_stage(config, examples=examples)
     model = training.trainer.outputs["model"]
-    gates = create_gates_stage(config, examples=examples, model=model)
+    gates = create_gates_stage(config, examples=examples, model=model, images=data.images)
     delivery = create_delivery_stage(
         config,
         model=model,

@@ -30,6 +30,7 @@ ENTRY_MODULES = {
     "tuner": "components.tuner.executor",
     "trainer": "components.trainer.executor",
     "evaluator": "components.evaluation_metrics",
+    "few_shot_evaluator": "components.few_shot_evaluator.executor",
     "model_checker": "components.model_checker.executor",
     "bulk_predictor": "components.bulk_predictor.executor",
     "pusher": "components.pusher.executor",
@@ -65,6 +66,7 @@ def fingerprint_run(
         tuner=_digest([weights, code["tuner"]]),
         trainer=_digest([weights, code["trainer"]]),
         evaluator=code["evaluator"],
+        few_shot_evaluator=code["few_shot_evaluator"],
         model_checker=code["model_checker"],
         bulk_predictor=_digest([images.fingerprint() if images else "", code["bulk_predictor"]]),
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
@@ -90,6 +92,7 @@ def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
         tuner=code["tuner"],
         trainer=code["trainer"],
         evaluator=code["evaluator"],
+        few_shot_evaluator=code["few_shot_evaluator"],
         model_checker=code["model_checker"],
         pusher=code["pusher"],
     )

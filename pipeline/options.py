@@ -13,7 +13,7 @@ from collections.abc import Callable
 import click
 
 from mixer_tf import storage
-from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, with_details
+from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, numbers_of, with_details
 from mixer_tf.datasets import quarantine_limit, unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
@@ -162,6 +162,14 @@ _OPTIONS = (
         help="With --tune: try N random combinations instead of all.",
     ),
     click.option(
+        "--few-shot",
+        metavar="NUMBERS",
+        callback=numbers_of(minimum=1),
+        help="Also probe the trained model with so many training images of each class, such as "
+        "5,10: linear probes of its features, as `mixer fewshot` has them. They are not a gate.",
+        show_default=False,
+    ),
+    click.option(
         "--infra-validator",
         type=click.Choice(INFRA_VALIDATORS),
         default=OFF,
@@ -266,6 +274,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         allow_drift=options["allow_drift"],
         warm_start=options["warm_start"],
         search=_search(options),
+        few_shot=options["few_shot"] or (),
         infra_validator=options["infra_validator"],
         predict=options["predict"],
         strategy=options["strategy"],

@@ -14,6 +14,7 @@ from mixer_tf.cli.dedup import dedup
 from mixer_tf.cli.doctor import doctor
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.cli.export import export
+from mixer_tf.cli.fewshot import fewshot
 from mixer_tf.cli.info import info
 from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
@@ -26,6 +27,7 @@ from mixer_tf.cli.sweep import sweep
 from mixer_tf.cli.train import train
 from mixer_tf.cli.upscale import upscale
 from mixer_tf.cli.versions import versions
+from mixer_tf.cli.vtab import vtab
 from mixer_tf.version import __version__
 
 
@@ -51,6 +53,8 @@ for command in (
     train,
     sweep,
     evaluate,
+    fewshot,
+    vtab,
     predict,
     export,
     versions,

@@ -68,6 +68,31 @@ def with_details(context: click.Context, option: click.Parameter, source: str) -
         raise click.UsageError(str(error), context) from None
 
 
+def numbers_of(minimum: int, kind: type = int) -> Callable:
+    """Returns the callback of an option with numbers separated by commas; its value is a tuple.
+
+    Args:
+        minimum: the smallest number.
+        kind: int or float.
+    """
+
+    def parse(context: click.Context, option: click.Parameter, text: str | None):
+        if text is None:
+            return None
+        try:
+            numbers = tuple(kind(word) for word in text.split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < minimum or len(set(numbers)) < len(numbers):
+            raise click.BadParameter(
+                f"must be different numbers of at least {minimum}, separated by commas; got "
+                f"{text!r}."
+            )
+        return numbers
+
+    return parse
+
+
 def exclude_option(command: Callable) -> Callable:
     """Adds --exclude; `excluded_images.exclude_listed` takes its value."""
     return click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP)(command)

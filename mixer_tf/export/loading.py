@@ -41,14 +41,19 @@ def open_export(path: str) -> Export:
         ValueError: there is no model at `path`, or mixer_tf did not export it.
     """
     folder = locations.resolve_saved_model(path)
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder)
     class_names = tuple(json.loads(locations.read_asset(folder, contract.CLASS_NAMES_FILE)))
     model = factory.for_export(recipe, len(class_names))
     load_weights(model, folder)
     return Export(model, recipe, class_names)
 
 
-def _read_recipe(folder: str) -> Recipe:
+def read_recipe(folder: str) -> Recipe:
+    """Returns the recipe of a SavedModel that this package has exported.
+
+    Raises:
+        ValueError: mixer_tf did not export it, or the recipe is corrupt.
+    """
     try:
         return Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
     except ValueError as error:

@@ -20,7 +20,7 @@ CROPS = ("resize", "resize_crop", "resmall_crop")
 TRAIN_CROPS = ("same", "inception", "resize_random")
 OPTIMIZERS = ("adam", "momentum")
 MOMENTUM_DTYPES = ("float32", "bfloat16")
-SCHEDULES = ("linear", "cosine", "constant")
+SCHEDULES = ("linear", "cosine", "step", "constant")
 LOSSES = ("softmax", "sigmoid")
 CLASS_WEIGHTS = ("balanced",)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -105,8 +105,10 @@ class OptimizerOptions(Options):
     Attributes:
         name: "adam" (pre-training) or "momentum" (fine-tuning).
         learning_rate: peak learning rate.
-        schedule: "linear" or "cosine" decay after the warmup, or "constant".
+        schedule: "linear" or "cosine" decay after the warmup; "step", divided by 10 after each of
+            `decay_steps`; or "constant".
         warmup_steps: steps of linear warmup from 0; a quarter of a training that they would fill.
+        decay_steps: steps of the "step" schedule, in ascending order.
         final_fraction: final learning rate of the linear schedule, as a fraction of the peak.
         weight_decay: decay of the kernels in one step at the peak learning rate; Table 4's wd times
             its lr.
@@ -126,6 +128,7 @@ class OptimizerOptions(Options):
     learning_rate: float = 1e-3
     schedule: str = "linear"
     warmup_steps: int = 10_000
+    decay_steps: tuple[int, ...] = ()
     final_fraction: float = 1e-5
     weight_decay: float = 1e-4
     clip_norm: float | None = 1.0
@@ -142,6 +145,15 @@ class OptimizerOptions(Options):
         yield "learning_rate", is_sensible, f"more than 0 and at most {_MAX_NUMBER:,.0f}"
         yield "schedule", self.schedule in SCHEDULES, one_of(SCHEDULES)
         yield _in_range(self, "warmup_steps", 0, _MAX_STEPS)
+        steps = self.decay_steps
+        is_used = not steps or self.schedule == "step"
+        yield "decay_steps", is_used, 'empty unless schedule is "step"'
+        is_ascending = steps == tuple(sorted(set(steps)))
+        yield "decay_steps", is_ascending, "in ascending order"
+        has_steps = bool(steps) or self.schedule != "step"
+        yield "decay_steps", has_steps, 'given where schedule is "step"'
+        is_after = not steps or self.warmup_steps <= steps[0]
+        yield "decay_steps", is_after, f"from the end of the warmup on, {self.warmup_steps}"
         yield "final_fraction", 0 <= self.final_fraction <= 1, "in [0, 1]"
         yield "weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)"
         clip_norm = self.clip_norm

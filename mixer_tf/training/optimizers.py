@@ -8,6 +8,7 @@ with optax, which the authors used, to float precision (tests/training/test_opti
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -16,7 +17,7 @@ from mixer_tf.recipes.schema import OptimizerOptions
 
 @tf.keras.saving.register_keras_serializable(package="mixer_tf")
 class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0 to the peak, then a linear or cosine decay until `total_steps`.
+    """Linear warm-up from 0 to the peak, then a decay until `total_steps`.
 
     Source: big_vision utils.py `create_learning_rate_schedule`. As there, the decay starts at the
     end of the warm-up, and both factors are multiplied.
@@ -25,8 +26,10 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         peak_learning_rate: highest learning rate; more than 0.
         total_steps: number of steps of the whole training, warm-up included.
         warmup_steps: number of steps of the linear warm-up; 0 for none.
-        decay: "linear", "cosine" (to 0) or "constant".
+        decay: "linear", "cosine" (to 0), "step" (divided by 10 after each of `decay_steps`, as in
+            BiT-HyperRule) or "constant".
         final_fraction: last learning rate of "linear", as a fraction of the peak (paper: 1e-5).
+        decay_steps: see `decay`.
     """
 
     def __init__(
@@ -36,28 +39,35 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: int = 0,
         decay: str = "linear",
         final_fraction: float = 1e-5,
+        decay_steps: Sequence[int] = (),
     ):
         self.peak_learning_rate = peak_learning_rate
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.decay = decay
         self.final_fraction = final_fraction
+        self.decay_steps = tuple(decay_steps)
 
     def factor(self, step) -> tf.Tensor:
         """Returns the learning rate at `step` (from 0) as a fraction of the peak."""
         step = tf.cast(step, tf.float32)
         decay_steps = max(self.total_steps - self.warmup_steps, 1)
         progress = tf.clip_by_value((step - self.warmup_steps) / decay_steps, 0.0, 1.0)
-        factor = self._decayed(progress)
+        factor = self._decayed(step, progress)
         if self.warmup_steps:
             factor *= tf.minimum(1.0, step / self.warmup_steps)
         return factor
 
-    def _decayed(self, progress: tf.Tensor) -> tf.Tensor:
+    def _decayed(self, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
         if self.decay == "linear":
             return self.final_fraction + (1 - self.final_fraction) * (1 - progress)
         if self.decay == "cosine":
             return 0.5 * (1 + tf.cos(math.pi * progress))
+        if self.decay == "step":
+            passed = tf.reduce_sum(
+                tf.cast(step > tf.constant(self.decay_steps, step.dtype), step.dtype)
+            )
+            return tf.pow(tf.constant(0.1, step.dtype), passed)
         return tf.ones_like(progress)
 
     def __call__(self, step) -> tf.Tensor:
@@ -70,6 +80,7 @@ class WarmupDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "decay": self.decay,
             "final_fraction": self.final_fraction,
+            "decay_steps": list(self.decay_steps),
         }
 
 
@@ -269,6 +280,7 @@ def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.O
         _warmup_steps(options, total_steps),
         options.schedule,
         options.final_fraction,
+        options.decay_steps,
     )
     kwargs = {
         "learning_rate": schedule,

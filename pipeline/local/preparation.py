@@ -24,7 +24,8 @@ _TO_TRAINER = (
     *("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Tuner", "Trainer"),
 )
 _FROM_TRAINER = (
-    *("Tuner", "Trainer", "Evaluator", "ModelChecker", "InfraValidator", "BulkPredictor", "Pusher"),
+    *("Tuner", "Trainer", "Evaluator", "FewShotEvaluator", "ModelChecker", "InfraValidator"),
+    *("BulkPredictor", "Pusher"),
 )
 
 

@@ -17,6 +17,8 @@ from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
+from components.few_shot_evaluator.executor import NOTE as PROBES_NOTE
+from components.few_shot_evaluator.transforms import JSON_FILE as PROBES_FILE
 from components.image_statistics.executor import NOTE as STATISTICS_NOTE
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
@@ -96,6 +98,13 @@ class RunOutputs:
         uri = self.uri("ImageStatistics", "report")
         return os.path.join(uri, STATISTICS_PAGE) if uri else None
 
+    def few_shot(self) -> tuple[dict, ...]:
+        """The results of the linear probes; () if there were none."""
+        uri = self.uri("FewShotEvaluator", "report")
+        if uri is None:
+            return ()
+        return tuple(json.loads(storage.read_text(os.path.join(uri, PROBES_FILE)))["results"])
+
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
         return os.path.join(uri, validation.FILE_NAME) if uri else None
@@ -170,6 +179,7 @@ class RunOutputs:
             *info.notes_of_classes,
             *self._notes_of("ImageStatistics", "report", STATISTICS_NOTE),
             *self._notes_of("DriftValidator", "anomalies", NOTE),
+            *self._notes_of("FewShotEvaluator", "report", PROBES_NOTE),
             *self._notes_of_predictions(),
             *notes_of_splits(info.counts, info.class_names, splits),
             *(counts.notes(info.class_names) if counts else ()),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from mixer_tf import console, storage
 from mixer_tf.deduplication.page import FILE_NAME as PAIRS_PAGE
+from mixer_tf.evaluation import fewshot_report
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import RunOutputs, Tuning
@@ -44,6 +45,8 @@ class Summary:
         leaked: where duplicates are marked: whether test images have a duplicate in training →
             their number, and top-1 accuracy.
         statistics_page: the page of the image statistics; None if that step never ran.
+        few_shot: the "results" of `fewshot.json`: top-1 of linear probes on the test split; () if
+            there were none.
     """
 
     steps: dict[str, Step]
@@ -63,6 +66,7 @@ class Summary:
     tuning: Tuning | None = None
     leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
     statistics_page: str | None = None
+    few_shot: tuple[Mapping[str, object], ...] = ()
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -87,6 +91,7 @@ class Summary:
             ("statistics", _short(self.statistics_page)),
             ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
+            ("few-shot", fewshot_report.one_line(self.few_shot)),
             ("leaked", _leaked_line(self.leaked)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
@@ -144,6 +149,7 @@ def summarize(
         tuning=outputs.tuning(),
         leaked=outputs.leaked(),
         statistics_page=outputs.statistics_page(),
+        few_shot=outputs.few_shot(),
         **commands,
     )
 

@@ -44,6 +44,13 @@ class DataStage(stage.Stage):
     drift_validator: DriftValidator | None
     preprocessor: Preprocessor
 
+    @property
+    def images(self) -> BaseChannel:
+        """The examples of the last step before the Preprocessor: images in their own size."""
+        if self.deduplicator:
+            return self.deduplicator.outputs["deduplicated_examples"]
+        return self.image_example_gen.outputs["examples"]
+
 
 def create_data_stage(config: PipelineConfig) -> DataStage:
     """Reads the source, removes duplicates, measures and validates, and preprocesses each image."""

@@ -10,6 +10,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.proto import infra_validator_pb2
 from tfx.types import BaseChannel
 
+from components.few_shot_evaluator import FewShotEvaluator
 from components.model_checker import ModelChecker
 from mixer_tf import features
 from mixer_tf.deduplication.modes import MARK
@@ -25,16 +26,17 @@ NUM_REQUESTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class GatesStage(stage.Stage):
-    """The components that bless a model, and the Resolver of the model to compare it with."""
+    """The components that bless or probe a model, and the Resolver of the one to compare with."""
 
     baseline: Resolver | None
     evaluator: Evaluator
+    few_shot_evaluator: FewShotEvaluator | None
     model_checker: ModelChecker
     infra_validator: InfraValidator | None
 
 
 def create_gates_stage(
-    config: PipelineConfig, examples: BaseChannel, model: BaseChannel
+    config: PipelineConfig, examples: BaseChannel, model: BaseChannel, images: BaseChannel
 ) -> GatesStage:
     """Evaluates a model against the thresholds and the last blessed model, and loads it afresh.
 
@@ -42,6 +44,7 @@ def create_gates_stage(
         config: the run.
         examples: a channel of preprocessed Examples.
         model: a channel of the trained Model.
+        images: a channel of Examples with images in their own size, for few-shot probes.
     """
     baseline = blessed_model.create_resolver("Resolver") if config.baseline else None
     evaluator = Evaluator(
@@ -64,8 +67,23 @@ def create_gates_stage(
     return GatesStage(
         baseline=baseline,
         evaluator=evaluator,
+        few_shot_evaluator=_create_few_shot_evaluator(config, images, model),
         model_checker=model_checker,
         infra_validator=infra_validator,
+    )
+
+
+def _create_few_shot_evaluator(
+    config: PipelineConfig, images: BaseChannel, model: BaseChannel
+) -> FewShotEvaluator | None:
+    """The component that probes the model, which no gate reads; None where it is off."""
+    if not config.few_shot:
+        return None
+    return FewShotEvaluator(
+        examples=images,
+        model=model,
+        shots=config.few_shot,
+        fingerprint=config.fingerprints.few_shot_evaluator,
     )
 
 

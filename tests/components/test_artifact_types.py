@@ -14,6 +14,7 @@ from components import artifacts
     "kind",
     [
         artifacts.DeduplicationReport,
+        artifacts.FewShotReport,
         artifacts.ImageStatisticsReport,
         artifacts.QuarantineReport,
         artifacts.ReferenceStatistics,

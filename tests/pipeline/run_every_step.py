@@ -164,6 +164,12 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
         "tuner": tune(ready.uri, folder),
         "trainer": train(ready.uri, folder),
         "evaluator": evaluate(),
+        "few_shot_evaluator": run(
+            "few_shot_evaluator",
+            {"examples": clean, "model": model},
+            {"report": artifact(folder, "probes")},
+            shots="[1, 5]",
+        ),
         "model_checker": run("model_checker", {"model": model}, {"blessing": blessing}),
         "bulk_predictor": run(
             "bulk_predictor",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiled pipelines run as an orchestrator would run them, and push the local runner's model."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -73,7 +74,8 @@ def assert_same_model(path: str, expected: str, images: tf.Tensor) -> None:
 
 @pytest.mark.parametrize("target", ["kfp-v2", "vertex"])
 def test_v2_pushes_the_model_of_the_local_runner(tmp_path, target, local_model, images):
-    path = _compile(target, tmp_path / ("file.yaml" if target == "kfp-v2" else "file.json"))
+    file = tmp_path / ("file.yaml" if target == "kfp-v2" else "file.json")
+    path = _compile(target, file, "--few-shot=1,5")
     job = orchestrators.PipelineJob.read(path, tmp_path / "jobs")
     assert not any(any(found.values()) for found in job.resolve().values())
     outputs = job.run(pipeline_root=str(tmp_path / "root"), overrides=FAST)
@@ -82,6 +84,9 @@ def test_v2_pushes_the_model_of_the_local_runner(tmp_path, target, local_model, 
     (model,) = _pushed(tmp_path / "root" / "serving")
     assert pushed["metadata"]["pushed_destination"] == model
     assert_same_model(model, local_model, images)
+    (report,) = outputs["FewShotEvaluator"]["report"]
+    probes = json.loads(pathlib.Path(report["uri"], "fewshot.json").read_text())
+    assert [each["shots"] for each in probes["results"]] == [1, 5]
     if target == "vertex":
         found = job.resolve()["Resolver-model-resolver"]
         assert found == {"model": outputs["Trainer"]["model"]}  # the baseline of the next run

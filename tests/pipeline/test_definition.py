@@ -96,7 +96,7 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
     """Each executor, and metric of ours, is an entry module of pipeline/fingerprints.py."""
     found = set()
-    config = dataclasses.replace(config, predict="images:/new", search=Search())
+    config = dataclasses.replace(config, predict="images:/new", search=Search(), few_shot=(5,))
     for node in create_pipeline(config).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
@@ -113,6 +113,22 @@ def test_images_to_predict_are_a_step_of_their_own(config):
     assert nodes["BulkPredictor"].exec_properties["source"] == "images:/new"
     assert nodes["BulkPredictor"].executor_spec.beam_pipeline_args == ["--runner=X"]
     assert {"model", "model_blessing", "infra_blessing"} <= set(nodes["BulkPredictor"].inputs)
+
+
+@pytest.mark.parametrize("deduplicate", ["remove", "off"])
+def test_probes_read_the_images_in_their_own_size_and_are_no_gate(config, deduplicate):
+    config = dataclasses.replace(config, deduplicate=deduplicate, downstream_test_sets=())
+    assert "FewShotEvaluator" not in {node.id for node in create_pipeline(config).components}
+    fingerprint = Fingerprints(few_shot_evaluator="abc")
+    config = dataclasses.replace(config, few_shot=(5, 10), fingerprints=fingerprint)
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    probes = nodes["FewShotEvaluator"]
+    assert probes.exec_properties == {"shots": "[5, 10]", "fingerprint": "abc"}
+    assert probes.inputs["examples"] is nodes["ImageStatistics"].inputs["examples"]
+    assert probes.inputs["model"] is nodes["Trainer"].outputs["model"]
+    assert not probes.downstream_nodes
+    with pytest.raises(ValueError, match="few_shot must be numbers of images of at least 1; got 0"):
+        dataclasses.replace(config, few_shot=(5, 0))
 
 
 def test_excluded_images_are_left_out_by_the_first_step(config):
@@ -244,13 +260,15 @@ def test_a_search_that_cannot_be_run_is_refused(config, changes, message):
     assert message in str(error.value)
 
 
-OPTIONAL_STEPS = {"BaseModelResolver", "BulkPredictor"}
+OPTIONAL_STEPS = {"BaseModelResolver", "BulkPredictor", "FewShotEvaluator"}
 
 
 @pytest.fixture
 def full_config(config) -> PipelineConfig:
     """With the steps that are off by default, but for the InfraValidator, which v2 refuses."""
-    return dataclasses.replace(config, warm_start=True, predict="images:gs://bucket/new")
+    return dataclasses.replace(
+        config, warm_start=True, predict="images:gs://bucket/new", few_shot=(5, 10)
+    )
 
 
 def test_compiles_for_kubeflow_pipelines_v1(full_config, tmp_path):

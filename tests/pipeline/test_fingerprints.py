@@ -102,25 +102,26 @@ def test_changed_schema_changes_the_schema_import_only(tmp_path, monkeypatch):
 READ_IMAGES = {"image_example_gen", "deduplicator", "bulk_predictor"}
 PREPARE = {*READ_IMAGES, "image_statistics", "preprocessor"}
 TRAIN = {"tuner", "trainer"}
-ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", "model_checker", "pusher"}
+PROBE = {"few_shot_evaluator"}
+ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", *PROBE, "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "drift_validator", *TRAIN, "pusher"},
+    "mixer_tf/features.py": {*PREPARE, "drift_validator", *TRAIN, *PROBE, "pusher"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
-    "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN},
+    "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN, *PROBE},
     "mixer_tf/images/reduction.py": {"preprocessor"},
     "mixer_tf/images/thumbnails.py": {"deduplicator"},
-    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN},
-    "mixer_tf/models/layers.py": TRAIN,
+    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *PROBE},
+    "mixer_tf/models/layers.py": {*TRAIN, *PROBE},
     "mixer_tf/visualization/filters.py": TRAIN,  # TensorBoard shows the filters
-    "mixer_tf/recipes/photos.py": TRAIN,  # found by name, so any recipe may be read
+    "mixer_tf/recipes/photos.py": {*TRAIN, *PROBE},  # found by name, so any recipe may be read
     "mixer_tf/export/check_process.py": {"model_checker"},
     "mixer_tf/serving/versions.py": {"trainer", "pusher"},  # the key of a warm start
     "mixer_tf/serving/predictor.py": {"bulk_predictor"},
     "mixer_tf/training/warm_start.py": {"trainer"},
-    "mixer_tf/serving/locations.py": {"bulk_predictor", *TRAIN, "pusher"},  # it finds exports
+    "mixer_tf/serving/locations.py": {"bulk_predictor", *TRAIN, *PROBE, "pusher"},  # finds exports
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
     "components/evaluations.py": {"pusher"},
@@ -129,7 +130,9 @@ CHANGES = {
     "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/artifacts.py": {
         *("deduplicator", "image_statistics", "drift_validator", "preprocessor"),
+        *PROBE,
     },
+    "mixer_tf/evaluation/fewshot.py": PROBE,
     "mixer_tf/datasets/skew.py": {"image_statistics"},
     "mixer_tf/images/measurement.py": {"image_statistics"},
     "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},

@@ -2,6 +2,7 @@
 """The summary of a run, as JSON and as lines to read."""
 
 import json
+import pathlib
 
 from mixer_tf.serving import contract
 from pipeline.local.run_outputs import Tuning
@@ -109,3 +110,16 @@ def test_accuracy_with_and_without_leaked_images_is_shown_where_they_are_marked(
         "clean": {"example_count": 314, "accuracy": 0.9459},
         "leaked": {"example_count": 10, "accuracy": 1.0},
     }
+
+
+def test_few_shot_probes_are_shown_with_their_deviation(tmp_path):
+    results = (
+        {"shots": 1, "mean": 0.5, "standard_deviation": 0.0123},
+        {"shots": 5, "mean": 0.75, "standard_deviation": None},
+    )
+    summary = _summary(few_shot=results)
+    (line,) = [line for line in summary.lines() if line.split()[0] == "few-shot"]
+    assert line.endswith("1-shot 0.5000 ± 0.0123, 5-shot 0.7500")
+    found = json.loads(pathlib.Path(summary.write(str(tmp_path))).read_text("utf-8"))
+    assert found["few_shot"] == list(results)
+    assert not [line for line in _summary().lines() if "shot" in line]
