@@ -25,8 +25,8 @@ from mixer_tf.deduplication.thresholds import NEAR_IDENTICAL
 _WEIGHTS = np.array([12.33, 6.85, 4.61, 8.50, 5.76, -0.814], np.float32)
 _OFFSET = -19.08
 # The share of the cosine in the score of a pair, and the least score; registration costs more than
-# the rest. Of 1,941 copies of photographs that are found, 4 have a lower one than 0.75 and 2 a lower
-# one than 0.70; of the labeled duplicates of CIFAR-10, none a lower one than 0.74.
+# the rest. Of 1,941 copies of photographs that are found, 4 have a lower one than 0.75, and 2 a
+# lower one than 0.70; of the labeled duplicates of CIFAR-10, none a lower one than 0.74.
 _COSINE_SHARE, _MIN_SCORE = 0.3, 0.66
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
