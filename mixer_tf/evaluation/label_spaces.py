@@ -35,7 +35,7 @@ def _normalize(name: str) -> str:
 def match_classes(
     source_names: Sequence[str],
     model_names: Sequence[str],
-    other_names: Sequence[str] = (),
+    *other_names: Sequence[str],
     chosen: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Returns class of the source → label of the model, for the classes that match.
@@ -43,7 +43,7 @@ def match_classes(
     Args:
         source_names: the classes of the source.
         model_names: the classes of the model, in label order.
-        other_names: other names of the same classes, such as their WordNet ids; may be empty.
+        *other_names: other names of the same classes, such as their WordNet ids.
         chosen: class of the source → class of the model by its full name; overrides the synonyms.
 
     Raises:
@@ -51,7 +51,7 @@ def match_classes(
             chosen class does not exist.
     """
     labels = collections.defaultdict(set)
-    for names in (model_names, other_names):
+    for names in (model_names, *other_names):
         for label, name in enumerate(names):
             for synonym in synonyms(name):
                 labels[synonym].add(label)
@@ -60,7 +60,7 @@ def match_classes(
         for name in source_names
     }
     for name, target in (chosen or {}).items():
-        found[name] = [_chosen_label(name, target, source_names, model_names, other_names)]
+        found[name] = [_chosen_label(name, target, source_names, [model_names, *other_names])]
     _require_unambiguous(found, model_names)
     matched = {name: labels[0] for name, labels in found.items() if labels}
     if not matched:
@@ -72,17 +72,16 @@ def match_classes(
     return matched
 
 
-def _chosen_label(name: str, target: str, source_names, model_names, other_names) -> int:
+def _chosen_label(
+    name: str, target: str, source_names: Sequence[str], model_names: Sequence[Sequence[str]]
+) -> int:
     if name not in source_names:
         raise ValueError(
             f"--match must start with a class of the source, one of "
             f"{listing(source_names, show=visible)}; got {visible(name)}."
         )
     labels = {
-        label
-        for names in (model_names, other_names)
-        for label, other in enumerate(names)
-        if other == target
+        label for names in model_names for label, other in enumerate(names) if other == target
     }
     if len(labels) != 1:
         raise ValueError(
@@ -168,9 +167,9 @@ class RenamedPredictor:
         return self.predictor.model_dir
 
     @property
-    def other_names(self) -> tuple[str, ...]:
-        """The names that the model itself has for the classes."""
-        return self.predictor.class_names
+    def all_names(self) -> tuple[Sequence[str], ...]:
+        """These names, and those that the model itself has for the classes."""
+        return self.class_names, self.predictor.class_names
 
     def probabilities(self, encoded: Sequence[bytes]) -> np.ndarray:
         """Returns the probabilities of all classes, float32 [N, C]."""
@@ -206,10 +205,13 @@ class MatchedPredictor:
         return {name: self.predictor.class_names[label] for name, label in self.labels.items()}
 
     @property
-    def other_names(self) -> tuple[str, ...]:
-        """Other names of the same classes: those of the exported model."""
-        exported = getattr(self.predictor, "other_names", self.predictor.class_names)
-        return tuple(exported[label] for label in self.labels.values())
+    def all_names(self) -> tuple[Sequence[str], ...]:
+        """The names of the source, and those that the model has for the same classes."""
+        others = (
+            tuple(names[label] for label in self.labels.values())
+            for names in names_of_classes(self.predictor)
+        )
+        return self.class_names, *others
 
     def remark(self) -> str:
         """Returns a line about the matched classes."""
@@ -231,6 +233,11 @@ class MatchedPredictor:
         return np.divide(found, totals, out=equal, where=totals > 0)
 
 
+def names_of_classes(predictor) -> tuple[Sequence[str], ...]:
+    """Returns all that the classes of a model are called, each in label order; its names first."""
+    return getattr(predictor, "all_names", (predictor.class_names,))
+
+
 def match(
     predictor, source_names: Sequence[str], chosen: Mapping[str, str] | None = None
 ) -> MatchedPredictor:
@@ -243,8 +250,8 @@ def match(
     Raises:
         ValueError: see `match_classes`.
     """
-    exported = getattr(predictor, "other_names", ())
-    labels = match_classes(source_names, predictor.class_names, exported, chosen)
+    names, *others = names_of_classes(predictor)
+    labels = match_classes(source_names, names, *others, chosen=chosen)
     return MatchedPredictor(predictor, labels, normalize=_has_softmax(predictor.model_dir))
 
 

@@ -105,23 +105,21 @@ def _is_label(value: object) -> bool:
     return type(value) is int and 0 <= value < imagenet.NUM_CLASSES
 
 
-def labels_of_classes(
-    class_names: Sequence[str], other_names: Sequence[str] | None = None
-) -> dict[str, int]:
+def labels_of_classes(class_names: Sequence[str], *other_names: Sequence[str]) -> dict[str, int]:
     """Returns class name → ImageNet label, for the classes named by WordNet ids of ImageNet-1k.
 
     Args:
         class_names: the names of a model's classes.
-        other_names: other names of the same classes, one of which may be the id; None for none.
+        *other_names: other names of the same classes, one of which may be the id.
 
     Raises:
         ValueError: none of them is such an id.
     """
     by_id = {name: label for label, name in enumerate(imagenet.wordnet_ids())}
     found = {
-        name: by_id[key]
-        for name, other in zip(class_names, other_names or class_names, strict=True)
-        if (key := name if name in by_id else other) in by_id
+        names[0]: by_id[wordnet_id]
+        for names in zip(class_names, *other_names, strict=True)
+        if (wordnet_id := next(filter(by_id.__contains__, names), None))
     }
     if not found:
         raise ValueError(

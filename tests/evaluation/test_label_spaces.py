@@ -54,9 +54,10 @@ def test_all_ambiguous_classes_are_listed():
 
 
 def test_a_stated_class_settles_it():
-    found = match_classes(["crane", "lynx"], NAMES, IDS, {"crane": "n03126707"})
+    found = match_classes(["crane", "lynx"], NAMES, IDS, chosen={"crane": "n03126707"})
     assert found == {"crane": 3, "lynx": 4}
-    assert match_classes(["big cat"], NAMES, IDS, {"big cat": "lynx, catamount"}) == {"big cat": 4}
+    chosen = {"big cat": "lynx, catamount"}
+    assert match_classes(["big cat"], NAMES, chosen=chosen) == {"big cat": 4}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_stated_class_settles_it():
 )
 def test_a_stated_class_must_exist_once(chosen, message):
     with pytest.raises(ValueError, match=message):
-        match_classes(["crane"], NAMES, IDS, chosen)
+        match_classes(["crane"], NAMES, IDS, chosen=chosen)
 
 
 class Model:
@@ -86,7 +87,9 @@ def test_the_model_chooses_among_the_matched_classes():
     assert matched.class_names == ("lynx", "tabby")
     np.testing.assert_allclose(matched.probabilities([]), [[0.8, 0.2], [1, 0]], rtol=1e-6)
     assert matched.matched_names == {"lynx": "lynx, catamount", "tabby": "tabby, tabby cat"}
-    assert matched.other_names == ("n02127052", "n02123045")
+    ids = ("n02127052", "n02123045")
+    assert matched.all_names == (matched.class_names, (NAMES[4], NAMES[0]), ids)
+    assert label_spaces.names_of_classes(Model()) == (IDS,)
     raw = MatchedPredictor(renamed, {"lynx": 4, "tabby": 0}, normalize=False)
     np.testing.assert_allclose(raw.probabilities([]), [[0.4, 0.1], [0.5, 0]], rtol=1e-6)
     none = MatchedPredictor(Model(), {"a": 0, "b": 1}, normalize=True)
