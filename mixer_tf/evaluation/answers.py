@@ -12,25 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from mixer_tf.evaluation.figures import Mistake
+
 if TYPE_CHECKING:
     from mixer_tf.evaluation.classification import Answer
     from mixer_tf.features import ImageRecord
 
 _IN_MEMORY = 2**24  # bytes; longer lists are in a temporary file
 PREVIEW_SIDE = 160  # pixels
-
-
-@dataclasses.dataclass(frozen=True)
-class Mistake:
-    """A wrong answer.
-
-    Attributes:
-        answer: the answer.
-        preview: the image as a small JPEG; b"" if it is not kept.
-    """
-
-    answer: Answer
-    preview: bytes = b""
 
 
 class _Highest:

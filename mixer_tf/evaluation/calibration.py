@@ -87,5 +87,20 @@ class Calibration:
             confidence, accuracy = (None if mean is None else float(mean) for mean in means)
             yield Bin(float(edges[index]), float(edges[index + 1]), images, confidence, accuracy)
 
+    def merge(self, other: Calibration) -> None:
+        """Adds the answers that another one has counted, in as many bins."""
+        self.images += other.images
+        self.correct += other.correct
+        self.confidence += other.confidence
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the error and the bins for JSON; the error of no answers is None."""
+        has_answers = bool(self.images.sum())
+        return {
+            "ece": self.error if has_answers else None,
+            "mean_probability": self.mean_confidence if has_answers else None,
+            "bins": [dataclasses.asdict(each) for each in self.bins()],
+        }
+
     def _sums(self) -> tuple[np.ndarray, np.ndarray]:
         return self.confidence, self.correct

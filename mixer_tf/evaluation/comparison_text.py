@@ -6,14 +6,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
 from mixer_tf.evaluation.comparison import NUM_RESAMPLES, SIGNIFICANT, Comparison
 from mixer_tf.messages import visible
-
-if TYPE_CHECKING:
-    from mixer_tf.evaluation.report import Report
 
 METHOD = (
     "only A, only B: images on which one of the two alone is right",
@@ -56,13 +52,11 @@ def _p_value(each: Comparison) -> str:
     return f"{each.adjusted_p_value:.3g}{mark}"
 
 
-def to_text(
-    reports: Sequence[Report], titles: Sequence[str], comparisons: Sequence[Comparison]
-) -> str:
+def to_text(reports: Sequence, titles: Sequence[str], comparisons: Sequence[Comparison]) -> str:
     """Returns a table of the models and one of their differences.
 
     Args:
-        reports: those of the models, on the same images.
+        reports: a `report.Report` for each model, on the same images.
         titles: of the models.
         comparisons: one for each pair of models.
     """
@@ -93,7 +87,7 @@ def to_text(
     )
 
 
-def to_json(reports: Sequence[Report], comparisons: Sequence[Comparison]) -> Iterator[str]:
+def to_json(reports: Sequence, comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Yields the lines of one JSON object: "comparisons", and "models" as for a single model."""
     found = [dataclasses.asdict(each) for each in comparisons]
     yield f'{{"comparisons": {json.dumps(found, indent=2, ensure_ascii=False)},'

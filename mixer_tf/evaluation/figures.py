@@ -8,8 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.answers import Mistake
     from mixer_tf.evaluation.calibration import Calibration
+    from mixer_tf.evaluation.classification import Answer
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """A wrong answer.
+
+    Attributes:
+        answer: the answer.
+        preview: the image as a small JPEG; b"" if it is not kept.
+    """
+
+    answer: Answer
+    preview: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True)

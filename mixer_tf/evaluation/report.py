@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
 from mixer_tf.evaluation.class_counts import where
-from mixer_tf.evaluation.figures import Figures
+from mixer_tf.evaluation.figures import Figures, Mistake
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.answers import Answers, Mistake
+    from mixer_tf.evaluation.answers import Answers
     from mixer_tf.evaluation.calibration import Calibration
     from mixer_tf.evaluation.class_counts import ClassCounts
     from mixer_tf.evaluation.classification import ClassMetrics, Scores
@@ -78,7 +78,7 @@ class Report:
             "images": self.scores.images,
             **{f"top_{k}": self.scores.top(k) for k in ks},
             **({"real": _real_to_dict(self.real)} if self.real else {}),
-            "calibration": _calibration_to_dict(self.scores.calibration),
+            "calibration": self.scores.calibration.to_dict(),
             "warnings": self.warnings(),
             "notes": self._notes(),
             "classes": classes,
@@ -267,14 +267,6 @@ def _matched_to_dict(predictor) -> dict[str, object]:
     """Class of the source → class of the model, if they were matched by their synonyms."""
     matched = getattr(predictor, "matched_names", None)
     return {} if matched is None else {"matched_classes": matched}
-
-
-def _calibration_to_dict(calibration: Calibration) -> dict[str, object]:
-    return {
-        "ece": calibration.error,
-        "mean_probability": calibration.mean_confidence,
-        "bins": [dataclasses.asdict(each) for each in calibration.bins()],
-    }
 
 
 def _format_share(value: float | None) -> str:

@@ -11,12 +11,11 @@ import collections
 from collections.abc import Iterator, Mapping, Sequence
 
 from mixer_tf import storage
-from mixer_tf.evaluation.answers import Mistake
 from mixer_tf.evaluation.calibration import Calibration
 from mixer_tf.evaluation.classification import by_class
 from mixer_tf.evaluation.comparison import Comparison
 from mixer_tf.evaluation.comparison_text import comparison_table, short_value
-from mixer_tf.evaluation.figures import Figures
+from mixer_tf.evaluation.figures import Figures, Mistake
 from mixer_tf.messages import printable, visible
 from mixer_tf.visualization import html_page
 from mixer_tf.visualization.html_page import table

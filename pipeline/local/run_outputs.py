@@ -17,6 +17,7 @@ from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
+from components.evaluator.page import PAGE as EVALUATION_PAGE
 from components.image_statistics.executor import NOTE as STATISTICS_NOTE
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
@@ -95,6 +96,11 @@ class RunOutputs:
     def statistics_page(self) -> str | None:
         uri = self.uri("ImageStatistics", "report")
         return os.path.join(uri, STATISTICS_PAGE) if uri else None
+
+    def evaluation_page(self) -> str | None:
+        uri = self.uri("Evaluator", "evaluation")
+        path = os.path.join(uri, EVALUATION_PAGE) if uri else ""
+        return path if path and storage.exists(path) else None  # older versions wrote none
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")

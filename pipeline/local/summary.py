@@ -44,6 +44,7 @@ class Summary:
         leaked: where duplicates are marked: whether test images have a duplicate in training →
             their number, and top-1 accuracy.
         statistics_page: the page of the image statistics; None if that step never ran.
+        evaluation_page: the page of the results on the test split; None if that step never ran.
     """
 
     steps: dict[str, Step]
@@ -63,6 +64,7 @@ class Summary:
     tuning: Tuning | None = None
     leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
     statistics_page: str | None = None
+    evaluation_page: str | None = None
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -88,6 +90,7 @@ class Summary:
             ("tuned", _tuning_line(self.tuning)),
             ("test split", _metrics_line(self.metrics)),
             ("leaked", _leaked_line(self.leaked)),
+            ("evaluation", _short(self.evaluation_page)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
@@ -144,6 +147,7 @@ def summarize(
         tuning=outputs.tuning(),
         leaked=outputs.leaked(),
         statistics_page=outputs.statistics_page(),
+        evaluation_page=outputs.evaluation_page(),
         **commands,
     )
 
