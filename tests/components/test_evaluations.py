@@ -220,3 +220,28 @@ def test_a_test_split_without_images_has_a_page(tmp_path, monkeypatch):
     page.write(folder, CLASSES)
     assert "the test split has no usable image" in (tmp_path / page.PAGE).read_text("utf-8")
     assert json.loads((tmp_path / page.JSON_FILE).read_text())["summary"] == {"images": "0"}
+
+
+def test_with_a_baseline_the_figures_are_those_of_the_new_model(tmp_path):
+    """TFMA gives no plots at all unless one of the two models is named."""
+    config = make_eval_config(0.0, max_accuracy_drop=1.0)
+    config.model_specs[0].ClearField("signature_name")
+    config.model_specs[0].name = "candidate"
+    config.model_specs.add(
+        name="baseline", label_key=features.LABEL, prediction_key="old", is_baseline=True
+    )
+    for metric in config.metrics_specs[0].metrics:
+        metric.ClearField("per_slice_thresholds")
+    rows = [
+        {
+            features.LABEL: 0,
+            features.CLASS_NAME: "cat",
+            "probabilities": [0.7, 0.2, 0.1],
+            "old": [0.1, 0.2, 0.7],
+        }
+    ] * 4
+    tfma.analyze_raw_data(pd.DataFrame(rows), config, output_path=str(tmp_path))
+    figures = read_figures(str(tmp_path), CLASSES)
+    assert figures.confusion == {("cat", "cat"): 4}
+    assert figures.calibration.error == pytest.approx(0.3)
+    assert figures.summary["top-1"] == "1.0000"
