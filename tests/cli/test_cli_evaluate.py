@@ -2,6 +2,7 @@
 """`mixer evaluate` against an independent count, image by image."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -10,10 +11,38 @@ import pytest
 from sklearn import metrics
 
 
-def test_metrics_equal_an_independent_count(mixer, trained, bad_folder):
-    source = f"--source=folder:{bad_folder.path}"
-    report = json.loads(mixer("evaluate", trained.output, source, "--split=all", "--json").output)
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """What one command has written.
 
+    Attributes:
+        report: the JSON.
+        rows: the CSV.
+        page: the HTML.
+        stderr: what was printed beside the JSON.
+    """
+
+    report: dict
+    rows: list[dict[str, str]]
+    page: str
+    stderr: str
+
+
+@pytest.fixture(scope="module")
+def evaluated(mixer, trained, bad_folder, tmp_path_factory) -> Evaluated:
+    folder = tmp_path_factory.mktemp("evaluated")
+    arguments = (trained.output, f"--source=folder:{bad_folder.path}", "--split=all", "--top=3")
+    files = (f"--csv={folder / 'a.csv'}", f"--html={folder / 'a.html'}")
+    result = mixer("evaluate", *arguments, "--json", *files)
+    assert result.exit_code == 0, result.output
+    with open(folder / "a.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    page = (folder / "a.html").read_text("utf-8")
+    return Evaluated(json.loads(result.stdout), rows, page, result.stderr)
+
+
+def test_metrics_equal_an_independent_count(mixer, trained, bad_folder, evaluated):
+    report = evaluated.report
     paths = [bad_folder.path / name for name in bad_folder.good]
     answers = mixer("predict", trained.output, *paths, "--json").stdout.splitlines()
     first = [json.loads(answer)["predictions"][0]["class_name"] for answer in answers]
@@ -87,15 +116,9 @@ def other(trained, tmp_path_factory):
     return path
 
 
-def test_csv_json_and_page_hold_the_same_answers(mixer, trained, bad_folder, tmp_path):
-    arguments = (trained.output, f"--source=folder:{bad_folder.path}", "--split=all", "--top=3")
-    table, page = tmp_path / "a.csv", tmp_path / "a.html"
-    result = mixer("evaluate", *arguments, "--json", f"--csv={table}", f"--html={page}")
-    assert result.exit_code == 0, result.output
-    assert "answers " in result.stderr and "page " in result.stderr
-    report = json.loads(result.stdout)
-    with open(table, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def test_csv_json_and_page_hold_the_same_answers(trained, bad_folder, evaluated):
+    report, rows, page = evaluated.report, evaluated.rows, evaluated.page
+    assert "answers " in evaluated.stderr and "page " in evaluated.stderr
     listed = {answer["image"]: answer for answer in report["answers"]}
     assert len(rows) == len(bad_folder.good) + len(bad_folder.bad)
     assert sum(bool(row["error"]) for row in rows) == len(bad_folder.bad)
@@ -111,15 +134,13 @@ def test_csv_json_and_page_hold_the_same_answers(mixer, trained, bad_folder, tmp
         assert names[answer["rank"] - 1] == row["class_name"]
         assert float(row["class_probability"]) == values[answer["rank"] - 1]
     assert not listed
-    page = page.read_text("utf-8")
     wrong = [answer for answer in report["answers"] if not answer["correct"]]
     assert page.count('<img src="data:image/jpeg') == 2 * len(wrong)
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_calibration_and_confusion_equal_those_of_the_listed_answers(mixer, trained, bad_folder):
-    source = f"--source=folder:{bad_folder.path}"
-    report = json.loads(mixer("evaluate", trained.output, source, "--split=all", "--json").output)
+def test_calibration_and_confusion_equal_those_of_the_listed_answers(evaluated):
+    report = evaluated.report
     answers = report["answers"]
     values = np.array([answer["probability"] for answer in answers])
     right = np.array([answer["correct"] for answer in answers])

@@ -30,7 +30,12 @@ def test_figures_are_those_of_the_code():
 
 def test_options_exist_and_links_too():
     known = {option for param in evaluate.params for option in param.opts}
-    own = set(re.findall(r"(--[a-z-]+)", TEXT)) - {"--set", "--deduplicate", "--output", "--epochs"}
+    own = set(re.findall(r"(--[a-z][a-z-]+)", TEXT)) - {
+        "--set",
+        "--deduplicate",
+        "--output",
+        "--epochs",
+    }
     assert own <= known and {"--csv", "--html", "--real", "--match"} <= own
     for name in re.findall(r"\]\(([\w./-]+)\)", TEXT):
         assert (PAGE.parent / name).exists(), name
