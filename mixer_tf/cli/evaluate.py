@@ -164,7 +164,7 @@ def evaluate(
         _write_page(html_file, outcome, opened.spec)
     for title, path in (("answers", csv_file), ("page", html_file)):
         if path:
-            click.echo(f"{title:<8} {visible(console.short_path(path))}", err=as_json)
+            click.echo(f"{title:<8} {visible(path)}", err=as_json)
 
 
 def _check_outputs(csv_file: str | None, html_file: str | None) -> None:
