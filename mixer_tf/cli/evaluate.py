@@ -73,7 +73,9 @@ def _parse_matches(context, parameter, values: Sequence[str]) -> dict[str, str]:
     metavar="FILE",
     help="real.json of github.com/google-research/reassessed-imagenet: also show ReaL accuracy. "
     "For images named ILSVRC2012_val_00000001.JPEG and so on, matched by these names, and models "
-    "whose classes are WordNet ids; images without a ReaL label are left out of it.",
+    "whose classes are WordNet ids; images without a ReaL label are left out of it. --source may "
+    "then also be images:FOLDER, the published validation images, whose classes follow from the "
+    "names.",
 )
 @click.option(
     "--class-names",
@@ -137,13 +139,11 @@ def evaluate(
       mixer evaluate imagenet-model --source=tfds:imagenet2012 --split=eval --real=real.json
       mixer evaluate model-21k --source=folder:pets --class-names=names.txt --match-classes
     """
-    from mixer_tf.datasets.sources import opening
     from mixer_tf.evaluation import side_by_side
 
     _check_outputs(csv_file, html_file)
     labels = _read_real(real)
-    opened = opening.open_source(source, data_dir)
-    opened = _with_file_names(opened) if real else opened
+    opened = _open_source(source, data_dir, labels is not None)
     splits = opened.splits if split == "all" else [split]
     loaded = _load_models(models, opened, class_names, match_classes or matches, matches)
     what = side_by_side.Options(
@@ -182,10 +182,16 @@ def _read_real(path: str | None):
     return real_labels.read(os.path.expanduser(path)) if path else None
 
 
-def _with_file_names(source):
-    from mixer_tf.datasets.sources import tfds
+def _open_source(spec: str, data_dir: str | None, with_real: bool):
+    """Opens the images; for ReaL labels by the names of their files."""
+    from mixer_tf.datasets.sources import opening, tfds
+    from mixer_tf.evaluation import validation_images
 
-    return tfds.with_file_names(source)
+    if not with_real:
+        return opening.open_source(spec, data_dir)
+    if validation_images.is_folder_of_them(spec):
+        return validation_images.open_folder(spec)
+    return tfds.with_file_names(opening.open_source(spec, data_dir))
 
 
 def _load_models(paths: Sequence[str], source, class_names, match_classes, matches) -> list:

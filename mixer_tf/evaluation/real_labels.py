@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 
 from mixer_tf import storage
 from mixer_tf.evaluation import imagenet
 from mixer_tf.messages import listing, printable, visible
 
-NUM_IMAGES = 50_000
+NUM_IMAGES = imagenet.NUM_VALIDATION_IMAGES
 NUM_EMPTY = 3_163
-_NAME = re.compile(r"(?:^|[/\\])ILSVRC2012_val_([0-9]{8})(?:\.[^/\\]*)?$")
-_FORM = "ILSVRC2012_val_00000001.JPEG"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,19 +55,7 @@ class RealLabels:
         Raises:
             ValueError: the path does not end in the name of a validation image.
         """
-        found = _NAME.search(image)
-        if found is None:
-            raise ValueError(
-                f"ReaL labels need images with names such as {_FORM}; got "
-                f"{visible(printable(image))}. Use the validation images of ImageNet under their "
-                "own names, or leave out --real."
-            )
-        number = int(found[1])
-        if not 1 <= number <= len(self.labels):
-            raise ValueError(
-                f"the validation images of ImageNet have the numbers 1 to {len(self.labels):,}; "
-                f"got {visible(printable(image))}."
-            )
+        number = imagenet.validation_number(image)
         return number, self.labels[number - 1]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from mixer_tf.evaluation import imagenet
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
@@ -212,7 +214,7 @@ def test_images_with_other_names_have_no_real_labels(mixer, trained, image_folde
     match = ("--match=cat=n01440764", "--match=dog=n01443537")
     result = mixer("evaluate", *arguments, f"--class-names={names}", *match)
     assert result.exit_code == 1
-    assert "images with names such as ILSVRC2012_val_00000001.JPEG; got /" in result.output
+    assert "must have names such as ILSVRC2012_val_00000001.JPEG; got /" in result.output
 
 
 def test_real_accuracy_is_that_of_the_lists_of_the_named_images(
@@ -222,19 +224,21 @@ def test_real_accuracy_is_that_of_the_lists_of_the_named_images(
     ids = {"cat": "n01440764", "dog": "n02123045"}  # labels 0 and 281
     numbers = iter(range(49_000, 0, -37))
     lists, images = [[0]] * 50_000, {}
+    (tmp_path / "flat").mkdir()
     for name, wordnet_id in ids.items():
-        (tmp_path / wordnet_id).mkdir()
+        (tmp_path / "val" / wordnet_id).mkdir(parents=True)
         for index, path in enumerate(sorted((image_folder / name).iterdir())):
             number = next(numbers)
             lists[number - 1] = [[], [0], [281, 5], [0, 281]][index % 4]
-            target = tmp_path / wordnet_id / f"ILSVRC2012_val_{number:08d}.JPEG"
+            target = tmp_path / "val" / wordnet_id / f"ILSVRC2012_val_{number:08d}.JPEG"
             shutil.copy(path, target)
+            shutil.copy(path, tmp_path / "flat" / target.name)
             images[str(target)] = lists[number - 1]
     real, names = tmp_path / "real.json", tmp_path / "names.txt"
     real.write_text(json.dumps(lists))
     names.write_text("n01440764\nn02123045\nn15075141\n")
-    arguments = (trained.output, f"--source=folder:{tmp_path}", "--split=all", f"--real={real}")
-    result = mixer("evaluate", *arguments, f"--class-names={names}", "--json")
+    arguments = (trained.output, f"--real={real}", f"--class-names={names}", "--json")
+    result = mixer("evaluate", *arguments, f"--source=folder:{tmp_path / 'val'}", "--split=all")
     report = json.loads(result.stdout)
     labels = {"n01440764": 0, "n02123045": 281, "n15075141": 999}
     expected = {
@@ -251,6 +255,12 @@ def test_real_accuracy_is_that_of_the_lists_of_the_named_images(
     for answer in report["answers"]:
         assert answer["real"] == expected.get(answer["image"])
     assert any("of the 49,990 labeled validation images" in note for note in report["notes"])
+    result = mixer("evaluate", *arguments, f"--source=images:{tmp_path / 'flat'}")
+    flat = json.loads(result.stdout)
+    assert flat["real"] == report["real"] and "count as wrong" in result.stderr
+    for answer in flat["answers"]:
+        number = int(answer["image"][-13:-5])
+        assert answer["class_name"] == imagenet.validation_ids()[number - 1]
 
 
 def test_a_model_of_other_names_chooses_among_the_matched_classes(

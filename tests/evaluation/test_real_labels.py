@@ -52,7 +52,9 @@ def test_list_i_belongs_to_the_image_number_i_plus_1_in_any_folder_and_order(lab
     ],
 )
 def test_other_names_are_refused(path, real_json):
-    with pytest.raises(ValueError, match="images with names such as ILSVRC2012_val_00000001.JPEG"):
+    with pytest.raises(
+        ValueError, match="must have names such as ILSVRC2012_val_00000001.JPEG; got"
+    ):
         real_labels.read(real_json).of(path)
 
 
