@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of the Evaluator that TFMA does not have: whether a model is better than one answer.
+"""Metrics of the Evaluator that TFMA lacks: better than one answer; calibration of the answers.
 
 TFMA imports this module by its name, in the worker processes of Beam too.
 """
@@ -14,6 +14,9 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis import metrics
 from tensorflow_model_analysis.metrics import metric_util
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
+
+from mixer_tf.evaluation.calibration import Calibration
 
 # Accumulator: images by label, images by answer, number of correct answers.
 _Counts = tuple[collections.Counter, collections.Counter, int]
@@ -102,3 +105,99 @@ class _CountAnswers(beam.CombineFn):
         labels, answers, correct = accumulator
         values = (correct - max(labels.values(), default=0), len(answers))
         return dict(zip(self._keys, map(float, values), strict=True))
+
+
+class AnswerCalibration(metrics.Metric):
+    """The expected calibration error of the most probable class, and a plot of its bins.
+
+    The plot has TFMA's own form for calibration plots. TFMA's CalibrationPlot of the top class
+    counts every class of every image: with 1,000 classes, 19 ms of a processor for each image and
+    slice, where this is a few NumPy operations.
+
+    Labels are indices, predictions are probabilities in label order.
+    """
+
+    def __init__(self, name: str, plot_name: str, fingerprint: str = ""):
+        """Makes the metric.
+
+        Args:
+            name: the name of the error.
+            plot_name: the name of the plot.
+            fingerprint: the state of the code, for the cache key of the Evaluator.
+        """
+        super().__init__(
+            metric_util.merge_per_key_computations(_calibration_computations),
+            name=name,
+            plot_name=plot_name,
+            fingerprint=fingerprint,
+        )
+
+    @property
+    def compute_confidence_interval(self) -> bool:
+        return False
+
+
+def _calibration_computations(
+    name: str,
+    plot_name: str,
+    fingerprint: str,
+    eval_config: tfma.EvalConfig | None = None,
+    model_name: str = "",
+    output_name: str = "",
+) -> metrics.MetricComputations:
+    names = {"model_name": model_name, "output_name": output_name}
+    # As that of TFMA's plot of the top class: TFMA shows one plot for each such key.
+    top_1 = metrics.SubKey(top_k=1)
+    plot_key = metrics.PlotKey(name=plot_name, sub_key=top_1, **names)
+    keys = [metrics.MetricKey(name=name, **names), plot_key]
+    combiner = _CountProbabilities(keys, eval_config)
+    return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
+
+
+class _CountProbabilities(beam.CombineFn):
+    """Standard metric inputs → the error and the plot."""
+
+    def __init__(self, keys: list[metrics.MetricKey], eval_config: tfma.EvalConfig | None):
+        self._keys = keys
+        self._options = dict(
+            eval_config=eval_config,
+            model_name=keys[0].model_name,
+            output_name=keys[0].output_name,
+            flatten=False,
+        )
+
+    def create_accumulator(self) -> Calibration:
+        return Calibration()
+
+    def add_input(
+        self, accumulator: Calibration, element: metrics.StandardMetricInputs
+    ) -> Calibration:
+        parsed = metric_util.to_label_prediction_example_weight(element, **self._options)
+        for label, probabilities, _ in parsed:
+            answer = int(np.argmax(probabilities))
+            accumulator.add(float(probabilities[answer]), answer == int(label.item()))
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Calibration]) -> Calibration:
+        merged = self.create_accumulator()
+        for each in accumulators:
+            merged.merge(each)
+        return merged
+
+    def extract_output(self, accumulator: Calibration) -> dict[metrics.MetricKey, object]:
+        error = accumulator.error if accumulator.images.sum() else float("nan")
+        return dict(zip(self._keys, (error, _to_plot(accumulator)), strict=True))
+
+
+def _to_plot(calibration: Calibration) -> metrics_for_slice_pb2.CalibrationHistogramBuckets:
+    """The bins as TFMA stores those of a calibration plot."""
+    plot = metrics_for_slice_pb2.CalibrationHistogramBuckets()
+    for index, each in enumerate(calibration.bins()):
+        plot.buckets.add(
+            lower_threshold_inclusive=each.left,
+            upper_threshold_exclusive=each.right,
+            num_weighted_examples={"value": calibration.images[index]},
+            total_weighted_label={"value": calibration.correct[index]},
+            total_weighted_refined_prediction={"value": calibration.confidence[index]},
+        )
+    return plot

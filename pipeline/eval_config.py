@@ -6,11 +6,18 @@ from __future__ import annotations
 import tensorflow_model_analysis as tfma
 
 from components import evaluation_metrics
-from components.evaluations import ABOVE_LARGEST_CLASS, EXAMPLE_COUNT, NUM_ANSWERS, TOP_1
+from components.evaluations import (
+    ABOVE_LARGEST_CLASS,
+    CALIBRATION_ERROR,
+    CALIBRATION_PLOT,
+    CONFUSION_PLOT,
+    CROSS_ENTROPY,
+    EXAMPLE_COUNT,
+    NUM_ANSWERS,
+    TOP_1,
+)
 from mixer_tf import features
 from mixer_tf.serving import contract
-
-CROSS_ENTROPY = "cross_entropy"
 
 
 def make_eval_config(
@@ -21,6 +28,8 @@ def make_eval_config(
     marked: bool = False,
 ) -> tfma.EvalConfig:
     """Returns top-1, top-k, cross-entropy, and top-1 above one answer, overall and by class.
+
+    The calibration, and the plots of the calibration and the confusion matrix, are for the page.
 
     Only the overall slice is gated: a threshold without slices applies to every class, and a
     class with a dozen images would block a model by chance.
@@ -56,6 +65,9 @@ def make_eval_config(
                     ),
                     _gated_top_1(min_accuracy or 0.0, max_accuracy_drop),
                     _above_largest_class(fingerprint, is_gated=min_accuracy is None),
+                    _calibration(fingerprint),
+                    # The predictions are at least 0, so that every image has an answer.
+                    _metric("MultiClassConfusionMatrixPlot", CONFUSION_PLOT),
                 ]
             )
         ],
@@ -94,6 +106,17 @@ def _above_largest_class(fingerprint: str, is_gated: bool) -> tfma.MetricConfig:
         metric.per_slice_thresholds.append(
             _overall(tfma.MetricThreshold(value_threshold=at_least_one))
         )
+    return metric
+
+
+def _calibration(fingerprint: str) -> tfma.MetricConfig:
+    metric = _metric(
+        evaluation_metrics.AnswerCalibration.__name__,
+        CALIBRATION_ERROR,
+        f'"plot_name": "{CALIBRATION_PLOT}"',
+        f'"fingerprint": "{fingerprint}"',
+    )
+    metric.module = evaluation_metrics.__name__
     return metric
 
 

@@ -19,8 +19,8 @@ from pipeline.import_graph import ImportGraph
 
 PROJECT = pathlib.Path(__file__).parents[1]
 
-# The field of Fingerprints → the module that TFX imports to run the step; of the Evaluator, the
-# metric alone is ours. The other steps run code of TFX alone.
+# The field of Fingerprints → the module that TFX imports to run the step. The other steps run code
+# of TFX alone.
 ENTRY_MODULES = {
     "image_example_gen": "components.image_example_gen.executor",
     "deduplicator": "components.deduplicator.executor",
@@ -29,7 +29,7 @@ ENTRY_MODULES = {
     "preprocessor": "components.preprocessor.executor",
     "tuner": "components.tuner.executor",
     "trainer": "components.trainer.executor",
-    "evaluator": "components.evaluation_metrics",
+    "evaluator": "components.evaluator.executor",
     "few_shot_evaluator": "components.few_shot_evaluator.executor",
     "model_checker": "components.model_checker.executor",
     "bulk_predictor": "components.bulk_predictor.executor",

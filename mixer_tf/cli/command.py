@@ -12,7 +12,7 @@ from mixer_tf.messages import clear_message, require_no_credentials
 
 _VERBOSE = "mixer_tf.verbose"
 # Parameters of commands that name what is written.
-_OUTPUTS = ("output", "target", "out")
+_OUTPUTS = ("output", "target", "out", "csv_file", "html_file")
 
 
 class Stopped(click.ClickException):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Top-1, top-k and per-class metrics of an exported model on labeled images.
+"""Top-1, top-k, per-class metrics and calibration of exported models on labeled images.
 
-The images go through the model's serving signature as encoded bytes, so the metrics are those of
-the predictions that a client receives. Classes are matched by name; a source may list them in
-another order than the model.
+The images go through the signature that the Evaluator uses, as encoded bytes, so the metrics are
+those of the predictions that a client receives. Classes are matched by name; a source may list them
+in another order than the model. The last batch is as small as it is, so that no image is left out.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from mixer_tf.evaluation.calibration import Calibration
 from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.features import ImageRecord
 from mixer_tf.messages import printable, without_credentials
@@ -28,16 +32,30 @@ class Answer:
         class_name: its class.
         predicted: the class that the model finds most probable.
         probability: the probability of that class, in [0, 1].
+        rank: the position of its class among all classes of the model, from 1; None if the model
+            does not know it.
+        class_probability: the probability of its class; None if the model does not know it.
+        top: the most probable classes and their probabilities, in descending order.
     """
 
     image: str
     class_name: str
     predicted: str
     probability: float
+    rank: int | None = None
+    class_probability: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
 
     @property
     def is_correct(self) -> bool:
         return self.predicted == self.class_name
+
+    @property
+    def loss(self) -> float | None:
+        """The cross-entropy of the answer; None if the model does not know the class."""
+        if self.class_probability is None:
+            return None
+        return -math.log(self.class_probability) if self.class_probability else math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,46 +90,41 @@ class Scores:
     Attributes:
         images: number of images.
         correct: number of images whose class is the most probable one.
-        correct_in_top_k: number of images whose class is among the `contract.TOP_K` most probable.
+        ranks: position of the image's class among all, from 1 → number of images; None for the
+            classes that the model does not know.
         confusion: (class, most probable class) → number of images.
+        calibration: probability of the most probable class against accuracy.
     """
 
     images: int = 0
     correct: int = 0
-    correct_in_top_k: int = 0
+    ranks: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     confusion: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    calibration: Calibration = dataclasses.field(default_factory=Calibration)
 
-    def add(self, class_name: str, ranking: Sequence[str]) -> None:
-        """Counts one image of `class_name`; `ranking` holds the predicted classes, best first."""
+    def add(self, answer: Answer) -> None:
+        """Counts one image."""
         self.images += 1
-        self.correct += ranking[0] == class_name
-        self.correct_in_top_k += class_name in ranking[: contract.TOP_K]
-        self.confusion[class_name, ranking[0]] += 1
+        self.correct += answer.is_correct
+        self.ranks[answer.rank] += 1
+        self.confusion[answer.class_name, answer.predicted] += 1
+        self.calibration.add(answer.probability, answer.is_correct)
 
     @property
     def top_1(self) -> float:
         return self.correct / self.images
 
-    @property
-    def top_k(self) -> float:
-        return self.correct_in_top_k / self.images
+    def correct_in_top(self, k: int) -> int:
+        """Returns the number of images whose class is among the k most probable ones."""
+        return sum(count for rank, count in self.ranks.items() if rank and rank <= k)
+
+    def top(self, k: int) -> float:
+        """Returns the share of the images whose class is among the k most probable ones."""
+        return self.correct_in_top(k) / self.images
 
     def by_class(self, class_names: Iterable[str]) -> dict[str, ClassMetrics]:
-        """Returns the metrics of the given classes, followed by any other classes that occurred."""
-        predictions, predicted = collections.defaultdict(dict), collections.Counter()
-        for (class_name, prediction), count in self.confusion.items():
-            predictions[class_name][prediction] = count
-            predicted[prediction] += count
-        names = dict.fromkeys([*class_names, *sorted({*predicted, *predictions})])
-        return {
-            name: ClassMetrics(
-                images=sum(predictions[name].values()),
-                correct=predictions[name].get(name, 0),
-                predicted=predicted[name],
-                mistaken_for=_most_frequent_mistake(name, predictions[name]),
-            )
-            for name in names
-        }
+        """See the function of this name."""
+        return by_class(self.confusion, class_names)
 
     def class_counts(self, where: str) -> ClassCounts:
         """Returns the counts for each class that has images.
@@ -128,6 +141,41 @@ class Scores:
         return ClassCounts(images, correct, len(answers), where)
 
 
+def top_ks(num_classes: int, top: int) -> list[int]:
+    """Returns the k for which a top-k accuracy says something: 1, that of the contract, and `top`.
+
+    Args:
+        num_classes: number of classes of the model.
+        top: the k that the user asks for.
+    """
+    return sorted({1, *(k for k in (contract.TOP_K, top) if 1 < k < num_classes)})
+
+
+def by_class(
+    confusion: Mapping[tuple[str, str], int], class_names: Iterable[str]
+) -> dict[str, ClassMetrics]:
+    """Returns the metrics of the given classes, followed by any other classes that occurred.
+
+    Args:
+        confusion: (class, most probable class) → number of images.
+        class_names: the classes to list first.
+    """
+    predictions, predicted = collections.defaultdict(dict), collections.Counter()
+    for (class_name, prediction), count in confusion.items():
+        predictions[class_name][prediction] = count
+        predicted[prediction] += count
+    names = dict.fromkeys([*class_names, *sorted({*predicted, *predictions})])
+    return {
+        name: ClassMetrics(
+            images=sum(predictions[name].values()),
+            correct=predictions[name].get(name, 0),
+            predicted=predicted[name],
+            mistaken_for=_most_frequent_mistake(name, predictions[name]),
+        )
+        for name in names
+    }
+
+
 def _most_frequent_mistake(name: str, predictions: dict[str, int]) -> str:
     wrong = [
         (-count, prediction) for prediction, count in predictions.items() if prediction != name
@@ -136,51 +184,88 @@ def _most_frequent_mistake(name: str, predictions: dict[str, int]) -> str:
 
 
 def evaluate(
-    predictor,
+    predictors: Sequence,
     records: Iterable[ImageRecord],
     *,
+    top: int = contract.TOP_K,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
-    keep: Callable[[Answer], None] | None = None,
-) -> Scores:
-    """Counts the correct predictions of a model on labeled images.
+    keep: Callable[[int, ImageRecord, Answer], None] | None = None,
+) -> list[Scores]:
+    """Counts the correct predictions of models on the same labeled images.
 
     Args:
-        predictor: a `serving.predictor.Predictor`.
+        predictors: `serving.predictor.Predictor` objects, or others with `class_names`,
+            `model_dir` and `probabilities`.
         records: images that passed `datasets.validation.check_record`.
-        batch_size: number of images in one call of the model.
+        top: number of classes in each answer; at most as many as the model has.
+        batch_size: number of images in one call of a model.
         progress: called after each batch with the number of images so far.
-        keep: called with the answer for each image, in the order of the records.
+        keep: called with the index of the model, the image and the answer; for all images in the
+            order of the records within a batch, model after model.
+
+    Returns:
+        The counts of each model.
 
     Raises:
-        ValueError: the model returns fewer classes for an image than top-k accuracy requires.
+        ValueError: a model returns a probability that is not a number.
     """
-    scores = Scores()
+    scores = [Scores() for _ in predictors]
+    labels = [{name: i for i, name in enumerate(each.class_names)} for each in predictors]
     for batch in _batches(records, batch_size):
-        predictions = predictor.classify([record.encoded for record in batch])
-        for record, ranking in zip(batch, predictions, strict=True):
-            _check_length(ranking, predictor)
-            scores.add(record.class_name, [prediction.class_name for prediction in ranking])
-            if keep:
-                keep(_answer(record, ranking[0]))
+        for index, predictor in enumerate(predictors):
+            for record, answer in _answers(predictor, labels[index], batch, top):
+                scores[index].add(answer)
+                if keep:
+                    keep(index, record, answer)
         if progress:
-            progress(scores.images)
+            progress(scores[0].images)
     return scores
 
 
-def _answer(record: ImageRecord, best) -> Answer:
-    image = printable(without_credentials(record.source))
-    return Answer(image, record.class_name, best.class_name, best.probability)
+def _answers(
+    predictor, labels: Mapping[str, int], batch: Sequence[ImageRecord], top: int
+) -> Iterator[tuple[ImageRecord, Answer]]:
+    probabilities = predictor.probabilities([record.encoded for record in batch])
+    _require_numbers(probabilities, predictor, batch)
+    best = _best(probabilities, top)
+    for record, row, indices in zip(batch, probabilities, best, strict=True):
+        label = labels.get(record.class_name)
+        named = tuple((predictor.class_names[index], float(row[index])) for index in indices)
+        yield (
+            record,
+            Answer(
+                image=printable(without_credentials(record.source)),
+                class_name=record.class_name,
+                predicted=named[0][0],
+                probability=named[0][1],
+                rank=None if label is None else _rank(row, label),
+                class_probability=None if label is None else float(row[label]),
+                top=named,
+            ),
+        )
 
 
-def _check_length(ranking: Sequence, predictor) -> None:
-    required = min(contract.TOP_K, len(predictor.class_names))
-    if len(ranking) < required:
+def _best(probabilities: np.ndarray, top: int) -> np.ndarray:
+    """The labels of the most probable classes; of equal ones the first, as in the signatures."""
+    import tensorflow as tf
+
+    return tf.math.top_k(probabilities, min(top, probabilities.shape[1])).indices.numpy()
+
+
+def _rank(row: np.ndarray, label: int) -> int:
+    equal_before = np.count_nonzero(row[:label] == row[label])
+    return 1 + int(np.count_nonzero(row > row[label]) + equal_before)
+
+
+def _require_numbers(probabilities: np.ndarray, predictor, batch: Sequence[ImageRecord]) -> None:
+    bad = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
+    if len(bad):
+        image = printable(without_credentials(batch[bad[0]].source))
         raise ValueError(
-            f"a model must return the {required} most probable classes of an image for "
-            f"{contract.top_k_title()} accuracy; {predictor.model_dir}, which was exported with "
-            f"fewer top classes, returns {len(ranking)} of {len(predictor.class_names)}. "
-            f"Export the model again, or set TOP_K in {contract.__name__} to {len(ranking)}."
+            f"the probabilities of a model must be numbers; {predictor.model_dir} returns NaN or "
+            f"infinity for {image}. Its training has diverged: train it again with a lower "
+            "learning rate."
         )
 
 

@@ -1,33 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The output of `mixer evaluate`: a summary with tables, or all metrics as JSON."""
+"""The output of `mixer evaluate` about one model: a summary with tables, JSON, or a page."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
 from mixer_tf.evaluation.class_counts import where
+from mixer_tf.evaluation.figures import Figures, Mistake
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
     from mixer_tf.evaluation.answers import Answers
+    from mixer_tf.evaluation.calibration import Calibration
     from mixer_tf.evaluation.class_counts import ClassCounts
     from mixer_tf.evaluation.classification import ClassMetrics, Scores
+    from mixer_tf.evaluation.real_labels import RealScores
     from mixer_tf.serving.predictor import Predictor
 
 _MAX_CLASSES = 40
+_MAX_MATRIX = 10  # classes of a confusion matrix on a terminal
+_MAX_CONFUSIONS = 10
 _MAX_PROBLEMS = 10
 MAX_MISTAKES = 10
+MAX_PAGE_MISTAKES = 48  # of each kind
 _LABEL_WIDTH = 8  # of the first column of the summary
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The results of one evaluation.
+    """The results of one evaluation of one model.
 
     Attributes:
         predictor: the evaluated model.
@@ -37,6 +43,9 @@ class Report:
         answers: the worst mistakes, and for JSON all answers.
         problems: (path, reason) of each image that could not be used.
         seconds: duration in seconds, without loading the model.
+        top: the k of the top-k accuracy that the user asks for.
+        real: the answers against ReaL labels; None without them.
+        remarks: further notes, such as how classes were matched.
     """
 
     predictor: Predictor
@@ -46,27 +55,44 @@ class Report:
     answers: Answers
     problems: Sequence[tuple[str, str]]
     seconds: float
+    top: int = contract.TOP_K
+    real: RealScores | None = None
+    remarks: Sequence[str] = ()
 
     def to_json(self) -> Iterator[str]:
         """Yields the lines of one JSON object; "answers" is last, with one line for each image."""
-        classes = {name: dataclasses.asdict(metrics) for name, metrics in self._classes().items()}
-        figures = {
-            "model": self.predictor.model_dir,
-            "source": self.source,
-            "splits": list(self.splits),
-            "images": self.scores.images,
-            "top_1": self.scores.top_1,
-            f"top_{contract.TOP_K}": self.scores.top_k,
-            "warnings": self._class_counts().warnings(),
-            "notes": self._class_counts().notes(self.predictor.class_names),
-            "classes": classes,
-            "unusable": dict(self.problems),
-        }
-        yield json.dumps(figures, indent=2, ensure_ascii=False).removesuffix("\n}") + ","
+        yield json.dumps(self.to_dict(), indent=2, ensure_ascii=False).removesuffix("\n}") + ","
         yield '  "answers": ['
         for number, line in enumerate(self.answers.lines(), 1):
             yield f"    {line}" + ("," if number < self.scores.images else "")
         yield "  ]\n}"
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything but the answers."""
+        classes = {name: dataclasses.asdict(metrics) for name, metrics in self._classes().items()}
+        ks = sorted({1, contract.TOP_K, self.top})
+        return {
+            "model": self.predictor.model_dir,
+            "source": self.source,
+            "splits": list(self.splits),
+            "images": self.scores.images,
+            **{f"top_{k}": self.scores.top(k) for k in ks},
+            **({"real": _real_to_dict(self.real)} if self.real else {}),
+            "calibration": self.scores.calibration.to_dict(),
+            "warnings": self.warnings(),
+            "notes": self._notes(),
+            "classes": classes,
+            **_matched_to_dict(self.predictor),
+            "confusion": self._confusion_to_dict(),
+            "unusable": dict(self.problems),
+        }
+
+    def _confusion_to_dict(self) -> dict[str, dict[str, int]]:
+        """Class → most probable class → number of images, where there are any."""
+        found: dict[str, dict[str, int]] = {}
+        for name, predicted in sorted(self.scores.confusion):
+            found.setdefault(name, {})[predicted] = self.scores.confusion[name, predicted]
+        return found
 
     def to_text(self) -> str:
         return "\n".join(
@@ -74,35 +100,64 @@ class Report:
                 *self._summary(),
                 "",
                 *self._class_table(),
+                *self._confusions(),
                 *self._mistakes(),
-                *self._problem_lines(),
+                *problem_lines(self.problems),
             ]
         )
 
-    def _summary(self) -> list[str]:
-        scores = self.scores
-        rows = {
-            "model": self.predictor.model_dir,
-            "images": f"{scores.images:,}: {', '.join(self.splits)} of {self.source}",
-            "top-1": self._accuracy(scores.top_1, scores.correct),
+    def figures(self) -> Figures:
+        """Returns what a page shows."""
+        return Figures(
+            model=self.predictor.model_dir,
+            summary=self.rows(),
+            class_names=self.predictor.class_names,
+            confusion=self.scores.confusion,
+            calibration=self.scores.calibration,
+            warnings=self.warnings(),
+            notes=self._notes(),
+            mistakes=self._mistakes_by_title(),
+            problems=self.problems,
+        )
+
+    def _mistakes_by_title(self) -> Mapping[str, Sequence[Mistake]]:
+        return {
+            "Most confident mistakes": self.answers.most_confident(),
+            "Worst mistakes: the right class got the lowest probability": (
+                self.answers.highest_loss()
+            ),
         }
-        if len(self.predictor.class_names) > contract.TOP_K > 1:
-            rows[contract.top_k_title()] = self._accuracy(scores.top_k, scores.correct_in_top_k)
-        rows["time"] = f"{self.seconds:.1f} s, {scores.images / self.seconds:,.0f} images/s"
-        counts = self._class_counts()
+
+    def _summary(self) -> list[str]:
+        rows = {"model": self.predictor.model_dir, **self.rows()}
+        rows["time"] = f"{self.seconds:.1f} s, {self.scores.images / self.seconds:,.0f} images/s"
         notes = [
-            *(("WARNING", warning) for warning in counts.warnings()),
-            *(("note", note) for note in counts.notes(self.predictor.class_names)),
+            *(("WARNING", warning) for warning in self.warnings()),
+            *(("note", note) for note in self._notes()),
         ]
         lines = [*rows.items(), *notes]
         return [f"{label:<{_LABEL_WIDTH}} {visible(text)}" for label, text in lines]
 
+    def rows(self) -> dict[str, str]:
+        """Returns title → value of what is told about all images."""
+        scores = self.scores
+        images = f"{scores.images:,}: {', '.join(self.splits)} of {self.source}"
+        rows = {"images": images, **accuracy_rows(scores, self.predictor.class_names, self.top)}
+        if self.real:
+            rows["ReaL"] = real_text(self.real)
+        return {**rows, "ECE": calibration_text(scores.calibration)}
+
+    def warnings(self) -> list[str]:
+        """Returns the signs that the model may have learned nothing."""
+        return self._class_counts().warnings()
+
+    def _notes(self) -> list[str]:
+        notes = self._class_counts().notes(self.predictor.class_names)
+        return [*self.remarks, *notes, *(self.real.notes() if self.real else ())]
+
     def _class_counts(self) -> ClassCounts:
         is_one = len(self.splits) == 1
         return self.scores.class_counts(where(self.splits[0]) if is_one else "all splits")
-
-    def _accuracy(self, accuracy: float, correct: int) -> str:
-        return f"{accuracy:.4f}  ({correct:,} of {self.scores.images:,})"
 
     def _class_table(self) -> list[str]:
         """The classes in label order; if there are very many, those with the lowest recall."""
@@ -122,9 +177,25 @@ class Report:
         header = ("class", "mistaken for", "images", "recall", "precision")
         return [format_table(header, rows, left=2), *note]
 
+    def _confusions(self) -> list[str]:
+        """The confusion matrix of few classes; of many, the most frequent confusions."""
+        confusion = self.scores.confusion
+        names = [name for name, found in self._classes().items() if found.images or found.predicted]
+        wrong = {pair: count for pair, count in confusion.items() if len(set(pair)) > 1}
+        if not wrong:
+            return []
+        if len(names) <= _MAX_MATRIX:
+            rows = [[name, *(f"{confusion[name, other]:,}" for other in names)] for name in names]
+            header = ["true class", *map(visible, names)]
+            return ["", "images by true class and answer:", format_table(header, rows)]
+        most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:_MAX_CONFUSIONS]
+        rows = [[name, other, f"{wrong[name, other]:,}"] for name, other in most]
+        title = f"the {len(most)} most frequent of {len(wrong):,} confusions; --json has all:"
+        return ["", title, format_table(("class", "answer", "images"), rows, left=2)]
+
     def _mistakes(self) -> list[str]:
         """The most confident mistakes: often a wrong label, or two classes that look alike."""
-        worst = self.answers.worst()
+        worst = [mistake.answer for mistake in self.answers.most_confident()[:MAX_MISTAKES]]
         if not worst:
             return []
         total = self.scores.images - self.scores.correct
@@ -141,15 +212,61 @@ class Report:
     def _classes(self) -> dict[str, ClassMetrics]:
         return self.scores.by_class(self.predictor.class_names)
 
-    def _problem_lines(self) -> list[str]:
-        if not self.problems:
-            return []
-        lines = [f"  {visible(path)}: {reason}" for path, reason in self.problems[:_MAX_PROBLEMS]]
-        num_hidden = len(self.problems) - _MAX_PROBLEMS
-        return [
-            *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),
-            *([f"  and {num_hidden:,} more; --json lists all"] if num_hidden > 0 else []),
-        ]
+
+def accuracy_rows(scores: Scores, class_names: Sequence[str], top: int) -> dict[str, str]:
+    """Returns "top-1", "top-5" and so on → accuracy and counts, as far as they say something."""
+    from mixer_tf.evaluation.classification import top_ks
+
+    rows = {}
+    for k in top_ks(len(class_names), top):
+        correct = scores.correct_in_top(k)
+        rows[f"top-{k}"] = f"{scores.top(k):.4f}  ({correct:,} of {scores.images:,})"
+    return rows
+
+
+def real_text(real: RealScores) -> str:
+    """Returns ReaL accuracy and its counts."""
+    left_out = f"{real.without_labels:,} without labels left out"
+    if real.accuracy is None:
+        return f"no image has a label; {left_out}"
+    return f"{real.accuracy:.4f}  ({real.correct:,} of {real.images:,}; {left_out})"
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Returns the expected calibration error, and in which direction the model errs."""
+    mean, accuracy = calibration.mean_confidence, calibration.accuracy
+    direction = "overconfident" if mean > accuracy else "underconfident"
+    return (
+        f"{calibration.error:.4f}  (mean probability of the answers {mean:.4f}, "
+        f"{direction} by {abs(mean - accuracy):.4f})"
+    )
+
+
+def problem_lines(problems: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns lines about the images that cannot be used; none if there are none."""
+    if not problems:
+        return []
+    lines = [f"  {visible(path)}: {reason}" for path, reason in problems[:_MAX_PROBLEMS]]
+    num_hidden = len(problems) - _MAX_PROBLEMS
+    return [
+        *("", f"{len(problems):,} images cannot be used and were left out:", *lines),
+        *([f"  and {num_hidden:,} more; --json lists all"] if num_hidden > 0 else []),
+    ]
+
+
+def _real_to_dict(real: RealScores) -> dict[str, object]:
+    return {
+        "accuracy": real.accuracy,
+        "images": real.images,
+        "correct": real.correct,
+        "without_labels": real.without_labels,
+    }
+
+
+def _matched_to_dict(predictor) -> dict[str, object]:
+    """Class of the source → class of the model, if they were matched by their synonyms."""
+    matched = getattr(predictor, "matched_names", None)
+    return {} if matched is None else {"matched_classes": matched}
 
 
 def _format_share(value: float | None) -> str:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
+from mixer_tf import features
 from mixer_tf.serving import contract, locations, prediction
 from mixer_tf.serving.prediction import Prediction
 
@@ -51,6 +53,37 @@ class Predictor:
         return prediction.from_arrays(
             outputs[contract.CLASS_NAMES].numpy(), outputs[contract.PROBABILITIES].numpy()
         )
+
+    def probabilities(self, encoded: Sequence[bytes]) -> np.ndarray:
+        """Returns the probabilities of all classes, float32 [N, C], by the signature `examples`.
+
+        Args:
+            encoded: images that passed `images.check`.
+
+        Raises:
+            ValueError: the model does not have the signature.
+            tf.errors.InvalidArgumentError: one of them is not an image.
+        """
+        signature = self._model.signatures.get(contract.EXAMPLES_SIGNATURE)
+        if signature is None:
+            raise ValueError(
+                f"a model must have the signature {contract.EXAMPLES_SIGNATURE}, which returns the "
+                f"probabilities of all classes; {self.model_dir} does not. Export it with mixer_tf."
+            )
+        examples = tf.constant(_encoded_examples(encoded), tf.string)
+        outputs = signature(**{contract.EXAMPLES: examples})
+        return outputs[contract.PROBABILITIES].numpy()
+
+
+def _encoded_examples(encoded: Sequence[bytes]) -> list[bytes]:
+    from tensorflow.core.example import example_pb2
+
+    examples = []
+    for image in encoded:
+        example = example_pb2.Example()
+        example.features.feature[features.ENCODED].bytes_list.value.append(image)
+        examples.append(example.SerializeToString())
+    return examples
 
 
 def _load(model_dir: str):

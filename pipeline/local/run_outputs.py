@@ -17,6 +17,7 @@ from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
+from components.evaluator.page import PAGE as EVALUATION_PAGE
 from components.few_shot_evaluator.executor import NOTE as PROBES_NOTE
 from components.few_shot_evaluator.transforms import JSON_FILE as PROBES_FILE
 from components.image_statistics.executor import NOTE as STATISTICS_NOTE
@@ -104,6 +105,11 @@ class RunOutputs:
         if uri is None:
             return ()
         return tuple(json.loads(storage.read_text(os.path.join(uri, PROBES_FILE)))["results"])
+
+    def evaluation_page(self) -> str | None:
+        uri = self.uri("Evaluator", "evaluation")
+        path = os.path.join(uri, EVALUATION_PAGE) if uri else ""
+        return path if path and storage.exists(path) else None  # older versions wrote none
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")

@@ -45,6 +45,7 @@ class Summary:
         leaked: where duplicates are marked: whether test images have a duplicate in training →
             their number, and top-1 accuracy.
         statistics_page: the page of the image statistics; None if that step never ran.
+        evaluation_page: the page of the results on the test split; None if that step never ran.
         few_shot: the "results" of `fewshot.json`: top-1 of linear probes on the test split; () if
             there were none.
     """
@@ -66,6 +67,7 @@ class Summary:
     tuning: Tuning | None = None
     leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
     statistics_page: str | None = None
+    evaluation_page: str | None = None
     few_shot: tuple[Mapping[str, object], ...] = ()
 
     def write(self, root: str) -> str:
@@ -93,6 +95,7 @@ class Summary:
             ("test split", _metrics_line(self.metrics)),
             ("few-shot", fewshot_report.one_line(self.few_shot)),
             ("leaked", _leaked_line(self.leaked)),
+            ("evaluation", _short(self.evaluation_page)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
             *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
@@ -149,6 +152,7 @@ def summarize(
         tuning=outputs.tuning(),
         leaked=outputs.leaked(),
         statistics_page=outputs.statistics_page(),
+        evaluation_page=outputs.evaluation_page(),
         few_shot=outputs.few_shot(),
         **commands,
     )

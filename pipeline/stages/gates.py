@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from tfx.components import Evaluator, InfraValidator
+from tfx.components import InfraValidator
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.proto import infra_validator_pb2
 from tfx.types import BaseChannel
 
+from components.evaluator import Evaluator
 from components.few_shot_evaluator import FewShotEvaluator
 from components.model_checker import ModelChecker
 from mixer_tf import features

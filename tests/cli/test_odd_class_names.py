@@ -22,8 +22,9 @@ def test_predict_shows_one_line_per_image(capsys):
 def test_evaluate_shows_one_line_per_class():
     scores, answers = Scores(), Answers(num_mistakes=5)
     for name in NAMES:
-        scores.add(name, [NAMES[0]])
-        answers.add(Answer(f"{name}.png", name, NAMES[0], 0.9))
+        answer = Answer(f"{name}.png", name, NAMES[0], 0.9)
+        scores.add(answer)
+        answers.add(answer)
     predictor = SimpleNamespace(model_dir="/m", class_names=NAMES)
     problems = [("x\ny.png", "empty file")]
     report = Report(predictor, "csv:a", ["test"], scores, answers, problems, 1.0)

@@ -3,14 +3,25 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_model_analysis as tfma
+from sklearn.metrics import confusion_matrix
 from tfx.types import standard_artifacts
 
-from components.evaluations import NUM_ANSWERS, read_class_counts, read_leaked
+from components.evaluations import (
+    CALIBRATION_ERROR,
+    NUM_ANSWERS,
+    read_class_counts,
+    read_figures,
+    read_leaked,
+    read_metrics,
+)
+from components.evaluator import page
 from components.pusher import gates
 from mixer_tf import features
+from mixer_tf.evaluation.calibration import Calibration
 from pipeline.eval_config import make_eval_config
 
 CLASSES = ("cat", "dog", "7")
@@ -21,10 +32,12 @@ def evaluate(
     images: dict[str, list[str]],
     min_accuracy: float | None = None,
     leaked: set[str] | None = None,
+    probabilities=None,
 ) -> str:
     """Runs TFMA as the Evaluator does on class → answers; returns the folder of its result.
 
     With `leaked`, images are marked: those that are answered by one of these classes have leaked.
+    The probability of an answer is 1, unless `probabilities` has a row for each image.
     """
     rows = [
         {
@@ -36,6 +49,8 @@ def evaluate(
         for name, answers in images.items()
         for answer in answers
     ]
+    for row, values in zip(rows, () if probabilities is None else probabilities, strict=False):
+        row["probabilities"] = [float(value) for value in values]
     config = make_eval_config(min_accuracy, max_accuracy_drop=1.0, marked=leaked is not None)
     config.model_specs[0].ClearField("signature_name")
     config = tfma.utils.update_eval_config_with_defaults(
@@ -126,3 +141,107 @@ def test_without_marks_or_leaks_there_is_nothing_to_tell_apart(tmp_path):
     assert read_leaked(evaluate(tmp_path / "unmarked", answers)) == {}
     found = read_leaked(evaluate(tmp_path / "clean", answers, leaked=set()))
     assert found == {False: (2, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def plotted(tmp_path_factory) -> dict:
+    """A result with the labels [N] and the probabilities [N, 3] it was computed from."""
+    random = np.random.default_rng(0)
+    labels = np.sort(random.integers(0, 3, 120))
+    values = random.dirichlet(np.ones(3), 120).astype(np.float32) + np.eye(3)[labels] * 0.2
+    values = (values / values.sum(1, keepdims=True)).astype(np.float32)
+    first = [CLASSES[index] for index in values.argmax(1)]
+    answers = {n: [first[i] for i in np.flatnonzero(labels == c)] for c, n in enumerate(CLASSES)}
+    folder = evaluate(
+        tmp_path_factory.mktemp("plots"), answers, 0.0, leaked={"dog"}, probabilities=values
+    )
+    return {"folder": folder, "labels": labels, "values": values}
+
+
+def test_confusion_matrix_equals_scikit_learns(plotted):
+    found = read_figures(plotted["folder"], CLASSES).confusion
+    expected = confusion_matrix(plotted["labels"], plotted["values"].argmax(1))
+    counts = [[found.get((a, b), 0) for b in CLASSES] for a in CLASSES]
+    assert counts == expected.tolist()
+
+
+def test_calibration_equals_that_of_mixer_evaluate_and_a_count_by_numpy(plotted):
+    best, right = plotted["values"].max(1), plotted["values"].argmax(1) == plotted["labels"]
+    bins = np.minimum((best * 15).astype(int), 14)
+    gaps = [abs(best[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
+    figures = read_figures(plotted["folder"], CLASSES)
+    expected = Calibration()
+    for probability, is_right in zip(best, right, strict=True):
+        expected.add(float(probability), bool(is_right))
+    assert figures.calibration.images.tolist() == expected.images.tolist()
+    assert figures.calibration.correct.tolist() == expected.correct.tolist()
+    assert figures.calibration.error == pytest.approx(sum(gaps) / len(best), abs=1e-6)
+    assert read_metrics(plotted["folder"])[CALIBRATION_ERROR] == pytest.approx(
+        expected.error, abs=1e-6
+    )
+
+
+def test_page_and_json_have_the_slices_of_clean_and_leaked_images(plotted, tmp_path):
+    labels, first = plotted["labels"], plotted["values"].argmax(1)
+    leaked = first == 1
+    page.write(plotted["folder"], CLASSES)
+    found = json.loads((tmp_path / plotted["folder"] / page.JSON_FILE).read_text("utf-8"))
+    assert list(found["slices"]) == [
+        "all",
+        "without a duplicate in training",
+        "with a duplicate in training",
+    ]
+    for title, chosen in zip(found["slices"], (leaked | True, ~leaked, leaked), strict=True):
+        slice_ = found["slices"][title]
+        assert slice_["images"] == f"{chosen.sum()}"
+        assert slice_["top-1"] == f"{(labels == first)[chosen].mean():.4f}"
+        loss = -np.log(plotted["values"][np.arange(120), labels])[chosen].mean()
+        assert float(slice_["cross-entropy"]) == pytest.approx(loss, abs=2e-4)
+        assert "top-5" not in slice_ and "ECE" in slice_
+    text = (tmp_path / plotted["folder"] / page.PAGE).read_text("utf-8")
+    for title in ("with a duplicate in training", "Calibration", "Confusion matrix", "Classes"):
+        assert title in text
+    assert found["confusion"]["dog"]["cat"] == ((labels == 1) & (first == 0)).sum()
+    assert found["classes"]["7"]["images"] == (labels == 2).sum()
+
+
+def test_files_of_the_page_do_not_disturb_those_of_tfma(plotted):
+    before = read_class_counts(plotted["folder"])
+    page.write(plotted["folder"], CLASSES)
+    assert read_class_counts(plotted["folder"]) == before
+    assert is_blessed(plotted["folder"])
+
+
+def test_a_test_split_without_images_has_a_page(tmp_path, monkeypatch):
+    folder = evaluate(tmp_path, {"cat": ["cat"]})
+    result = tfma.load_eval_result(folder)
+    empty = result._replace(slicing_metrics=[((), {"": {"": {}}})], plots=[])
+    monkeypatch.setattr(tfma, "load_eval_result", lambda folder: empty)
+    page.write(folder, CLASSES)
+    assert "the test split has no usable image" in (tmp_path / page.PAGE).read_text("utf-8")
+    assert json.loads((tmp_path / page.JSON_FILE).read_text())["summary"] == {"images": "0"}
+
+
+def test_with_a_baseline_the_figures_are_those_of_the_new_model(tmp_path):
+    """TFMA gives no plots at all unless one of the two models is named."""
+    config = make_eval_config(0.0, max_accuracy_drop=1.0)
+    config.model_specs[0].ClearField("signature_name")
+    config.model_specs[0].name = "candidate"
+    config.model_specs.add(
+        name="baseline", label_key=features.LABEL, prediction_key="old", is_baseline=True
+    )
+    for metric in config.metrics_specs[0].metrics:
+        metric.ClearField("per_slice_thresholds")
+    rows = [
+        {
+            features.LABEL: 0,
+            features.CLASS_NAME: "cat",
+            "probabilities": [0.7, 0.2, 0.1],
+            "old": [0.1, 0.2, 0.7],
+        }
+    ] * 4
+    tfma.analyze_raw_data(pd.DataFrame(rows), config, output_path=str(tmp_path))
+    figures = read_figures(str(tmp_path), CLASSES)
+    assert figures.confusion == {("cat", "cat"): 4}
+    assert figures.calibration.error == pytest.approx(0.3)
+    assert figures.summary["top-1"] == "1.0000"

@@ -462,3 +462,56 @@ def test_splits_are_stated_for_tfds_only():
     stated = tfds_source.with_splits("tfds:cifar10", "eval=train[98%:]")
     assert stated == "tfds+eval=train[98%:]:cifar10"
     assert opening.parse(stated) == ("tfds", "cifar10")
+
+
+class NamedFiles(tfds.core.GeneratorBasedBuilder):
+    """Images with the names of their files, as in imagenet2012; their order is another one."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(encoding_format="png"),
+                    "label": tfds.features.ClassLabel(names=["n01440764", "n01443537"]),
+                    "file_name": tfds.features.Text(),
+                }
+            ),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._make("train"), "validation": self._make("val")}
+
+    def _make(self, split: str):
+        for index in range(12):
+            name = f"ILSVRC2012_{split}_{index + 1:08d}.JPEG"
+            yield name, {"image": PIXELS[index], "label": index % 2, "file_name": name}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+def test_images_may_be_named_by_their_files(tmp_path):
+    NamedFiles(data_dir=tmp_path).download_and_prepare()
+    source = opening.open_source("tfds:named_files", str(tmp_path))
+    named = tfds_source.with_file_names(source)
+    records = read(named)["eval"]
+    assert len(records) == 12
+    for record in records:
+        number = int(record.source[len("ILSVRC2012_val_") : -len(".JPEG")])
+        pixels = np.asarray(Image.open(io.BytesIO(record.encoded)))
+        np.testing.assert_array_equal(pixels, PIXELS[number - 1])
+        assert record.label == (number - 1) % 2
+    assert [record.source for record in records] != sorted(record.source for record in records)
+    shards = named.shards_of("eval")
+    assert [i for s in shards for i in named.ids(s)] == [record.source for record in records]
+    assert all(r.source.startswith("named_files/validation/") for r in read(source)["eval"])
+
+
+def test_other_sources_keep_their_names(data_dir, image_folder):
+    for spec in ("tfds:tiny_pets:small", f"folder:{image_folder}"):
+        source = opening.open_source(spec, data_dir)
+        assert tfds_source.with_file_names(source) is source

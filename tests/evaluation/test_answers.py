@@ -2,15 +2,19 @@
 """All answers as JSON lines, and the most confident mistakes, in bounded memory."""
 
 import dataclasses
+import io
 import json
 import random
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mixer_tf.evaluation import answers, report
 from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.classification import Answer, Scores
 from mixer_tf.evaluation.report import Report
+from mixer_tf.features import ImageRecord
 
 
 class Model:
@@ -23,7 +27,13 @@ def many() -> list[Answer]:
     """200 answers; every third one is wrong."""
     generator = random.Random(0)
     return [
-        Answer(f"pets/été {n}.jpg", "cat", "cat" if n % 3 else "dog", generator.random())
+        Answer(
+            f"pets/été {n}.jpg",
+            "cat",
+            "cat" if n % 3 else "dog",
+            generator.random(),
+            1 + (not n % 3),
+        )
         for n in range(200)
     ]
 
@@ -31,7 +41,7 @@ def many() -> list[Answer]:
 def make_report(many, kept: Answers, problems=()) -> Report:
     scores = Scores()
     for answer in many:
-        scores.add(answer.class_name, [answer.predicted])
+        scores.add(answer)
         kept.add(answer)
     return Report(Model, "folder:pets", ["test"], scores, kept, problems, 1.0)
 
@@ -51,6 +61,9 @@ def test_json_is_one_object_with_a_line_for_each_image(many, monkeypatch, in_mem
             "class_name": "cat",
             "predicted": answer.predicted,
             "probability": answer.probability,
+            "rank": answer.rank,
+            "class_probability": None,
+            "predictions": [],
             "correct": answer.predicted == "cat",
         }
     wrong = [line for line in lines if '"correct": false' in line]
@@ -63,7 +76,9 @@ def test_the_worst_mistakes_are_the_most_confident(many):
     for answer in many:
         kept.add(answer)
     wrong = [answer for answer in many if answer.predicted != "cat"]
-    assert kept.worst() == sorted(wrong, key=lambda answer: -answer.probability)[:10]
+    found = [mistake.answer for mistake in kept.most_confident()]
+    assert found == sorted(wrong, key=lambda answer: -answer.probability)[:10]
+    assert kept.highest_loss() == []
     assert list(kept.lines()) == []
 
 
@@ -71,7 +86,34 @@ def test_of_equally_confident_mistakes_the_first_are_kept():
     kept = Answers(2)
     for name in "abc":
         kept.add(Answer(name, "cat", "dog", 1.0))
-    assert [answer.image for answer in kept.worst()] == ["a", "b"]
+    assert [mistake.answer.image for mistake in kept.most_confident()] == ["a", "b"]
+
+
+def test_previews_are_kept_of_the_mistakes_with_the_highest_loss_too(encode, make_pixels):
+    kept = Answers(2, with_previews=True)
+    for index, share in enumerate([0.2, 0.0, 0.1, 0.3]):
+        record = ImageRecord(encode(make_pixels(index, 20, 400), "PNG"), "PNG", 0, "", "", 400, 20)
+        kept.add(Answer(f"{index}", "cat", "dog", 0.5 + share, 2, share), record)
+    kept.add(Answer("right", "cat", "cat", 0.9, 1, 0.9), None)
+    kept.add(Answer("unknown", "horse", "dog", 1.0), None)
+    assert [each.answer.image for each in kept.most_confident()] == ["unknown", "3"]
+    assert [each.answer.image for each in kept.highest_loss()] == ["1", "2"]
+    image = Image.open(io.BytesIO(kept.highest_loss()[0].preview))
+    assert image.size == (answers.PREVIEW_SIDE, 8)
+    expected = np.asarray(Image.fromarray(make_pixels(1, 20, 400)).resize((160, 8))).astype(float)
+    assert np.abs(np.asarray(image) - expected).mean() < 12  # a JPEG of that image
+
+
+def test_predictions_in_json_are_as_those_of_predict():
+    top = (("cat", 0.5), ("dog", 0.25))
+    with Answers(0, keep_all=True) as kept:
+        kept.add(Answer("a.png", "dog", "cat", 0.5, 2, 0.25, top), real=None)
+        (line,) = map(json.loads, kept.lines())
+    assert line["predictions"] == [
+        {"class_name": "cat", "probability": 0.5},
+        {"class_name": "dog", "probability": 0.25},
+    ]
+    assert (line["rank"], line["class_probability"], line["real"]) == (2, 0.25, None)
 
 
 def test_text_names_the_worst_mistakes(many):
@@ -112,3 +154,37 @@ def test_text_with_few_mistakes_lists_them_all(number, title):
 def test_text_without_a_mistake_lists_none():
     text = make_report([Answer("a", "cat", "cat", 1.0)], Answers(3)).to_text()
     assert "most confident" not in text
+
+
+@pytest.mark.parametrize("number", [3, 11])
+def test_text_has_the_confusion_matrix_or_the_most_frequent_confusions(number):
+    class Named(Model):
+        class_names = tuple(f"class {index}" for index in range(number))
+
+    scores, kept = Scores(), Answers(0)
+    for index, name in enumerate(Named.class_names):
+        for _ in range(index + 1):
+            scores.add(Answer("a", name, Named.class_names[(index + 1) % number], 0.5))
+        scores.add(Answer("a", name, name, 0.5))
+    text = Report(Named, "folder:pets", ["test"], scores, kept, (), 1.0).to_text()
+    if number == 3:
+        _, _, table = text.partition("\nimages by true class and answer:\n")
+        rows = [line.split("  ") for line in table.splitlines()[:4]]
+        assert [[cell.strip() for cell in row if cell.strip()] for row in rows] == [
+            ["true class", "class 0", "class 1", "class 2"],
+            ["class 0", "1", "1", "0"],
+            ["class 1", "0", "1", "2"],
+            ["class 2", "3", "0", "1"],
+        ]
+    else:
+        _, _, table = text.partition("\nthe 10 most frequent of 11 confusions; --json has all:\n")
+        assert table.splitlines()[1].split() == ["class", "10", "class", "0", "11"]
+        assert len(table.splitlines()[1:11]) == 10 and "images by true class" not in text
+
+
+def test_json_has_the_whole_confusion_matrix_and_the_calibration(many):
+    with Answers(0, keep_all=True) as kept:
+        found = json.loads("\n".join(make_report(many, kept).to_json()))
+    assert found["confusion"] == {"cat": {"cat": 133, "dog": 67}}
+    assert sum(each["images"] for each in found["calibration"]["bins"]) == 200
+    assert 0 < found["calibration"]["ece"] < 1

@@ -15,6 +15,7 @@ import os
 import sys
 
 import tfx  # noqa: F401
+from google.protobuf import json_format
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.types import standard_artifacts
 
@@ -126,11 +127,20 @@ def validate_drift(folder: str) -> list[str]:
     )
 
 
-def evaluate() -> list[str]:
-    """Imports the metric as TFMA does, by the name of its module."""
-    forget_project()
-    importlib.import_module("components.evaluation_metrics")
-    return project_modules()
+def evaluate(examples, model, folder: str) -> list[str]:
+    """Runs TFMA with the metrics of the pipeline on the test split."""
+    config = importlib.import_module("pipeline.eval_config").make_eval_config(0.0, 1.0)
+    examples.split_names = '["train", "eval", "test"]'
+    return run(
+        "evaluator",
+        {"examples": examples, "model": model},
+        {
+            "evaluation": artifact(folder, "evaluation", standard_artifacts.ModelEvaluation),
+            "blessing": artifact(folder, "model blessing", standard_artifacts.ModelBlessing),
+        },
+        eval_config=json_format.MessageToJson(config, preserving_proto_field_name=True),
+        example_splits='["test"]',
+    )
 
 
 def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
@@ -163,7 +173,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
         "drift_validator": validate_drift(folder),
         "tuner": tune(ready.uri, folder),
         "trainer": train(ready.uri, folder),
-        "evaluator": evaluate(),
+        "evaluator": evaluate(ready, model, folder),
         "few_shot_evaluator": run(
             "few_shot_evaluator",
             {"examples": clean, "model": model},

@@ -18,6 +18,7 @@ from mixer_tf.training.search_space import Search
 from pipeline import fingerprints
 from pipeline.configs import Fingerprints, PipelineConfig
 from pipeline.definition import create_pipeline
+from pipeline.import_graph import ImportGraph
 
 STEPS = {
     *("ImageExampleGen", "Deduplicator", "Preprocessor"),
@@ -94,15 +95,19 @@ def test_only_steps_on_beam_get_its_options_and_each_option_once(config):
 
 
 def test_fingerprints_follow_the_modules_that_tfx_imports(config):
-    """Each executor, and metric of ours, is an entry module of pipeline/fingerprints.py."""
-    found = set()
+    """Each executor is an entry module of pipeline/fingerprints.py, and covers our metrics."""
+    found, metrics = set(), set()
     config = dataclasses.replace(config, predict="images:/new", search=Search(), few_shot=(5,))
     for node in create_pipeline(config).components:
         executor_class = getattr(node.executor_spec, "executor_class", None)
         names = [executor_class.__module__] if executor_class else []
-        names += re.findall(r'"module": "(.+?)"', node.exec_properties.get("eval_config", ""))
         found |= {name for name in names if name.startswith("components.")}
+        metrics |= set(
+            re.findall(r'"module": "(.+?)"', node.exec_properties.get("eval_config", ""))
+        )
     assert found == set(fingerprints.ENTRY_MODULES.values())
+    evaluator = fingerprints.ENTRY_MODULES["evaluator"]
+    assert metrics and metrics <= ImportGraph(fingerprints.PROJECT).closure(evaluator)
 
 
 def test_images_to_predict_are_a_step_of_their_own(config):

@@ -106,7 +106,10 @@ PROBE = {"few_shot_evaluator"}
 ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", *PROBE, "model_checker", "pusher"}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {*PREPARE, "drift_validator", *TRAIN, *PROBE, "pusher"},
+    "mixer_tf/features.py": {
+        *PREPARE,
+        *("drift_validator", *TRAIN, "evaluator", *PROBE, "pusher"),
+    },
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
     "mixer_tf/deduplication/alignment.py": {"deduplicator"},
@@ -121,12 +124,17 @@ CHANGES = {
     "mixer_tf/serving/versions.py": {"trainer", "pusher"},  # the key of a warm start
     "mixer_tf/serving/predictor.py": {"bulk_predictor"},
     "mixer_tf/training/warm_start.py": {"trainer"},
-    "mixer_tf/serving/locations.py": {"bulk_predictor", *TRAIN, *PROBE, "pusher"},  # finds exports
+    "mixer_tf/serving/locations.py": {
+        *("bulk_predictor", *TRAIN, "evaluator", *PROBE, "pusher"),  # it finds exports
+    },
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
-    "components/evaluations.py": {"pusher"},
+    "components/evaluations.py": {"evaluator", "pusher"},
+    "components/evaluator/page.py": {"evaluator"},
+    "mixer_tf/visualization/evaluation_page.py": {"evaluator"},
+    "mixer_tf/evaluation/report.py": set(),
     "components/evaluation_metrics.py": {"evaluator"},
-    "mixer_tf/evaluation/class_counts.py": {"pusher"},
+    "mixer_tf/evaluation/class_counts.py": {"evaluator", "pusher"},
     "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/artifacts.py": {
         *("deduplicator", "image_statistics", "drift_validator", "preprocessor"),

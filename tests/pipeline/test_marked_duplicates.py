@@ -78,4 +78,14 @@ def test_the_summary_shows_the_accuracy_with_and_without_leaked_images(tmp_path)
     assert (leaked["leaked"]["example_count"], leaked["clean"]["example_count"]) == (4, 16)
     correct = sum(part["example_count"] * part["accuracy"] for part in leaked.values())
     assert correct == pytest.approx(20 * summary["metrics"]["accuracy"])
+    (page,) = root.glob("Evaluator/evaluation/*/evaluation.html")
+    assert summary["evaluation_page"] == str(page)
+    assert f"\n  evaluation   {page}\n" in done.stdout
+    found = json.loads(page.with_suffix(".json").read_text("utf-8"))
+    for title, part in (("with a", "leaked"), ("without a", "clean")):
+        shown = found["slices"][f"{title} duplicate in training"]
+        assert shown["images"] == f"{leaked[part]['example_count']}"
+        assert shown["top-1"] == f"{leaked[part]['accuracy']:.4f}"
+    assert sum(sum(row.values()) for row in found["confusion"].values()) == 20
+    assert sum(each["images"] for each in found["calibration"]["bins"]) == 20
     assert "on 4 test images that have a duplicate in training; top-1 " in done.stdout

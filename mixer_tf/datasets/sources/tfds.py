@@ -24,6 +24,7 @@ from mixer_tf.features import SPLITS, TRAIN, ImageRecord
 KIND = "tfds"
 FORM = "tfds:NAME[:CONFIG]"
 HELP = "any image-classification dataset of TFDS, prepared on this machine"
+FILE_NAME = "file_name"  # the feature with the name of an image's file, in some datasets
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -160,6 +161,23 @@ def with_splits(spec: str, stated: str) -> str:
         raise ValueError(f"--splits applies to {FORM} only; got the source {spec!r}.")
     tfds_splits.parse(stated)
     return f"{KIND}+{stated}:{location}"
+
+
+def with_file_names(source: Source) -> Source:
+    """Returns the source with the images named by the feature `file_name`, as ImageNet has it.
+
+    Otherwise their ids are positions in the files of TFDS. It is the same source if it is of
+    another kind, or the dataset has no such feature.
+    """
+    reader = source.reader
+    if not isinstance(reader, ShardReader) or reader.keys.path:
+        return source
+    if FILE_NAME not in tfds_examples.open_builder(reader.folder).info.features:
+        return source
+    keys = dataclasses.replace(reader.keys, path=FILE_NAME)
+    return dataclasses.replace(
+        source, reader=dataclasses.replace(reader, keys=keys), image_ids=None
+    )
 
 
 def _notes_of_unused(location: str, found, used, hidden) -> Iterator[str]:

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The executor of Evaluator: that of TFX, and then the page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tfx.components.evaluator import executor
+from tfx.types import Artifact, artifact_utils
+from tfx.utils import path_utils
+
+from components import evaluation_metrics  # noqa: F401 - TFMA imports it, by its name
+from components.evaluator import page
+from mixer_tf.serving import contract, locations
+
+
+class Executor(executor.Executor):
+    """Runs TFMA, and writes the page beside its files."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the component."""
+        super().Do(input_dict, output_dict, exec_properties)
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        folder = path_utils.serving_model_path(model.uri)
+        class_names = json.loads(locations.read_asset(folder, contract.CLASS_NAMES_FILE))
+        page.write(artifact_utils.get_single_uri(output_dict["evaluation"]), class_names)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes evaluation.html and evaluation.json beside the files of TFMA."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from components import evaluations
+from mixer_tf import storage
+from mixer_tf.evaluation.classification import by_class
+from mixer_tf.evaluation.figures import Figures
+from mixer_tf.visualization import evaluation_page
+
+PAGE, JSON_FILE = "evaluation.html", "evaluation.json"
+
+
+def write(folder: str, class_names: Sequence[str]) -> None:
+    """Writes both files.
+
+    Args:
+        folder: the folder of a ModelEvaluation artifact.
+        class_names: the classes of the model, in label order.
+    """
+    figures = evaluations.read_figures(folder, class_names)
+    content = json.dumps(to_dict(figures), indent=1, ensure_ascii=False)
+    storage.write_text(os.path.join(folder, JSON_FILE), content + "\n")
+    page = evaluation_page.render("Evaluation on the test split", [figures])
+    storage.write_text(os.path.join(folder, PAGE), page)
+
+
+def to_dict(figures: Figures) -> dict[str, Any]:
+    """Returns the content of evaluation.json, in the form of `mixer evaluate --json`."""
+    confusion: dict[str, dict[str, int]] = {}
+    for (name, predicted), count in sorted(figures.confusion.items()):
+        confusion.setdefault(name, {})[predicted] = count
+    calibration = figures.calibration
+    return {
+        "summary": dict(figures.summary),
+        "slices": {name: dict(metrics) for name, metrics in figures.slices.items()},
+        "warnings": list(figures.warnings),
+        "notes": list(figures.notes),
+        "calibration": calibration.to_dict() if calibration else None,
+        "classes": {
+            name: dataclasses.asdict(metrics)
+            for name, metrics in by_class(figures.confusion, figures.class_names).items()
+        },
+        "confusion": confusion,
+    }

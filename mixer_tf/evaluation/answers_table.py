@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answers of an evaluation as a CSV file, one row for each image and model. No TensorFlow.
+
+Columns: `model`, `image`, `class_name` (its class), `correct`, `rank` and `class_probability` of
+its class, `predicted` and `probability` of the most probable class, `predicted_2`, `probability_2`
+and so on for the next ones; `real`, whether the answer is right by ReaL labels, if they are given;
+and `error`, why an image is unusable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mixer_tf import storage
+from mixer_tf.messages import spreadsheet_cell
+
+if TYPE_CHECKING:
+    from mixer_tf.evaluation.classification import Answer
+
+
+def require_writable(option: str, path: str, suffix: str) -> None:
+    """Checks the path of an output file before any image is read.
+
+    Args:
+        option: the option that gives it, such as "--csv".
+        path: the path.
+        suffix: how it must end.
+
+    Raises:
+        ValueError: it has another suffix, its folder does not exist, or it is a folder.
+    """
+    if not path.lower().endswith(suffix):
+        raise ValueError(f"{option} must be a file that ends in {suffix}; got {path}.")
+    if storage.is_folder(path):
+        raise ValueError(f"{option} must be a file; got the folder {path}.")
+    folder = os.path.dirname(path)
+    if folder and not storage.is_remote(path) and not os.path.isdir(folder):
+        raise ValueError(f"{option} must be in a folder that exists; got {path}. Create {folder}.")
+
+
+class AnswersTable:
+    """Writes rows; made by `writing`.
+
+    Args:
+        file: an open text file.
+        models: titles of the models.
+        top: number of classes in each row.
+        with_real: whether there are ReaL labels.
+    """
+
+    def __init__(self, file, models: Sequence[str], top: int, with_real: bool):
+        self._models, self._top, self._with_real = models, top, with_real
+        self._writer = csv.writer(file, lineterminator="\n")
+        numbers = ["", *(f"_{number}" for number in range(2, top + 1))]
+        pairs = [(f"predicted{number}", f"probability{number}") for number in numbers]
+        self._columns = [
+            *("model", "image", "class_name", "correct", "rank", "class_probability"),
+            *(name for pair in pairs for name in pair),
+            *(["real"] if with_real else []),
+            "error",
+        ]
+        self._writer.writerow(self._columns)
+
+    def add(self, model: int, answer: Answer, real: bool | None = None) -> None:
+        """Adds an answer.
+
+        Args:
+            model: index of the model.
+            answer: the answer.
+            real: whether it is right by ReaL labels; None if the image has none.
+        """
+        row = {
+            "model": self._models[model],
+            "image": answer.image,
+            "class_name": answer.class_name,
+            "correct": int(answer.is_correct),
+            "rank": answer.rank,
+            "class_probability": answer.class_probability,
+            "real": None if real is None else int(real),
+        }
+        for number, (name, probability) in enumerate(answer.top[: self._top], 1):
+            suffix = "" if number == 1 else f"_{number}"
+            row |= {f"predicted{suffix}": name, f"probability{suffix}": probability}
+        self._write(row)
+
+    def add_unusable(self, image: str, reason: str) -> None:
+        """Adds an image that no model was asked about; the column `model` is empty."""
+        self._write({"image": image, "error": reason})
+
+    def _write(self, row: dict[str, object]) -> None:
+        self._writer.writerow([spreadsheet_cell(row.get(name)) for name in self._columns])
+
+
+@contextlib.contextmanager
+def writing(
+    path: str, models: Sequence[str], top: int, with_real: bool = False
+) -> Iterator[AnswersTable]:
+    """Yields a table to fill; the file appears when the block succeeds.
+
+    Args:
+        path: a path that `require_writable` accepts; an existing file is replaced.
+        models, top, with_real: see `AnswersTable`.
+    """
+    with storage.replacing(path, concurrent=True) as partial:
+        if storage.is_remote(path):
+            with storage.gfile().GFile(partial, "w") as file:
+                yield AnswersTable(file, models, top, with_real)
+        else:
+            with open(partial, "w", encoding="utf-8", newline="") as file:
+                yield AnswersTable(file, models, top, with_real)
