@@ -41,7 +41,10 @@ def training_options(default_output: str) -> Callable:
 
 
 def _strategy_of_one_machine(context, option, name: str) -> str:
-    kind, _ = cluster.parse_strategy(name)
+    try:
+        kind, _ = cluster.parse_strategy(name)
+    except ValueError as error:
+        raise click.UsageError(str(error), context) from None
     if kind == "multi_worker" or (kind == "auto" and cluster.num_workers() > 1):
         raise click.UsageError(
             f"--strategy must be one of {', '.join(_STRATEGIES)}, because a study runs on one "

@@ -130,6 +130,7 @@ def test_ablations(mixer, bad_folder, tiny_options, tmp_path):
         (["scaling", "--shot-seeds=1,1"], "--shot-seeds must be different integers"),
         (["scaling", "--models=cifar10_bit", "--recipe=photos"], "--recipe has no effect"),
         (["scaling", "--strategy=multi_worker"], "because a study runs on one machine"),
+        (["scaling", "--strategy=gpu"], "strategy must be one of auto, default, mirrored"),
         (["ablations", "--variants=x"], "a variant must be one of unchanged, untied"),
         (["ablations", "--recipe=cifar10_bit"], "must have a Mixer without ablations; got"),
         (["permutation", "model", "--models=a"], "--models and --evaluations are only for train"),
