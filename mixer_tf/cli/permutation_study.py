@@ -41,6 +41,11 @@ _COLUMNS = ("model", "order", "top_1", "absorbed", "steps", "seconds", "problem"
     metavar="N",
     help="Without MODEL: the number of points of the curves. Default: one after each epoch.",
 )
+@click.option(
+    "--no-example",
+    is_flag=True,
+    help="Draw the chart without an image of the source, for images that must not be published.",
+)
 @study_trials.training_options("permutation-NAME")
 def permutation(
     trained,
@@ -54,6 +59,7 @@ def permutation(
     patch_size,
     seed,
     evaluations,
+    no_example,
     strategy,
     output,
 ) -> None:
@@ -98,7 +104,8 @@ def permutation(
                 folder, opened, recipes, orders, settings, evaluations, strategy
             )
         _show(rows)
-        permutation_plot.draw(_scores_by_model(rows), examples, folder.path(_CHART))
+        shown = {} if no_example else examples
+        permutation_plot.draw(_scores_by_model(rows), shown, folder.path(_CHART))
     study_trials.show_results(folder, (_JSON, _CSV), rows)
     click.echo(f"chart    {folder.path(_CHART)}")
 

@@ -32,27 +32,30 @@ def draw(
 
     Args:
         scores: name of each model → one score for each order.
-        examples: order → the same image in that order, uint8 [H, W, 3].
+        examples: order → the same image in that order, uint8 [H, W, 3]; {} for a chart without it.
         path: path of the PNG file.
     """
     orders = list(dict.fromkeys(score.order for found in scores.values() for score in found))
+    above = _IMAGES_HEIGHT if examples else 0
     columns = min(len(scores), _MAX_COLUMNS)
     rows = math.ceil(len(scores) / columns)
     figure = Figure(
-        figsize=(max(6, 1.3 * len(orders), 3.4 * columns), _IMAGES_HEIGHT + _HEIGHT * rows),
+        figsize=(max(6, 1.3 * len(orders), 3.4 * columns), above + _HEIGHT * rows),
         layout="constrained",
     )
     FigureCanvasAgg(figure)
-    above, below = figure.subfigures(2, 1, height_ratios=[_IMAGES_HEIGHT, _HEIGHT * rows])
-    _draw_examples(above, orders, examples)
+    below = figure
+    if examples:
+        top, below = figure.subfigures(2, 1, height_ratios=[above, _HEIGHT * rows])
+        _draw_examples(top, orders, examples)
     panels = below.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in panels.flat[len(scores) :]:
         axes.set_axis_off()
     for (name, found), axes in zip(scores.items(), panels.flat, strict=False):
         axes.set_title(printable(name).replace("$", r"\$"), fontsize="medium")
-        axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
         _draw_panel(axes, found, orders)
+        axes.set_ylim(bottom=0)
     below.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     with storage.replacing(path) as partial:
         figure.savefig(partial, dpi=100, format="png")

@@ -2,11 +2,15 @@
 """`mixer study permutation`, with a trained model and by training."""
 
 import json
+import signal
 
 import pytest
 from PIL import Image
 
+from mixer_tf.cli import study_trials
+from mixer_tf.cli.command import Stopped
 from mixer_tf.studies.input_order import ORDERS
+from mixer_tf.training.interruption import TrainingStopped
 
 
 def read(output) -> dict:
@@ -151,3 +155,14 @@ def test_an_unknown_order(mixer):
     result = mixer("study", "permutation", "--source=digits", "--orders=given,random")
     assert result.exit_code == 2
     assert "must be some of given, patches, pixels, both, global; got 'random'." in result.output
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [(KeyboardInterrupt(), 130), (TrainingStopped(signal.SIGTERM, " after step 3 of 9"), 143)],
+)
+def test_a_signal_says_how_to_resume(stop, code):
+    with pytest.raises(Stopped) as stopped, study_trials.resumable():
+        raise stop
+    assert stopped.value.exit_code == code
+    assert "the same command resumes the study." in stopped.value.format_message()

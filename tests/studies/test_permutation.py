@@ -163,7 +163,10 @@ def test_examples_and_chart(splits, tmp_path):
         scores = [permutation.Score(order, 0.5, 0.5, curve, steps) for order in ORDERS]
         by_model = {"mixer $x$": scores, "ビット": scores[:2]}
         permutation_plot.draw(by_model, examples, str(tmp_path / "chart.png"))
-        assert Image.open(tmp_path / "chart.png").size[0] > 500
+        width, height = Image.open(tmp_path / "chart.png").size
+        assert width > 500
+        permutation_plot.draw(by_model, {}, str(tmp_path / "chart.png"))
+        assert Image.open(tmp_path / "chart.png").size == (width, height - 170)
         assert [path.name for path in tmp_path.iterdir()] == ["chart.png"]
 
 
