@@ -95,7 +95,6 @@ class MeasuredTraining:
             length=length,
             verbose=False,
         )
-        config = recipe.model.config(self._info.num_classes)
         return {
             "model": trial.model,
             **trial.settings,
@@ -103,9 +102,7 @@ class MeasuredTraining:
             "epochs": steps * training.batch_size / split.num_examples,
             "steps": steps,
             "best_step": length.end(fitted.epoch),
-            "shots": self._measurement.shots,
-            "parameters": costs.count_parameters(config),
-            "multiply_adds": costs.count_multiply_adds(config),
+            **self._cost(recipe),
             # Of augmented images, and of the latest weights where the recipe averages them.
             "train_accuracy": fitted.history[fitted.epoch - 1].get("accuracy"),
             "eval_accuracy": fitted.accuracy,
@@ -114,6 +111,13 @@ class MeasuredTraining:
             "seconds": None if fitted.first_step else round(fitted.seconds, 1),
             "notes": list(fitted.notes),
             "recipe": recipe.to_dict(),
+        }
+
+    def _cost(self, recipe: Recipe) -> dict[str, int]:
+        config = recipe.model.config(self._info.num_classes)
+        return {
+            "parameters": costs.count_parameters(config),
+            "multiply_adds": costs.count_multiply_adds(config),
         }
 
     def _read_out(self, fitted: trainer.Fitted) -> dict[str, object]:
@@ -134,6 +138,7 @@ class MeasuredTraining:
         few_shot = readout.few_shot_accuracies(train, target, shots, seeds)
         return {
             "test_accuracy": test.accuracy,
+            "shots": shots,
             "few_shot": few_shot,
             "few_shot_mean": statistics.mean(few_shot),
             "few_shot_deviation": statistics.stdev(few_shot) if len(few_shot) > 1 else None,
