@@ -14,6 +14,7 @@ from mixer_tf.messages import printable
 from mixer_tf.models import registry
 
 # As in the paper: Mixer solid, ViT dashed, BiT dotted.
+_LINE = 80  # characters of the legend in a line
 _LINES = {"Mixer": "-", "ViT": "--", "BiT": ":"}
 
 
@@ -37,7 +38,8 @@ def draw(rows: Sequence[Mapping], path: str) -> None:
     axes.set_xlabel("training images, all with the same number of steps")
     axes.set_ylabel(f"linear {_shots(rows)}-shot top-1 [%]")
     axes.grid(alpha=0.3)
-    axes.legend()
+    longest = max((len(row["model"]) for row in rows), default=0)
+    figure.legend(loc="outside lower center", ncols=max(1, min(4, _LINE // (longest + 6))))
     with storage.replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
 
