@@ -13,8 +13,8 @@ from mixer_tf import storage
 from mixer_tf.messages import printable
 from mixer_tf.models import registry
 
-# As in the paper: Mixer solid, ViT dashed, BiT dotted.
 _LINE = 80  # characters of the legend in a line
+# As in the paper: Mixer solid, ViT dashed, BiT dotted.
 _LINES = {"Mixer": "-", "ViT": "--", "BiT": ":"}
 
 
