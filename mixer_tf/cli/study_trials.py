@@ -207,7 +207,8 @@ def run_trials(
     from mixer_tf.studies import trials as library
 
     rows: list[dict] = []
-    time_left = library.TimeLeft(trials, work)
+    todo = [trial for trial in trials if folder.read_result(trial) is None]
+    time_left = library.TimeLeft(todo, work)
 
     def train_with_progress(trial) -> dict:
         title = visible(f"{len(rows) + 1}/{len(trials)}  {describe(trial)}")

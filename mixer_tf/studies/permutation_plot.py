@@ -55,10 +55,21 @@ def draw(
         axes.set_title(printable(name).replace("$", r"\$"), fontsize="medium")
         axes.grid(alpha=0.3)
         _draw_panel(axes, found, orders)
-        axes.set_ylim(bottom=0)
+    panels.flat[0].set_ylim(0, _top(scores))  # of all panels: they share it
     below.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     with storage.replacing(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
+
+
+def _top(scores: Mapping[str, Sequence[Score]]) -> float:
+    """The upper end of the axis of accuracy."""
+    values = [
+        value
+        for found in scores.values()
+        for score in found
+        for value in (score.curve or (score.top_1, score.absorbed or 0))
+    ]
+    return min(1.05 * max(values, default=0) or 1, 1)
 
 
 def _draw_examples(figure, orders: Sequence[str], examples: Mapping[str, np.ndarray]) -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The study of input order: correct answers are counted, a Mixer learns from shuffled images."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mixer_tf import factory, recipes
@@ -168,6 +171,20 @@ def test_examples_and_chart(splits, tmp_path):
         permutation_plot.draw(by_model, {}, str(tmp_path / "chart.png"))
         assert Image.open(tmp_path / "chart.png").size == (width, height - 170)
         assert [path.name for path in tmp_path.iterdir()] == ["chart.png"]
+
+
+def test_the_panels_show_every_value(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: saved.append(figure))
+    monkeypatch.setattr(permutation_plot.storage, "replacing", contextlib.nullcontext)
+    low, high = (permutation.Score(GIVEN, 0.0, None, (0.1, value), (5, 10)) for value in (0.3, 0.5))
+    permutation_plot.draw({"a": [low], "b": [high], "c": [low]}, {}, "chart.png")
+    bars = [permutation.Score(GIVEN, 0.2, 0.8)]
+    permutation_plot.draw({"a": bars}, {}, "chart.png")
+    permutation_plot.draw({"a": [permutation.Score(GIVEN, 1.0)]}, {}, "chart.png")
+    limits = [{axes.get_ylim() for axes in figure.axes} for figure in saved]
+    assert [len(found) for found in limits] == [1, 1, 1]
+    assert [found.pop() for found in limits] == [pytest.approx((0, y)) for y in (0.525, 0.84, 1)]
 
 
 def test_an_opened_export_is_the_exported_model(tmp_path):
