@@ -21,6 +21,7 @@ def plot() -> None:
     \b
     Examples:
       mixer plot filters pets-model
+      mixer plot filters pets-model other-model
       mixer plot augmentation --source=folder:pets
     """
 
@@ -41,8 +42,14 @@ class Numbers(click.ParamType):
 
 
 @plot.command(cls=Command)
-@click.argument("model")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @options.output_option("Folder for the plots. Default: filters-MODEL.")
+@click.option(
+    "--layers",
+    metavar="NAMES",
+    help="Layers to plot, separated by commas; * stands for any text. Default: all but "
+    "token_mixing_*_outputs.",
+)
 @click.option(
     "--blocks",
     type=Numbers(",", "0,1,2"),
@@ -55,29 +62,53 @@ class Numbers(click.ParamType):
     metavar="ROWSxCOLUMNS",
     help="Grid of patches, for images that are not square.",
 )
-def filters(model, output, blocks, grid) -> None:
-    """Plots the filters of a Mixer.
+def filters(models, output, layers, blocks, grid) -> None:
+    """Plots the filters of a model, or those of several models side by side.
 
-    MODEL is the output of `mixer train` or of the pipeline, or a checkpoint: .npz, .safetensors or
-    .pth. Code inside these files is never run.
+    MODEL is the output of `mixer train` or of the pipeline, a checkpoint (.npz, .safetensors or
+    .pth), or the name of a published one, such as mixer_b16_imagenet21k, which is downloaded. Code
+    inside these files is never run.
 
     stem.png shows the filters of the stem in color. token_mixing_0.png shows the hidden units of
     the first block's token-mixing MLP: one square for each unit, one pixel for each patch, gray
-    for a weight of zero. The smoothest units come first, each followed by the unit that is closest
-    to its inverse. The paper's models have filters of large areas, in pairs of opposite sign.
+    for a weight of zero; token_mixing_0_outputs.png their output weights. The smoothest units come
+    first, each followed by the unit that is closest to its inverse. The paper's models have filters
+    of large areas, in pairs of opposite sign (Figures 4 to 6). A ViT has a stem and a
+    position_embedding, a BiT a root.
+
+    filters.html is a page with all plots and a table, filters.csv has the frequency and the partner
+    of each filter.
 
     \b
     Examples:
       mixer plot filters pets-model
       mixer plot filters imagenet21k-Mixer-B_16.npz --blocks=0,1,2 --output=figure-4
+      mixer plot filters pets-model other-model --layers=stem,token_mixing_0
     """
-    from mixer_tf.visualization import filter_plots
+    from mixer_tf.visualization import filter_atlas
 
-    model = os.path.expanduser(model)
-    name = os.path.splitext(os.path.basename(os.path.normpath(model)))[0]
-    folder = os.path.expanduser(output or f"filters-{name}")
-    for path in filter_plots.write_filters(model, folder, blocks, grid):
-        click.echo(f"plot  {path}")
+    if len(set(models)) < len(models):
+        raise click.UsageError("each MODEL must be given once.")
+    checkpoints = {model: _checkpoint(model) for model in models}
+    folder = os.path.expanduser(output or f"filters-{'-and-'.join(map(_short_name, models))}")
+    patterns = [name.strip() for name in layers.split(",")] if layers else None
+    for path in filter_atlas.write_atlas(checkpoints, folder, patterns, blocks, grid):
+        click.echo(f"plot  {visible(path)}")
+
+
+def _checkpoint(model: str) -> str:
+    from mixer_tf.checkpoints.published import KNOWN
+
+    path = os.path.expanduser(model)
+    if model in KNOWN and not os.path.exists(path):
+        from mixer_tf.checkpoints.downloading import fetch
+
+        return fetch(model)
+    return path
+
+
+def _short_name(model: str) -> str:
+    return os.path.splitext(os.path.basename(os.path.normpath(os.path.expanduser(model))))[0]
 
 
 @plot.command(cls=Command)

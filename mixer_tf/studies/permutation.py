@@ -8,7 +8,7 @@ models on shuffled images. Both apply the same permutation to every image.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -17,11 +17,12 @@ from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.studies import absorption, input_order
+from mixer_tf.studies import absorption, input_order, trials
 from mixer_tf.studies.input_order import BOTH, PATCHES, PIXELS
 from mixer_tf.training import trainer
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
+from mixer_tf.training.length import TrainingLength, training_length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +34,20 @@ class Score:
         top_1: top-1 accuracy, in [0, 1].
         absorbed: the same with the weights permuted in that order; None where no permutation of
             the weights compensates for the order.
-        curve: top-1 accuracy on `eval` after each epoch of a training.
+        curve: top-1 accuracy on `eval` after each epoch of a training, or at equal distances.
+        steps: number of steps that are done at each point of the curve; and of the whole training,
+            if the curve is empty.
+        seconds: duration of the training; None if it was resumed, or for a trained model.
+        notes: one line for each deviation from the recipe.
     """
 
     order: str
     top_1: float
     absorbed: float | None = None
     curve: tuple[float, ...] = ()
+    steps: tuple[int, ...] = ()
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -103,46 +111,66 @@ def train(
     order: str,
     seed: int = 0,
     patch_size: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    *,
+    evaluations: int | None = None,
+    checkpoint_dir: str | None = None,
+    strategy: str = "default",
+    report: trials.Report = lambda step, steps: None,
 ) -> Score:
-    """Trains a recipe on images in one order, and evaluates the last epoch on `test`.
+    """Trains a recipe on images in one order, and evaluates its end on `test`.
 
     Augmentation is applied before the shuffle, to the original images.
 
     Args:
-        recipe: the model and the training.
+        recipe: the model and the training; its patience has no effect.
         splits: "train" and "test", and "eval" for a curve; each with at least one image.
         order: one of `input_order.ORDERS`.
         seed: random seed of the order; the recipe has that of the training.
         patch_size: see `evaluate`.
-        progress: called with the number of completed epochs.
+        evaluations: the number of points of the curve; None for one after each epoch.
+        checkpoint_dir, strategy: see `trainer.fit`.
+        report: called with the number of steps that are done, and of all steps.
 
     Raises:
         ValueError: the order is unknown, or the patch size is unclear.
         TrainingDivergedError: the loss is no longer finite.
+        TrainingStopped: see `trainer.fit`.
     """
+    recipe = recipe.replace(training=recipe.training.replace(patience=None))
+    length = training_length(recipe.training, splits["train"].num_examples)
+    if evaluations:
+        length = TrainingLength(min(evaluations, length.steps), length.steps)
     indices = _indices(order, _config(recipe, splits["train"]), seed, patch_size)
 
     def shuffle(images: tf.Tensor) -> tf.Tensor:
         return input_order.shuffle_pixels(images, indices)
 
     test = batches.map_images(batches.evaluation_batches(splits["test"], recipe), shuffle)
-    last_epoch = _LastEpoch(test)
+    end = _End(test)
     fitted = trainer.fit(
         recipe,
         splits["train"],
         splits.get("eval"),
-        strategy="default",
-        callbacks=[_Progress(progress), last_epoch],
+        strategy=strategy,
+        checkpoint_dir=checkpoint_dir,
+        callbacks=[trials.StepProgress(length, report), end],
         transform=shuffle,
+        length=length,
         verbose=False,
     )
     curve = tuple(logs["val_accuracy"] for logs in fitted.history if "val_accuracy" in logs)
-    return Score(order, last_epoch.accuracy, curve=curve)
+    return Score(
+        order,
+        end.accuracy,
+        curve=curve,
+        steps=tuple(length.end(epoch + 1) for epoch in range(len(fitted.history))),
+        seconds=None if fitted.first_step else round(fitted.seconds, 1),
+        notes=fitted.notes,
+    )
 
 
-class _LastEpoch(tf.keras.callbacks.Callback):
-    """Measures the accuracy after the last epoch, with the averaged weights.
+class _End(tf.keras.callbacks.Callback):
+    """Measures the accuracy at the end of the training, with the averaged weights.
 
     Args:
         data: the test batches.
@@ -159,16 +187,27 @@ class _LastEpoch(tf.keras.callbacks.Callback):
         )
 
 
-class _Progress(tf.keras.callbacks.Callback):
-    """Reports the number of completed epochs."""
+def patch_sizes(configs: Mapping[str, object], given: int | None = None) -> dict[str, int]:
+    """Returns the side of a patch in pixels for each model.
 
-    def __init__(self, report: Callable[[int], None] | None):
-        super().__init__()
-        self._report = report
+    Args:
+        configs: name → configuration of the model.
+        given: for models without patches; None for that of the others, if it is the same for all.
 
-    def on_epoch_end(self, epoch, logs=None):
-        if self._report:
-            self._report(epoch + 1)
+    Raises:
+        ValueError: a model has another patch size than the given one, or it is unclear.
+    """
+    own = {name: getattr(config, "patch_size", None) for name, config in configs.items()}
+    found = sorted({size for size in own.values() if size})
+    if given is None and len(found) > 1 and None in own.values():
+        without = ", ".join(name for name, size in own.items() if size is None)
+        raise ValueError(
+            f"a model without patches requires a patch_size where the others have different ones; "
+            f"got none for {without}, and {', '.join(map(str, found))} for the others. State one, "
+            "and compare only models that have it."
+        )
+    default = given or (found[0] if len(found) == 1 else None)
+    return {name: _patch_size(config, default) for name, config in configs.items()}
 
 
 def examples(
@@ -199,15 +238,19 @@ def _config(recipe: Recipe, split: Split):
 
 
 def _indices(order: str, config, seed: int, patch_size: int | None) -> np.ndarray:
+    return input_order.pixel_order(order, config.image_size, _patch_size(config, patch_size), seed)
+
+
+def _patch_size(config, given: int | None) -> int:
     own = getattr(config, "patch_size", None)
-    if patch_size and own and patch_size != own:
-        raise ValueError(f"the model's patches have {own} pixels; got patch_size={patch_size}.")
-    if not (patch_size or own):
+    if given and own and given != own:
+        raise ValueError(f"the model's patches have {own} pixels; got patch_size={given}.")
+    if not (given or own):
         raise ValueError(
             "a model without patches requires a patch_size to shuffle by; got none. Use 16, for "
             "example."
         )
-    return input_order.pixel_order(order, config.image_size, patch_size or own, seed)
+    return given or own
 
 
 def _count_correct(model: ConfiguredModel, images: tf.Tensor, labels: np.ndarray) -> int:

@@ -88,6 +88,7 @@ def fit(
     callbacks: Sequence[tf.keras.callbacks.Callback] = (),
     initial_weights: Sequence[np.ndarray] | None = None,
     transform: ImageTransform | None = None,
+    length: TrainingLength | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains a recipe, and chooses the best epoch by the accuracy on the evaluation split.
@@ -111,6 +112,8 @@ def fit(
         initial_weights: arrays as of `model.get_weights()`, instead of those of the recipe. A
             checkpoint takes precedence.
         transform: applied to the images of each batch, [B, S, S, 3], of both splits.
+        length: the number of steps, and after which of them the model is evaluated; None for those
+            of the recipe.
         verbose: whether to show the progress.
 
     Raises:
@@ -130,7 +133,7 @@ def fit(
         recipe.training.accumulation_steps,
     )
     tf.keras.utils.set_random_seed(recipe.training.seed)
-    length = training_length(recipe.training, train.num_examples)
+    length = length or training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
     history, signals = History(), StopSignals()

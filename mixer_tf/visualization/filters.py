@@ -33,7 +33,15 @@ def plot_token_mixing(kernel: np.ndarray, grid: tuple[int, int] | None = None) -
         ValueError: the number of weights does not fit the grid.
     """
     filters = unit_filters(kernel, grid)
-    pairs = side_by_side(enlarge(to_gray(filters[pair_order(filters)])))
+    return plot_pairs(filters, pair_order(filters))
+
+
+def plot_pairs(filters: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Plots filters side by side in pairs, in an order as of `pair_order`.
+
+    Shape: [N, rows, columns], [N] -> uint8 [height, width, 3].
+    """
+    pairs = side_by_side(enlarge(to_gray(filters[order])))
     return tile(pairs, columns=math.ceil(math.sqrt(len(filters)) / 2))
 
 
@@ -42,9 +50,24 @@ def plot_stem(kernel: np.ndarray) -> np.ndarray:
 
     Shape: [P, P, 3, C] -> uint8 [height, width, 3].
     """
-    filters = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)  # [C, P, P, 3]
-    order = np.argsort(roughness(filters), kind="stable")
+    filters = color_filters(kernel)
+    return plot_singles(filters, frequency_order(filters))
+
+
+def plot_singles(filters: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Plots filters in an order as of `frequency_order`.
+
+    Shape: [N, P, P, 3], [N] -> uint8 [height, width, 3].
+    """
     return tile(enlarge(to_gray(filters[order])), columns=math.ceil(math.sqrt(len(filters))))
+
+
+def color_filters(kernel: np.ndarray) -> np.ndarray:
+    """Returns the filters of a convolution of pixels.
+
+    Shape: [P, P, 3, C] -> [C, P, P, 3].
+    """
+    return np.moveaxis(np.asarray(kernel, np.float64), -1, 0)
 
 
 def unit_filters(kernel: np.ndarray, grid: tuple[int, int] | None = None) -> np.ndarray:
@@ -65,6 +88,38 @@ def unit_filters(kernel: np.ndarray, grid: tuple[int, int] | None = None) -> np.
         )
     parts = kernel.T.reshape(units, groups, rows, columns)
     return parts.transpose(0, 2, 1, 3).reshape(units, rows, groups * columns)
+
+
+def output_filters(kernel: np.ndarray, grid: tuple[int, int] | None = None) -> np.ndarray:
+    """Returns the output weights of each hidden unit as a filter: what it adds to which patch.
+
+    Shape: [D_S, S] -> [D_S, rows, columns]; otherwise as `unit_filters`.
+
+    Args:
+        kernel: kernel of the second Dense layer of a token-mixing MLP.
+        grid: see `plot_token_mixing`.
+    """
+    return unit_filters(np.swapaxes(kernel, -1, -2), grid)
+
+
+def position_filters(
+    embeddings: np.ndarray, grid: tuple[int, int] | None = None, *, has_class_token: bool = True
+) -> np.ndarray:
+    """Returns each channel of a ViT's position embeddings as a filter.
+
+    Shape: [1, 1 + S, C], or without a class token [1, S, C] -> [C, rows, columns].
+
+    Args:
+        embeddings: position embeddings of the class token, which is left out, and of all patches.
+        grid: see `plot_token_mixing`.
+        has_class_token: whether the first embedding is that of a class token.
+    """
+    return unit_filters(np.asarray(embeddings)[0, int(has_class_token) :], grid)
+
+
+def frequency_order(filters: np.ndarray) -> np.ndarray:
+    """Returns the indices of the filters, the smoothest first; see `roughness`."""
+    return np.argsort(roughness(filters), kind="stable")
 
 
 def roughness(filters: np.ndarray) -> np.ndarray:
@@ -93,7 +148,7 @@ def pair_order(filters: np.ndarray) -> np.ndarray:
     # Deviation: the paper says that pairs are sorted "by filter frequency", but not how the
     # frequency and the closest inverse were measured.
     similarity = _cosine_similarity(filters)
-    remaining = list(np.argsort(roughness(filters), kind="stable"))
+    remaining = list(frequency_order(filters))
     order = []
     while remaining:
         unit = remaining.pop(0)
@@ -101,6 +156,25 @@ def pair_order(filters: np.ndarray) -> np.ndarray:
         if remaining:
             order.append(remaining.pop(int(np.argmin(similarity[unit, remaining]))))
     return np.array(order, dtype=int)
+
+
+def pair_similarities(filters: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Returns the cosine similarity of the two filters of each pair; -1 for exact inverses.
+
+    Shape: [N, rows, columns], [N] -> [⌊N/2⌋].
+    """
+    similarity = _cosine_similarity(filters)
+    pairs = order[: len(order) // 2 * 2].reshape(-1, 2)
+    return similarity[pairs[:, 0], pairs[:, 1]]
+
+
+def shuffled(filters: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Returns filters of the same weights in a random order, one of its own for each filter.
+
+    They are what pairs are compared with that are found by chance.
+    """
+    flat = filters.reshape(len(filters), -1)
+    return np.random.default_rng(seed).permuted(flat, axis=1).reshape(filters.shape)
 
 
 def to_gray(filters: np.ndarray) -> np.ndarray:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The study of input order: correct answers are counted, a Mixer learns from shuffled images."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 from PIL import Image
 
 from mixer_tf import factory, recipes
@@ -13,7 +16,7 @@ from mixer_tf.evaluation.batches import image_batches
 from mixer_tf.export import saved_model
 from mixer_tf.export.loading import Export, open_export
 from mixer_tf.features import ImageRecord
-from mixer_tf.models import MlpMixer
+from mixer_tf.models import MlpMixer, registry
 from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.studies import input_order, permutation, permutation_plot
 from mixer_tf.studies.input_order import BOTH, GIVEN, GLOBAL, ORDERS, PATCHES, PIXELS
@@ -110,10 +113,48 @@ def splits(tmp_path_factory):
 @pytest.mark.parametrize("order", [pytest.param(GIVEN, marks=pytest.mark.slow), BOTH])
 def test_a_mixer_learns_in_any_order(splits, order):
     seen = []
-    score = permutation.train(RECIPE, splits, order, progress=seen.append)
+    score = permutation.train(RECIPE, splits, order, report=lambda *numbers: seen.append(numbers))
     assert score.top_1 == 1.0 and score.order == order
     assert len(score.curve) == 6 and score.curve[-1] == 1.0
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert score.steps == (4, 8, 12, 16, 20, 24) and score.seconds > 0
+    assert seen == [(step, 24) for step in range(1, 25)]
+
+
+@pytest.mark.slow
+def test_the_curve_has_as_many_points_as_evaluations_and_a_training_resumes(splits, tmp_path):
+    recipe = RECIPE.override(["training.epochs=3", "training.patience=1"])
+    folder = str(tmp_path / "checkpoints")
+    stopped = []
+
+    def stop(step, steps):
+        if step == 7 and not stopped:
+            stopped.append(step)
+            raise KeyboardInterrupt
+
+    options = dict(evaluations=4, checkpoint_dir=folder)
+    with pytest.raises(KeyboardInterrupt):
+        permutation.train(recipe, splits, PATCHES, report=stop, **options)
+    score = permutation.train(recipe, splits, PATCHES, **options)
+    whole = permutation.train(recipe, splits, PATCHES, evaluations=4)
+    assert score.steps == whole.steps == (3, 6, 9, 12)
+    assert (score.top_1, score.curve) == (whole.top_1, whole.curve)
+
+
+def test_models_without_patches_get_the_patches_of_the_others():
+    mixer, vit = (
+        registry.resolve(name, image_size=64, patch_size=patch)
+        for name, patch in (("mixer_s16", 8), ("vit_s16", 16))
+    )
+    bit = BiTConfig(image_size=64, num_units=(1,), width=32)
+    assert permutation.patch_sizes({"m": mixer, "b": bit}) == {"m": 8, "b": 8}
+    assert permutation.patch_sizes({"m": mixer, "v": vit}) == {"m": 8, "v": 16}
+    assert permutation.patch_sizes({"b": bit}, 4) == {"b": 4}
+    with pytest.raises(ValueError, match="got none for b, and 8, 16 for the others"):
+        permutation.patch_sizes({"m": mixer, "b": bit, "v": vit})
+    with pytest.raises(ValueError, match="the model's patches have 8 pixels; got patch_size=16"):
+        permutation.patch_sizes({"m": mixer, "b": bit}, 16)
+    with pytest.raises(ValueError, match="a model without patches requires a patch_size"):
+        permutation.patch_sizes({"b": bit})
 
 
 def test_examples_and_chart(splits, tmp_path):
@@ -121,10 +162,29 @@ def test_examples_and_chart(splits, tmp_path):
     np.testing.assert_array_equal(image, make_image(72))
     examples = permutation.examples(image, config)
     assert list(examples) == list(ORDERS)
-    for curve in ((), (0.2, 0.4)):
-        scores = [permutation.Score(order, 0.5, 0.5, curve) for order in ORDERS]
-        permutation_plot.draw(scores, examples, str(tmp_path / "chart.png"))
-        assert Image.open(tmp_path / "chart.png").size[0] > 500
+    for curve, steps in (((), ()), ((0.2, 0.4), (5, 10))):
+        scores = [permutation.Score(order, 0.5, 0.5, curve, steps) for order in ORDERS]
+        by_model = {"mixer $x$": scores, "ビット": scores[:2]}
+        permutation_plot.draw(by_model, examples, str(tmp_path / "chart.png"))
+        width, height = Image.open(tmp_path / "chart.png").size
+        assert width > 500
+        permutation_plot.draw(by_model, {}, str(tmp_path / "chart.png"))
+        assert Image.open(tmp_path / "chart.png").size == (width, height - 170)
+        assert [path.name for path in tmp_path.iterdir()] == ["chart.png"]
+
+
+def test_the_panels_show_every_value(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: saved.append(figure))
+    monkeypatch.setattr(permutation_plot.storage, "replacing", contextlib.nullcontext)
+    low, high = (permutation.Score(GIVEN, 0.0, None, (0.1, value), (5, 10)) for value in (0.3, 0.5))
+    permutation_plot.draw({"a": [low], "b": [high], "c": [low]}, {}, "chart.png")
+    bars = [permutation.Score(GIVEN, 0.2, 0.8)]
+    permutation_plot.draw({"a": bars}, {}, "chart.png")
+    permutation_plot.draw({"a": [permutation.Score(GIVEN, 1.0)]}, {}, "chart.png")
+    limits = [{axes.get_ylim() for axes in figure.axes} for figure in saved]
+    assert [len(found) for found in limits] == [1, 1, 1]
+    assert [found.pop() for found in limits] == [pytest.approx((0, y)) for y in (0.525, 0.84, 1)]
 
 
 def test_an_opened_export_is_the_exported_model(tmp_path):
