@@ -1,30 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a trained model of a study is worth: accuracy on test images, and a linear few-shot probe.
 
-The probe is the paper's measure of the quality of features (Section 3, "Metrics"): a linear
-regression from the features of a few images of each class to targets of -1 and 1.
+The probe, `evaluation.fewshot`, is the paper's measure of the quality of features (Section 3,
+"Metrics").
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from mixer_tf.evaluation import fewshot
 from mixer_tf.messages import listing
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import Split
-
-# (features [N, D], labels [N], test features [M, D], test labels [M], shots, seed) -> accuracy.
-Probe = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int], float]
-
-_L2 = 2.0**10
-_BIAS = 100.0
-_MIN_DEVIATION = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +64,7 @@ def compute_features(model: ConfiguredModel, recipe: Recipe, split: Split) -> Fe
 
 
 def few_shot_accuracies(
-    train: Features,
-    test: Features,
-    shots: int,
-    seeds: Sequence[int],
-    probe: Probe | None = None,
+    train: Features, test: Features, shots: int, seeds: Sequence[int]
 ) -> list[float]:
     """Returns the accuracy of the linear probe on the test images for each seed.
 
@@ -83,10 +73,11 @@ def few_shot_accuracies(
         test: what the probe is tested on.
         shots: images per class.
         seeds: each chooses other images.
-        probe: None for `linear_probe`.
     """
-    data = (train.pre_logits, train.labels, test.pre_logits, test.labels)
-    return [(probe or linear_probe)(*data, shots, seed) for seed in seeds]
+    features = [fewshot.Features(each.pre_logits, each.labels) for each in (train, test)]
+    num_classes = int(max(each.labels.max() for each in (train, test))) + 1
+    (result,) = fewshot.evaluate(*features, num_classes, (shots,), seeds)
+    return list(result.accuracies)
 
 
 def require_shots(counts: dict[str, int], shots: int, where: str) -> None:
@@ -104,49 +95,3 @@ def require_shots(counts: dict[str, int], shots: int, where: str) -> None:
             f"read-out; too few have {listing(few, show=str)}. Use fewer with --shots, or another "
             "target."
         )
-
-
-def linear_probe(
-    features: np.ndarray,
-    labels: np.ndarray,
-    test_features: np.ndarray,
-    test_labels: np.ndarray,
-    shots: int,
-    seed: int,
-) -> float:
-    """Returns the accuracy of the authors' few-shot linear regression (big_vision, `fewshot_lsr`).
-
-    Shape: features [N, D], labels [N], test_features [M, D], test_labels [M].
-
-    Raises:
-        ValueError: a class has fewer than `shots` images.
-    """
-    classes, targets = np.unique(labels, return_inverse=True)
-    rng = np.random.default_rng(seed)
-    chosen = []
-    for number in range(len(classes)):
-        members = np.flatnonzero(targets == number)
-        if len(members) < shots:
-            raise ValueError(f"each class must have {shots} images; one has {len(members)}.")
-        chosen.append(rng.permutation(members)[:shots])
-    rows = np.concatenate(chosen)
-    x, test = _whitened(features[rows], test_features)
-    wanted = 2.0 * np.eye(len(classes))[targets[rows]] - 1.0
-    scores = test @ _ridge(x, wanted)
-    return float(np.mean(classes[np.argmax(scores, axis=1)] == test_labels))
-
-
-def _whitened(x: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both with the mean 0 and deviation 1 of the first, and a constant feature."""
-    x, test = x.astype(np.float64), test.astype(np.float64)
-    mean, deviation = x.mean(axis=0), x.std(axis=0) + _MIN_DEVIATION
-    x, test = ((each - mean) / deviation for each in (x, test))
-    return tuple(np.pad(each, ((0, 0), (0, 1)), constant_values=_BIAS) for each in (x, test))
-
-
-def _ridge(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns the weights w that minimize |xw - y|² + L2·|w|², by the smaller of both systems."""
-    rows, columns = x.shape
-    if rows >= columns:
-        return np.linalg.solve(x.T @ x + _L2 * np.eye(columns), x.T @ y)
-    return x.T @ np.linalg.solve(x @ x.T + _L2 * np.eye(rows), y)
