@@ -19,6 +19,7 @@ from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.report import report
 from mixer_tf.cli.rollback import rollback
 from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
@@ -52,6 +53,7 @@ for command in (
     sweep,
     evaluate,
     predict,
+    report,
     export,
     versions,
     rollback,
