@@ -7,7 +7,6 @@ import base64
 import math
 
 from mixer_tf.reports.facts import TrainingFacts
-from mixer_tf.training.tensorboard.confusion import CONFUSION
 
 MAX_POINTS = 500  # of a curve; a longer one is thinned
 
@@ -19,6 +18,8 @@ def read_training(log_dir: str) -> TrainingFacts:
         log_dir: the folder of the event files.
     """
     from tensorboard.backend.event_processing import event_accumulator
+
+    from mixer_tf.training.tensorboard.confusion import CONFUSION
 
     keep_all = {event_accumulator.TENSORS: 0}
     events = event_accumulator.EventAccumulator(log_dir, size_guidance=keep_all).Reload()

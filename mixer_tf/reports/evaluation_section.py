@@ -13,6 +13,7 @@ from mixer_tf.visualization import html_page
 from mixer_tf.visualization.html_page import table, text
 
 MAX_CLASSES = 200
+_COUNTS = ("correct_above_largest_class", "answered_classes")
 
 
 def render(facts: RunFacts) -> str:
@@ -48,15 +49,24 @@ def _figures(found: EvaluationFacts) -> str:
     images = metrics.pop("example_count", None)
     where = f"On the {text(found.split)} split"
     where += f", {images:,.0f} images:" if images is not None else ":"
+    rows = [
+        [_title(name), f"{metrics[name]:,.0f}" if name in _COUNTS else f"{metrics[name]:.4f}"]
+        for name in [*filter(metrics.__contains__, _first()), *metrics]
+    ]
+    rows = list(dict(rows).items())
+    return f"<p>{where}</p>" + table(["metric", "value"], rows)
+
+
+def _first() -> tuple[str, ...]:
+    return "accuracy", contract.top_k_metric()
+
+
+def _title(name: str) -> str:
     titles = {
         "accuracy": "top-1 accuracy",
         contract.top_k_metric(): f"{contract.top_k_title()} accuracy",
     }
-    rows = [
-        [text(titles.get(name, name.replace("_", " "))), f"{value:.4f}"]
-        for name, value in metrics.items()
-    ]
-    return f"<p>{where}</p>" + table(["metric", "value"], rows)
+    return text(titles.get(name, name.replace("_", " ")))
 
 
 def _slices(found: EvaluationFacts) -> str:

@@ -8,6 +8,7 @@ The pipeline writes it (it knows TFX and ML Metadata), `training_folder` makes i
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import types
 import typing
@@ -273,6 +274,7 @@ class RunFacts:
         name: of the pipeline, or of the folder of the training.
         root: the folder of all outputs.
         started: ISO 8601 in UTC; "" where it is not known.
+        written: when the facts were collected.
         state: one of the states above.
         error: the message of the step that failed; "" if none did.
         run: the name of the run in the orchestrator; "" where it is not known.
@@ -287,6 +289,7 @@ class RunFacts:
     name: str
     root: str
     started: str = ""
+    written: str = ""
     state: str = COMPLETE
     error: str = ""
     run: str = ""
@@ -323,6 +326,14 @@ class RunFacts:
             raise ValueError(f"the facts of a run must have the fields of RunFacts: {error}") from (
                 None
             )
+
+
+def utc(seconds: float | None = None) -> str:
+    """Returns a Unix time, or the present one, as ISO 8601 in UTC."""
+    zone = datetime.timezone.utc
+    moment = datetime.datetime.now(zone)
+    moment = moment if seconds is None else datetime.datetime.fromtimestamp(seconds, zone)
+    return moment.isoformat(timespec="seconds")
 
 
 def _make(kind: type, values: Mapping[str, Any]):

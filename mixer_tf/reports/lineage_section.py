@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mixer_tf.messages import visible
 from mixer_tf.reports.facts import CACHED, COMPLETE, Gate, RunFacts
 from mixer_tf.reports.html_parts import missing
-from mixer_tf.visualization.html_page import table, text
+from mixer_tf.visualization import html_page
+from mixer_tf.visualization.html_page import text
 
 _PASSED = {
     True: "<b class=good>passed</b>",
@@ -17,11 +18,15 @@ _PASSED = {
 }
 
 
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return f"<div class=words>{html_page.table(header, rows)}</div>"
+
+
 def gates(facts: RunFacts) -> str:
     """Returns which gates the model passed, and what was pushed."""
     if not facts.gates:
         return missing("No gate was reached.")
-    found = table(["gate", "result", "reason"], map(_gate, facts.gates))
+    found = _table(["gate", "result", "reason"], map(_gate, facts.gates))
     if facts.push is None:
         return found + missing("The step Pusher did not run: nothing was pushed.")
     if facts.push.pushed:
@@ -42,7 +47,7 @@ def lineage(facts: RunFacts) -> str:
     run = f"<p>Run {text(facts.run)}</p>" if facts.run else ""
     steps = (
         "<h3>Executions</h3>"
-        + table(_STEP_HEADER, [_step_row(step, names) for step in facts.steps])
+        + _table(_STEP_HEADER, [_step_row(step, names) for step in facts.steps])
         if facts.steps
         else missing("The orchestrator has the durations of the steps.")
     )
@@ -50,7 +55,9 @@ def lineage(facts: RunFacts) -> str:
         [str(each.id or "–"), text(each.name), text(each.type), f"<code>{text(each.uri)}</code>"]
         for each in facts.artifacts
     ]
-    return run + steps + "<h3>Artifacts</h3>" + table(["id", "output", "type", "folder"], artifacts)
+    return (
+        run + steps + "<h3>Artifacts</h3>" + _table(["id", "output", "type", "folder"], artifacts)
+    )
 
 
 _STEP_HEADER = ["step", "id", "state", "seconds", "inputs", "outputs"]

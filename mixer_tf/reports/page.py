@@ -41,7 +41,7 @@ PAGE, JSON_FILE = "report.html", "report.json"
 MAX_CLASSES = 200  # in the table of the images
 _MAX_REASONS = 20
 _STYLE = """
-.facts th, .facts td { text-align: left; }
+.facts th, .facts td, .words th, .words td { text-align: left; }
 .missing { opacity: .75; font-style: italic; }
 td code, p code, pre { font: 13px/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 td code { white-space: normal; }
@@ -97,7 +97,7 @@ def render(facts: RunFacts) -> str:
             else {}
         ),
         "Recipe": _recipe(facts.recipe),
-        "Training": _training(facts.training),
+        "Training": _training(facts),
         "Evaluation": evaluation_section.render(facts),
         **({"Gates and push": lineage_section.gates(facts)} if is_pipeline else {}),
         **({"Lineage": lineage_section.lineage(facts)} if is_pipeline else {}),
@@ -124,8 +124,9 @@ def _result(facts: RunFacts) -> str:
     rows = {"state": f"<b class={'good' if is_good else 'bad'}>{state}</b>"}
     if facts.error:
         rows["error"] = f"<span class=bad>{text(visible(facts.error))}</span>"
-    if facts.started:
-        rows["started"] = text(facts.started.replace("T", " ").replace("+00:00", " UTC"))
+    for title, moment in (("started", facts.started), ("this page", facts.written)):
+        if moment:
+            rows[title] = text(moment.replace("T", " ").replace("+00:00", " UTC"))
     seconds = sum(step.seconds or 0 for step in facts.steps)
     if seconds:
         rows["duration"] = f"{format_duration(seconds)} in {len(facts.steps)} steps"
@@ -211,7 +212,10 @@ def _duplicates(facts: RunFacts) -> str:
 
 
 def _duplicate_rows(found: DuplicateFacts) -> dict[str, str]:
-    rows = {"mode": text(found.mode), "removed": counts(found.removed) or "none"}
+    rows = {
+        "mode": text(found.mode),
+        "removed": counts(found.removed) if any(found.removed.values()) else "none",
+    }
     kept = [f"{number:,} {text(reason)}" for reason, number in found.kept.items() if number]
     if kept:
         rows["kept"] = ", ".join(kept)
@@ -270,7 +274,10 @@ def _changes(recipe: RecipeFacts) -> str:
     return title + table(["field", "recipe", "this run"], rows)
 
 
-def _training(training: TrainingFacts | None) -> str:
+def _training(facts: RunFacts) -> str:
+    training = facts.training
+    if training is None and facts.model:
+        return missing("The logs of the training are no longer there.")
     if training is None:
         return missing("Nothing was trained: there are no logs.")
     if not training.scalars:

@@ -11,7 +11,7 @@ from mixer_tf.reports.facts import RunFacts
 from mixer_tf.reports.page import JSON_FILE
 
 RECORDS = "reports"  # below the root of a pipeline: one file for each run
-_METADATA = "metadata.sqlite"
+METADATA_FILE = "metadata.sqlite"  # likewise: ML Metadata of a pipeline on this machine
 
 
 def record_path(root: str, name: str) -> str:
@@ -100,7 +100,7 @@ def _nothing(path: str) -> str:
     must = "ROOT must be the root of a pipeline or the output of mixer train"
     if not storage.exists(path):
         return f"{must}; {path} does not exist."
-    if storage.exists(os.path.join(path, _METADATA)):
+    if storage.exists(os.path.join(path, METADATA_FILE)):
         return (
             f"{must}, with the records of its runs in {RECORDS}/; {path} has runs of an earlier "
             f"version, without records. Make the page with `python -m pipeline.report {path}`."

@@ -3,26 +3,25 @@
 
 from __future__ import annotations
 
-import collections
-import datetime
 import json
 import os
+import shlex
 
-from mixer_tf import console, storage
+from mixer_tf import storage
 from mixer_tf.datasets.excluded_images import OPTION as EXCLUDE
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.reports import curves, recipe_changes
+from mixer_tf.reports.data_facts import describe_data, read_quarantine
 from mixer_tf.reports.facts import (
     COMPLETE,
     TRAINING,
     UNFINISHED,
     Command,
-    DataFacts,
-    QuarantineFacts,
     RecipeFacts,
     RunFacts,
     TrainingFacts,
+    utc,
 )
 from mixer_tf.reports.other_results import find_results, read_evaluation
 from mixer_tf.serving.locations import MODEL_FILE
@@ -58,6 +57,7 @@ def read(folder: str) -> RunFacts:
         name=os.path.basename(os.path.abspath(folder)),
         root=os.path.abspath(folder),
         started=utc(started),
+        written=utc(),
         state=COMPLETE if is_complete else UNFINISHED,
         model=output.model if has_model else "",
         data=describe_data(info) if info else None,
@@ -67,44 +67,6 @@ def read(folder: str) -> RunFacts:
         evaluation=read_evaluation(folder),
         others=find_results(folder),
         commands=_commands(folder, state["source"], _options(described, info)),
-    )
-
-
-def utc(seconds: float) -> str:
-    """Returns a Unix time as ISO 8601 in UTC."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return moment.isoformat(timespec="seconds")
-
-
-def describe_data(info: DatasetInfo, read: dict[str, int] | None = None) -> DataFacts:
-    """Returns the facts of the images.
-
-    Args:
-        info: of the images that are trained on.
-        read: split → number of images of the source, where it is known.
-    """
-    return DataFacts(
-        source=info.source,
-        class_names=info.class_names,
-        counts=info.counts,
-        read=read or {},
-        notes=(*info.notes, *info.notes_of_classes),
-    )
-
-
-def read_quarantine(path: str) -> QuarantineFacts | None:
-    """Returns the facts of a list of unusable images; None if there is no such file."""
-    if not storage.exists(path):
-        return None
-    lines = filter(str.strip, storage.read_text(path).split("\n"))
-    examples: dict[str, list[str]] = collections.defaultdict(list)
-    for record in map(json.loads, lines):
-        examples[record["reason"]].append(record["source"])
-    by_number = sorted(examples.items(), key=lambda item: -len(item[1]))
-    return QuarantineFacts(
-        images=sum(map(len, examples.values())),
-        reasons={reason: (len(found), found[0]) for reason, found in by_number},
-        file=path,
     )
 
 
@@ -121,14 +83,14 @@ def _options(recipe: RecipeFacts, info: DatasetInfo | None) -> list[str]:
 
 
 def _commands(folder: str, source: str, recipe_options: list[str]) -> tuple[Command, ...]:
-    folder = console.short_path(folder)
+    folder = os.path.abspath(folder)
     wanted = {
         "train again": ("train", f"--source={source}", *recipe_options, "--output=NEW_FOLDER"),
         "evaluate on the test split": ("evaluate", folder, f"--source={source}"),
         "classify an image": ("predict", folder, "IMAGE"),
     }
-    found = [
-        Command(title, console.command_line("mixer", *words)) for title, words in wanted.items()
-    ]
-    logs = console.command_line("tensorboard", "--logdir", os.path.join(folder, "logs"))
-    return (*found, Command("show the curves in TensorBoard", logs))
+    logs = ("tensorboard", "--logdir", os.path.join(folder, "logs"))
+    return (
+        *(Command(title, shlex.join(["mixer", *words])) for title, words in wanted.items()),
+        Command("show the curves in TensorBoard", shlex.join(logs)),
+    )

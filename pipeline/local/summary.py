@@ -44,6 +44,8 @@ class Summary:
         leaked: where duplicates are marked: whether test images have a duplicate in training →
             their number, and top-1 accuracy.
         statistics_page: the page of the image statistics; None if that step never ran.
+        report_page: the page about the run; None if it did not reach that step.
+        report: the command that writes such a page.
     """
 
     steps: dict[str, Step]
@@ -63,6 +65,8 @@ class Summary:
     tuning: Tuning | None = None
     leaked: Mapping[bool, tuple[int, float]] = dataclasses.field(default_factory=dict)
     statistics_page: str | None = None
+    report_page: str | None = None
+    report: str = ""
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -89,6 +93,7 @@ class Summary:
             ("test split", _metrics_line(self.metrics)),
             ("leaked", _leaked_line(self.leaked)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
+            ("report", _short(self.report_page) or self.report),
             *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
             ("curves", self.tensorboard if self.saved_model else ""),
@@ -124,7 +129,7 @@ def summarize(
     Args:
         steps: the steps of this run, as `progress.show_steps` saw them.
         outputs: the output artifacts of this run.
-        commands: the "tensorboard" and "predict" commands.
+        commands: the "tensorboard", "predict" and "report" commands.
         notes: what to know about the run itself.
     """
     info = outputs.dataset_info()
@@ -144,6 +149,7 @@ def summarize(
         tuning=outputs.tuning(),
         leaked=outputs.leaked(),
         statistics_page=outputs.statistics_page(),
+        report_page=outputs.report_page(),
         **commands,
     )
 

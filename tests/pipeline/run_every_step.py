@@ -126,6 +126,21 @@ def validate_drift(folder: str) -> list[str]:
     )
 
 
+def report(model, pushed, folder: str) -> list[str]:
+    """Runs the report on what the other steps have written."""
+    given = {"model": model, "pushed_model": pushed, "quarantine": artifact(folder, "quarantine")}
+    given["model_run"] = artifact(folder, "logs", standard_artifacts.ModelRun)
+    kinds = {"source_examples": "raw", "examples": "ready", "duplicates": "report"}
+    kinds["statistics"] = "statistics"
+    given |= {name: artifact(folder, each) for name, each in kinds.items()}
+    return run(
+        "run_report",
+        given,
+        {"report": artifact(folder, "page")},
+        pipeline_name="n",
+    )
+
+
 def evaluate() -> list[str]:
     """Imports the metric as TFMA does, by the name of its module."""
     forget_project()
@@ -177,6 +192,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             {"pushed_model": pushed},
             push_destination=serving,
         ),
+        "run_report": report(model, pushed, folder),
     }
 
 
