@@ -81,7 +81,7 @@ def collect(run: RunFacts, artifacts: _Artifacts, recipe: Recipe | None = None) 
         written=utc(),
         code_version=__version__,
         model=path_utils.serving_model_path(uris["model"]) if "model" in uris else "",
-        data=_data(uris, info),
+        data=_data(artifacts, uris, info),
         quarantine=_quarantine(uris),
         duplicates=_read(data_facts.read_duplicates, uris, "duplicates"),
         statistics=_read(data_facts.read_statistics, uris, "statistics"),
@@ -105,11 +105,17 @@ def _info(uris: Mapping[str, str]) -> DatasetInfo | None:
     return next((DatasetInfo.read(uris[name]) for name in names), None)
 
 
-def _data(uris: Mapping[str, str], info: DatasetInfo | None) -> DataFacts | None:
+def _data(
+    artifacts: _Artifacts, uris: Mapping[str, str], info: DatasetInfo | None
+) -> DataFacts | None:
+    """Images that did not change are the same artifact, from the cache."""
     if info is None:
         return None
     source = _read(DatasetInfo.read, uris, "source_examples")
-    return data_facts.describe_data(info, source.examples if source else None)
+    ids = [each.id for each in artifacts.get("source_examples", ()) if each.id]
+    return data_facts.describe_data(
+        info, source.examples if source else None, f"artifact {ids[0]}" if ids else ""
+    )
 
 
 def _quarantine(uris: Mapping[str, str]):

@@ -21,6 +21,7 @@ from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
 from mixer_tf.cli.report import report
 from mixer_tf.cli.rollback import rollback
+from mixer_tf.cli.runs import runs
 from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
 from mixer_tf.cli.sweep import sweep
@@ -54,6 +55,7 @@ for command in (
     evaluate,
     predict,
     report,
+    runs,
     export,
     versions,
     rollback,

@@ -22,12 +22,15 @@ _KEPT = {
 }
 
 
-def describe_data(info: DatasetInfo, read: dict[str, int] | None = None) -> DataFacts:
+def describe_data(
+    info: DatasetInfo, read: dict[str, int] | None = None, fingerprint: str = ""
+) -> DataFacts:
     """Returns the facts of the images.
 
     Args:
         info: of the images that are trained on.
         read: split → number of images of the source, where it is known.
+        fingerprint: see `DataFacts`.
     """
     return DataFacts(
         source=info.source,
@@ -35,6 +38,7 @@ def describe_data(info: DatasetInfo, read: dict[str, int] | None = None) -> Data
         counts=info.counts,
         read=read or {},
         notes=(*info.notes, *info.notes_of_classes),
+        fingerprint=fingerprint,
     )
 
 

@@ -34,6 +34,8 @@ class DataFacts:
         counts: split → class → number of images of the training and the evaluation.
         read: split → number of images that the source has; {} where that is not known.
         notes: one line per thing that a user should know.
+        fingerprint: changes with the images of the source, or with how they were read; "" where it
+            is not known.
     """
 
     source: str
@@ -41,6 +43,7 @@ class DataFacts:
     counts: dict[str, dict[str, int]]
     read: dict[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def images(self) -> dict[str, int]:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
+from collections.abc import Callable
 
 from mixer_tf import storage
 from mixer_tf.reports import training_folder
@@ -42,9 +45,13 @@ def read_record(path: str) -> RunFacts:
         ValueError: the file does not hold them.
     """
     try:
-        return RunFacts.from_json(storage.read_text(path))
+        found = RunFacts.from_json(storage.read_text(path))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.basename(folder) != RECORDS:
+        return found
+    return dataclasses.replace(found, root=os.path.dirname(folder))  # it may have been moved
 
 
 def newest(path: str) -> RunFacts:
@@ -69,30 +76,40 @@ def newest(path: str) -> RunFacts:
     raise ValueError(_nothing(path))
 
 
-def all_runs(path: str) -> list[RunFacts]:
+def all_runs(path: str) -> tuple[list[RunFacts], list[str]]:
     """Returns the runs in a folder, or else those in its sub-folders, the oldest first.
 
     Args:
         path: the root of a pipeline, the output of `mixer train`, or a folder of such folders.
 
+    Returns:
+        The runs, and one line for each that cannot be read.
+
     Raises:
-        ValueError: there is no run.
+        ValueError: there is no run that can be read.
     """
     path = os.path.expanduser(path)
     names = storage.list_names(path) if storage.is_folder(path) else []
     folders = [os.path.join(path, name) for name in names]
-    found = _runs_of(path) or [
-        run for folder in folders if storage.is_folder(folder) for run in _runs_of(folder)
+    readers = _readers(path) or [
+        reader for folder in folders if storage.is_folder(folder) for reader in _readers(folder)
     ]
+    found, problems = [], []
+    for read in readers:
+        try:
+            found.append(read())
+        except ValueError as error:
+            problems.append(str(error))
     if not found:
-        raise ValueError(_nothing(path))
-    return sorted(found, key=lambda run: run.started)
+        raise ValueError(problems[0] if problems else _nothing(path))
+    return sorted(found, key=lambda run: run.started), problems
 
 
-def _runs_of(folder: str) -> list[RunFacts]:
+def _readers(folder: str) -> list[Callable[[], RunFacts]]:
+    """One function for each run in a folder."""
     if training_folder.is_training(folder):
-        return [training_folder.read(folder)]
-    return [read_record(record) for record in list_records(folder)]
+        return [functools.partial(training_folder.read, folder)]
+    return [functools.partial(read_record, record) for record in list_records(folder)]
 
 
 def _nothing(path: str) -> str:

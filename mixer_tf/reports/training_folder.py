@@ -60,7 +60,7 @@ def read(folder: str) -> RunFacts:
         written=utc(),
         state=COMPLETE if is_complete else UNFINISHED,
         model=output.model if has_model else "",
-        data=describe_data(info) if info else None,
+        data=describe_data(info, fingerprint=state["fingerprint"]) if info else None,
         quarantine=read_quarantine(output.quarantine),
         recipe=described,
         training=_newest_training(output.logs),

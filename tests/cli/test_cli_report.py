@@ -81,3 +81,11 @@ def test_what_is_no_run_is_one_clear_line(mixer, tmp_path):
         assert line.startswith("Error: ROOT must be the root of a pipeline") and reason in line
     result = mixer("report", tmp_path, "--output=a.png")
     assert result.exit_code == 2 and "must end in .html" in result.output
+
+
+def test_trainings_of_a_folder_are_listed(mixer, trained):
+    result = mixer("runs", trained.output.parent)
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.output.splitlines() if "my pets" in line]
+    top_1 = re.search(r"top-1 +([\d.]+) on the eval split", trained.printed)[1]
+    assert "complete" in line and "photos" in line and f"  {top_1}  " in line

@@ -72,7 +72,8 @@ def test_runs_are_recorded_by_time_with_steps_and_artifacts(tmp_path):
     for _ in range(2):
         with run_record.recorded(config_of(tmp_path), connection(tmp_path)):
             run(tmp_path)
-    first, second = stored.all_runs(str(tmp_path))
+    (first, second), problems = stored.all_runs(str(tmp_path))
+    assert not problems
     assert first.started <= second.started and first.run < second.run
     assert [(step.name, step.state) for step in first.steps] == [
         ("ImageExampleGen", "complete"),

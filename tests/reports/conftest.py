@@ -4,8 +4,10 @@
 import dataclasses
 
 import pytest
+from click.testing import CliRunner
 
 from mixer_tf import recipes
+from mixer_tf.cli import main
 from mixer_tf.reports import facts, recipe_changes
 from mixer_tf.reports.facts import RunFacts
 
@@ -77,3 +79,13 @@ def full() -> RunFacts:
         commands=(facts.Command("run again", f"python -m x '{HOSTILE}'"),),
         others=(facts.OtherResult("few shot", {"5-shot": "0.81"}, "/r/fewshot.json"),),
     )
+
+
+@pytest.fixture
+def mixer():
+    """Runs `mixer` in this process."""
+
+    def invoke(*arguments):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return invoke
