@@ -44,7 +44,7 @@ def test_another_model_shows_the_fields_of_both(full):
         [full, dataclasses.replace(full, recipe=recipe_changes.describe(vit))]
     )["recipe"]
     assert found["recipe"] == ["digits", "photos"]
-    width = recipes.get("digits").model.tokens_mlp_dim
+    width = recipe_changes.flat(recipes.get("digits"))["model.tokens_mlp_dim"]
     assert width and found["model.tokens_mlp_dim"] == [width, None]  # a ViT has no such field
 
 
