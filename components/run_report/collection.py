@@ -4,39 +4,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tfx.types import Artifact
-from tfx.utils import path_utils
 
-from components import hyperparameters
 from components.evaluation_thresholds import missed_thresholds
-from components.evaluations import read_class_counts, read_leaked, read_metrics
+from components.evaluations import read_class_counts, read_metrics
+from components.model_facts import Artifacts, collect_model
 from components.pusher import gates
 from components.training_config import LOGS_FILE
 from mixer_tf import storage
 from mixer_tf.datasets import validation
-from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.features import TEST
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.reports import curves, data_facts, recipe_changes
+from mixer_tf.reports import curves, data_facts, image_reports, recipe_changes
 from mixer_tf.reports.facts import (
     ArtifactFacts,
     Command,
-    DataFacts,
-    EvaluationFacts,
     Gate,
     PushFacts,
-    RecipeFacts,
     RunFacts,
     TrainingFacts,
-    utc,
 )
-from mixer_tf.serving import contract, locations
-from mixer_tf.version import __version__
 
 # Name of the input → the step and its output.
 OUTPUTS = {
@@ -62,10 +52,8 @@ _OPTIONAL = ("drift", "server_blessing")
 
 _LOCAL_RUNNER = "python -m pipeline.local_runner"
 
-_Artifacts = Mapping[str, Sequence[Artifact]]
 
-
-def collect(run: RunFacts, artifacts: _Artifacts, recipe: Recipe | None = None) -> RunFacts:
+def collect(run: RunFacts, artifacts: Artifacts, recipe: Recipe | None = None) -> RunFacts:
     """Returns the facts of a run with all that its artifacts say.
 
     Args:
@@ -74,20 +62,12 @@ def collect(run: RunFacts, artifacts: _Artifacts, recipe: Recipe | None = None) 
         recipe: the recipe of a run that has no model; None if it is not known.
     """
     uris = {name: found[0].uri for name, found in artifacts.items() if found}
-    info = _info(uris)
-    described = _recipe(uris, info, recipe)
     run = dataclasses.replace(
-        run,
-        written=utc(),
-        code_version=__version__,
-        model=path_utils.serving_model_path(uris["model"]) if "model" in uris else "",
-        data=_data(artifacts, uris, info),
+        collect_model(run, artifacts, recipe),
         quarantine=_quarantine(uris),
-        duplicates=_read(data_facts.read_duplicates, uris, "duplicates"),
-        statistics=_read(data_facts.read_statistics, uris, "statistics"),
-        recipe=described,
+        duplicates=_read(image_reports.read_duplicates, uris, "duplicates"),
+        statistics=_read(image_reports.read_statistics, uris, "statistics"),
         training=_training(uris),
-        evaluation=_evaluation(uris, info),
         gates=tuple(_gate(name, artifacts, uris) for name in _GATES if _is_shown(name, uris)),
         push=_push(artifacts),
         artifacts=tuple(_artifact(name, each) for name, f in artifacts.items() for each in f),
@@ -99,46 +79,10 @@ def _read(read, uris: Mapping[str, str], name: str):
     return read(uris[name]) if name in uris else None
 
 
-def _info(uris: Mapping[str, str]) -> DatasetInfo | None:
-    """The dataset as the last step that has run wrote it."""
-    names = (name for name in ("examples", "source_examples") if name in uris)
-    return next((DatasetInfo.read(uris[name]) for name in names), None)
-
-
-def _data(
-    artifacts: _Artifacts, uris: Mapping[str, str], info: DatasetInfo | None
-) -> DataFacts | None:
-    """Images that did not change are the same artifact, from the cache."""
-    if info is None:
-        return None
-    source = _read(DatasetInfo.read, uris, "source_examples")
-    ids = [each.id for each in artifacts.get("source_examples", ()) if each.id]
-    return data_facts.describe_data(
-        info, source.examples if source else None, f"artifact {ids[0]}" if ids else ""
-    )
-
-
 def _quarantine(uris: Mapping[str, str]):
     if "quarantine" not in uris:
         return None
     return data_facts.read_quarantine(os.path.join(uris["quarantine"], validation.FILE_NAME))
-
-
-def _recipe(
-    uris: Mapping[str, str], info: DatasetInfo | None, given: Recipe | None
-) -> RecipeFacts | None:
-    """Of the model, which has what a search and run-time parameters have changed."""
-    recipe = given
-    if "model" in uris:
-        folder = path_utils.serving_model_path(uris["model"])
-        recipe = Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
-    if recipe is None:
-        return None
-    tuned = {}
-    if "hyperparameters" in uris:
-        path = os.path.join(uris["hyperparameters"], hyperparameters.BEST_FILE)
-        tuned = json.loads(storage.read_text(path))["values"]
-    return recipe_changes.describe(recipe, info.num_classes if info else None, tuned)
 
 
 def _training(uris: Mapping[str, str]) -> TrainingFacts | None:
@@ -157,35 +101,11 @@ def _log_folder(model_run: str) -> str:
     return next((folder for folder in reversed(folders) if storage.is_folder(folder)), "")
 
 
-def _evaluation(uris: Mapping[str, str], info: DatasetInfo | None) -> EvaluationFacts | None:
-    if "evaluation" not in uris:
-        return None
-    metrics = read_metrics(uris["evaluation"])
-    if not metrics:
-        return EvaluationFacts(TEST, {}, {}, warnings=("the test split has no usable image",))
-    counts = read_class_counts(uris["evaluation"])
-    titles = {True: "with a duplicate in training", False: "without one"}
-    return EvaluationFacts(
-        split=TEST,
-        metrics={name: metrics[name] for name in _shown(metrics, info)},
-        classes={name: (images, counts.correct[name]) for name, images in counts.images.items()},
-        slices={titles[key]: each for key, each in read_leaked(uris["evaluation"]).items()},
-        warnings=tuple(counts.warnings()),
-        notes=tuple(counts.notes(info.class_names if info else tuple(counts.images))),
-    )
-
-
-def _shown(metrics: Mapping[str, float], info: DatasetInfo | None) -> list[str]:
-    """Top-k says nothing where there are no more than k classes."""
-    is_certain = info is not None and info.num_classes <= contract.TOP_K
-    return [name for name in metrics if not (is_certain and name == contract.top_k_metric())]
-
-
 def _is_shown(name: str, uris: Mapping[str, str]) -> bool:
     return name in uris or name not in _OPTIONAL
 
 
-def _gate(name: str, artifacts: _Artifacts, uris: Mapping[str, str]) -> Gate:
+def _gate(name: str, artifacts: Artifacts, uris: Mapping[str, str]) -> Gate:
     step, found = OUTPUTS[name][0], artifacts.get(name)
     if not found:
         return Gate(step, None)
@@ -196,7 +116,7 @@ def _gate(name: str, artifacts: _Artifacts, uris: Mapping[str, str]) -> Gate:
     return Gate(step, not reasons, tuple(reasons))
 
 
-def _push(artifacts: _Artifacts) -> PushFacts | None:
+def _push(artifacts: Artifacts) -> PushFacts | None:
     for pushed in artifacts.get("pushed_model", ()):
         return PushFacts(
             pushed=pushed.get_int_custom_property("pushed") == 1,

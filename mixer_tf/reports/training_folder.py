@@ -11,7 +11,7 @@ from mixer_tf import storage
 from mixer_tf.datasets.excluded_images import OPTION as EXCLUDE
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.reports import curves, recipe_changes
+from mixer_tf.reports import curves, model_card, recipe_changes
 from mixer_tf.reports.data_facts import describe_data, read_quarantine
 from mixer_tf.reports.facts import (
     COMPLETE,
@@ -24,6 +24,7 @@ from mixer_tf.reports.facts import (
     utc,
 )
 from mixer_tf.reports.other_results import find_results, read_evaluation
+from mixer_tf.serving import lineage
 from mixer_tf.serving.locations import MODEL_FILE
 from mixer_tf.training.run_directory import STATE_FILE, RunDirectory
 
@@ -68,6 +69,23 @@ def read(folder: str) -> RunFacts:
         others=find_results(folder),
         commands=_commands(folder, state["source"], _options(described, info)),
     )
+
+
+def write_card(root: str) -> str | None:
+    """Writes the card beside the model of `mixer train`, and returns its path.
+
+    Args:
+        root: the output of `mixer train`.
+
+    Returns:
+        None where there is no model.
+    """
+    facts = read(root)
+    if not facts.model:
+        return None
+    path = lineage.card_path(facts.model)
+    storage.write_text(path, model_card.render(facts))
+    return path
 
 
 def _newest_training(logs: str) -> TrainingFacts | None:

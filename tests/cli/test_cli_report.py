@@ -89,3 +89,12 @@ def test_trainings_of_a_folder_are_listed(mixer, trained):
     (line,) = [line for line in result.output.splitlines() if "my pets" in line]
     top_1 = re.search(r"top-1 +([\d.]+) on the eval split", trained.printed)[1]
     assert "complete" in line and "photos" in line and f"  {top_1}  " in line
+
+
+def test_the_card_of_the_model_is_beside_it(trained, bad_folder):
+    path = trained.output / "serving" / "1" / "assets.extra" / "MODEL_CARD.md"
+    assert f"card     {path}\n" in trained.printed
+    card = path.read_text("utf-8")
+    assert f"- unusable images, left out: {len(bad_folder.bad)}\n" in card
+    top_1 = re.search(r"top-1 +([\d.]+) on the eval split", trained.printed)[1]
+    assert f"| top-1 accuracy | {top_1} |" in card and "été 夏" in card

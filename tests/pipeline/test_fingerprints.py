@@ -115,9 +115,10 @@ CHANGES = {
     "mixer_tf/images/reduction.py": {"preprocessor"},
     "mixer_tf/images/thumbnails.py": {"deduplicator", *REPORT},
     "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *REPORT},
-    "mixer_tf/models/layers.py": {*TRAIN, *REPORT},
+    "mixer_tf/models/layers.py": {*TRAIN, "pusher", *REPORT},  # the card counts parameters
     "mixer_tf/visualization/filters.py": {*TRAIN, *REPORT},  # TensorBoard shows the filters
-    "mixer_tf/recipes/photos.py": {*TRAIN, *REPORT},  # found by name, so any recipe may be read
+    # Found by name, so any recipe may be read.
+    "mixer_tf/recipes/photos.py": {*TRAIN, "pusher", *REPORT},
     "mixer_tf/export/check_process.py": {"model_checker"},
     "mixer_tf/serving/versions.py": {"trainer", "pusher", *REPORT},  # the key of a warm start
     "mixer_tf/serving/predictor.py": {"bulk_predictor"},
@@ -140,6 +141,7 @@ CHANGES = {
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},
     "components/training_config.py": {*TRAIN, *REPORT},
+    "mixer_tf/reports/model_card.py": {"pusher", *REPORT},
     "mixer_tf/reports/page.py": REPORT,
     "components/run_report/collection.py": REPORT,
     "pipeline/local/run_record.py": set(),
