@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 
 from mixer_tf import console
 from mixer_tf.cli.command import Command
+
+_UNFINISHED = (
+    "the run has not ended, or was killed; what it has done until now is shown by python -m "
+    "pipeline.report"
+)
 
 
 @click.command(cls=Command)
@@ -43,6 +49,7 @@ def report(root, output, with_mistakes, as_json) -> None:
     if output and not output.lower().endswith((".html", ".htm")):
         raise click.UsageError(f"--output must end in .html; got {output}.")
     from mixer_tf.reports import page, stored
+    from mixer_tf.reports.facts import PIPELINE, UNFINISHED
 
     facts = stored.newest(root)
     if with_mistakes:
@@ -53,5 +60,7 @@ def report(root, output, with_mistakes, as_json) -> None:
     if as_json:
         click.echo(facts.to_json(), nl=False)
         return
+    if facts.state == UNFINISHED and facts.kind == PIPELINE:
+        click.echo(f"note: {_UNFINISHED} {shlex.join([facts.root])}", err=True)
     path = os.path.expanduser(output or os.path.join(facts.root, page.PAGE))
     click.echo(f"page  {console.short_path(page.write_page(path, facts))}")

@@ -174,6 +174,8 @@ def _class_table(by_split: Mapping[str, Mapping[str, int]], names: Sequence[str]
 
 def _quarantine(facts: RunFacts) -> str:
     found = facts.quarantine
+    if found is None and facts.kind != PIPELINE:
+        return missing("The images were not prepared yet.")
     if found is None:
         return missing("The step Preprocessor, which looks at every image, did not run.")
     if not found.images:

@@ -126,7 +126,7 @@ def validate_drift(folder: str) -> list[str]:
     )
 
 
-def report(model, pushed, folder: str) -> list[str]:
+def write_page(model, pushed, folder: str) -> list[str]:
     """Runs the report on what the other steps have written."""
     given = {"model": model, "pushed_model": pushed, "quarantine": artifact(folder, "quarantine")}
     given["model_run"] = artifact(folder, "logs", standard_artifacts.ModelRun)
@@ -192,7 +192,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             {"pushed_model": pushed},
             push_destination=serving,
         ),
-        "run_report": report(model, pushed, folder),
+        "run_report": write_page(model, pushed, folder),
     }
 
 

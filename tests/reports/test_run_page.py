@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of a run: what it says, what it says of missing steps, and itself in a real browser."""
 
+import base64
 import dataclasses
+import pathlib
+import re
 
 import pytest
 from webdriver import needs_browser, open_browser
 
+from mixer_tf.cli.report import report
+from mixer_tf.cli.runs import runs
 from mixer_tf.reports import page
-from mixer_tf.reports.facts import FAILED, PIPELINE, TRAINING, RunFacts
+from mixer_tf.reports.facts import FAILED, PIPELINE, TRAINING, UNFINISHED, RunFacts
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +59,16 @@ def test_both_files_are_written_and_the_same_run_comes_back(tmp_path, full):
     assert RunFacts.from_json(text) == full
 
 
+def test_the_command_says_that_a_run_has_not_ended(tmp_path, full, mixer):
+    unfinished = dataclasses.replace(full, state=UNFINISHED)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "1.json").write_text(unfinished.to_json(), "utf-8")
+    result = mixer("report", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert f"python -m pipeline.report {tmp_path}\n" in result.output
+    assert "it still runs, or was killed" in (tmp_path / "report.html").read_text("utf-8")
+
+
 @needs_browser
 def test_the_page_in_a_browser_has_every_section_and_runs_nothing(browser, tmp_path, full):
     shown = open_page(browser, tmp_path, full)
@@ -98,8 +113,6 @@ def test_links_lead_to_the_sections_and_nothing_is_wider_than_the_page(browser, 
 
 @needs_browser
 def test_thumbnails_and_curves_are_shown(browser, tmp_path, full, make_pixels, encode):
-    import base64
-
     jpeg = base64.b64encode(encode(make_pixels(1), "JPEG")).decode()
     mistake = dataclasses.replace(full.evaluation.mistakes[0], thumbnail=jpeg)
     evaluation = dataclasses.replace(full.evaluation, mistakes=(mistake,))
@@ -107,3 +120,14 @@ def test_thumbnails_and_curves_are_shown(browser, tmp_path, full, make_pixels, e
     assert browser.run("return document.querySelector('.mistakes img').naturalWidth") == 16
     assert browser.run("return document.querySelectorAll('.plots path').length") == 2
     assert browser.run("return document.querySelector('.plots svg').clientWidth") > 200
+
+
+def test_the_documentation_has_the_sections_of_the_page(full):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "run_report.md").read_text("utf-8")
+    table = text.partition("| Section |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\w[\w -]*?) \|", table, re.MULTILINE) == re.findall(
+        r"<h2>(.+?)</h2>", page.render(full)
+    )
+    options = {name for each in (report, runs) for param in each.params for name in param.opts}
+    options |= {"--no-report"}
+    assert set(re.findall(r"`(--[\w-]+)`", text)) <= options
