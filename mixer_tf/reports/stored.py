@@ -122,4 +122,6 @@ def _nothing(path: str) -> str:
             f"{must}, with the records of its runs in {RECORDS}/; {path} has runs of an earlier "
             f"version, without records. Make the page with `python -m pipeline.report {path}`."
         )
+    if training_folder.is_search(path):
+        return f"{must}; {path} is a search by mixer sweep: results.csv there lists its trials."
     return f"{must}; {path} is neither."

@@ -31,7 +31,14 @@ from mixer_tf.training.run_directory import STATE_FILE, RunDirectory
 
 def is_training(folder: str) -> bool:
     """Whether `mixer train` has written to a folder."""
-    return RunDirectory(folder).read_state() is not None
+    return storage.exists(os.path.join(folder, STATE_FILE)) and not is_search(folder)
+
+
+def is_search(folder: str) -> bool:
+    """Whether `mixer sweep` has written to a folder: it holds trials instead of a model."""
+    return storage.exists(os.path.join(folder, STATE_FILE)) and storage.is_folder(
+        os.path.join(folder, "trials")
+    )
 
 
 def read(folder: str) -> RunFacts:

@@ -116,6 +116,18 @@ def test_json_has_facts_and_differences(full, other, tmp_path, mixer):
     assert found["differences"]["data"] == {"images, train": [1203, 1201]}
 
 
+def test_a_search_is_no_run_and_odd_names_are_no_error(full, tmp_path, mixer):
+    (tmp_path / "search" / "trials").mkdir(parents=True)
+    (tmp_path / "search" / "training.json").write_text("{}")
+    result = mixer("report", tmp_path / "search")
+    assert result.exit_code == 1 and "results.csv there lists its trials" in result.output
+    (tmp_path / "odd[1]").mkdir()
+    (tmp_path / "odd[1]" / "training.json").write_text("{}")
+    write(tmp_path / "pets", full, "1")
+    found, (problem,) = stored.all_runs(str(tmp_path))
+    assert len(found) == 1 and "odd[1]" in problem
+
+
 def test_a_folder_without_runs_is_one_clear_line(tmp_path, mixer):
     result = mixer("runs", tmp_path)
     assert result.exit_code == 1
