@@ -20,6 +20,7 @@ from mixer_tf.datasets import validation
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.reports import curves, data_facts, image_reports, recipe_changes
 from mixer_tf.reports.facts import (
+    RECORDS,
     ArtifactFacts,
     Command,
     Gate,
@@ -70,7 +71,9 @@ def collect(run: RunFacts, artifacts: Artifacts, recipe: Recipe | None = None) -
         training=_training(uris),
         gates=tuple(_gate(name, artifacts, uris) for name in _GATES if _is_shown(name, uris)),
         push=_push(artifacts),
-        artifacts=tuple(_artifact(name, each) for name, f in artifacts.items() for each in f),
+        artifacts=tuple(
+            _artifact(name, each) for name in OUTPUTS for each in artifacts.get(name, ())
+        ),
     )
     return dataclasses.replace(run, commands=_commands(run))
 
@@ -139,11 +142,17 @@ def _commands(run: RunFacts) -> tuple[Command, ...]:
         logs = os.path.dirname(run.training.log_dir)
         title = "show the curves of all trainings in TensorBoard"
         found.append(Command(title, shlex.join(["tensorboard", "--logdir", logs])))
-    if run.root and not storage.is_remote(run.root):
+    if _is_local(run):
         report = shlex.join(["mixer", "report", run.root, "--evaluate"])
         found.append(Command("make this page again, with the mistakes", report))
         found.append(Command("compare the runs", shlex.join(["mixer", "runs", run.root])))
     return tuple(found)
+
+
+def _is_local(run: RunFacts) -> bool:
+    """Whether the root holds runs of the local runner, which keeps records there."""
+    is_here = bool(run.root) and not storage.is_remote(run.root)
+    return is_here and storage.is_folder(os.path.join(run.root, RECORDS))
 
 
 def _run_again(run: RunFacts) -> str:
@@ -151,6 +160,6 @@ def _run_again(run: RunFacts) -> str:
     if run.recipe:
         words += recipe_changes.option_words(run.recipe, run.recipe.tuned)
     words += run.options
-    if run.root and not storage.is_remote(run.root):
+    if _is_local(run):
         words.append(f"--root={run.root}")
     return f"{_LOCAL_RUNNER} {shlex.join(words)}"

@@ -17,6 +17,8 @@ from typing import Any
 
 PIPELINE, TRAINING = "pipeline", "training"
 
+RECORDS = "reports"  # below the root of a local pipeline: one file for each run
+
 # The state of a run, and of a step.
 COMPLETE, CACHED, FAILED, STOPPED, UNFINISHED = (
     *("complete", "cached", "failed", "stopped"),

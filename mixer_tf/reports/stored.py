@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 from mixer_tf import storage
 from mixer_tf.reports import training_folder
-from mixer_tf.reports.facts import RunFacts
+from mixer_tf.reports.facts import RECORDS, RunFacts
 from mixer_tf.reports.page import JSON_FILE
 
-RECORDS = "reports"  # below the root of a pipeline: one file for each run
-METADATA_FILE = "metadata.sqlite"  # likewise: ML Metadata of a pipeline on this machine
+METADATA_FILE = "metadata.sqlite"  # below the root of a local pipeline
 
 
 def record_path(root: str, name: str) -> str:
