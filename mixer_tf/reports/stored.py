@@ -30,7 +30,9 @@ def list_records(root: str) -> list[str]:
     """Returns the files of the runs of a pipeline, the newest last."""
     folder = os.path.join(root, RECORDS)
     names = storage.list_names(folder) if storage.is_folder(folder) else []
-    return [os.path.join(folder, name) for name in names if _is_record(name)]
+    # Of two runs in one second, the second one has a number after the time.
+    names = sorted(filter(_is_record, names), key=lambda name: name.removesuffix(".json"))
+    return [os.path.join(folder, name) for name in names]
 
 
 def _is_record(name: str) -> bool:

@@ -81,6 +81,12 @@ def test_runs_of_all_roots_in_a_folder_are_in_order(full, other, tmp_path):
     assert stored.newest(str(tmp_path / "b")).started == other.started
 
 
+def test_the_second_run_of_a_second_is_the_newer_one(full, other, tmp_path):
+    write(tmp_path, full, "20261126-160229")
+    write(tmp_path, other, "20261126-160229-2")
+    assert stored.newest(str(tmp_path)).started == other.started
+
+
 def test_a_root_that_was_moved_is_where_it_is_now(full, tmp_path):
     write(tmp_path / "old", full, "1")
     shutil.move(tmp_path / "old", tmp_path / "new")
