@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
         "DeduplicationReport": "artifacts",
         "FewShotReport": "artifacts",
         "ImageStatisticsReport": "artifacts",
+        "PipelineReport": "artifacts",
         "QuarantineReport": "artifacts",
         "ReferenceStatistics": "artifacts",
     },

@@ -26,6 +26,12 @@ class ImageStatisticsReport(Artifact):
     TYPE_NAME = f"{__package__}.ImageStatisticsReport"
 
 
+class PipelineReport(Artifact):
+    """`report.html` (one page about a run) and `report.json` (the same facts as JSON)."""
+
+    TYPE_NAME = f"{__package__}.PipelineReport"
+
+
 class QuarantineReport(Artifact):
     """`quarantine.jsonl`: one line for each image that could not be used, with the reason."""
 

@@ -68,7 +68,7 @@ def read_leaked(folder: str) -> dict[bool, tuple[int, float]]:
 
 
 def read_figures(folder: str, class_names: Sequence[str]) -> Figures:
-    """Returns what a page shows; see `mixer_tf.visualization.evaluation_page`. Imports TFMA.
+    """Returns what a page shows; see `mixer_tf.evaluation.page`. Imports TFMA.
 
     Evaluations of older versions have no plots, so that their confusion matrix is empty.
 

@@ -15,6 +15,9 @@ from components.fixed_fields import FIXED
 from mixer_tf import storage
 from mixer_tf.recipes.schema import Recipe
 
+# Of the ModelRun artifact: the path of the logs, where they are not stored in it.
+LOGS_FILE = "logs.txt"
+
 
 def complete(exec_properties: Mapping[str, Any], *folders: str) -> dict[str, Any]:
     """Returns the `custom_config` with the overrides in the recipe, and full paths.

@@ -44,8 +44,8 @@ class Fingerprints:
     Attributes:
         image_example_gen, deduplicator, image_statistics, import_schema_gen, drift_validator,
             preprocessor, tuner, trainer, evaluator, few_shot_evaluator, model_checker, pusher,
-            bulk_predictor: one opaque string for each step; a step runs again when its string has
-            changed.
+            bulk_predictor, run_report: one opaque string for each step; a step runs again when its
+            string has changed.
     """
 
     image_example_gen: str = ""
@@ -61,6 +61,7 @@ class Fingerprints:
     model_checker: str = ""
     pusher: str = ""
     bulk_predictor: str = ""
+    run_report: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +118,7 @@ class PipelineConfig:
             means Beam's runner in this process; with any, TFX packages itself for remote workers,
             in each of these steps.
         deployment: the endpoint of Vertex AI that serves the models; None for no endpoint.
+        report: whether the last step writes one page about the run.
         enable_cache: whether a step whose inputs and code are unchanged is skipped.
         fingerprints: see `Fingerprints`.
         fingerprint_data: whether a first step finds the state of the data when a run starts. Only
@@ -151,6 +153,7 @@ class PipelineConfig:
     serving_dir: str | None = None
     beam_args: tuple[str, ...] = ()
     deployment: Deployment | None = None
+    report: bool = True
     enable_cache: bool = True
     fingerprints: Fingerprints = Fingerprints()
     fingerprint_data: bool = False

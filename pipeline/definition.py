@@ -13,6 +13,7 @@ from pipeline.configs import PipelineConfig
 from pipeline.stages.data import create_data_stage
 from pipeline.stages.delivery import create_delivery_stage
 from pipeline.stages.gates import create_gates_stage
+from pipeline.stages.report import create_report_stage
 from pipeline.stages.training import create_training_stage
 
 
@@ -40,9 +41,9 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         examples=examples,
         server_blessing=gates.infra_validator and gates.infra_validator.outputs["blessing"],
     )
-    components = [
-        component for stage in (data, training, gates, delivery) for component in stage.components
-    ]
+    report = create_report_stage(config, data, training, gates, delivery)
+    stages = (data, training, gates, delivery, report)
+    components = [component for stage in stages for component in stage.components]
     _set_beam_args(components, config.beam_args)
     return Pipeline(
         pipeline_name=config.name,

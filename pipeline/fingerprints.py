@@ -34,6 +34,7 @@ ENTRY_MODULES = {
     "model_checker": "components.model_checker.executor",
     "bulk_predictor": "components.bulk_predictor.executor",
     "pusher": "components.pusher.executor",
+    "run_report": "components.run_report.executor",
 }
 
 
@@ -70,6 +71,7 @@ def fingerprint_run(
         model_checker=code["model_checker"],
         bulk_predictor=_digest([images.fingerprint() if images else "", code["bulk_predictor"]]),
         pusher=_digest([_newest_version(config.serving_path), code["pusher"]]),
+        run_report=code["run_report"],
     )
 
 
@@ -95,6 +97,7 @@ def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
         few_shot_evaluator=code["few_shot_evaluator"],
         model_checker=code["model_checker"],
         pusher=code["pusher"],
+        run_report=code["run_report"],
     )
 
 

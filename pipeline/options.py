@@ -192,6 +192,9 @@ _OPTIONS = (
         metavar="FIRST:LAST",
         help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
     ),
+    click.option(
+        "--no-report", is_flag=True, help="Leave out the last step, which writes a page on the run."
+    ),
     click.option("--no-cache", is_flag=True, help="Run every step, even if nothing changed."),
     click.option(
         "--beam",
@@ -280,6 +283,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         strategy=options["strategy"],
         profile=options["profile"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
+        report=not options["no_report"],
         enable_cache=not options["no_cache"],
     )
 

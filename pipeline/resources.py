@@ -73,6 +73,7 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "DriftValidator": _SMALL,
     "ModelChecker": {"cpu": "2", "memory": "8Gi", "timeout": _HOUR},
     "Pusher": {**_SMALL, "cache": False},
+    "RunReport": _SMALL,
     "EndpointDeployer": {**_SMALL, "cache": False, "timeout": 2 * _HOUR},
     TRAINER: {"cpu": "8", "memory": "32Gi", "timeout": 5 * 24 * _HOUR},
 }

@@ -11,9 +11,9 @@ from typing import Any
 
 from components import evaluations
 from mixer_tf import storage
+from mixer_tf.evaluation import page as evaluation_page
 from mixer_tf.evaluation.classification import by_class
 from mixer_tf.evaluation.figures import Figures
-from mixer_tf.visualization import evaluation_page
 
 PAGE, JSON_FILE = "evaluation.html", "evaluation.json"
 

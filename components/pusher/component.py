@@ -54,7 +54,7 @@ class Pusher(base_component.BaseComponent):
     the Evaluator its metrics decide: the model must be right more often than always answering the
     largest class of the test split. Gates that are not connected are skipped. A version appears
     complete, under its final name, or not at all. Its `assets.extra/lineage.json` says where it
-    comes from.
+    comes from, and `assets.extra/MODEL_CARD.md` says it for people.
 
     The output is the standard PushedModel with TFX's custom properties `pushed`,
     `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was

@@ -10,7 +10,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components.pusher import gates
-from components.pusher.lineage import describe
+from components.pusher.lineage import describe, make_card
 from mixer_tf import storage
 from mixer_tf.serving import versions
 
@@ -52,7 +52,8 @@ class Executor(base_executor.BaseExecutor):
         pushed_model.set_string_custom_property(REASON, "; ".join(reasons))
         if not reasons:
             lineage = describe(input_dict, exec_properties, self._context)
-            path = versions.publish(model_dir, folder, lineage.to_json())
+            card = make_card(input_dict, lineage)
+            path = versions.publish(model_dir, folder, lineage.to_json(), card)
             if exec_properties.get("keep_versions"):
                 versions.remove_old(folder, exec_properties["keep_versions"])
             pushed_model.set_string_custom_property(DESTINATION, path)

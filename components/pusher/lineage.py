@@ -11,7 +11,10 @@ from typing import Any
 from tfx.types import Artifact
 
 from components.evaluations import read_metrics
+from components.model_facts import collect_model
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.reports import model_card
+from mixer_tf.reports.facts import PIPELINE, RunFacts
 from mixer_tf.serving.lineage import Lineage
 from mixer_tf.version import __version__
 
@@ -38,6 +41,17 @@ def describe(
         metadata=ids,
         **json.loads(properties.get("lineage") or "{}"),
     )
+
+
+def make_card(artifacts: Mapping[str, Sequence[Artifact]], lineage: Lineage) -> str:
+    """Returns the card of the model that is about to be pushed.
+
+    Args:
+        artifacts: the inputs of the Pusher by name.
+        lineage: see `describe`.
+    """
+    run = RunFacts(PIPELINE, lineage.pipeline or "model", root="")
+    return model_card.render(collect_model(run, artifacts))
 
 
 def _data(examples: Sequence[Artifact]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import hyperparameters, training_config
+from components.training_config import LOGS_FILE
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import EVAL, TRAIN
@@ -36,7 +37,6 @@ from mixer_tf.training.input.split import open_files
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import runs
 
-LOGS_FILE = "logs.txt"  # of the ModelRun artifact
 _RUN_NAME = "run_name.txt"  # beside the checkpoints of the training, and removed with them
 
 

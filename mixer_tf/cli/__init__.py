@@ -20,7 +20,9 @@ from mixer_tf.cli.models import models
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
+from mixer_tf.cli.report import report
 from mixer_tf.cli.rollback import rollback
+from mixer_tf.cli.runs import runs
 from mixer_tf.cli.serve import serve
 from mixer_tf.cli.study import study
 from mixer_tf.cli.sweep import sweep
@@ -56,6 +58,8 @@ for command in (
     fewshot,
     vtab,
     predict,
+    report,
+    runs,
     export,
     versions,
     rollback,

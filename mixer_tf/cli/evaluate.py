@@ -285,7 +285,7 @@ def _show(outcome, as_json: bool) -> None:
 def _write_page(path: str | None, outcome, spec: str) -> None:
     if path is None:
         return
-    from mixer_tf.visualization import evaluation_page
+    from mixer_tf.evaluation import page as evaluation_page
 
     figures = outcome.figures()
     evaluation_page.write(path, f"Evaluation on {spec}", figures, outcome.comparisons)

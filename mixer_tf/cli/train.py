@@ -172,11 +172,17 @@ def _show_result(result, info, folder, source: str) -> None:
 
 
 def _show_model(folder, source: str) -> None:
-    """Shows where the model is, and the commands to type next."""
+    """Writes the card of the model; shows where they are, and the commands to type next."""
+    from mixer_tf.reports import training_folder
+
     click.echo(f"model    {folder.model}")
+    card = training_folder.write_card(folder.root) if cluster.is_chief() else None
+    if card:
+        click.echo(f"card     {card}")
     commands = [
         ("mixer", "evaluate", folder.root, f"--source={source}"),
         ("mixer", "predict", folder.root, "IMAGE"),
+        ("mixer", "report", folder.root),
         ("tensorboard", "--logdir", folder.logs),
     ]
     click.echo("\nnext:")

@@ -36,6 +36,7 @@ EXPECTED_FILE = "expected_outputs.json"
 RECIPE_FILE = "recipe.json"
 CLASS_NAMES_FILE = "class_names.json"
 LINEAGE_FILE = "lineage.json"  # written by a push; see mixer_tf/serving/lineage.py
+MODEL_CARD_FILE = "MODEL_CARD.md"  # written by a push and by `mixer train`
 
 
 def top_k_metric() -> str:

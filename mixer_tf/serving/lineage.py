@@ -55,6 +55,11 @@ def path(model: str) -> str:
     return os.path.join(model, contract.EXTRA_ASSETS, contract.LINEAGE_FILE)
 
 
+def card_path(model: str) -> str:
+    """Returns where the card of a version is, a text for people."""
+    return os.path.join(model, contract.EXTRA_ASSETS, contract.MODEL_CARD_FILE)
+
+
 def read(model: str) -> Lineage | None:
     """Returns the history of a version; None if it was not pushed by the pipeline."""
     return (

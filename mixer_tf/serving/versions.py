@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tensorflow import errors
 from tensorflow.io import gfile
@@ -43,7 +43,9 @@ def withdrawn_as(folder: str, model_dir: str) -> int | None:
     return None
 
 
-def publish(model_dir: str, folder: str, lineage: str | None = None) -> str:
+def publish(
+    model_dir: str, folder: str, lineage: str | None = None, card: str | None = None
+) -> str:
     """Copies a model to a new version, and returns its path.
 
     The version is the current Unix time in seconds, or the first free number after it that is
@@ -56,17 +58,20 @@ def publish(model_dir: str, folder: str, lineage: str | None = None) -> str:
         model_dir: path of the SavedModel.
         folder: the folder of the versions.
         lineage: content of `lineage.json` in the copy; None for no such file.
+        card: content of `MODEL_CARD.md`, likewise.
     """
+    documents = {_lineage.path: lineage, _lineage.card_path: card}
+    texts = {path_in: text for path_in, text in documents.items() if text is not None}
     storage.make_folder(folder)
     used = [0, *list_versions(folder), *_list_withdrawn(folder)]
     version = max(int(time.time()), max(used) + 1)
     if storage.is_remote(folder):
         path = os.path.join(folder, str(version))
-        _copy(model_dir, path, lineage)
+        _copy(model_dir, path, texts)
         return path
     incoming = os.path.join(folder, f"{INCOMING}{fingerprint(model_dir)[:16]}")
     storage.remove_folder(incoming)  # of a push that was killed
-    _copy(model_dir, incoming, lineage)
+    _copy(model_dir, incoming, texts)
     return _rename_to_free_version(incoming, folder, version)
 
 
@@ -154,15 +159,20 @@ def _listing(numbers: Sequence[int]) -> str:
 
 
 def fingerprint(model_dir: str) -> str:
-    """Returns a digest of the names and the contents of all files, without the lineage."""
+    """Returns a digest of the names and contents of all files but the lineage and the card."""
     digest = hashlib.sha256()
-    ignored = os.path.relpath(_lineage.path(model_dir), model_dir)
-    for path in sorted(set(_files(model_dir)) - {ignored}):
+    for path in sorted(set(_files(model_dir)) - _documents(model_dir)):
         digest.update(f"{path}\0{storage.file_size(os.path.join(model_dir, path))}\0".encode())
         with gfile.GFile(os.path.join(model_dir, path), "rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def _documents(model_dir: str) -> set[str]:
+    """The relative paths of the documents of a version, which say nothing of what it answers."""
+    paths = (_lineage.path(model_dir), _lineage.card_path(model_dir))
+    return {os.path.relpath(path, model_dir) for path in paths}
 
 
 def _rename_to_free_version(incoming: str, folder: str, version: int) -> str:
@@ -176,12 +186,21 @@ def _rename_to_free_version(incoming: str, folder: str, version: int) -> str:
             version += 1
 
 
-def _copy(source: str, target: str, lineage: str | None) -> None:
-    """Copies a model folder file by file, saved_model.pb last."""
-    if lineage is not None:
+def _copy(source: str, target: str, texts: Mapping[Callable[[str], str], str]) -> None:
+    """Copies a model folder file by file, saved_model.pb last.
+
+    Args:
+        source: the model.
+        target: the copy.
+        texts: function from a model to the path of a document in it → its content.
+    """
+    if texts:
         storage.make_folder(os.path.join(target, contract.EXTRA_ASSETS))
-        storage.write_text(_lineage.path(target), lineage)
-    paths = sorted(_files(source), key=lambda path: (path == MODEL_FILE, path))
+    for path_in, text in texts.items():
+        storage.write_text(path_in(target), text)
+    written = {os.path.relpath(path_in(source), source) for path_in in texts}
+    found = set(_files(source)) - written
+    paths = sorted(found, key=lambda path: (path == MODEL_FILE, path))
     for path in paths:
         destination = os.path.join(target, path)
         storage.make_folder(os.path.dirname(destination))

@@ -27,11 +27,11 @@ from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving.locations import MODEL_FILE, SERVING
 from mixer_tf.training import cluster, requirements
 
-_STATE_FILE = "training.json"
+STATE_FILE = "training.json"
 _FIELDS_SHOWN = 5
 
 # What a killed run may leave before it has claimed the folder.
-_OWN_FILES = {locks.FILE_NAME, storage.partial_name(_STATE_FILE)}
+_OWN_FILES = {locks.FILE_NAME, storage.partial_name(STATE_FILE)}
 
 # Key of the state -> what error messages call it.
 _TITLES = {"source": "source", "fingerprint": "state of the images", "recipe": "recipe"}
@@ -97,8 +97,14 @@ class RunDirectory:
 
     def is_prepared(self, recipe: Recipe) -> bool:
         """Whether the folder holds the complete data of a training with this recipe."""
-        state = self._read_state()
+        state = self.read_state()
         return bool(state) and state["recipe"] == _plain(recipe) and self._has_data()
+
+    def read_state(self) -> dict | None:
+        """Returns the source, its fingerprint and the recipe of the training; None without one."""
+        if not storage.exists(self._state_path):
+            return None
+        return json.loads(storage.read_text(self._state_path))
 
     def claim(self, source: Source, recipe: Recipe, restart: bool = False) -> bool:
         """Reserves the folder for this training, and returns whether its data are complete.
@@ -120,7 +126,7 @@ class RunDirectory:
         """
         self._require_local()
         state = _state(source, recipe)
-        earlier = self._read_state()
+        earlier = self.read_state()
         resumes = earlier == state and not restart
         self._require_claimable(earlier, state, restart)
         requirements.require_weights(recipe)
@@ -147,7 +153,7 @@ class RunDirectory:
         if not (self._has_model() and storage.exists(self.checkpoints)):
             return False
         storage.remove_folder(self.checkpoints)
-        return self._read_state() == _state(source, recipe)
+        return self.read_state() == _state(source, recipe)
 
     def _require_claimable(self, earlier: dict | None, state: dict, restart: bool) -> None:
         if earlier is None:
@@ -158,12 +164,7 @@ class RunDirectory:
 
     @property
     def _state_path(self) -> str:
-        return os.path.join(self.root, _STATE_FILE)
-
-    def _read_state(self) -> dict | None:
-        if not storage.exists(self._state_path):
-            return None
-        return json.loads(storage.read_text(self._state_path))
+        return os.path.join(self.root, STATE_FILE)
 
     def _has_data(self) -> bool:
         return storage.exists(self.dataset_file)

@@ -25,7 +25,7 @@ _TO_TRAINER = (
 )
 _FROM_TRAINER = (
     *("Tuner", "Trainer", "Evaluator", "FewShotEvaluator", "ModelChecker", "InfraValidator"),
-    *("BulkPredictor", "Pusher"),
+    *("BulkPredictor", "Pusher", "RunReport"),
 )
 
 
@@ -42,7 +42,7 @@ def prepare(values: dict) -> PipelineConfig:
         DownloadError: the recipe's weights cannot be downloaded; the root is not claimed.
     """
     config = options.make_config(values, local_root(values))
-    if values["to_step"] in (None, "InfraValidator", "Pusher"):
+    if values["to_step"] in (None, "InfraValidator", "Pusher", "RunReport"):
         docker_daemon.require(config.infra_validator)
     keep = kept_images.read(config.keep_duplicates) if config.keep_duplicates else ()
     source = exclude_listed(opening.open_source(config.source, config.data_dir), config.exclude)

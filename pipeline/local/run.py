@@ -12,16 +12,22 @@ from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from mixer_tf import console
 from mixer_tf.messages import did_you_mean
+from mixer_tf.reports.stored import METADATA_FILE
 from mixer_tf.serving import locations
 from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import beam_workers, leftovers, missing_outputs, progress, run_outputs
+from pipeline.local import (
+    beam_workers,
+    leftovers,
+    missing_outputs,
+    progress,
+    run_outputs,
+    run_record,
+)
 from pipeline.local.run_outputs import RunOutputs
 from pipeline.local.sample import write_sample
 from pipeline.local.summary import FILE_NAME, Summary, summarize
-
-METADATA_FILE = "metadata.sqlite"
 
 
 def run(
@@ -63,7 +69,11 @@ def run(
         os.remove(os.path.join(config.root, FILE_NAME))
     if to_step and not from_step:
         _remove_other_steps(pipeline, selected)
-    with beam_workers.watch(), progress.show_steps(len(selected)) as steps:
+    with (
+        run_record.recorded(config, connection),
+        beam_workers.watch(),
+        progress.show_steps(len(selected)) as steps,
+    ):
         LocalDagRunner().run(pipeline, run_options=_run_options(from_step, to_step))
     outputs = RunOutputs(connection, ran=set(steps))
     image = write_sample(outputs.uri("Preprocessor", "preprocessed_examples"), config.root)
@@ -166,4 +176,5 @@ def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) ->
     return {
         "tensorboard": console.command_line("tensorboard", "--logdir", logs),
         "predict": console.command_line("mixer", "predict", console.short_path(model), image),
+        "report": console.command_line("mixer", "report", console.short_path(config.root)),
     }

@@ -8,7 +8,6 @@ import json
 import os
 
 import ml_metadata as mlmd
-import tensorflow_model_analysis as tfma
 from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
@@ -16,7 +15,8 @@ from components import hyperparameters
 from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
-from components.evaluations import ABOVE_LARGEST_CLASS, read_class_counts, read_leaked, read_metrics
+from components.evaluation_thresholds import missed_thresholds
+from components.evaluations import read_class_counts, read_leaked, read_metrics
 from components.evaluator.page import PAGE as EVALUATION_PAGE
 from components.few_shot_evaluator.executor import NOTE as PROBES_NOTE
 from components.few_shot_evaluator.transforms import JSON_FILE as PROBES_FILE
@@ -26,6 +26,7 @@ from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
+from mixer_tf.reports.page import PAGE as REPORT_PAGE
 from mixer_tf.serving import contract
 from mixer_tf.visualization.statistics_page import PAGE as STATISTICS_PAGE
 from pipeline import eval_config
@@ -110,6 +111,11 @@ class RunOutputs:
         uri = self.uri("Evaluator", "evaluation")
         path = os.path.join(uri, EVALUATION_PAGE) if uri else ""
         return path if path and storage.exists(path) else None  # older versions wrote none
+
+    def report_page(self) -> str | None:
+        """The page that this run has written; None if it did not reach the step RunReport."""
+        uri = self.uri("RunReport", "report") if "RunReport" in self._ran else None
+        return os.path.join(uri, REPORT_PAGE) if uri else None
 
     def quarantine_file(self) -> str | None:
         uri = self.uri("Preprocessor", "quarantine")
@@ -225,17 +231,16 @@ class RunOutputs:
         uri = self.uri("Evaluator", "evaluation")
         if uri and not _overall_metrics(uri):
             return ["the test split has no usable image"]
-        result = tfma.load_validation_result(uri) if uri else None
-        slices = result.metric_validations_per_slice if result else ()
-        return [
-            _clause(failure)
-            for found in slices
-            for failure in found.failures
-            if failure.metric_key.name != ABOVE_LARGEST_CLASS
-        ]
+        return missed_thresholds(uri) if uri else []
 
     def _pushed(self):
         return self._artifacts.get(("Pusher", "pushed_model")) if "Pusher" in self._ran else None
+
+
+def newest_run(store: mlmd.MetadataStore):
+    """Returns the context of the newest pipeline run in the store; None without one."""
+    runs = store.get_contexts_by_type("pipeline_run")
+    return max(runs, key=lambda context: context.create_time_since_epoch, default=None)
 
 
 def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> dict:
@@ -245,8 +250,7 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> d
         store: the store of the runs.
         kind: the type of the events; Resolvers have their own.
     """
-    runs = store.get_contexts_by_type("pipeline_run")
-    newest = max(runs, key=lambda context: context.create_time_since_epoch)
+    newest = newest_run(store)
     found = {}
     for execution in store.get_executions_by_context(newest.id):
         node_id = node_id_of(store, execution.id)
@@ -260,8 +264,7 @@ def artifacts_of_newest_run(store: mlmd.MetadataStore, kind: int = _OUTPUT) -> d
 def steps_of_newest_run(metadata_connection_config) -> set[str]:
     """Returns the steps that the newest run has completed, or taken from the cache."""
     store = mlmd.MetadataStore(metadata_connection_config)
-    runs = store.get_contexts_by_type("pipeline_run")
-    newest = max(runs, key=lambda context: context.create_time_since_epoch, default=None)
+    newest = newest_run(store)
     executions = store.get_executions_by_context(newest.id) if newest else ()
     return {
         node_id_of(store, execution.id)
@@ -291,13 +294,3 @@ def _metric_names() -> tuple[str, ...]:
         eval_config.CROSS_ENTROPY,
         eval_config.EXAMPLE_COUNT,
     )
-
-
-def _clause(failure) -> str:
-    """Such as "accuracy 0.9417, required 0.9600"."""
-    value = failure.metric_value.double_value.value
-    if failure.metric_key.is_diff:
-        allowed = failure.metric_threshold.change_threshold.absolute.value
-        return f"{failure.metric_key.name} changed by {value:+.4f}, allowed {allowed:+.4f}"
-    required = failure.metric_threshold.value_threshold.lower_bound.value
-    return f"{failure.metric_key.name} {value:.4f}, required {required:.4f}"

@@ -48,6 +48,8 @@ class Summary:
         evaluation_page: the page of the results on the test split; None if that step never ran.
         few_shot: the "results" of `fewshot.json`: top-1 of linear probes on the test split; () if
             there were none.
+        report_page: the page about the run; None if it did not reach that step.
+        report: the command that writes such a page.
     """
 
     steps: dict[str, Step]
@@ -69,6 +71,8 @@ class Summary:
     statistics_page: str | None = None
     evaluation_page: str | None = None
     few_shot: tuple[Mapping[str, object], ...] = ()
+    report_page: str | None = None
+    report: str = ""
 
     def write(self, root: str) -> str:
         """Writes `summary.json` below `root` and returns its path."""
@@ -97,6 +101,7 @@ class Summary:
             ("leaked", _leaked_line(self.leaked)),
             ("evaluation", _short(self.evaluation_page)),
             ("pushed", _short(self.pushed_model) or f"nothing: {self.reason}"),
+            ("report", _short(self.report_page) or self.report),
             *(("WARNING", warning) for warning in self.warnings),
             *(("note", note) for note in self.notes),
             ("curves", self.tensorboard if self.saved_model else ""),
@@ -132,7 +137,7 @@ def summarize(
     Args:
         steps: the steps of this run, as `progress.show_steps` saw them.
         outputs: the output artifacts of this run.
-        commands: the "tensorboard" and "predict" commands.
+        commands: the "tensorboard", "predict" and "report" commands.
         notes: what to know about the run itself.
     """
     info = outputs.dataset_info()
@@ -154,6 +159,7 @@ def summarize(
         statistics_page=outputs.statistics_page(),
         evaluation_page=outputs.evaluation_page(),
         few_shot=outputs.few_shot(),
+        report_page=outputs.report_page(),
         **commands,
     )
 

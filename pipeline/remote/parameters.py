@@ -69,6 +69,7 @@ _REPLACED = {
     "Trainer": {"overrides": OVERRIDES, "root": "root"},
     "Tuner": {"overrides": OVERRIDES, "root": "root"},
     "Pusher": {"push_destination": SERVING_DIR, "root": "root"},
+    "RunReport": {"root": "root"},
 }
 
 

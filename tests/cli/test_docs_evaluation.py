@@ -11,7 +11,7 @@ import pytest
 
 from mixer_tf.cli.evaluate import evaluate
 from mixer_tf.evaluation import calibration, comparison, real_labels, report
-from mixer_tf.visualization import evaluation_page
+from mixer_tf.evaluation import page as evaluation_page
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "evaluation.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -19,12 +19,13 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.pusher import Pusher, gates
 from components.pusher.executor import Executor
+from mixer_tf import recipes
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.serving import lineage, versions
 from mixer_tf.serving.locations import list_versions
 from mixer_tf.version import __version__
 
-LINEAGE = "assets.extra/lineage.json"
+LINEAGE, CARD = "assets.extra/lineage.json", "assets.extra/MODEL_CARD.md"
 
 
 @pytest.fixture
@@ -77,10 +78,10 @@ def push(model_dir, folder, properties=None, **artifacts):
 
 
 def files(folder) -> dict[str, bytes]:
-    """Relative path -> content of the files of a model; its lineage is not one of them."""
+    """Relative path -> content of the files of a model; its documents are not."""
     paths = (path for path in pathlib.Path(folder).rglob("*") if path.is_file())
     found = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-    return {path: content for path, content in found.items() if path != LINEAGE}
+    return {path: content for path, content in found.items() if path not in (LINEAGE, CARD)}
 
 
 def test_a_model_that_passes_is_copied_to_a_new_version(model_dir, served):
@@ -113,6 +114,28 @@ def test_a_version_says_where_it_comes_from(model_dir, served, tmp_path):
     assert found.metadata == {"examples": 17}
     pushed_at = datetime.datetime.fromisoformat(found.pushed_at)
     assert abs(pushed_at.timestamp() - time.time()) < 60
+
+
+def test_a_version_has_a_card_for_people(model_dir, served, tmp_path):
+    (model_dir / "assets.extra").mkdir()
+    recipe = recipes.get("digits").override(["training.epochs=3"])
+    (model_dir / "assets.extra" / "recipe.json").write_text(recipe.to_json())
+    examples = standard_artifacts.Examples()
+    examples.uri = str(tmp_path / "examples")
+    (tmp_path / "examples").mkdir()
+    counts = {"train": {"a": 3, "b": 4}, "test": {"a": 2}}
+    DatasetInfo("folder:/pets", ("a", "b"), counts, ("class 'c' is empty",)).write(examples.uri)
+    pushed = push(model_dir, served, {"lineage": '{"pipeline": "pets"}'}, examples=examples)
+    version = pushed.get_string_custom_property("pushed_destination")
+    card = pathlib.Path(version, CARD).read_text("utf-8")
+    for words in (
+        *("# pets\n", "pushed by the pipeline on 20", "- source: folder:/pets\n"),
+        *("- train: 7 images\n", "| training.epochs | 40 | 3 |", "- class 'c' is empty\n"),
+        "Nothing measures this model",
+    ):
+        assert words in card, words
+    again = push(model_dir, served, examples=examples)  # the card is no other model
+    assert "is already this model" in again.get_string_custom_property("reason")
 
 
 def test_old_versions_are_removed_after_a_push(model_dir, served):

@@ -143,6 +143,21 @@ def evaluate(examples, model, folder: str) -> list[str]:
     )
 
 
+def write_page(model, pushed, folder: str) -> list[str]:
+    """Runs the report on what the other steps have written."""
+    given = {"model": model, "pushed_model": pushed, "quarantine": artifact(folder, "quarantine")}
+    given["model_run"] = artifact(folder, "logs", standard_artifacts.ModelRun)
+    kinds = {"source_examples": "raw", "examples": "ready", "duplicates": "report"}
+    kinds["statistics"] = "statistics"
+    given |= {name: artifact(folder, each) for name, each in kinds.items()}
+    return run(
+        "run_report",
+        given,
+        {"report": artifact(folder, "page")},
+        pipeline_name="n",
+    )
+
+
 def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
     raw, clean, ready = (artifact(folder, name) for name in ("raw", "clean", "ready"))
     report, quarantine = artifact(folder, "report"), artifact(folder, "quarantine")
@@ -193,6 +208,7 @@ def main(images: str, test_images: str, folder: str) -> dict[str, list[str]]:
             {"pushed_model": pushed},
             push_destination=serving,
         ),
+        "run_report": write_page(model, pushed, folder),
     }
 
 

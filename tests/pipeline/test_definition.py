@@ -12,6 +12,7 @@ from tfx.dsl.compiler.compiler import Compiler
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+from components.run_report.collection import OUTPUTS
 from mixer_tf import recipes, storage
 from mixer_tf.datasets.sources import opening
 from mixer_tf.training.search_space import Search
@@ -25,6 +26,7 @@ STEPS = {
     *("ImageStatistics", "StatisticsGen", "ImportSchemaGen", "ExampleValidator"),
     *("ReferenceResolver", "DriftValidator"),
     *("Trainer", "Resolver", "Evaluator", "ModelChecker", "Pusher"),
+    "RunReport",
 }
 IMAGE = "registry.example/mixer-tf:test"
 RECIPE = recipes.get("photos")
@@ -75,7 +77,7 @@ def test_steps_run_in_the_order_of_the_stages(config):
     ids = [node.id for node in create_pipeline(config).components]
     assert set(ids) == STEPS
     order = ("ImageExampleGen", "Deduplicator", "Preprocessor", "Trainer", "Evaluator")
-    positions = [ids.index(step) for step in (*order, "ModelChecker", "Pusher")]
+    positions = [ids.index(step) for step in (*order, "ModelChecker", "Pusher", "RunReport")]
     assert positions == sorted(positions)
 
 
@@ -165,6 +167,24 @@ def test_preprocessor_gets_the_limit_of_unusable_images(config):
     config = dataclasses.replace(config, max_quarantined="1%")
     nodes = {node.id: node for node in create_pipeline(config).components}
     assert nodes["Preprocessor"].exec_properties["max_quarantined"] == "1%"
+
+
+def test_the_report_reads_every_step_and_can_be_left_out(config):
+    config = dataclasses.replace(
+        config, search=Search(), infra_validator="docker", min_accuracy=0.5
+    )
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    report = nodes["RunReport"]
+    assert set(report.inputs) == set(OUTPUTS)
+    for name, (step, key) in OUTPUTS.items():
+        assert report.inputs[name] is nodes[step].outputs[key]
+    assert {node.id for node in report.upstream_nodes} == {step for step, _ in OUTPUTS.values()}
+    assert json.loads(report.exec_properties["options"]) == [
+        *("--min-accuracy=0.5", "--infra-validator=docker", "--downstream-test-sets=digits"),
+        "--tune",
+    ]
+    without = create_pipeline(dataclasses.replace(config, report=False))
+    assert "RunReport" not in {node.id for node in without.components}
 
 
 def test_without_deduplication_the_next_steps_read_the_images_as_they_are(config):

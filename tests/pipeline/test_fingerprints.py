@@ -103,52 +103,55 @@ READ_IMAGES = {"image_example_gen", "deduplicator", "bulk_predictor"}
 PREPARE = {*READ_IMAGES, "image_statistics", "preprocessor"}
 TRAIN = {"tuner", "trainer"}
 PROBE = {"few_shot_evaluator"}
-ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", *PROBE, "model_checker", "pusher"}
+REPORT = {"run_report"}  # it is read from what nearly all steps have written
+ALL = {*PREPARE, "drift_validator", *TRAIN, "evaluator", *PROBE, "model_checker", "pusher", *REPORT}
 CHANGES = {
     "mixer_tf/version.py": ALL,  # the package itself imports it
-    "mixer_tf/features.py": {
-        *PREPARE,
-        *("drift_validator", *TRAIN, "evaluator", *PROBE, "pusher"),
-    },
+    "mixer_tf/features.py": ALL - {"model_checker"},
     "mixer_tf/datasets/sources/folder.py": READ_IMAGES,
     "mixer_tf/datasets/sources/tfrecord_features.py": READ_IMAGES,
-    "mixer_tf/deduplication/alignment.py": {"deduplicator"},
+    "mixer_tf/deduplication/alignment.py": {"deduplicator", *REPORT},
     "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN, *PROBE},
     "mixer_tf/images/reduction.py": {"preprocessor"},
-    "mixer_tf/images/thumbnails.py": {"deduplicator"},
-    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *PROBE},
-    "mixer_tf/models/layers.py": {*TRAIN, *PROBE},
-    "mixer_tf/visualization/filters.py": TRAIN,  # TensorBoard shows the filters
-    "mixer_tf/recipes/photos.py": {*TRAIN, *PROBE},  # found by name, so any recipe may be read
+    "mixer_tf/images/thumbnails.py": {"deduplicator", *REPORT},
+    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *PROBE, *REPORT},
+    "mixer_tf/models/layers.py": {*TRAIN, *PROBE, "pusher", *REPORT},  # the card counts parameters
+    "mixer_tf/visualization/filters.py": {*TRAIN, *REPORT},  # TensorBoard shows the filters
+    # Found by name, so any recipe may be read.
+    "mixer_tf/recipes/photos.py": {*TRAIN, *PROBE, "pusher", *REPORT},
     "mixer_tf/export/check_process.py": {"model_checker"},
-    "mixer_tf/serving/versions.py": {"trainer", "pusher"},  # the key of a warm start
+    "mixer_tf/serving/versions.py": {"trainer", "pusher", *REPORT},  # the key of a warm start
     "mixer_tf/serving/predictor.py": {"bulk_predictor"},
     "mixer_tf/training/warm_start.py": {"trainer"},
     "mixer_tf/serving/locations.py": {
-        *("bulk_predictor", *TRAIN, "evaluator", *PROBE, "pusher"),  # it finds exports
+        *("bulk_predictor", *TRAIN, "evaluator", *PROBE, "pusher", *REPORT),  # it finds exports
     },
     "mixer_tf/studies/permutation.py": set(),
     "mixer_tf/cli/train.py": set(),
-    "components/evaluations.py": {"evaluator", "pusher"},
+    "components/evaluations.py": {"evaluator", "pusher", *REPORT},
     "components/evaluator/page.py": {"evaluator"},
-    "mixer_tf/visualization/evaluation_page.py": {"evaluator"},
+    "mixer_tf/evaluation/page.py": {"evaluator"},
     "mixer_tf/evaluation/report.py": set(),
     "components/evaluation_metrics.py": {"evaluator"},
-    "mixer_tf/evaluation/class_counts.py": {"evaluator", "pusher"},
+    "mixer_tf/evaluation/class_counts.py": {"evaluator", "pusher", *REPORT},
     "components/records.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/artifacts.py": {
         *("deduplicator", "image_statistics", "drift_validator", "preprocessor"),
-        *PROBE,
+        *(*PROBE, *REPORT),
     },
     "mixer_tf/evaluation/fewshot.py": PROBE,
-    "mixer_tf/datasets/skew.py": {"image_statistics"},
-    "mixer_tf/images/measurement.py": {"image_statistics"},
+    "mixer_tf/datasets/skew.py": {"image_statistics", *REPORT},
+    "mixer_tf/images/measurement.py": {"image_statistics", *REPORT},
     "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},
     "mixer_tf/datasets/shards.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},
-    "components/training_config.py": TRAIN,
+    "components/training_config.py": {*TRAIN, *REPORT},
+    "mixer_tf/reports/model_card.py": {"pusher", *REPORT},
+    "mixer_tf/reports/page.py": REPORT,
+    "components/run_report/collection.py": REPORT,
+    "pipeline/local/run_record.py": set(),
     "mixer_tf/training/sweep.py": {"tuner"},
     "mixer_tf/training/trainer.py": TRAIN,
     "pipeline/local/summary.py": set(),

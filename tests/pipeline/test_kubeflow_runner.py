@@ -26,6 +26,7 @@ STEPS = {
     *("DataFingerprint", "ImageExampleGen", "Deduplicator", "Preprocessor", "StatisticsGen"),
     "ImageStatistics",
     *("ImportSchemaGen", "ExampleValidator", "Trainer", "Evaluator", "ModelChecker", "Pusher"),
+    "RunReport",
 }
 BEAM, GPU = "registry.example/mixer-tf:beam", "registry.example/mixer-tf:train-gpu"
 ARGUMENTS = [

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.datasets.sources import opening
+from mixer_tf.reports.facts import RunFacts
 
 ROOT = pathlib.Path(__file__).parents[2]
 FAST = ["--set", "training.epochs=2"]
@@ -57,10 +58,35 @@ def test_first_run_pushes_a_model_and_says_so(first_run):
     assert sum(summary["examples"].values()) == 1797
     assert summary["duplicates_removed"] == summary["unusable"] == 0
     assert summary["metrics"]["example_count"] == summary["examples"]["test"]
-    assert len(summary["steps"]) == 14
+    assert len(summary["steps"]) == 15
     assert not any(step["cached"] for step in summary["steps"].values())
-    assert "[14/14] Pusher" in result.stdout
+    assert "[15/15] RunReport" in result.stdout
     assert summary["pushed_model"] in result.stdout
+
+
+@pytest.mark.e2e
+def test_the_page_and_the_record_of_the_run_have_its_results(first_run):
+    root, result, summary = first_run
+    page = pathlib.Path(summary["report_page"])
+    assert f"  report       {page}\n" in result.stdout
+    assert f"{summary['metrics']['accuracy']:.4f}" in page.read_text("utf-8")
+    (record,) = (root / "reports").iterdir()
+    run = RunFacts.from_json(record.read_text("utf-8"))
+    assert run.state == "complete" and run.root == str(root)
+    assert {step.name for step in run.steps} == set(summary["steps"])
+    assert run.push.destination == summary["pushed_model"]
+    assert run.evaluation.metrics["accuracy"] == summary["metrics"]["accuracy"]
+    assert run.training.scalars["eval/top_1"][-1][0] > 0
+    command = run.commands[0].text
+    assert "--source=digits" in command and "--min-accuracy=0.2" in command
+    assert RunFacts.from_json((page.parent / "report.json").read_text("utf-8")).data == run.data
+    made = _run_report(root)
+    assert made.returncode == 0 and (root / "report.html").exists(), made.stderr
+
+
+def _run_report(root: pathlib.Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "mixer_tf.cli", "report", str(root)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.e2e
@@ -155,7 +181,7 @@ def test_unblessed_model_is_not_pushed_and_the_summary_says_why(first_run):
     )
     assert result.returncode == 0, result.stderr
     summary = _summary(root)
-    assert set(summary["steps"]) == {"Evaluator", "ModelChecker", "Pusher"}
+    assert set(summary["steps"]) == {"Evaluator", "ModelChecker", "Pusher", "RunReport"}
     assert summary["pushed_model"] is None
     assert "accuracy" in summary["reason"]
     assert os.listdir(root / "serving") == [pathlib.Path(first["pushed_model"]).name]

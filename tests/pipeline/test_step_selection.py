@@ -15,11 +15,11 @@ def _select(from_step: str | None, to_step: str | None) -> set[str]:
 
 
 def test_all_steps_are_selected_without_an_option():
-    assert len(_select(None, None)) == 14
+    assert len(_select(None, None)) == 15
 
 
 def test_selected_steps_follow_the_first_and_precede_the_last():
-    assert _select("Evaluator", None) == {"Evaluator", "ModelChecker", "Pusher"}
+    assert _select("Evaluator", None) == {"Evaluator", "ModelChecker", "Pusher", "RunReport"}
     assert _select(None, "Deduplicator") == {"ImageExampleGen", "Deduplicator"}
     assert _select("Preprocessor", "Trainer") == {"Preprocessor", "Trainer"}
 

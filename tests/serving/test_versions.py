@@ -79,6 +79,19 @@ def test_a_withdrawn_model_is_recognized(folder):
     assert versions.withdrawn_as(str(folder), str(model)) == number
 
 
+def test_a_model_with_a_card_of_its_own_gets_that_of_the_push(folder):
+    model = folder.parent / "model"
+    (folder / "100").rename(model)
+    card = pathlib.Path("assets.extra", "MODEL_CARD.md")
+    (model / card).parent.mkdir(exist_ok=True)
+    (model / card).write_text("of the training")
+    kept = versions.publish(str(model), str(folder))
+    assert pathlib.Path(kept, card).read_text() == "of the training"
+    path = versions.publish(str(model), str(folder), None, "of the push")
+    assert pathlib.Path(path, card).read_text() == "of the push"
+    assert versions.already_served(str(folder), str(model)) == int(path.rsplit("/")[-1])
+
+
 def test_the_versions_and_their_history(folder):
     model = folder.parent / "model"
     (folder / "100").rename(model)

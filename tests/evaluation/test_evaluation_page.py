@@ -7,11 +7,11 @@ import re
 import pytest
 from webdriver import needs_browser, open_browser
 
+from mixer_tf.evaluation import page as evaluation_page
 from mixer_tf.evaluation.calibration import Calibration
 from mixer_tf.evaluation.classification import Answer
 from mixer_tf.evaluation.comparison import compare
 from mixer_tf.evaluation.figures import Figures, Mistake
-from mixer_tf.visualization import evaluation_page
 
 HOSTILE = ("<img src=x onerror=window.hacked=1>", "</script><b>", "a\"b'c", "x\n\x1b[31my", "猫")
 

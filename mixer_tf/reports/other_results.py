@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results that other commands have written beside a run: `mixer evaluate --json`, and others."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from mixer_tf import storage
+from mixer_tf.reports.facts import EvaluationFacts, Mistake, OtherResult
+from mixer_tf.serving import contract
+
+EVALUATION_FILE = "evaluation.json"
+MAX_MISTAKES = 20
+_MAX_BYTES = 1 << 26
+# Files of results, by the start of their names.
+_OTHERS = ("fewshot", "few_shot", "vtab", "real_labels", "evaluation_")
+
+
+def read_evaluation(folder: str) -> EvaluationFacts | None:
+    """Returns the results in `evaluation.json`; None if there is no such file.
+
+    Args:
+        folder: where the output of `mixer evaluate --json` was written to.
+    """
+    path = os.path.join(folder, EVALUATION_FILE)
+    if not storage.exists(path):
+        return None
+    try:
+        return _evaluation(json.loads(storage.read_text(path)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} must be what `mixer evaluate … --json` prints; {error}. Write it again, or "
+            "remove it."
+        ) from None
+
+
+def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
+    wrong = [answer for answer in found.get("answers", ()) if not answer["correct"]]
+    wrong.sort(key=lambda answer: -answer["probability"])
+    top_k = f"top_{contract.TOP_K}"
+    metrics = {"accuracy": found["top_1"], "example_count": found["images"]}
+    metrics |= {contract.top_k_metric(): found[top_k]} if top_k in found else {}
+    classes = {name: each for name, each in found["classes"].items() if each["images"]}
+    return EvaluationFacts(
+        split=", ".join(found["splits"]),
+        metrics=metrics,
+        classes={name: (each["images"], each["correct"]) for name, each in classes.items()},
+        mistaken_for={name: each.get("mistaken_for", "") for name, each in classes.items()},
+        mistakes=tuple(_mistake(answer) for answer in wrong[:MAX_MISTAKES]),
+        num_mistakes=len(wrong),
+        warnings=tuple(found.get("warnings", ())),
+        notes=tuple(found.get("notes", ())),
+    )
+
+
+def _mistake(answer: dict[str, Any]) -> Mistake:
+    names = ("image", "class_name", "predicted", "probability")
+    return Mistake(*(answer[name] for name in names))
+
+
+def find_results(folder: str) -> tuple[OtherResult, ...]:
+    """Returns the figures of the JSON files of other commands in a folder.
+
+    Args:
+        folder: the output of `mixer train`, or the root of a pipeline.
+    """
+    names = storage.list_names(folder) if storage.is_folder(folder) else []
+    paths = [
+        os.path.join(folder, name)
+        for name in names
+        if name.endswith(".json") and name.startswith(_OTHERS)
+    ]
+    return tuple(filter(None, map(_result, paths)))
+
+
+def _result(path: str) -> OtherResult | None:
+    """The figures of a file; None if it holds none."""
+    if storage.file_size(path) > _MAX_BYTES:
+        return None
+    try:
+        values = json.loads(storage.read_text(path))
+    except ValueError:
+        return None
+    figures = dict(_figures(values))
+    title = os.path.splitext(os.path.basename(path))[0].replace("_", " ")
+    return OtherResult(title, figures, path) if figures else None
+
+
+def _figures(values: Any, prefix: str = "", depth: int = 3):
+    """Yields (name, text) of the numbers and short texts, also of those in nested objects."""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        title = f"{prefix}{name}"
+        if isinstance(value, bool) or isinstance(value, (int, str)) and len(str(value)) <= 80:
+            yield title, str(value)
+        elif isinstance(value, float):
+            yield title, f"{value:.4f}"
+        elif depth and isinstance(value, dict) and len(value) <= 20:
+            yield from _figures(value, f"{title}: ", depth - 1)
