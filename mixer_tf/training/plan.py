@@ -64,11 +64,10 @@ class Plan:
 
     @property
     def activation_bytes(self) -> int:
-        """Estimated memory of the activations of a device's part of the batch."""
-        images = self.recipe.training.batch_size // self.num_devices
-        is_half = self.recipe.training.precision != "float32"
-        per_image = costs.training_activation_bytes(self._config)
-        return images * per_image // (2 if is_half else 1)
+        """Estimated memory of the activations of what a device computes at a time."""
+        training = self.recipe.training
+        images = training.batch_size // self.num_devices // training.accumulation_steps
+        return images * costs.training_activation_bytes(self._config, training.precision)
 
     @property
     def _config(self):
