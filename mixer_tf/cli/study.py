@@ -11,6 +11,7 @@ import click
 
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
+from mixer_tf.cli.pareto_study import pareto
 from mixer_tf.console import format_table, progress_counter
 
 
@@ -19,9 +20,13 @@ def study() -> None:
     """Repeats a study of the paper on a model and data of your own.
 
     \b
-    Example:
+    Examples:
       mixer study permutation pets-model --source=folder:pets
+      mixer study pareto --run pets-model
     """
+
+
+study.add_command(pareto)
 
 
 @study.command(cls=Command)

@@ -22,7 +22,8 @@ MILLION_PARAMETERS = {
 }
 
 I1K, I21K, JFT = "ImageNet", "ImageNet-21k", "JFT-300M"
-WEAK = "unlabelled or weakly labelled"  # MPL: JFT-300M without its labels; ALIGN: image-text pairs
+# MPL: JFT-300M without its labels; ALIGN: image-text pairs.
+WEAK = "unlabelled or weakly labelled data"
 
 
 @dataclasses.dataclass(frozen=True)

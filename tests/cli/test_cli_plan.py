@@ -114,7 +114,7 @@ def test_the_cost_of_a_run_from_its_logs(trained):
     assert 0 < found.seconds <= timing["seconds"] + 1
     assert found.core_days == found.seconds * found.cores / 86_400
     assert found.images and 0 <= found.accuracy <= 1 and found.num_classes == 3
-    assert found.recipe.training.batch_size == 8
+    assert found.recipe.training.batch_size == 8 and found.images_per_second > 0
 
 
 @pytest.mark.slow

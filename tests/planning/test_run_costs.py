@@ -30,16 +30,16 @@ def test_the_time_between_two_runs_does_not_count(tmp_path):
     run = tmp_path / "logs [1]" / "digits-20261126"
     write_log(run / "events.out.tfevents.1.a.v2", 5000, 5100, [0.5, 0.75])
     write_log(run / "events.out.tfevents.2.a.v2", 9000, 9050, [0.7])
-    seconds, accuracy = run_costs.read_logs(str(tmp_path / "logs [1]"))
-    assert (seconds, accuracy) == (150, 0.75)
+    found = run_costs.read_logs(str(tmp_path / "logs [1]"))
+    assert found == run_costs.Logs(150, 0.75, None)
 
 
 def test_the_authors_training_from_logs(tmp_path):
     """2 h 11 min on 128 cores are 11.6 core-days."""
     write_log(tmp_path / "events.out.tfevents.1.a.v2", 0, (2 * 60 + 11) * 60, [])
-    seconds, accuracy = run_costs.read_logs(str(tmp_path))
-    assert run_costs.devices.core_days(seconds, 128) == pytest.approx(11.6, abs=0.05)
-    assert accuracy is None
+    found = run_costs.read_logs(str(tmp_path))
+    assert run_costs.devices.core_days(found.seconds, 128) == pytest.approx(11.6, abs=0.05)
+    assert found.accuracy is None
 
 
 def test_a_folder_that_is_no_run(tmp_path):
