@@ -54,7 +54,8 @@ class Measurement:
     """Durations on this machine, in seconds.
 
     Attributes:
-        start: from the call to the end of the first step, which compiles.
+        start: what happens once: until the end of the first step, which compiles, and what the
+            first evaluation and the first logs take longer than the others.
         step: of a training step with the batch of the recipe.
         evaluation: of an evaluation batch.
         epoch: what the end of each epoch takes besides: logs and checkpoints.
@@ -136,7 +137,7 @@ def measure(
     scale = plan.recipe.training.batch_size / sample.batch_size
     evaluations = math.ceil(sample.evaluation / sample.batch_size)
     return Measurement(
-        start=clock.start,
+        start=clock.start + clock.first_epoch,
         step=clock.step * scale,
         evaluation=clock.evaluation / evaluations * scale if evaluations else 0.0,
         epoch=clock.epoch,
@@ -196,6 +197,12 @@ class _Clock(tf.keras.callbacks.Callback):
         """Seconds of an evaluation; the first one compiles."""
         found = self._evaluations[1:] or self._evaluations
         return sorted(found)[len(found) // 2] if found else 0.0
+
+    @property
+    def first_epoch(self) -> float:
+        """Seconds that the first evaluation and end of an epoch took longer than the others."""
+        pairs = ((self._evaluations, self.evaluation), (self._epochs, self.epoch))
+        return sum(max(found[0] - typical, 0.0) for found, typical in pairs if found)
 
     @property
     def epoch(self) -> float:

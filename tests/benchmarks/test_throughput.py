@@ -103,8 +103,8 @@ def test_nothing_fits(tmp_path):
 def test_a_measurement(tmp_path):
     command = ["bench", "throughput", "mixer_s16", "--image-size=32", "--num-classes=5"]
     command += ["--batch-sizes=2,4", "--seconds=0.2", f"--output={tmp_path}", "--json"]
-    result = CliRunner(mix_stderr=False).invoke(main, command)
-    assert result.exit_code == 0, result.stderr
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert [(r["mode"], r["batch_size"]) for r in found["results"]] == [
         *[(FORWARD, 2), (FORWARD, 4)],
