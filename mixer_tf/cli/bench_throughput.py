@@ -91,6 +91,10 @@ def throughput(
     )
     for name in names:  # an impossible size fails here
         registry.describe(name, image_size=image_size, num_classes=num_classes)
+    folder = os.path.expanduser(output or "throughput")
+    table = os.path.join(folder, "throughput.csv")
+    if storage.exists(table):
+        raise click.ClickException(f"{table} exists already; name another folder with --output.")
     modes = library.MODES if mode == "both" else (mode,)
     limit = None if memory is None else int(memory * 1e9)
     results = []
@@ -99,9 +103,8 @@ def throughput(
     ):
         results.append(result)
         click.echo(_line(result), err=True)
-    folder = os.path.expanduser(output or "throughput")
     storage.make_folder(folder)
-    storage.write_text(os.path.join(folder, "throughput.csv"), _csv(results))
+    storage.write_text(table, _csv(results))
     plot = os.path.join(folder, "throughput.png")
     throughput_plot.draw(results, plot, _title(precision, xla))
     best = library.best(results)
