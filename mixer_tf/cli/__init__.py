@@ -17,6 +17,7 @@ from mixer_tf.cli.export import export
 from mixer_tf.cli.fewshot import fewshot
 from mixer_tf.cli.info import info
 from mixer_tf.cli.models import models
+from mixer_tf.cli.plan import plan
 from mixer_tf.cli.plot import plot
 from mixer_tf.cli.predict import predict
 from mixer_tf.cli.recipes import recipes
@@ -52,6 +53,7 @@ def main() -> None:
 
 for command in (
     dedup,
+    plan,
     train,
     sweep,
     evaluate,

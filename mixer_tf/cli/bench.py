@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mixer bench`: how fast a model is served, compared with what the machine allows."""
+"""`mixer bench`: how fast models are, and how fast one is served, compared with the machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import click
 
 from mixer_tf import storage
+from mixer_tf.cli.bench_throughput import throughput
 from mixer_tf.cli.command import Command
 from mixer_tf.console import format_table
 
@@ -20,9 +21,13 @@ def bench() -> None:
     """Measures speed.
 
     \b
-    Example:
+    Examples:
       mixer bench serving pets-model
+      mixer bench throughput mixer_b16
     """
+
+
+bench.add_command(throughput)
 
 
 class _Numbers(click.ParamType):

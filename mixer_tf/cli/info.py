@@ -21,7 +21,8 @@ def info(name: str, image_size: int, num_classes: int) -> None:
     NAME is one that `mixer models` lists, or a size with another patch size, such as mixer_s8.
 
     Multiply-adds are for the forward pass of one image. The memory for activations is a formula's
-    estimate for one image in float32; the memory of a device depends on how it fuses operations.
+    estimate for one image in float32, of what TensorFlow's gradients read; a device that fuses
+    operations needs less. `mixer plan` says what a whole training needs.
 
     \b
     Examples:
@@ -84,8 +85,10 @@ def _paper(name: str) -> str:
         lines.append(f"\npaper, Table 1: {millions} million parameters, without the head")
     rows = [
         [
-            *(result.pretraining, str(result.table), str(result.epochs), str(result.image_size)),
+            *(result.pretraining, str(result.table), str(result.epochs or "")),
+            str(result.image_size),
             *(f"{result.imagenet:.2f}", _or_blank(result.real), _or_blank(result.five_tasks)),
+            _or_blank(result.vtab),
             *(f"{result.images_per_second:,}", f"{1000 * result.kilo_core_days:,.0f}"),
         ]
         for result in paper_results.results_of(name)
@@ -93,7 +96,7 @@ def _paper(name: str) -> str:
     if not rows:
         return "\n".join([*lines, "\nThe paper reports no results for this model."])
     header = ["pre-training", "table", "epochs", "pixels", "ImageNet", "ReaL", "5 tasks"]
-    header += ["images/s/core", "core-days"]
+    header += ["VTAB-1k", "images/s/core", "core-days"]
     lines.append("\npaper: top-1 in percent after fine-tuning; speed and cost on TPUv3")
     return "\n".join([*lines, format_table(header, rows)])
 

@@ -14,6 +14,7 @@ from mixer_tf.console import progress_counter
 from mixer_tf.evaluation import class_counts
 from mixer_tf.features import EVAL
 from mixer_tf.messages import visible
+from mixer_tf.planning import plan_file
 from mixer_tf.training import cluster, interruption
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.profiled_steps import ProfiledSteps
@@ -50,6 +51,13 @@ _PROFILER = (
     metavar="FIRST:LAST",
     help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
 )
+@click.option(
+    "--plan",
+    "plan_path",
+    metavar="FILE",
+    help="What `mixer plan --output=FILE` planned, to compare with at the end. Default: what "
+    "follows from the first ten seconds.",
+)
 def train(
     source,
     data_dir,
@@ -63,6 +71,7 @@ def train(
     checkpoint_minutes,
     checkpoint_steps,
     profile,
+    plan_path,
     **shortcuts,
 ) -> None:
     """Trains a model on a source of images.
@@ -88,6 +97,7 @@ def train(
     # Before anything is read:
     recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
     profile = ProfiledSteps.parse(profile) if profile else None
+    planned = plan_file.read(plan_path, recipe) if plan_path else None
     cluster.parse_strategy(strategy)
     checkpoints = CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps)
     storage.require_literal(output or "", "--output")
@@ -104,6 +114,7 @@ def train(
                     strategy,
                     checkpoints,
                     profile,
+                    planned,
                 ),
                 limit=max_quarantined,
             )
@@ -113,7 +124,17 @@ def train(
 
 
 def _train(
-    source, data_dir, exclude, recipe, output, restart, strategy, checkpoints, profile, limit
+    source,
+    data_dir,
+    exclude,
+    recipe,
+    output,
+    restart,
+    strategy,
+    checkpoints,
+    profile,
+    planned,
+    limit,
 ) -> None:
     from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
@@ -144,7 +165,7 @@ def _train(
         )
     if profile:
         click.echo(f"profile  {_PROFILER}")
-    _show_result(result, info, folder, source)
+    _show_result(result, info, folder, source, planned)
 
 
 def _show_data(info, folder, shown_notes) -> None:
@@ -160,7 +181,7 @@ def _show_data(info, folder, shown_notes) -> None:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
 
 
-def _show_result(result, info, folder, source: str) -> None:
+def _show_result(result, info, folder, source: str, planned) -> None:
     for note in (*result.notes, *class_counts.notes_of_splits(info.counts, info.class_names)):
         click.echo(f"note: {visible(note)}")
     if result.accuracy is not None:
@@ -168,7 +189,21 @@ def _show_result(result, info, folder, source: str) -> None:
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
+    _show_planned(result, planned)
     _show_model(folder, source)
+
+
+def _show_planned(result, planned) -> None:
+    """Shows planned against actual; of a resumed training, a plan compares the steps alone."""
+    timing = result.timing
+    if planned is None and timing.forecast is not None:
+        where = "from its first ten seconds"
+        planned = plan_file.PlannedTime(timing.forecast, timing.forecast_per_step, where)
+    elif planned is not None and result.first_step:
+        click.echo("note: the plan is for the whole training; this run has resumed it")
+        return
+    if planned is not None:
+        click.echo(plan_file.compare(planned, result.seconds, timing.seconds_per_step))
 
 
 def _show_model(folder, source: str) -> None:

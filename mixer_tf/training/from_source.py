@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
@@ -110,7 +114,26 @@ def train_prepared(
         verbose=verbose,
     )
     export_fitted(fitted, info.class_names, output.model)
+    if fitted.is_chief:
+        _write_timing(fitted, strategy, output)
     return fitted
+
+
+def _write_timing(fitted: Fitted, strategy: tf.distribute.Strategy, output: RunDirectory) -> None:
+    """Writes what `planning.run_costs` needs to tell the core-days of the run."""
+    from mixer_tf.training import distribution
+
+    kind, name = distribution.describe(strategy)
+    replicas = strategy.num_replicas_in_sync
+    content = {
+        "device": kind,
+        "strategy": name,
+        "cores": (os.cpu_count() or 1) * replicas if kind == "CPU" else replicas,
+        "seconds": fitted.seconds,
+        "first_step": fitted.first_step,
+        **dataclasses.asdict(fitted.timing),
+    }
+    storage.write_text(output.timing, json.dumps(content, indent=2))
 
 
 def prepare(

@@ -42,36 +42,36 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Number of parameters of the model."""
-        return costs.count_parameters(self._config)
+        return costs.count_parameters(self.config)
 
     @property
     def multiply_adds_per_step(self) -> int:
         """Multiply-adds of the forward and backward pass of one batch on all devices together."""
-        per_image = costs.count_multiply_adds(self._config)
+        per_image = costs.count_multiply_adds(self.config)
         return _PASSES * self.recipe.training.batch_size * per_image
 
     @property
     def weight_bytes(self) -> int:
         """Memory of the weights and their gradients on each device."""
-        return 2 * costs.weight_bytes(self._config)
+        return 2 * costs.weight_bytes(self.config)
 
     @property
     def optimizer_bytes(self) -> int:
         """Memory of the optimizer's moments and of the average of the weights on each device."""
         options = self.recipe.optimizer
         values = _MOMENTS[options.name] + bool(options.ema)
-        return values * costs.weight_bytes(self._config)
+        return values * costs.weight_bytes(self.config)
 
     @property
     def activation_bytes(self) -> int:
-        """Estimated memory of the activations of a device's part of the batch."""
-        images = self.recipe.training.batch_size // self.num_devices
-        is_half = self.recipe.training.precision != "float32"
-        per_image = costs.training_activation_bytes(self._config)
-        return images * per_image // (2 if is_half else 1)
+        """Estimated memory of the activations of what a device computes at a time."""
+        training = self.recipe.training
+        images = training.batch_size // self.num_devices // training.accumulation_steps
+        return images * costs.training_activation_bytes(self.config, training.precision)
 
     @property
-    def _config(self):
+    def config(self):
+        """The configuration of the model."""
         return self.recipe.model.config(self.num_classes)
 
     def lines(self) -> list[str]:

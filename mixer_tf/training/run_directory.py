@@ -7,6 +7,7 @@ The folder holds
 * `data/`: the images as TFRecords, `dataset.json`, and `quarantine.jsonl` for unusable ones,
 * `logs/`: for TensorBoard, one run, named after the recipe and the time of its start,
 * `checkpoints/`: while the training is not finished,
+* `timing.json`: what the training took, and on which devices,
 * `training.json`: the source and the recipe, by which an interrupted training is recognized,
 * `.lock`: while a process uses the folder.
 """
@@ -28,6 +29,7 @@ from mixer_tf.serving.locations import MODEL_FILE, SERVING
 from mixer_tf.training import cluster, requirements
 
 STATE_FILE = "training.json"
+TIMING_FILE = "timing.json"
 _FIELDS_SHOWN = 5
 
 # What a killed run may leave before it has claimed the folder.
@@ -73,6 +75,10 @@ class RunDirectory:
     @property
     def checkpoints(self) -> str:
         return os.path.join(self.root, "checkpoints")
+
+    @property
+    def timing(self) -> str:
+        return os.path.join(self.root, TIMING_FILE)
 
     @property
     def quarantine(self) -> str:

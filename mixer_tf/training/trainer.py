@@ -31,6 +31,7 @@ from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import LogBackup
 from mixer_tf.training.tensorboard.confusion import count_confusion
 from mixer_tf.training.tensorboard.loggers import create_loggers
+from mixer_tf.training.timing import StepTimes, Timing
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
 
@@ -52,6 +53,7 @@ class Fitted:
         notes: one line for each deviation from what was asked.
         history: for each epoch of the training, name of a metric -> value.
         is_chief: whether this process, of several workers, exports the model.
+        timing: what the steps of this run took.
     """
 
     recipe: Recipe
@@ -64,6 +66,7 @@ class Fitted:
     notes: tuple[str, ...]
     history: tuple[dict[str, float], ...]
     is_chief: bool
+    timing: Timing
     _weights: BestWeights = dataclasses.field(repr=False)
 
     def discard_checkpoints(self) -> None:
@@ -161,7 +164,8 @@ def fit(
 
     wait = InputWait()
     data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
-    built_in = [Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
+    times = StepTimes(length, begin.step, begin.epochs, start)
+    built_in = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
     loggers, progress = (), ()
     if log_dir:
         loggers = create_loggers(
@@ -201,6 +205,7 @@ def fit(
         ),
         history=tuple(history.epochs),
         is_chief=is_chief,
+        timing=times.timing,
         _weights=best,
     )
 

@@ -113,7 +113,7 @@ def num_steps(split: Split, recipe: Recipe) -> int:
 def shuffle_buffer(split: Split, recipe: Recipe) -> int:
     """Returns the number of examples that are shuffled at a time."""
     wanted = min(recipe.data.shuffle_buffer, split.num_examples)
-    if _is_cached(split, recipe):
+    if is_cached(split, recipe):
         return wanted  # the buffer refers to the examples in the cache
     # Deviation: the authors' buffers of 250,000 and 50,000 images need up to 30 GB. The records of
     # the files are interleaved before. The limit does not depend on the machine, on which the
@@ -189,7 +189,7 @@ def _repeated(split: Split, recipe: Recipe, first_example: int) -> tf.data.Datas
 
 def _cached(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
     """Returns all examples after their deterministic transform, in memory; None if too large."""
-    if not _is_cached(split, recipe):
+    if not is_cached(split, recipe):
         return None
     examples = parse_examples(read_records(split.files), split.num_classes)
     return examples.map(
@@ -197,7 +197,8 @@ def _cached(split: Split, recipe: Recipe) -> tf.data.Dataset | None:
     ).cache()
 
 
-def _is_cached(split: Split, recipe: Recipe) -> bool:
+def is_cached(split: Split, recipe: Recipe) -> bool:
+    """Whether the images of a split stay in memory, decoded or as bytes, after the first epoch."""
     return _cached_bytes(split, recipe) <= MEMORY_BYTES
 
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mixer plan`, and the training that is compared with it."""
+
+import json
+import os
+
+import pytest
+
+from mixer_tf import recipes
+from mixer_tf.planning import measurement, run_costs
+
+
+def test_the_authors_training(mixer):
+    result = mixer(
+        *("plan", "pretrain_imagenet_b16", "--images=1281167", "--classes=1000"),
+        *("--devices=128", "--no-measure"),
+    )
+    assert result.exit_code == 0, result.output
+    rows = {line[:18].strip(): line.split() for line in result.output.splitlines()}
+    v3 = rows["TPU v3 core x 128"]
+    assert v3[5:10] == ["48,933", "83.7", "2.2", "h", "11.6"]
+    assert "93,835 steps" in result.output and "47% of an accelerator's peak" in result.output
+    assert "paper    11.6 core-days of TPU v3: outside the paper's frontier" in result.output
+    assert "the paper's best is Mixer-B/32: 75.53 %" in result.output
+
+
+def test_prices_and_utilization_are_the_users(mixer):
+    base = ("plan", "photos", "--images=100000", "--classes=10", "--no-measure", "--json")
+    listed, own = (
+        json.loads(mixer(*base, *more).output)["estimates"]["a100"]
+        for more in ((), ("--price", "a100=1.37", "--utilization=0.235"))
+    )
+    assert own["seconds"] == pytest.approx(2 * listed["seconds"])  # half of 47 %
+    assert own["dollars"] == pytest.approx(listed["dollars"])  # half of 2.74 $ for twice the time
+
+
+def test_a_budget_on_a_device(mixer):
+    base = (
+        "plan",
+        "photos",
+        "--images=5000",
+        "--classes=10",
+        "--no-measure",
+        "--on=a100",
+        "--json",
+    )
+    found = json.loads(mixer(*base, "--budget=2min").output)["proposals"]
+    assert found and all(each["seconds"] <= 120 for each in found)
+    recipe = recipes.get("photos").override(found[0]["set"])
+    assert recipe.training.epochs == 60
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --source, or --images and --classes"),
+        (["--images=5"], "give --source, or --images and --classes"),
+        (["--source=digits", "--images=5"], "instead of --source"),
+        (["--images=5", "--classes=2", "--price", "b100=1"], "must be DEVICE=DOLLARS"),
+        (["--images=5", "--classes=2", "--price", "a100=-1"], "must be DEVICE=DOLLARS"),
+        (["--images=5", "--classes=2", "--budget=2"], "such as 2h or 45min"),
+        (["--images=5", "--classes=2", "--on=a10"], "Did you mean a100"),
+        (["--images=5", "--classes=2", "--budget=2h", "--no-measure"], "use --on with tpu-v3"),
+        (
+            ["--images=5", "--classes=2", "--output=p.json", "--no-measure"],
+            "leave out --no-measure",
+        ),
+    ],
+)
+def test_wrong_options(mixer, options, message):
+    result = mixer("plan", "photos", *options)
+    assert result.exit_code and message in " ".join(result.output.split()), result.output
+
+
+@pytest.fixture(scope="module")
+def planned(mixer, image_folder, tiny_options, tmp_path_factory):
+    """The result of `mixer plan` of a training of seconds, measured on this machine."""
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    patch = pytest.MonkeyPatch()
+    patch.setattr(measurement, "SECONDS", 0.5)
+    arguments = [f"--source=folder:{image_folder}", *tiny_options, f"--output={path}"]
+    try:
+        result = mixer("plan", *arguments, "--price", "here=0.5", "--watts=100")
+    finally:
+        patch.undo()
+    assert result.exit_code == 0, result.output
+    return result.output, path
+
+
+@pytest.mark.slow
+def test_this_machine_is_measured(planned):
+    output, path = planned
+    (row,) = (line for line in output.splitlines() if line.startswith("this machine ("))
+    assert "measured batches of 8 on this machine" in output
+    assert json.loads(path.read_text())["seconds_per_step"] > 0
+    assert "-" not in row.split(")")[1].split()  # its energy and price are known
+
+
+@pytest.mark.slow
+def test_a_training_is_compared_with_its_plan(planned, mixer, image_folder, tiny_options, tmp_path):
+    _, path = planned
+    arguments = [f"--source=folder:{image_folder}", *tiny_options, f"--plan={path}"]
+    result = mixer("train", *arguments, f"--output={tmp_path / 'run'}")
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.output.splitlines() if line.startswith("planned "))
+    seconds = json.loads(path.read_text())["seconds"]
+    assert line.startswith(f"planned {seconds:,.0f} s, ") and "; actual " in line
+
+
+def test_the_cost_of_a_run_from_its_logs(trained):
+    found = run_costs.read(str(trained.output))
+    timing = json.loads((trained.output / "timing.json").read_text())
+    assert found.cores == timing["cores"] == os.cpu_count()
+    assert 0 < found.seconds <= timing["seconds"] + 1
+    assert found.core_days == found.seconds * found.cores / 86_400
+    assert found.images and 0 <= found.accuracy <= 1 and found.num_classes == 3
+    assert found.recipe.training.batch_size == 8 and found.images_per_second > 0
+
+
+@pytest.mark.slow
+def test_a_plan_for_another_recipe(planned, mixer, image_folder, tmp_path):
+    _, path = planned
+    result = mixer(
+        *("train", f"--source=folder:{image_folder}", f"--plan={path}"),
+        f"--output={tmp_path / 'run'}",
+    )
+    assert result.exit_code == 1 and "is for another one" in result.output
+    assert not (tmp_path / "run").exists()

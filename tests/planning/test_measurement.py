@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measurement of a training's beginning, and what is made of it."""
+
+import dataclasses
+
+import pytest
+
+from mixer_tf import recipes
+from mixer_tf.benchmarks import machine
+from mixer_tf.datasets.sources import opening
+from mixer_tf.features import EVAL, TRAIN
+from mixer_tf.planning import measurement, sample
+from mixer_tf.planning.measurement import Measurement
+from mixer_tf.training.input import batches
+from mixer_tf.training.input.split import open_splits
+from mixer_tf.training.length import training_length
+from mixer_tf.training.plan import Plan
+
+
+def make_plan(name: str, images: int, eval_images: int, *overrides) -> Plan:
+    recipe = recipes.get(name).override(overrides)
+    return Plan(recipe, training_length(recipe.training, images), images, eval_images, 10)
+
+
+def test_seconds_of_a_training_by_hand():
+    """2 epochs of 1289 images in batches of 64: 40 steps; 184 images are 3 evaluation batches."""
+    plan = make_plan("digits", 1289, 184, "training.epochs=2")
+    found = Measurement(
+        start=5, step=0.1, evaluation=0.02, epoch=0.3, batch_size=64, matrix_rate=1e9
+    )
+    assert found.seconds(plan) == pytest.approx(5 + 40 * 0.1 + 2 * (0.3 + 3 * 0.02))
+
+
+def test_a_small_model_is_measured_with_its_own_batch():
+    plan = make_plan("digits", 1289, 184)
+    found = measurement.choose_sample(plan, matrix_rate=50e9)
+    assert found.batch_size == 64 and found.train == 1024 and found.evaluation == 184
+    assert found.wanted == {TRAIN: 1024, EVAL: 184}
+
+
+def test_a_large_model_is_measured_with_few_images():
+    """B/16 has 76 billion operations per image and step; a batch of 4096 would take an hour."""
+    plan = make_plan("pretrain_imagenet_b16", 1_281_167, 50_000)
+    found = measurement.choose_sample(plan, matrix_rate=1e12)
+    assert 1 <= found.batch_size <= 8 and found.train <= 16
+    slow = measurement.choose_sample(plan, matrix_rate=1e9)
+    assert (slow.batch_size, slow.train, slow.evaluation) == (1, 2, 1)
+
+
+def test_parts_of_a_batch_stay_equal():
+    plan = make_plan("pretrain_imagenet_b16", 1_281_167, 0, "training.accumulation_steps=4")
+    found = measurement.choose_sample(plan, matrix_rate=1e12)
+    assert found.batch_size % 4 == 0 and found.wanted == {TRAIN: found.train}
+
+
+def test_images_are_counted_and_sampled(image_folder, tmp_path):
+    source = opening.open_source(f"folder:{image_folder}")
+    counts = sample.count_images(source)
+    assert sum(counts.values()) == 40
+    info = sample.write_sample(source, str(tmp_path), {TRAIN: 10, EVAL: 2})
+    assert info.examples == {TRAIN: 10, EVAL: 2} and info.class_names == ("cat", "dog")
+    assert open_splits(str(tmp_path), info)[TRAIN].num_examples == 10
+
+
+def test_a_large_split_is_decoded_in_each_epoch(tmp_path):
+    """5,000 photographs of 128x192 pixels fit in the cache, a million do not."""
+    info = sample.write_generated(str(tmp_path), {TRAIN: 4}, 10)
+    split = open_splits(str(tmp_path), info)[TRAIN]
+    small, large = (make_plan("photos", images, 0) for images in (5_000, 1_000_000))
+    assert measurement._like_the_whole(split, small).num_examples == 4
+    whole = measurement._like_the_whole(split, large)
+    assert whole.num_examples == 1_000_000 and set(whole.files) == set(split.files)
+    assert not batches.is_cached(whole, large.recipe)
+
+
+def test_nothing_to_train_on(bad_folder, tmp_path):
+    source = opening.open_source(f"folder:{bad_folder.path}")
+    nothing = dataclasses.replace(source, reader=lambda shard: iter(()))
+    with pytest.raises(ValueError, match="none of the first ones"):
+        sample.write_sample(nothing, str(tmp_path), {TRAIN: 5})
+
+
+def test_this_machine():
+    found = machine.this_machine()
+    assert found.cores >= 1 and 0 < found.memory < 1 << 44 and "this machine" in found.title
+    assert 1e8 < machine.matrix_rate(seconds=0.1) < 1e16
