@@ -11,6 +11,9 @@ from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.evaluation.figures import Figures
 from mixer_tf.serving import contract
 
+# The page beside the files of TFMA.
+PAGE = "evaluation.html"
+
 # Metrics of the Evaluator.
 TOP_1 = "accuracy"
 EXAMPLE_COUNT = "example_count"

@@ -12,6 +12,7 @@ from tfx.types import Artifact
 from tfx.utils import path_utils
 
 from components import hyperparameters
+from components.evaluations import PAGE as EVALUATION_PAGE
 from components.evaluations import read_class_counts, read_leaked, read_metrics
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
@@ -96,6 +97,7 @@ def _evaluation(uris: Mapping[str, str], info: DatasetInfo | None) -> Evaluation
     if not metrics:
         return EvaluationFacts(TEST, {}, {}, warnings=("the test split has no usable image",))
     counts = read_class_counts(uris["evaluation"])
+    page = os.path.join(uris["evaluation"], EVALUATION_PAGE)
     titles = {True: "with a duplicate in training", False: "without one"}
     return EvaluationFacts(
         split=TEST,
@@ -104,6 +106,7 @@ def _evaluation(uris: Mapping[str, str], info: DatasetInfo | None) -> Evaluation
         slices={titles[key]: each for key, each in read_leaked(uris["evaluation"]).items()},
         warnings=tuple(counts.warnings()),
         notes=tuple(counts.notes(info.class_names if info else tuple(counts.images))),
+        page=page if storage.exists(page) else "",  # older versions wrote none
     )
 
 

@@ -49,6 +49,8 @@ def option_words(config: PipelineConfig) -> list[str]:
     words += [option for name, option in _FLAGS.items() if name in changed]
     words += [option for name, option in _SWITCHES.items() if name in changed]
     words += [f"--downstream-test-sets={spec}" for spec in config.downstream_test_sets]
+    if config.few_shot:
+        words.append(f"--few-shot={','.join(map(str, config.few_shot))}")
     if "keep_versions" in changed:
         words.append(f"--keep-versions={config.keep_versions or 0}")
     return [*words, *_search(config)]

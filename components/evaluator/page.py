@@ -15,7 +15,7 @@ from mixer_tf.evaluation import page as evaluation_page
 from mixer_tf.evaluation.classification import by_class
 from mixer_tf.evaluation.figures import Figures
 
-PAGE, JSON_FILE = "evaluation.html", "evaluation.json"
+PAGE, JSON_FILE = evaluations.PAGE, "evaluation.json"
 
 
 def write(folder: str, class_names: Sequence[str]) -> None:

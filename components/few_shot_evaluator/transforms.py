@@ -14,10 +14,10 @@ import numpy as np
 from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation.fewshot_report import JSON_FILE
 from mixer_tf.features import TEST, TRAIN
 from mixer_tf.messages import without_credentials
 
-JSON_FILE = "fewshot.json"
 _ROWS_AT_ONCE = 1024  # in one element of Beam
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from components.pusher import gates
 from components.training_config import LOGS_FILE
 from mixer_tf import storage
 from mixer_tf.datasets import validation
+from mixer_tf.evaluation import fewshot_report
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.reports import curves, data_facts, image_reports, recipe_changes
 from mixer_tf.reports.facts import (
@@ -24,6 +26,7 @@ from mixer_tf.reports.facts import (
     ArtifactFacts,
     Command,
     Gate,
+    OtherResult,
     PushFacts,
     RunFacts,
     TrainingFacts,
@@ -42,6 +45,7 @@ OUTPUTS = {
     "model": ("Trainer", "model"),
     "model_run": ("Trainer", "model_run"),
     "evaluation": ("Evaluator", "evaluation"),
+    "few_shot": ("FewShotEvaluator", "report"),
     "model_blessing": ("Evaluator", "blessing"),
     "infra_blessing": ("ModelChecker", "blessing"),
     "server_blessing": ("InfraValidator", "blessing"),
@@ -71,6 +75,7 @@ def collect(run: RunFacts, artifacts: Artifacts, recipe: Recipe | None = None) -
         training=_training(uris),
         gates=tuple(_gate(name, artifacts, uris) for name in _GATES if _is_shown(name, uris)),
         push=_push(artifacts),
+        others=tuple(filter(None, [_read(_few_shot, uris, "few_shot")])),
         artifacts=tuple(
             _artifact(name, each) for name in OUTPUTS for each in artifacts.get(name, ())
         ),
@@ -102,6 +107,12 @@ def _log_folder(model_run: str) -> str:
     names = storage.list_names(model_run) if storage.is_folder(model_run) else []
     folders = [os.path.join(model_run, name) for name in names]
     return next((folder for folder in reversed(folders) if storage.is_folder(folder)), "")
+
+
+def _few_shot(folder: str) -> OtherResult:
+    path = os.path.join(folder, fewshot_report.JSON_FILE)
+    results = json.loads(storage.read_text(path))["results"]
+    return OtherResult("Linear probes of the features", fewshot_report.by_shots(results), path)
 
 
 def _is_shown(name: str, uris: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from tfx.types import BaseChannel, channel_utils, component_spec, standard_artif
 
 from components.artifacts import (
     DeduplicationReport,
+    FewShotReport,
     ImageStatisticsReport,
     PipelineReport,
     QuarantineReport,
@@ -29,6 +30,7 @@ _TYPES = {
     "model": standard_artifacts.Model,
     "model_run": standard_artifacts.ModelRun,
     "evaluation": standard_artifacts.ModelEvaluation,
+    "few_shot": FewShotReport,
     "model_blessing": standard_artifacts.ModelBlessing,
     "infra_blessing": standard_artifacts.InfraBlessing,
     "server_blessing": standard_artifacts.InfraBlessing,

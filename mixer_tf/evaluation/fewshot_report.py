@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from mixer_tf.console import format_table
 from mixer_tf.evaluation.fewshot import ShotsResult
 
+JSON_FILE = "fewshot.json"  # of the step FewShotEvaluator
 DEVIATION = "standard deviation of the seeds, with n - 1"
 
 
@@ -62,6 +63,11 @@ def one_line(results: Sequence[Mapping[str, object]]) -> str:
         results: the "results" of `FewShotReport.to_dict`.
     """
     return ", ".join(map(_clause, results))
+
+
+def by_shots(results: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Returns such as "5-shot" → "0.9123 ± 0.0041"; arguments as in `one_line`."""
+    return dict(_clause(result).split(" ", 1) for result in results)
 
 
 def _clause(result: Mapping[str, object]) -> str:

@@ -28,6 +28,7 @@ def render(facts: RunFacts) -> str:
         + notes(found.notes)
         + _slices(found)
         + _classes(found)
+        + _page(found)
         + _mistakes(found, facts)
         + others
     )
@@ -95,6 +96,12 @@ def _classes(found: EvaluationFacts) -> str:
     header += ["mistaken for"] if found.mistaken_for else []
     rest = more_classes(len(classes) - MAX_CLASSES)
     return "<h3>By class, the worst first</h3>" + table(header, rows) + rest
+
+
+def _page(found: EvaluationFacts) -> str:
+    if not found.page:
+        return ""
+    return f"<p>With calibration and confusion matrix: <code>{text(found.page)}</code></p>"
 
 
 def _mistakes(found: EvaluationFacts, facts: RunFacts) -> str:

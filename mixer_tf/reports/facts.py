@@ -173,6 +173,7 @@ class EvaluationFacts:
         mistakes: the most confident first; None where they are not known.
         num_mistakes: number of all mistakes.
         warnings, notes: one line for each.
+        page: a page with the calibration and the confusion matrix; "" without.
     """
 
     split: str
@@ -184,6 +185,7 @@ class EvaluationFacts:
     num_mistakes: int = 0
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    page: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,14 +16,14 @@ from components.bulk_predictor.executor import REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluation_thresholds import missed_thresholds
+from components.evaluations import PAGE as EVALUATION_PAGE
 from components.evaluations import read_class_counts, read_leaked, read_metrics
-from components.evaluator.page import PAGE as EVALUATION_PAGE
 from components.few_shot_evaluator.executor import NOTE as PROBES_NOTE
-from components.few_shot_evaluator.transforms import JSON_FILE as PROBES_FILE
 from components.image_statistics.executor import NOTE as STATISTICS_NOTE
 from mixer_tf import console, storage
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation import fewshot_report
 from mixer_tf.evaluation.class_counts import ClassCounts, notes_of_splits
 from mixer_tf.features import EVAL, TEST
 from mixer_tf.reports.page import PAGE as REPORT_PAGE
@@ -105,7 +105,9 @@ class RunOutputs:
         uri = self.uri("FewShotEvaluator", "report")
         if uri is None:
             return ()
-        return tuple(json.loads(storage.read_text(os.path.join(uri, PROBES_FILE)))["results"])
+        return tuple(
+            json.loads(storage.read_text(os.path.join(uri, fewshot_report.JSON_FILE)))["results"]
+        )
 
     def evaluation_page(self) -> str | None:
         uri = self.uri("Evaluator", "evaluation")

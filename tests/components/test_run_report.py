@@ -12,7 +12,12 @@ import tensorflow_model_analysis as tfma
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.artifacts import DeduplicationReport, PipelineReport, QuarantineReport
+from components.artifacts import (
+    DeduplicationReport,
+    FewShotReport,
+    PipelineReport,
+    QuarantineReport,
+)
 from components.run_report import RunReport
 from components.run_report.collection import OUTPUTS
 from components.run_report.component import RunReportSpec
@@ -60,6 +65,7 @@ def write_evaluation(folder):
         config, has_baseline=False, rubber_stamp=True
     )
     tfma.analyze_raw_data(pd.DataFrame(rows), config, output_path=str(folder))
+    (folder / "evaluation.html").write_text("plots")
     return artifact(standard_artifacts.ModelEvaluation, folder)
 
 
@@ -96,6 +102,9 @@ def artifacts(tmp_path_factory):
     tuned = artifact(standard_artifacts.HyperParameters, root / "tuned")
     best = {"values": {"optimizer.learning_rate": 0.5}}
     (root / "tuned" / "best_hyperparameters.txt").write_text(json.dumps(best))
+    few_shot = artifact(FewShotReport, root / "probes")
+    probes = [{"shots": 5, "mean": 0.81234, "standard_deviation": 0.012}]
+    (root / "probes" / "fewshot.json").write_text(json.dumps({"results": probes}))
     reason = "the Evaluator did not bless the model"
     return {
         "source_examples": write_examples(root / "read", {"train": {"cat": 5, "dog": 3}}),
@@ -107,6 +116,7 @@ def artifacts(tmp_path_factory):
         "model": model,
         "model_run": model_run,
         "evaluation": write_evaluation(root / "evaluation"),
+        "few_shot": few_shot,
         "model_blessing": artifact(standard_artifacts.ModelBlessing, root / "b", blessed=0),
         "infra_blessing": artifact(standard_artifacts.InfraBlessing, root / "i", blessed=1),
         "pushed_model": artifact(
@@ -137,6 +147,8 @@ def test_every_section_says_what_its_step_has_written(artifacts, tmp_path):
     assert facts.evaluation.metrics["accuracy"] == 0.75
     assert facts.evaluation.classes == {"cat": (2, 2), "dog": (2, 1)}
     assert facts.statistics is None and "The step ImageStatistics did not run." in page
+    plots = f"calibration and confusion matrix: {artifacts['evaluation'].uri}/evaluation.html"
+    assert plots in page and "5-shot 0.8123 ± 0.0120" in page
     for words in ("a <note>", "empty file 1 a.jpg", "dog 2 1 0.5000", "top-1 accuracy 0.7500"):
         assert words in page, words
 

@@ -133,7 +133,7 @@ def test_probes_read_the_images_in_their_own_size_and_are_no_gate(config, dedupl
     assert probes.exec_properties == {"shots": "[5, 10]", "fingerprint": "abc"}
     assert probes.inputs["examples"] is nodes["ImageStatistics"].inputs["examples"]
     assert probes.inputs["model"] is nodes["Trainer"].outputs["model"]
-    assert not probes.downstream_nodes
+    assert {node.id for node in probes.downstream_nodes} == {"RunReport"}
     with pytest.raises(ValueError, match="few_shot must be numbers of images of at least 1; got 0"):
         dataclasses.replace(config, few_shot=(5, 0))
 
@@ -171,7 +171,7 @@ def test_preprocessor_gets_the_limit_of_unusable_images(config):
 
 def test_the_report_reads_every_step_and_can_be_left_out(config):
     config = dataclasses.replace(
-        config, search=Search(), infra_validator="docker", min_accuracy=0.5
+        config, search=Search(), infra_validator="docker", min_accuracy=0.5, few_shot=(5,)
     )
     nodes = {node.id: node for node in create_pipeline(config).components}
     report = nodes["RunReport"]
@@ -181,7 +181,7 @@ def test_the_report_reads_every_step_and_can_be_left_out(config):
     assert {node.id for node in report.upstream_nodes} == {step for step, _ in OUTPUTS.values()}
     assert json.loads(report.exec_properties["options"]) == [
         *("--min-accuracy=0.5", "--infra-validator=docker", "--downstream-test-sets=digits"),
-        "--tune",
+        *("--few-shot=5", "--tune"),
     ]
     without = create_pipeline(dataclasses.replace(config, report=False))
     assert "RunReport" not in {node.id for node in without.components}

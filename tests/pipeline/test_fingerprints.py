@@ -139,7 +139,7 @@ CHANGES = {
         *("deduplicator", "image_statistics", "drift_validator", "preprocessor"),
         *(*PROBE, *REPORT),
     },
-    "mixer_tf/evaluation/fewshot.py": PROBE,
+    "mixer_tf/evaluation/fewshot.py": {*PROBE, *REPORT},
     "mixer_tf/datasets/skew.py": {"image_statistics", *REPORT},
     "mixer_tf/images/measurement.py": {"image_statistics", *REPORT},
     "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},

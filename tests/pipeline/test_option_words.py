@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from mixer_tf.reports import recipe_changes
 from pipeline import options
-from pipeline.configs import Fingerprints
-from pipeline.option_words import option_words
+from pipeline.configs import Fingerprints, PipelineConfig
+from pipeline.option_words import _FLAGS, _SWITCHES, _VALUES, option_words
 
 
 def _config(*arguments: str):
@@ -38,6 +38,7 @@ def _config(*arguments: str):
         ["--tune", "--grid=training.epochs=1,2", "--grid=data.mixup=0,0.2", "--random=3"],
         ["--predict=images:/new", "--infra-validator=docker", "--strategy=mirrored"],
         ["--warm-start", "--no-cache", "--no-report", "--profile=10:20", "--name=my-pets"],
+        ["--few-shot=1,5"],
         ["--recipe=photos", "--set", "training.epochs=7", "--data-dir=/tfds"],
     ],
 )
@@ -47,6 +48,16 @@ def test_options_come_back(arguments):
     words = option_words(given)
     assert _config("--source=folder:/data/pets", *recipe, *words) == given
     assert words == [] if not arguments else words or "--recipe=photos" in arguments
+
+
+def test_every_field_of_a_configuration_has_an_option_or_a_reason():
+    """A new field must be typed again, or be listed here."""
+    typed = {*_VALUES, *_FLAGS, *_SWITCHES}
+    typed |= {"downstream_test_sets", "keep_versions", "few_shot", "search", "name"}
+    apart = {"source", "recipe", "root", "fingerprints", "beam_args"}
+    of_the_runner = {"drift", "fingerprint_data", "baseline", "serving_dir", "deployment"}
+    names = {field.name for field in dataclasses.fields(PipelineConfig)}
+    assert names == typed | apart | of_the_runner
 
 
 def test_the_digest_that_the_local_runner_adds_is_no_option():
