@@ -14,6 +14,8 @@ from collections.abc import Iterator
 # The thread of Beam that waits for a worker process, and a part of that process' command.
 _THREAD, _COMMAND = "run_worker", "apache_beam.runners.worker"
 _SIGNAL = signal.SIGUSR1
+# The error is raised again after this time, for code of Beam that catches it where it is raised.
+_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -26,6 +28,7 @@ def watch() -> Iterator[None]:
         RuntimeError: from within the block.
     """
     found: list[str] = []
+    ended, lock = threading.Event(), threading.Lock()
     hook = threading.excepthook
 
     def note_dead_worker(arguments):
@@ -37,7 +40,7 @@ def watch() -> Iterator[None]:
         found.append(_describe(str(arguments.exc_value)))
         with contextlib.suppress(FileNotFoundError):  # a machine without `ps`
             _kill_workers()  # Beam would wait for each of them.
-        os.kill(os.getpid(), _SIGNAL)  # interrupts what the main thread waits for
+        threading.Thread(target=_interrupt_main_thread, args=[ended, lock], daemon=True).start()
 
     def raise_error(signal_number, frame):
         raise RuntimeError(found[0])
@@ -47,8 +50,20 @@ def watch() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.signal(_SIGNAL, signal.SIG_IGN)
+        with lock:
+            ended.set()
         threading.excepthook = hook
         signal.signal(_SIGNAL, handler)
+
+
+def _interrupt_main_thread(ended: threading.Event, lock: threading.Lock) -> None:
+    """Interrupts what the main thread waits for, until the block has ended."""
+    while not ended.is_set():
+        with lock:
+            if not ended.is_set():
+                os.kill(os.getpid(), _SIGNAL)
+        ended.wait(_SECONDS)
 
 
 def find_workers() -> list[int]:

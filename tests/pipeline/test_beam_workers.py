@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker process that is killed ends the pipeline with one clear error."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -64,6 +65,20 @@ def test_the_message_says_how_the_worker_ended(code, expected):
         thread.start()
         threading.Event().wait(20)  # As Beam waits; the error interrupts it.
     assert expected in str(caught.value)
+
+
+def test_an_error_that_is_caught_where_it_is_raised_comes_again(monkeypatch):
+    monkeypatch.setattr(beam_workers, "_SECONDS", 0.2)
+
+    def wait_for_worker():
+        raise RuntimeError("Worker subprocess exited with return code 137")
+
+    with pytest.raises(RuntimeError, match="SIGKILL"), beam_workers.watch():
+        threading.Thread(name="run_worker", target=wait_for_worker).start()
+        with contextlib.suppress(RuntimeError):
+            threading.Event().wait(20)
+        threading.Event().wait(20)
+        pytest.fail("the main thread was not interrupted")
 
 
 def test_an_error_of_another_thread_changes_nothing(monkeypatch):
