@@ -179,11 +179,8 @@ def write_text(path: str, text: str) -> None:
 
 
 def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file, which appears under its name only when it is complete.
-
-    Several processes may write it at the same time, such as two attempts of one step.
-    """
-    with replacing(path, concurrent=True) as partial:
+    """Writes a file, which appears under its name only when it is complete."""
+    with replacing(path) as partial:
         if is_remote(path):
             with gfile().GFile(partial, "wb") as file:
                 file.write(content)

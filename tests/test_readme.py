@@ -81,7 +81,7 @@ def folder(tmp_path_factory, image_folder):
 def test_commands_of_the_command_line_run_in_their_order(folder):
     commands = [shlex.split(line) for line in _commands() if line.startswith("mixer ")]
     assert {command[1] for command in commands} == {
-        *("train", "evaluate", "dedup", "data", "predict", "export", "doctor")
+        *("train", "evaluate", "dedup", "data", "predict", "plan", "report", "export", "doctor")
     }
     for command in commands:
         shorter = ["--set", "training.epochs=1"] if command[1] == "train" else []

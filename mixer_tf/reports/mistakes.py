@@ -44,12 +44,12 @@ def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = 
     wrong: list[tuple[int, Answer]] = []
     numbers = itertools.count()
 
-    def keep(answer: Answer) -> None:
+    def keep(index: int, record: ImageRecord, answer: Answer) -> None:
         number = next(numbers)
         if not answer.is_correct:
             wrong.append((number, answer))
 
-    scores = classification.evaluate(predictor, _read(shards), progress=progress, keep=keep)
+    (scores,) = classification.evaluate([predictor], _read(shards), progress=progress, keep=keep)
     worst = sorted(wrong, key=lambda found: -found[1].probability)[:MAX_MISTAKES]
     found = _describe(scores, predictor.class_names)
     before = facts.evaluation

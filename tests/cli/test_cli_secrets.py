@@ -16,11 +16,11 @@ SIGNED = f"https://host/a.png?X-Amz-Signature={SECRET}"
         (["train", "--source=digits", "--output=URL"], "--output"),
         (["train", "--source=digits", "--data-dir=URL"], "--data-dir"),
         (["train", "--source=digits", "--set", "model.weights=URL"], "--set"),
-        (["evaluate", "URL", "--source=digits"], "MODEL"),
+        (["evaluate", "URL", "--source=digits"], "MODELS"),
         (["predict", "model", "a.png", "URL"], "IMAGES"),
         (["convert", "a.npz", "URL"], "TARGET"),
         (["upscale", "URL", "larger"], "MODEL"),
-        (["plot", "filters", "URL"], "MODEL"),
+        (["plot", "filters", "URL"], "MODELS"),
         (["--verbose", "info", "URL"], "NAME"),
     ],
 )

@@ -19,6 +19,7 @@ from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.deduplication import blocks
 from mixer_tf.deduplication.fingerprints import (
+    _ARRAYS,
     Fingerprints,
     ImageId,
     concatenate,
@@ -95,7 +96,7 @@ def test_leaks_are_those_of_the_library(seed):
     ids = sorted(ids, key=sort_key)
     digests = [rng.choice([b"1", b"2", b"3", image.source.encode()]) for image in ids]
     none = np.zeros((len(ids), 0))
-    tests = Fingerprints(tuple(ids), tuple(digests), *[none] * 7)
+    tests = Fingerprints(tuple(ids), tuple(digests), *[none] * len(_ARRAYS))
     comparable, keep = ("train", "eval", "test"), frozenset({"007", "031", "100"})
     expected = find_leaks(matches, Gallery(tests, ()), comparable, keep, with_marks=True)
     assert len(expected.counts) == 3 and expected.counts["test"] > 10
