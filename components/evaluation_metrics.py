@@ -7,7 +7,7 @@ TFMA imports this module by its name, in the worker processes of Beam too.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -68,8 +68,8 @@ def _computations(
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
-class _CountAnswers(beam.CombineFn):
-    """Standard metric inputs → the two values."""
+class _CombineAnswers(beam.CombineFn):
+    """Combines the answers of a model into the values of `keys`, in their order."""
 
     def __init__(self, keys: list[metrics.MetricKey], eval_config: tfma.EvalConfig | None):
         self._keys = keys
@@ -80,14 +80,27 @@ class _CountAnswers(beam.CombineFn):
             flatten=False,
         )
 
+    def answers(self, element: metrics.StandardMetricInputs) -> Iterator[tuple[int, int, float]]:
+        """Yields label, most probable class, and its probability."""
+        parsed = metric_util.to_label_prediction_example_weight(element, **self._options)
+        for label, probabilities, _ in parsed:
+            answer = int(np.argmax(probabilities))
+            yield int(label.item()), answer, float(probabilities[answer])
+
+    def values(self, *values: object) -> dict[metrics.MetricKey, object]:
+        """Returns what `extract_output` must."""
+        return dict(zip(self._keys, values, strict=True))
+
+
+class _CountAnswers(_CombineAnswers):
+    """Standard metric inputs → the two values."""
+
     def create_accumulator(self) -> _Counts:
         return collections.Counter(), collections.Counter(), 0
 
     def add_input(self, accumulator: _Counts, element: metrics.StandardMetricInputs) -> _Counts:
         labels, answers, correct = accumulator
-        parsed = metric_util.to_label_prediction_example_weight(element, **self._options)
-        for label, probabilities, _ in parsed:
-            label, answer = int(label.item()), int(np.argmax(probabilities))
+        for label, answer, _ in self.answers(element):
             labels[label] += 1
             answers[answer] += 1
             correct += label == answer
@@ -103,8 +116,7 @@ class _CountAnswers(beam.CombineFn):
 
     def extract_output(self, accumulator: _Counts) -> dict[metrics.MetricKey, float]:
         labels, answers, correct = accumulator
-        values = (correct - max(labels.values(), default=0), len(answers))
-        return dict(zip(self._keys, map(float, values), strict=True))
+        return self.values(float(correct - max(labels.values(), default=0)), float(len(answers)))
 
 
 class AnswerCalibration(metrics.Metric):
@@ -154,17 +166,8 @@ def _calibration_computations(
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
-class _CountProbabilities(beam.CombineFn):
+class _CountProbabilities(_CombineAnswers):
     """Standard metric inputs → the error and the plot."""
-
-    def __init__(self, keys: list[metrics.MetricKey], eval_config: tfma.EvalConfig | None):
-        self._keys = keys
-        self._options = dict(
-            eval_config=eval_config,
-            model_name=keys[0].model_name,
-            output_name=keys[0].output_name,
-            flatten=False,
-        )
 
     def create_accumulator(self) -> Calibration:
         return Calibration()
@@ -172,10 +175,8 @@ class _CountProbabilities(beam.CombineFn):
     def add_input(
         self, accumulator: Calibration, element: metrics.StandardMetricInputs
     ) -> Calibration:
-        parsed = metric_util.to_label_prediction_example_weight(element, **self._options)
-        for label, probabilities, _ in parsed:
-            answer = int(np.argmax(probabilities))
-            accumulator.add(float(probabilities[answer]), answer == int(label.item()))
+        for label, answer, probability in self.answers(element):
+            accumulator.add(probability, answer == label)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Calibration]) -> Calibration:
@@ -186,7 +187,7 @@ class _CountProbabilities(beam.CombineFn):
 
     def extract_output(self, accumulator: Calibration) -> dict[metrics.MetricKey, object]:
         error = accumulator.error if accumulator.images.sum() else float("nan")
-        return dict(zip(self._keys, (error, _to_plot(accumulator)), strict=True))
+        return self.values(error, _to_plot(accumulator))
 
 
 def _to_plot(calibration: Calibration) -> metrics_for_slice_pb2.CalibrationHistogramBuckets:
