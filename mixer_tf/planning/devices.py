@@ -65,10 +65,10 @@ DEVICES = (
         memory=16 * _GIB,
         watts=110,
         dollars_per_hour=1.00,
-        facts="cloud.google.com/tpu/docs/v3: a chip has 123 TFLOP/s, 32 GiB and a measured mean "
-        "power of 220 W; a core is half of it",
-        price="cloud.google.com/tpu/pricing, v3-8 in us-central1: $8.00 for 8 cores, of 2022; not "
-        "checked since",
+        facts="a chip has 123 TFLOP/s, 32 GiB and a mean power of 220 W; a core is half of it; "
+        "from memory, to be checked in cloud.google.com/tpu/docs/v3",
+        price="v3-8 in us-central1: $8.00 for 8 cores, of 2022; from memory, to be checked in "
+        "cloud.google.com/tpu/pricing",
     ),
     Device(
         name="tpu-v4",
@@ -89,8 +89,10 @@ DEVICES = (
         memory=16 * _GIB,
         watts=None,
         dollars_per_hour=1.20,
-        facts="cloud.google.com/tpu/docs/v5e: 197 TFLOP/s, 16 GB; its power is not published",
-        price="cloud.google.com/tpu/pricing, us-central1, on demand, of 2024; not checked since",
+        facts="197 TFLOP/s, 16 GB; its power is not published; from memory, to be checked in "
+        "cloud.google.com/tpu/docs/v5e",
+        price="us-central1, on demand, of 2024; from memory, to be checked in "
+        "cloud.google.com/tpu/pricing",
     ),
     Device(
         name="a100",

@@ -23,7 +23,7 @@ from mixer_tf.recipes.schema import (
 PAPER, BIT_HYPERRULE = "paper", "bit-hyperrule"
 PROTOCOLS = (PAPER, BIT_HYPERRULE)
 LEARNING_RATES = (0.003, 0.01, 0.03)
-STEPS = (2_500,)
+STEPS = (2_500,)  # from memory; not checked against the table
 SEEDS = (0, 1, 2)  # the paper averages three runs
 _WARMUP_STEPS = 500
 _BATCH_SIZE = 512
