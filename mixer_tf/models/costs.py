@@ -68,9 +68,9 @@ def weight_bytes(config) -> int:
 def kept_bytes(config, precision: str = FLOAT32) -> int:
     """Returns the bytes of one image's activations that training keeps until the backward pass.
 
-    These are the tensors of the forward pass that the gradients of TensorFlow's own operations
-    read, without those of a few values: the tanh approximation of GELU keeps five tensors of the
-    hidden layer, LayerNorm two besides its output, GroupNorm with ReLU three.
+    These are the tensors of the forward pass that the gradients read, without those of a few
+    values: GELU keeps its input, LayerNorm two tensors besides its output, GroupNorm with ReLU
+    three.
 
     Args:
         config: the model.
@@ -261,10 +261,9 @@ def _mlp(name: str, shape: tuple[int, int], hidden: int, config) -> LayerCost:
 def _kept_by_mlp(
     rows: int, inputs: int, hidden: int, outputs: int, config, more_values: int = 0
 ) -> dict[str, int]:
-    """The input, and what GELU keeps: it consists of several operations of TensorFlow."""
-    of_gelu = 4 if getattr(config, "exact_gelu", False) else 5
+    """The inputs of both layers and of GELU."""
     masks = rows * (hidden + outputs) if config.dropout else 0
-    return _kept(rows * (inputs + of_gelu * hidden) + more_values, masks=masks)
+    return _kept(rows * (inputs + 2 * hidden) + more_values, masks=masks)
 
 
 def _live_in_mlp(rows: int, inputs: int, hidden: int) -> int:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow import keras
 
 from mixer_tf.models.base import ConfiguredModel, classification_head
+from mixer_tf.models.gelu import gelu
 from mixer_tf.models.layers import (
     Conv2D,
     Dense,
@@ -56,7 +57,7 @@ class MlpBlock(Layer):
 
     def call(self, x, training=None):
         y = self.dense_0(x)  # [..., mlp_dim]
-        y = tf.nn.gelu(y, approximate=not self.exact_gelu)
+        y = gelu(y, approximate=not self.exact_gelu, training=training)
         y = self.drop(y, training=training)
         y = self.dense_1(y)  # [..., D]
         return self.drop(y, training=training)

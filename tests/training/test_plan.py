@@ -20,8 +20,8 @@ def test_a_plan_is_one_compact_block():
         "network  mixer, 141,578 parameters, 16x16 pixels",
         "length   12 epochs, 242 steps; batches of 64 from 1,289 images, 184 to evaluate",
         "cost     463 M multiply-adds per step, 112 G in all",
-        "memory   about 46.1 MB per device: weights and gradients 1.13 MB, optimizer 1.7 MB, "
-        "activations 43.3 MB",
+        "memory   about 27.2 MB per device: weights and gradients 1.13 MB, optimizer 1.7 MB, "
+        "activations 24.4 MB",
         "devices  1 CPU, strategy default, float32",
     ]
 
