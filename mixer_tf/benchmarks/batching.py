@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from mixer_tf.serving.client import Client
 
 # A gain below this is not worth a higher latency; repeated measurements differ by about as much.
 _GAIN = 1.05
+_CLIENTS_OF_LARGE_REQUESTS = 4
 NAME = "model"
 
 
@@ -55,45 +57,74 @@ def _read_address(process: subprocess.Popen) -> str:
     raise ValueError(f"the server must start; {process.stderr.read().strip()}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What a server did with some batching parameters.
+
+    Attributes:
+        parameters: how it joined requests.
+        measurements: of each load.
+    """
+
+    parameters: BatchingParameters
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def images_per_second(self) -> float:
+        """The geometric mean over the loads."""
+        return statistics.geometric_mean(each.images_per_second for each in self.measurements)
+
+    @property
+    def p99(self) -> float:
+        """The geometric mean over the loads, in seconds."""
+        return statistics.geometric_mean(each.p99 for each in self.measurements)
+
+
 def find_best(
     serve: Sequence[str],
     images: Sequence[bytes],
+    largest_request: int,
     seconds: float,
-    report: Callable[[BatchingParameters, Measurement], None],
-) -> tuple[BatchingParameters, Measurement]:
-    """Tries threads, then sizes of a batch, then waiting times, with requests of one image.
+    report: Callable[[Trial], None],
+) -> Trial:
+    """Tries threads, then sizes of a batch, then waiting times; returns the best.
 
-    Twice as many clients as the largest batch has images ask at the same time, as TensorFlow
-    Serving's guide recommends.
+    The loads are requests of one image, by twice as many clients as the largest batch has images,
+    as TensorFlow Serving's guide recommends, and large requests by a few clients.
 
     Args:
         serve: the command `mixer serve MODEL`.
         images: encoded images.
+        largest_request: number of images in a large request; 1 for none.
         seconds: duration of each measurement.
-        report: gets each of the parameters with its measurement.
-
-    Returns:
-        The best parameters, and their measurement.
+        report: gets each trial.
     """
+
+    def measure(parameters: BatchingParameters) -> Trial:
+        loads = [(1, 2 * parameters.largest_batch)]
+        if largest_request > 1:
+            loads.append((largest_request, _CLIENTS_OF_LARGE_REQUESTS))
+        trial = Trial(parameters, _try(serve, images, loads, seconds, parameters))
+        report(trial)
+        return trial
+
     cores = os.cpu_count() or 1
-    best = BatchingParameters(max_execution_batch_size=16, num_batch_threads=1)
-    found = _try(serve, images, seconds, best, report)
+    best = measure(BatchingParameters(max_execution_batch_size=16, num_batch_threads=1))
     steps = (
         ("num_batch_threads", sorted({cores} - {1})),
         ("max_execution_batch_size", (4, 32)),
         ("batch_timeout_micros", (1000, 5000)),
     )
     for field, values in steps:
-        start = best
+        start = best.parameters
         for value in values:
-            candidate = dataclasses.replace(start, **{field: value})
-            measured = _try(serve, images, seconds, candidate, report)
-            if _is_better(measured, found):
-                best, found = candidate, measured
-    return best, found
+            trial = measure(dataclasses.replace(start, **{field: value}))
+            if _is_better(trial, best):
+                best = trial
+    return best
 
 
-def _is_better(new: Measurement, old: Measurement) -> bool:
+def _is_better(new: Trial, old: Trial) -> bool:
     """Clearly more images per second, or as many with a lower latency."""
     if new.images_per_second > old.images_per_second * _GAIN:
         return True
@@ -101,8 +132,6 @@ def _is_better(new: Measurement, old: Measurement) -> bool:
     return is_as_fast and new.p99 * _GAIN < old.p99
 
 
-def _try(serve, images, seconds, parameters, report) -> Measurement:
+def _try(serve, images, loads, seconds, parameters) -> tuple[Measurement, ...]:
     with running_server(serve, parameters) as address, Client(address, NAME) as client:
-        measured = load.measure(client, images, 1, 2 * parameters.largest_batch, seconds)
-    report(parameters, measured)
-    return measured
+        return tuple(load.measure(client, images, *each, seconds) for each in loads)

@@ -86,9 +86,10 @@ def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_
     Without --server, MODEL is a folder, which `mixer serve` serves in a process of its own. It is
     compared with the speed of decoding alone and of the plain model's forward pass alone on the
     same cores; "limit" is the speed of both after one another, in batches of the request's size.
-    Then batching parameters are tried with requests of one image, and the best are written for
-    TensorFlow Serving's flag --batching_parameters_file. Clients run on the same machine, and take
-    their part of its cores.
+    First, batching parameters are tried with requests of one image and with the largest of the
+    --batch-sizes; the best are written for TensorFlow Serving's flag --batching_parameters_file,
+    and all is measured with them. Clients run on the same machine, and take their part of its
+    cores.
 
     \b
     Examples:
@@ -115,27 +116,27 @@ def _of_server(address: str, model: str, images, table) -> dict:
 def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
     from mixer_tf.benchmarks import batching, limits
     from mixer_tf.serving import locations
-    from mixer_tf.serving.batching_parameters import BatchingParameters
     from mixer_tf.serving.client import Client
 
     folder = locations.resolve_saved_model(model)
-    limit = limits.measure(folder, images, table["batch_sizes"], table["seconds"])
+    sizes, seconds = table["batch_sizes"], table["seconds"]
+    limit = limits.measure(folder, images, sizes, seconds)
     command = [sys.executable, "-m", __package__, "serve", folder]
-    start_server = batching.running_server(command, BatchingParameters())
+    tried = []
+    best = batching.find_best(
+        command, images, max(sizes), seconds, lambda trial: tried.append(_tried(trial, quiet))
+    )
+    storage.write_text(output, best.parameters.to_text(_comment(best)))
+    start_server = batching.running_server(command, best.parameters)
     with start_server as address, Client(address, batching.NAME) as client:
         measured = _measure(client, images, **table)
-    tried = []
-    best, found = batching.find_best(
-        command, images, table["seconds"], lambda *pair: tried.append(_tried(*pair, quiet))
-    )
-    storage.write_text(output, best.to_text(_comment(found)))
     return {
         "limits": dataclasses.asdict(limit),
         "measurements": [
             {**each, "of_limit": each["images_per_second"] / limit.both(each["batch_size"])}
             for each in measured
         ],
-        "batching": {"tried": tried, "best": dataclasses.asdict(best), "file": output},
+        "batching": {"tried": tried, "best": dataclasses.asdict(best.parameters), "file": output},
     }
 
 
@@ -154,23 +155,34 @@ def _to_dict(measured) -> dict:
     return {**dataclasses.asdict(measured), **{name: getattr(measured, name) for name in rates}}
 
 
-def _tried(parameters, measured, quiet: bool) -> dict:
+def _tried(trial, quiet: bool) -> dict:
+    parameters = trial.parameters
     if not quiet:
         click.echo(
             f"max_execution_batch_size {parameters.max_execution_batch_size}, batch_timeout_micros "
             f"{parameters.batch_timeout_micros}, num_batch_threads {parameters.num_batch_threads}: "
-            f"{measured.images_per_second:,.1f} images/s, p99 {1000 * measured.p99:,.0f} ms",
+            + "; ".join(map(_of_load, trial.measurements)),
             err=True,
         )
-    return {"parameters": dataclasses.asdict(parameters), "measurement": _to_dict(measured)}
+    return {
+        "parameters": dataclasses.asdict(parameters),
+        "measurements": [_to_dict(each) for each in trial.measurements],
+    }
 
 
-def _comment(found) -> str:
+def _of_load(measured) -> str:
+    images = f"{measured.batch_size} image{'' if measured.batch_size == 1 else 's'}"
     return (
-        f"Written by `mixer bench serving`: {found.images_per_second:,.1f} images/s, p99 "
-        f"{1000 * found.p99:,.0f} ms,\nmeasured with `mixer serve` on {os.cpu_count()} cores, "
-        f"{found.concurrency} clients with one image per request.\nMeasure again on the machine "
-        "that serves."
+        f"{measured.concurrency} clients with {images} per request: "
+        f"{measured.images_per_second:,.1f} images/s, p99 {1000 * measured.p99:,.0f} ms"
+    )
+
+
+def _comment(trial) -> str:
+    loads = ",\n".join(map(_of_load, trial.measurements))
+    return (
+        f"Written by `mixer bench serving`, measured with `mixer serve` on {os.cpu_count()} cores:"
+        f"\n{loads}.\nMeasure again on the machine that serves."
     )
 
 

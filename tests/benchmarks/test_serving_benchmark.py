@@ -48,31 +48,42 @@ def test_the_limit_of_both_is_that_of_one_after_the_other():
     assert limits.both(1) == pytest.approx(75) and limits.both(8) == pytest.approx(90)
 
 
-def measured(images_per_second: float, p99: float) -> Measurement:
-    return Measurement(1, 1, int(images_per_second * 10), 10.0, p99 / 2, p99)
+@pytest.fixture
+def loads(monkeypatch):
+    """Replaces the measurements by a formula: large requests are faster with one thread."""
+    found = []
 
-
-def test_the_best_is_the_fastest_and_of_equals_the_one_with_the_lower_latency(monkeypatch):
-    def rate(parameters):
+    def measure(serve, images, loads, seconds, parameters):
+        found.append(loads)
         slow = 0.5 if parameters.batch_timeout_micros else 1.0
-        return 100 * parameters.num_batch_threads * slow
-
-    def p99(parameters):
-        return {4: 0.1, 16: 0.3, 32: 0.4}[parameters.max_execution_batch_size]
-
-    tried = []
-
-    def measure(model_dir, images, seconds, parameters, report):
-        tried.append(parameters)
-        return measured(rate(parameters), p99(parameters))
+        p99 = {4: 0.1, 16: 0.3, 32: 0.4}[parameters.max_execution_batch_size]
+        threads = parameters.num_batch_threads
+        rates = [100 * slow * (threads if size == 1 else threads**-2) for size, _ in loads]
+        return tuple(
+            Measurement(size, clients, int(rate * 10 / size), 10.0, p99 / 2, p99)
+            for rate, (size, clients) in zip(rates, loads, strict=True)
+        )
 
     monkeypatch.setattr(batching, "_try", measure)
     monkeypatch.setattr(batching.os, "cpu_count", lambda: 2)
-    best, found = batching.find_best("model", [], 1, print)
-    assert best == BatchingParameters(max_execution_batch_size=4, num_batch_threads=2)
-    assert found.images_per_second == 200 and len(tried) == 6
-    text = best.to_text(bench._comment(found))
-    assert BatchingParameters.from_text(text) == best and "200.0 images/s" in text
+    return found
+
+
+def test_the_best_is_the_fastest_and_of_equals_the_one_with_the_lower_latency(loads):
+    tried = []
+    best = batching.find_best("model", [], 1, 1, tried.append)
+    assert best.parameters == BatchingParameters(max_execution_batch_size=4, num_batch_threads=2)
+    assert best.images_per_second == pytest.approx(200) and len(tried) == 6
+    assert loads[0] == [(1, 32)]  # twice the largest batch
+    text = best.parameters.to_text(bench._comment(best))
+    assert BatchingParameters.from_text(text) == best.parameters and "200.0 images/s" in text
+
+
+def test_large_requests_count_as_much_as_those_of_one_image(loads):
+    best = batching.find_best("model", [], 10, 1, lambda trial: None)
+    assert best.parameters == BatchingParameters(max_execution_batch_size=4, num_batch_threads=1)
+    assert best.images_per_second == pytest.approx(100)
+    assert loads[0] == [(1, 32), (10, 4)]
 
 
 def test_numbers_of_the_options():
