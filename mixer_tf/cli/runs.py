@@ -15,7 +15,7 @@ _MAX_WIDTH = 28  # of a value in the table of differences
 
 
 @click.command(cls=Command)
-@click.argument("root", default="runs")
+@click.argument("roots", nargs=-1, metavar="[ROOT]...")
 @click.option(
     "--last",
     default=6,
@@ -30,21 +30,22 @@ _MAX_WIDTH = 28  # of a value in the table of differences
     is_flag=True,
     help="Print the facts of the runs, and all differences, as one JSON object.",
 )
-def runs(root, last, as_json) -> None:
+def runs(roots, last, as_json) -> None:
     """Lists runs, and what differs in their recipes, options, data and figures.
 
-    ROOT is the root of a pipeline, whose runs are listed, or a folder of roots and of outputs of
-    `mixer train`. Default: runs. The oldest run comes first. `mixer report` shows one of them.
+    ROOT is the root of a pipeline, whose runs are listed, the output of `mixer train`, or a folder
+    of such folders. Default: runs. The oldest run comes first. `mixer report` shows one of them.
 
     \b
     Examples:
       mixer runs
       mixer runs runs/pets --last=2
+      mixer runs runs/train-pets pets-model
       mixer runs experiments --json
     """
     from mixer_tf.reports import comparison, stored
 
-    found, problems = stored.all_runs(root)
+    found, problems = stored.all_runs(*(roots or ["runs"]))
     chosen = found[-last:]
     differences = comparison.differences(chosen)
     if as_json:

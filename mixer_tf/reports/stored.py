@@ -77,19 +77,30 @@ def newest(path: str) -> RunFacts:
     raise ValueError(_nothing(path))
 
 
-def all_runs(path: str) -> tuple[list[RunFacts], list[str]]:
-    """Returns the runs in a folder, or else those in its sub-folders, the oldest first.
+def all_runs(*paths: str) -> tuple[list[RunFacts], list[str]]:
+    """Returns the runs in each folder, or else those in its sub-folders, the oldest first.
 
     Args:
-        path: the root of a pipeline, the output of `mixer train`, or a folder of such folders.
+        *paths: each the root of a pipeline, the output of `mixer train`, or a folder of such
+            folders.
 
     Returns:
         The runs, and one line for each that cannot be read.
 
     Raises:
-        ValueError: there is no run that can be read.
+        ValueError: a folder has no run that can be read.
     """
-    path = os.path.expanduser(path)
+    found, problems = [], []
+    for path in dict.fromkeys(map(os.path.expanduser, paths)):
+        runs, more_problems = _runs_in(path)
+        if not runs:
+            raise ValueError(more_problems[0] if more_problems else _nothing(path))
+        found += [run for run in runs if run not in found]
+        problems += more_problems
+    return sorted(found, key=lambda run: run.started), problems
+
+
+def _runs_in(path: str) -> tuple[list[RunFacts], list[str]]:
     names = storage.list_names(path) if storage.is_folder(path) else []
     folders = [os.path.join(path, name) for name in names]
     readers = _readers(path) or [
@@ -101,9 +112,7 @@ def all_runs(path: str) -> tuple[list[RunFacts], list[str]]:
             found.append(read())
         except ValueError as error:
             problems.append(str(error))
-    if not found:
-        raise ValueError(problems[0] if problems else _nothing(path))
-    return sorted(found, key=lambda run: run.started), problems
+    return found, problems
 
 
 def _readers(folder: str) -> list[Callable[[], RunFacts]]:

@@ -81,6 +81,18 @@ def test_runs_of_all_roots_in_a_folder_are_in_order(full, other, tmp_path):
     assert stored.newest(str(tmp_path / "b")).started == other.started
 
 
+def test_runs_of_several_folders_are_listed_once(full, other, tmp_path, mixer):
+    write(tmp_path / "b", other, "1")
+    write(tmp_path / "a", full, "1")
+    folders = [str(tmp_path / name) for name in ("b", "a")]
+    found, problems = stored.all_runs(*folders, str(tmp_path))
+    assert [run.root for run in found] == folders[::-1] and not problems
+    lines = mixer("runs", *folders).output.splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["1", "2"]
+    with pytest.raises(ValueError, match="nothing does not exist"):
+        stored.all_runs(*folders, str(tmp_path / "nothing"))
+
+
 def test_the_second_run_of_a_second_is_the_newer_one(full, other, tmp_path):
     write(tmp_path, full, "20261126-160229")
     write(tmp_path, other, "20261126-160229-2")
