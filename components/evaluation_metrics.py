@@ -68,6 +68,30 @@ def _computations(
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
+def read_answers(
+    element: metrics.StandardMetricInputs,
+    eval_config: tfma.EvalConfig | None,
+    model_name: str,
+    output_name: str = "",
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the label of an image, and the probabilities in label order, float [C].
+
+    Args:
+        element: what TFMA has extracted of it.
+        eval_config: of the evaluation.
+        model_name, output_name: of the model, as TFMA calls it; "" where there is only one.
+    """
+    parsed = metric_util.to_label_prediction_example_weight(
+        element,
+        eval_config=eval_config,
+        model_name=model_name,
+        output_name=output_name,
+        flatten=False,
+    )
+    for label, probabilities, _ in parsed:
+        yield int(label.item()), probabilities
+
+
 class _CombineAnswers(beam.CombineFn):
     """Combines the answers of a model into the values of `keys`, in their order."""
 
@@ -77,15 +101,13 @@ class _CombineAnswers(beam.CombineFn):
             eval_config=eval_config,
             model_name=keys[0].model_name,
             output_name=keys[0].output_name,
-            flatten=False,
         )
 
     def answers(self, element: metrics.StandardMetricInputs) -> Iterator[tuple[int, int, float]]:
         """Yields label, most probable class, and its probability."""
-        parsed = metric_util.to_label_prediction_example_weight(element, **self._options)
-        for label, probabilities, _ in parsed:
+        for label, probabilities in read_answers(element, **self._options):
             answer = int(np.argmax(probabilities))
-            yield int(label.item()), answer, float(probabilities[answer])
+            yield label, answer, float(probabilities[answer])
 
     def values(self, *values: object) -> dict[metrics.MetricKey, object]:
         """Returns what `extract_output` must."""

@@ -73,7 +73,8 @@ def read_leaked(folder: str) -> dict[bool, tuple[int, float]]:
 def read_figures(folder: str, class_names: Sequence[str]) -> Figures:
     """Returns what a page shows; see `mixer_tf.evaluation.page`. Imports TFMA.
 
-    Evaluations of older versions have no plots, so that their confusion matrix is empty.
+    Evaluations of older versions have no plots, so that their confusion matrix is empty. The
+    mistakes are in a file of their own; see `mixer_tf.evaluation.mistakes`.
 
     Args:
         folder: the folder of a ModelEvaluation artifact.

@@ -173,14 +173,26 @@ def rename_file(path: str, target: str) -> None:
         os.replace(path, target)
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a UTF-8 file, which appears under its name only when it is complete."""
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+def write_text(path: str, text: str, *, concurrent: bool = False) -> None:
+    """Writes a UTF-8 file, which appears under its name only when it is complete.
+
+    Args:
+        path: path of the file.
+        text: its content.
+        concurrent: see `replacing`.
+    """
+    write_bytes(path, text.encode("utf-8", "surrogateescape"), concurrent=concurrent)
 
 
-def write_bytes(path: str, content: bytes) -> None:
-    """Writes a file, which appears under its name only when it is complete."""
-    with replacing(path) as partial:
+def write_bytes(path: str, content: bytes, *, concurrent: bool = False) -> None:
+    """Writes a file, which appears under its name only when it is complete.
+
+    Args:
+        path: path of the file.
+        content: its content.
+        concurrent: see `replacing`.
+    """
+    with replacing(path, concurrent=concurrent) as partial:
         if is_remote(path):
             with gfile().GFile(partial, "wb") as file:
                 file.write(content)

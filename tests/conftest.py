@@ -208,7 +208,7 @@ def encode_fixture():
     return encode
 
 
-@pytest.fixture(name="write_image_folder")
+@pytest.fixture(scope="session", name="write_image_folder")
 def write_image_folder_fixture():
     """The function `write_image_folder(path, classes, per_class)`."""
     return write_image_folder

@@ -13,9 +13,12 @@ class Evaluator(component.Evaluator):
     """Evaluates a model with TFMA, blesses it or not, and writes a page for people.
 
     `evaluation.html` in the ModelEvaluation artifact has plots of the calibration and the confusion
-    matrix, the classes, and, where duplicates are marked, the images with and without a duplicate
-    in training. `evaluation.json` has the same numbers, of all classes. Both are there whether the
-    model is blessed or not.
+    matrix, the classes, the most confident and the worst mistakes with their images, and, where
+    duplicates are marked, the images with and without a duplicate in training. `evaluation.json`
+    has the same numbers, of all classes, and `mistakes.jsonl` the mistakes. They are there whether
+    the model is blessed or not.
+
+    A `module_file` of the user takes the place of our hook in TFX, so that no mistakes are kept.
 
     ```
     evaluator = Evaluator(

@@ -11,12 +11,12 @@ from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
 from components import evaluation_metrics  # noqa: F401 - TFMA imports it, by its name
-from components.evaluator import page
+from components.evaluator import extractors, page, transforms
 from mixer_tf.serving import contract, locations
 
 
 class Executor(executor.Executor):
-    """Runs TFMA, and writes the page beside its files."""
+    """Runs TFMA, keeps the mistakes of the model, and writes the page beside its files."""
 
     def Do(
         self,
@@ -25,8 +25,11 @@ class Executor(executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See the component."""
-        super().Do(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(input_dict["model"])
-        folder = path_utils.serving_model_path(model.uri)
-        class_names = json.loads(locations.read_asset(folder, contract.CLASS_NAMES_FILE))
-        page.write(artifact_utils.get_single_uri(output_dict["evaluation"]), class_names)
+        exported = path_utils.serving_model_path(model.uri)
+        class_names = json.loads(locations.read_asset(exported, contract.CLASS_NAMES_FILE))
+        folder = artifact_utils.get_single_uri(output_dict["evaluation"])
+        with transforms.keeping_mistakes(folder, class_names):
+            properties = {**exec_properties, "custom_extractors": extractors.PATH}
+            super().Do(input_dict, output_dict, properties)
+        page.write(folder, class_names)

@@ -11,6 +11,7 @@ from typing import Any
 
 from components import evaluations
 from mixer_tf import storage
+from mixer_tf.evaluation import mistakes
 from mixer_tf.evaluation import page as evaluation_page
 from mixer_tf.evaluation.classification import by_class
 from mixer_tf.evaluation.figures import Figures
@@ -25,7 +26,9 @@ def write(folder: str, class_names: Sequence[str]) -> None:
         folder: the folder of a ModelEvaluation artifact.
         class_names: the classes of the model, in label order.
     """
+    found = mistakes.by_title(mistakes.read(folder) or {})
     figures = evaluations.read_figures(folder, class_names)
+    figures = dataclasses.replace(figures, mistakes=found)
     content = json.dumps(to_dict(figures), indent=1, ensure_ascii=False)
     storage.write_text(os.path.join(folder, JSON_FILE), content + "\n")
     page = evaluation_page.render("Evaluation on the test split", [figures])
@@ -49,4 +52,15 @@ def to_dict(figures: Figures) -> dict[str, Any]:
             for name, metrics in by_class(figures.confusion, figures.class_names).items()
         },
         "confusion": confusion,
+        "mistakes": _mistakes(figures),
     }
+
+
+def _mistakes(figures: Figures) -> list[dict[str, Any]]:
+    """The mistakes on the page, without their images."""
+    kinds = {title: kind for kind, title in mistakes.TITLES.items()}
+    return [
+        mistakes.to_dict(kinds[title], each)
+        for title, found in figures.mistakes.items()
+        for each in found
+    ]

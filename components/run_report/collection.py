@@ -20,11 +20,12 @@ from mixer_tf import storage
 from mixer_tf.datasets import validation
 from mixer_tf.evaluation import fewshot_report
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.reports import curves, data_facts, image_reports, recipe_changes
+from mixer_tf.reports import curves, data_facts, image_reports, mistake_facts, recipe_changes
 from mixer_tf.reports.facts import (
     RECORDS,
     ArtifactFacts,
     Command,
+    EvaluationFacts,
     Gate,
     OtherResult,
     PushFacts,
@@ -67,8 +68,10 @@ def collect(run: RunFacts, artifacts: Artifacts, recipe: Recipe | None = None) -
         recipe: the recipe of a run that has no model; None if it is not known.
     """
     uris = {name: found[0].uri for name, found in artifacts.items() if found}
+    run = collect_model(run, artifacts, recipe)
     run = dataclasses.replace(
-        collect_model(run, artifacts, recipe),
+        run,
+        evaluation=_with_mistakes(run.evaluation, uris),
         quarantine=_quarantine(uris),
         duplicates=_read(image_reports.read_duplicates, uris, "duplicates"),
         statistics=_read(image_reports.read_statistics, uris, "statistics"),
@@ -81,6 +84,17 @@ def collect(run: RunFacts, artifacts: Artifacts, recipe: Recipe | None = None) -
         ),
     )
     return dataclasses.replace(run, commands=_commands(run))
+
+
+def _with_mistakes(
+    evaluation: EvaluationFacts | None, uris: Mapping[str, str]
+) -> EvaluationFacts | None:
+    """Adds those that the Evaluator has listed; a version that lists none leaves them unknown."""
+    found = mistake_facts.read(uris["evaluation"]) if evaluation else {}
+    if not found:
+        return evaluation
+    number = sum(images - correct for images, correct in evaluation.classes.values())
+    return dataclasses.replace(evaluation, num_mistakes=number, **found)
 
 
 def _read(read, uris: Mapping[str, str], name: str):
@@ -154,10 +168,17 @@ def _commands(run: RunFacts) -> tuple[Command, ...]:
         title = "show the curves of all trainings in TensorBoard"
         found.append(Command(title, shlex.join(["tensorboard", "--logdir", logs])))
     if _is_local(run):
-        report = shlex.join(["mixer", "report", run.root, "--evaluate"])
-        found.append(Command("make this page again, with the mistakes", report))
+        found.append(_report_again(run))
         found.append(Command("compare the runs", shlex.join(["mixer", "runs", run.root])))
     return tuple(found)
+
+
+def _report_again(run: RunFacts) -> Command:
+    """Where the Evaluator has listed no mistakes, the command finds them."""
+    title, words = "make this page again", ["mixer", "report", run.root]
+    if run.evaluation is None or run.evaluation.mistakes is None:
+        title, words = f"{title}, with the mistakes", [*words, "--evaluate"]
+    return Command(title, shlex.join(words))
 
 
 def _is_local(run: RunFacts) -> bool:

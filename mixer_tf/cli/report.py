@@ -25,7 +25,8 @@ _UNFINISHED = (
     "with_mistakes",
     is_flag=True,
     help="Classify the test images of the run with its model first, and show the classes and the "
-    "most confident mistakes with thumbnails.",
+    "mistakes with thumbnails: for the output of `mixer train`, and for runs of a pipeline whose "
+    "Evaluator has listed no mistakes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON; write no page.")
 def report(root, output, with_mistakes, as_json) -> None:

@@ -17,9 +17,11 @@ from mixer_tf import storage
 from mixer_tf.datasets import image_lists
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
-from mixer_tf.messages import printable
+from mixer_tf.messages import printable, without_credentials
 
 OPTION = "--exclude"
+FILE_NAME = "excluded.txt"
+_HEADER = "# Images that were left out of the source; use it with --exclude=FILE."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,26 @@ def exclude(source: Source, names: Iterable[str]) -> Source:
         image_ids=lambda shard: (image for image in source.ids(shard) if image not in excluded),
         file_signatures=lambda: [*source.file_signatures(), *sorted(excluded)],
         notes=(*source.notes, *_notes(source, found, names)),
+        excluded=source.excluded | set(map(source.relative_name, excluded)),
     )
+
+
+def write(source: Source, folder: str) -> None:
+    """Writes `excluded.txt`, the list of the images that were left out, for `exclude_listed`.
+
+    There is no such file afterwards where none were.
+
+    Args:
+        source: an open source.
+        folder: created if it does not exist.
+    """
+    path = os.path.join(folder, FILE_NAME)
+    if not source.excluded:
+        storage.remove_file(path)
+        return
+    names = sorted(map(without_credentials, source.excluded))
+    storage.make_folder(folder)
+    storage.write_text(path, "\n".join([_HEADER, *map(image_lists.to_line, names)]) + "\n")
 
 
 @dataclasses.dataclass
@@ -115,7 +136,7 @@ def _names_of(image: str, source: Source) -> set[str]:
     names = {source.relative_name(image)}
     if source.root is not None:
         names.add(image if storage.is_remote(image) else os.path.abspath(image))
-    return names | set(map(printable, names))
+    return names | {printable(without_credentials(name)) for name in names}
 
 
 def _notes(source: Source, found: _Found, names: frozenset[str]) -> Iterator[str]:

@@ -231,19 +231,43 @@ def _answers(
     best = _best(probabilities, top)
     for record, row, indices in zip(batch, probabilities, best, strict=True):
         label = labels.get(record.class_name)
-        named = tuple((predictor.class_names[index], float(row[index])) for index in indices)
         yield (
             record,
-            Answer(
-                image=printable(without_credentials(record.source)),
-                class_name=record.class_name,
-                predicted=named[0][0],
-                probability=named[0][1],
-                rank=None if label is None else _rank(row, label),
-                class_probability=None if label is None else float(row[label]),
-                top=named,
+            make_answer(
+                record.source, record.class_name, label, row, indices, predictor.class_names
             ),
         )
+
+
+def make_answer(
+    source: str,
+    class_name: str,
+    label: int | None,
+    probabilities: np.ndarray,
+    best: Sequence[int],
+    class_names: Sequence[str],
+) -> Answer:
+    """Returns what a model says about one image.
+
+    Args:
+        source: path or id of the image, as its record has it.
+        class_name: its class.
+        label: the index of that class in the model; None if the model does not know it.
+        probabilities: in label order, float [C].
+        best: the labels of the most probable classes, in descending order.
+        class_names: of the model, in label order.
+    """
+    top = tuple((class_names[index], float(probabilities[index])) for index in best)
+    predicted, probability = top[0]
+    return Answer(
+        image=printable(without_credentials(source)),
+        class_name=class_name,
+        predicted=predicted,
+        probability=probability,
+        rank=None if label is None else _rank(probabilities, label),
+        class_probability=None if label is None else float(probabilities[label]),
+        top=top,
+    )
 
 
 def _best(probabilities: np.ndarray, top: int) -> np.ndarray:

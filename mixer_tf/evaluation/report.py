@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mixer_tf.console import format_table
+from mixer_tf.evaluation import mistakes
 from mixer_tf.evaluation.class_counts import where
-from mixer_tf.evaluation.figures import Figures, Mistake
+from mixer_tf.evaluation.figures import Figures
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
@@ -27,7 +28,6 @@ _MAX_MATRIX = 10  # classes of a confusion matrix on a terminal
 _MAX_CONFUSIONS = 10
 _MAX_PROBLEMS = 10
 MAX_MISTAKES = 10
-MAX_PAGE_MISTAKES = 48  # of each kind
 _LABEL_WIDTH = 8  # of the first column of the summary
 
 
@@ -116,17 +116,9 @@ class Report:
             calibration=self.scores.calibration,
             warnings=self.warnings(),
             notes=self._notes(),
-            mistakes=self._mistakes_by_title(),
+            mistakes=mistakes.by_title(self.answers.mistakes.by_kind()),
             problems=self.problems,
         )
-
-    def _mistakes_by_title(self) -> Mapping[str, Sequence[Mistake]]:
-        return {
-            "Most confident mistakes": self.answers.most_confident(),
-            "Worst mistakes: the right class got the lowest probability": (
-                self.answers.highest_loss()
-            ),
-        }
 
     def _summary(self) -> list[str]:
         rows = {"model": self.predictor.model_dir, **self.rows()}
@@ -195,7 +187,9 @@ class Report:
 
     def _mistakes(self) -> list[str]:
         """The most confident mistakes: often a wrong label, or two classes that look alike."""
-        worst = [mistake.answer for mistake in self.answers.most_confident()[:MAX_MISTAKES]]
+        worst = [
+            mistake.answer for mistake in self.answers.mistakes.most_confident()[:MAX_MISTAKES]
+        ]
         if not worst:
             return []
         total = self.scores.images - self.scores.correct

@@ -16,8 +16,9 @@ from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.answers_table import AnswersTable
 from mixer_tf.evaluation.comparison import Comparison
 from mixer_tf.evaluation.figures import Figures
+from mixer_tf.evaluation.mistakes import MAX_PAGE_MISTAKES
 from mixer_tf.evaluation.real_labels import RealLabels, RealScores
-from mixer_tf.evaluation.report import MAX_MISTAKES, MAX_PAGE_MISTAKES, Report
+from mixer_tf.evaluation.report import MAX_MISTAKES, Report
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import UnusableImageError
 from mixer_tf.messages import listing, printable, visible

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from mixer_tf.messages import visible
 from mixer_tf.reports.facts import PIPELINE, EvaluationFacts, Mistake, OtherResult, RunFacts
@@ -116,13 +117,21 @@ def _mistakes(found: EvaluationFacts, facts: RunFacts) -> str:
         return f"{title}<p class=good>None.</p>"
     shown = len(found.mistakes)
     count = f"{found.num_mistakes:,} mistake{'' if found.num_mistakes == 1 else 's'}"
-    which = (
-        ", the most confident first"
-        if shown == found.num_mistakes
-        else (f"; the {shown} most confident of them")
-    )
-    figures = "".join(map(_mistake, found.mistakes))
-    return f"{title}<p>{count}{which}:</p><div class=mistakes>{figures}</div>"
+    if shown == found.num_mistakes:
+        return f"{title}<p>{count}, the most confident first:</p>{_images(found.mistakes)}"
+    most = f"<p>{count}; the {shown} most confident of them:</p>{_images(found.mistakes)}"
+    return title + most + _worst(found.worst_mistakes)
+
+
+def _worst(mistakes: Sequence[Mistake]) -> str:
+    if not mistakes:
+        return ""
+    note = f"<p>The {len(mistakes)} whose class got the lowest probability, the lowest first:</p>"
+    return note + _images(mistakes)
+
+
+def _images(mistakes: Sequence[Mistake]) -> str:
+    return f"<div class=mistakes>{''.join(map(_mistake, mistakes))}</div>"
 
 
 def _mistake(mistake: Mistake) -> str:
@@ -130,8 +139,11 @@ def _mistake(mistake: Mistake) -> str:
     if mistake.thumbnail:
         content = base64.b64decode(mistake.thumbnail)
         picture = html_page.image(content, visible(mistake.image), kind="jpeg")
+    own = ""
+    if mistake.class_probability is not None:
+        own = f" ({mistake.class_probability:.1%}, rank {mistake.rank:,})"
     return (
-        f"<figure>{picture}<figcaption>{text(visible(mistake.class_name))} taken for "
+        f"<figure>{picture}<figcaption>{text(visible(mistake.class_name))}{own} taken for "
         f"<b class=bad>{text(visible(mistake.predicted))}</b> ({mistake.probability:.1%})<br>"
         f"{text(visible(mistake.image))}</figcaption></figure>"
     )

@@ -151,6 +151,8 @@ class Mistake:
         class_name, predicted: its class, and the answer of the model.
         probability: of the answer.
         thumbnail: base64 of a JPEG; "" without.
+        rank: the position of its class among all, from 1; None where it is not known.
+        class_probability: the probability of its class; None where it is not known.
     """
 
     image: str
@@ -158,6 +160,8 @@ class Mistake:
     predicted: str
     probability: float
     thumbnail: str = ""
+    rank: int | None = None
+    class_probability: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +175,8 @@ class EvaluationFacts:
         mistaken_for: class → the most frequent wrong answer; {} where it is not known.
         slices: name of a part of the images → number of images, and top-1 accuracy.
         mistakes: the most confident first; None where they are not known.
-        num_mistakes: number of all mistakes.
+        worst_mistakes: those with the lowest probability of the right class, the lowest first.
+        num_mistakes: number of all mistakes; 0 where `mistakes` is None.
         warnings, notes: one line for each.
         page: a page with the calibration and the confusion matrix; "" without.
     """
@@ -182,6 +187,7 @@ class EvaluationFacts:
     mistaken_for: dict[str, str] = dataclasses.field(default_factory=dict)
     slices: dict[str, tuple[int, float]] = dataclasses.field(default_factory=dict)
     mistakes: tuple[Mistake, ...] | None = None
+    worst_mistakes: tuple[Mistake, ...] = ()
     num_mistakes: int = 0
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import itertools
 import os
@@ -11,16 +10,15 @@ from collections.abc import Callable, Iterator
 
 from mixer_tf.datasets import examples
 from mixer_tf.evaluation import classification
+from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.class_counts import where
-from mixer_tf.evaluation.classification import Answer
 from mixer_tf.features import TEST, ImageRecord
-from mixer_tf.images import UnusableImageError, thumbnails
-from mixer_tf.reports.facts import TRAINING, EvaluationFacts, Mistake, RunFacts
-from mixer_tf.reports.other_results import MAX_MISTAKES
+from mixer_tf.reports import mistake_facts
+from mixer_tf.reports.facts import TRAINING, EvaluationFacts, RunFacts
+from mixer_tf.reports.mistake_facts import MAX_MISTAKES
 from mixer_tf.serving import contract
 
 PREPARED = "Preprocessor.preprocessed_examples"
-_SIZE = 128  # of a thumbnail, in pixels
 
 
 def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = None) -> RunFacts:
@@ -41,25 +39,23 @@ def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = 
     if not facts.model:
         raise ValueError(f"--evaluate needs a model; {facts.root} has none. Finish the run first.")
     predictor = Predictor(facts.model)
-    wrong: list[tuple[int, Answer]] = []
-    numbers = itertools.count()
-
-    def keep(index: int, record: ImageRecord, answer: Answer) -> None:
-        number = next(numbers)
-        if not answer.is_correct:
-            wrong.append((number, answer))
-
-    (scores,) = classification.evaluate([predictor], _read(shards), progress=progress, keep=keep)
-    worst = sorted(wrong, key=lambda found: -found[1].probability)[:MAX_MISTAKES]
-    found = _describe(scores, predictor.class_names)
+    kept = Answers(MAX_MISTAKES, with_previews=True)
+    (scores,) = classification.evaluate(
+        [predictor],
+        _read(shards),
+        progress=progress,
+        keep=lambda index, record, answer: kept.add(answer, record),
+    )
     before = facts.evaluation
     figures = (
-        {"metrics": before.metrics, "slices": before.slices}
+        {"metrics": before.metrics, "slices": before.slices, "page": before.page}
         if before and before.split == TEST
         else {}
     )
     found = dataclasses.replace(
-        found, mistakes=_with_thumbnails(worst, shards), num_mistakes=len(wrong), **figures
+        _describe(scores, predictor.class_names),
+        **mistake_facts.describe(kept.mistakes.by_kind()),
+        **figures,
     )
     return dataclasses.replace(facts, evaluation=found)
 
@@ -88,35 +84,13 @@ def _describe(scores, class_names) -> EvaluationFacts:
     classes = {n: each for n, each in scores.by_class(class_names).items() if each.images}
     metrics = {"accuracy": scores.top_1, "example_count": float(scores.images)}
     if len(class_names) > contract.TOP_K:
-        metrics[contract.top_k_metric()] = scores.top_k
+        metrics[contract.top_k_metric()] = scores.top(contract.TOP_K)
     return EvaluationFacts(
         split=TEST,
         metrics=metrics,
         classes={name: (each.images, each.correct) for name, each in classes.items()},
         mistaken_for={name: each.mistaken_for for name, each in classes.items()},
+        num_mistakes=scores.images - scores.correct,
         warnings=tuple(counts.warnings()),
         notes=tuple(counts.notes(class_names)),
     )
-
-
-def _with_thumbnails(worst: list[tuple[int, Answer]], shards: list[str]) -> tuple[Mistake, ...]:
-    """The mistakes in their order; the images are read a second time."""
-    wanted = {number for number, _ in worst}
-    images = {n: record for n, record in enumerate(_read(shards)) if n in wanted} if wanted else {}
-    return tuple(
-        Mistake(
-            image=answer.image,
-            class_name=answer.class_name,
-            predicted=answer.predicted,
-            probability=answer.probability,
-            thumbnail=_thumbnail(images[number]),
-        )
-        for number, answer in worst
-    )
-
-
-def _thumbnail(record: ImageRecord) -> str:
-    try:
-        return base64.b64encode(thumbnails.make_preview(record.encoded, _SIZE)).decode()
-    except UnusableImageError:  # the model's decoder has read it; that of the thumbnails differs
-        return ""

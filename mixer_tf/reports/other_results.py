@@ -9,10 +9,10 @@ from typing import Any
 
 from mixer_tf import storage
 from mixer_tf.reports.facts import EvaluationFacts, Mistake, OtherResult
+from mixer_tf.reports.mistake_facts import MAX_MISTAKES
 from mixer_tf.serving import contract
 
 EVALUATION_FILE = "evaluation.json"
-MAX_MISTAKES = 20
 _MAX_BYTES = 1 << 26
 # Files of results, by the start of their names.
 _OTHERS = ("fewshot", "few_shot", "vtab", "real_labels", "evaluation_")
@@ -57,7 +57,8 @@ def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
 
 def _mistake(answer: dict[str, Any]) -> Mistake:
     names = ("image", "class_name", "predicted", "probability")
-    return Mistake(*(answer[name] for name in names))
+    more = {name: answer.get(name) for name in ("rank", "class_probability")}
+    return Mistake(*(answer[name] for name in names), **more)
 
 
 def find_results(folder: str) -> tuple[OtherResult, ...]:

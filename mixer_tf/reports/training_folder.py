@@ -74,7 +74,7 @@ def read(folder: str) -> RunFacts:
         training=_newest_training(output.logs),
         evaluation=read_evaluation(folder),
         others=find_results(folder),
-        commands=_commands(folder, state["source"], _options(described, info)),
+        commands=_commands(folder, state["source"], _options(described, info, output.excluded)),
     )
 
 
@@ -100,11 +100,14 @@ def _newest_training(logs: str) -> TrainingFacts | None:
     return curves.read_training(os.path.join(logs, names[-1])) if names else None
 
 
-def _options(recipe: RecipeFacts, info: DatasetInfo | None) -> list[str]:
-    """The file of --exclude is not stored; a note says that there was one."""
+def _options(recipe: RecipeFacts, info: DatasetInfo | None, excluded: str) -> list[str]:
+    """Those of `mixer train`; older versions did not store the list of --exclude, but a note."""
+    words = recipe_changes.option_words(recipe)
+    if storage.exists(excluded):
+        return [*words, f"{EXCLUDE}={os.path.abspath(excluded)}"]
     start = f"images excluded by {EXCLUDE}"
     is_reduced = any(note.startswith(start) for note in (info.notes if info else ()))
-    return [*recipe_changes.option_words(recipe), *([f"{EXCLUDE}=FILE"] if is_reduced else [])]
+    return [*words, *([f"{EXCLUDE}=FILE"] if is_reduced else [])]
 
 
 def _commands(folder: str, source: str, recipe_options: list[str]) -> tuple[Command, ...]:

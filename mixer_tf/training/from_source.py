@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mixer_tf import storage
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, excluded_images
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources.source import Source
@@ -163,7 +163,9 @@ def prepare(
         requirements.require_weights(recipe)
         _wait_for(output, recipe)
         return DatasetInfo.read(output.data)
-    if output.claim(source, recipe, restart):
+    is_complete = output.claim(source, recipe, restart)
+    excluded_images.write(source, output.data)
+    if is_complete:
         info = DatasetInfo.read(output.data)
         if limit:
             limit.require(output.quarantine, sum(info.examples.values()), is_kept=True)

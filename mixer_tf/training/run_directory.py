@@ -4,7 +4,8 @@
 The folder holds
 
 * `serving/1`: the model, where a model server and `mixer predict` look for it,
-* `data/`: the images as TFRecords, `dataset.json`, and `quarantine.jsonl` for unusable ones,
+* `data/`: the images as TFRecords, `dataset.json`, `quarantine.jsonl` for unusable ones, and
+  `excluded.txt` for those that --exclude leaves out,
 * `logs/`: for TensorBoard, one run, named after the recipe and the time of its start,
 * `checkpoints/`: while the training is not finished,
 * `timing.json`: what the training took, and on which devices,
@@ -21,7 +22,7 @@ import os
 from collections.abc import Iterator
 
 from mixer_tf import locks, storage
-from mixer_tf.datasets import validation
+from mixer_tf.datasets import excluded_images, validation
 from mixer_tf.datasets.info import FILE_NAME
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.recipes.schema import Recipe
@@ -83,6 +84,11 @@ class RunDirectory:
     @property
     def quarantine(self) -> str:
         return os.path.join(self.data, validation.FILE_NAME)
+
+    @property
+    def excluded(self) -> str:
+        """The list of the images that were left out; it exists only where there are some."""
+        return os.path.join(self.data, excluded_images.FILE_NAME)
 
     def count_quarantined(self) -> int:
         """Returns the number of images that could not be used."""

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from mixer_tf.cli.evaluate import evaluate
-from mixer_tf.evaluation import calibration, comparison, real_labels, report
+from mixer_tf.evaluation import calibration, comparison, mistakes, real_labels, report
 from mixer_tf.evaluation import page as evaluation_page
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "evaluation.md"
@@ -23,7 +23,7 @@ def test_figures_are_those_of_the_code():
     assert f"the {real_labels.NUM_EMPTY:,} images without a label" in TEXT
     assert f"{real_labels.NUM_IMAGES - real_labels.NUM_EMPTY:,} are scored" in TEXT
     assert f"the {report.MAX_MISTAKES} most confident mistakes" in TEXT
-    assert f"the {report.MAX_PAGE_MISTAKES} most confident and" in TEXT
+    assert f"the {mistakes.MAX_PAGE_MISTAKES} most confident and" in TEXT
     assert f"up to {evaluation_page.MAX_CLASSES} classes" in TEXT
     assert f"matrix of up to {evaluation_page.MAX_MATRIX} classes" in TEXT
 

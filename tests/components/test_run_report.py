@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """RunReport: from the artifacts of a run to its page, with all of them, with some, with none."""
 
+import base64
 import html
 import json
 import re
 import shlex
+import shutil
 
 import pandas as pd
 import pytest
@@ -24,6 +26,8 @@ from components.run_report.component import RunReportSpec
 from components.run_report.executor import Executor
 from mixer_tf import features, recipes
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation import mistakes
+from mixer_tf.evaluation.classification import Answer
 from mixer_tf.reports.facts import RunFacts
 from mixer_tf.training.tensorboard.event_files import RunLog
 from pipeline.eval_config import make_eval_config
@@ -67,6 +71,11 @@ def write_evaluation(folder):
     tfma.analyze_raw_data(pd.DataFrame(rows), config, output_path=str(folder))
     (folder / "evaluation.html").write_text("plots")
     return artifact(standard_artifacts.ModelEvaluation, folder)
+
+
+def wrong_answer(index: int) -> mistakes.Mistake:
+    answer = Answer(f"{index}.png", "dog", "cat", 0.9 - index / 100, 2, 0.1 - index / 1000)
+    return mistakes.Mistake(answer, bytes([index]))
 
 
 def write_anomalies(folder):
@@ -151,6 +160,34 @@ def test_every_section_says_what_its_step_has_written(artifacts, tmp_path):
     assert plots in page and "5-shot 0.8123 ± 0.0120" in page
     for words in ("a <note>", "empty file 1 a.jpg", "dog 2 1 0.5000", "top-1 accuracy 0.7500"):
         assert words in page, words
+
+
+def test_mistakes_are_those_that_the_evaluator_has_listed(artifacts, tmp_path):
+    evaluation = artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation")
+    shutil.copytree(artifacts["evaluation"].uri, evaluation.uri, dirs_exist_ok=True)
+    given = {**artifacts, "evaluation": evaluation}
+    (tmp_path / "reports").mkdir()  # as the local runner makes it
+    facts, page = report(tmp_path / "older", given, root=str(tmp_path))
+    assert facts.evaluation.mistakes is None and "mixer report … --evaluate" in page
+    assert f"mixer report {tmp_path} --evaluate" in page
+
+    wrong = [wrong_answer(index) for index in range(30)]
+    found = {mistakes.MOST_CONFIDENT: wrong, mistakes.WORST: wrong[::-1]}
+    mistakes.write(evaluation.uri, found)
+    facts, page = report(tmp_path / "out", given, root=str(tmp_path))
+    assert facts.evaluation.num_mistakes == 1  # of the four images that TFMA has counted
+    for shown, kept in (
+        (facts.evaluation.mistakes, wrong[:20]),
+        (facts.evaluation.worst_mistakes, wrong[:-21:-1]),
+    ):
+        for each, mistake in zip(shown, kept, strict=True):
+            assert base64.b64decode(each.thumbnail) == mistake.preview
+            for name in ("image", "class_name", "predicted", "probability", "rank"):
+                assert getattr(each, name) == getattr(mistake.answer, name)
+    assert "The 20 whose class got the lowest probability" in page
+    assert "dog (10.0%, rank 2) taken for cat (90.0%) 0.png" in page
+    assert f"mixer report {tmp_path} --evaluate" not in page
+    assert f"make this page again mixer report {tmp_path}" in page
 
 
 def test_gates_say_why_nothing_was_pushed(artifacts, tmp_path):

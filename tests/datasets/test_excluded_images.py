@@ -7,7 +7,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from mixer_tf.datasets import examples, image_lists
+from mixer_tf.datasets import examples, excluded_images, image_lists
 from mixer_tf.datasets.excluded_images import exclude, exclude_listed
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.opening import open_source
@@ -150,6 +150,9 @@ def test_odd_names_survive_the_list(tmp_path, make_pixels, encode):
     cleaned = exclude_listed(source, str(listed))
     left = {os.path.basename(n) for found in names_by_split(cleaned).values() for n in found}
     assert left == set(plain)
+    excluded_images.write(cleaned, str(tmp_path / "data"))
+    stored = image_lists.read(str(tmp_path / "data" / excluded_images.FILE_NAME), "a list")
+    assert stored == {f"cat/{name}" for name in odd}
 
 
 def test_a_list_of_everything_or_of_another_kind_is_one_clear_error(image_folder, tmp_path):

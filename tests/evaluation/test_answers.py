@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixer_tf.evaluation import answers, report
+from mixer_tf.evaluation import answers, mistakes, report
 from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.classification import Answer, Scores
 from mixer_tf.evaluation.report import Report
@@ -76,9 +76,9 @@ def test_the_worst_mistakes_are_the_most_confident(many):
     for answer in many:
         kept.add(answer)
     wrong = [answer for answer in many if answer.predicted != "cat"]
-    found = [mistake.answer for mistake in kept.most_confident()]
+    found = [mistake.answer for mistake in kept.mistakes.most_confident()]
     assert found == sorted(wrong, key=lambda answer: -answer.probability)[:10]
-    assert kept.highest_loss() == []
+    assert kept.mistakes.worst() == []
     assert list(kept.lines()) == []
 
 
@@ -86,7 +86,7 @@ def test_of_equally_confident_mistakes_the_first_are_kept():
     kept = Answers(2)
     for name in "abc":
         kept.add(Answer(name, "cat", "dog", 1.0))
-    assert [mistake.answer.image for mistake in kept.most_confident()] == ["a", "b"]
+    assert [mistake.answer.image for mistake in kept.mistakes.most_confident()] == ["a", "b"]
 
 
 def test_previews_are_kept_of_the_mistakes_with_the_highest_loss_too(encode, make_pixels):
@@ -96,10 +96,10 @@ def test_previews_are_kept_of_the_mistakes_with_the_highest_loss_too(encode, mak
         kept.add(Answer(f"{index}", "cat", "dog", 0.5 + share, 2, share), record)
     kept.add(Answer("right", "cat", "cat", 0.9, 1, 0.9), None)
     kept.add(Answer("unknown", "horse", "dog", 1.0), None)
-    assert [each.answer.image for each in kept.most_confident()] == ["unknown", "3"]
-    assert [each.answer.image for each in kept.highest_loss()] == ["1", "2"]
-    image = Image.open(io.BytesIO(kept.highest_loss()[0].preview))
-    assert image.size == (answers.PREVIEW_SIDE, 8)
+    assert [each.answer.image for each in kept.mistakes.most_confident()] == ["unknown", "3"]
+    assert [each.answer.image for each in kept.mistakes.worst()] == ["1", "2"]
+    image = Image.open(io.BytesIO(kept.mistakes.worst()[0].preview))
+    assert image.size == (mistakes.PREVIEW_SIDE, 8)
     expected = np.asarray(Image.fromarray(make_pixels(1, 20, 400)).resize((160, 8))).astype(float)
     assert np.abs(np.asarray(image) - expected).mean() < 12  # a JPEG of that image
 

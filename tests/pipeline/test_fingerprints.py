@@ -113,7 +113,7 @@ CHANGES = {
     "mixer_tf/deduplication/alignment.py": {"deduplicator", *REPORT},
     "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN, *PROBE},
     "mixer_tf/images/reduction.py": {"preprocessor"},
-    "mixer_tf/images/thumbnails.py": {"deduplicator", *REPORT},
+    "mixer_tf/images/thumbnails.py": {"deduplicator", "evaluator", *REPORT},
     "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *PROBE, *REPORT},
     "mixer_tf/models/layers.py": {*TRAIN, *PROBE, "pusher", *REPORT},  # the card counts parameters
     "mixer_tf/visualization/filters.py": {*TRAIN, *REPORT},  # TensorBoard shows the filters
@@ -130,6 +130,9 @@ CHANGES = {
     "mixer_tf/cli/train.py": set(),
     "components/evaluations.py": {"evaluator", "pusher", *REPORT},
     "components/evaluator/page.py": {"evaluator"},
+    "components/evaluator/extractors.py": {"evaluator"},
+    "components/evaluator/transforms.py": {"evaluator"},
+    "mixer_tf/evaluation/mistakes.py": {"evaluator", *REPORT},
     "mixer_tf/evaluation/page.py": {"evaluator"},
     "mixer_tf/evaluation/report.py": set(),
     "components/evaluation_metrics.py": {"evaluator"},

@@ -13,6 +13,7 @@ from mixer_tf.cli.report import report
 from mixer_tf.cli.runs import runs
 from mixer_tf.reports import page
 from mixer_tf.reports.facts import FAILED, PIPELINE, TRAINING, UNFINISHED, RunFacts
+from mixer_tf.reports.mistake_facts import MAX_MISTAKES
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,7 @@ def test_the_documentation_has_the_sections_of_the_page(full):
     assert re.findall(r"^\| (\w[\w -]*?) \|", table, re.MULTILINE) == re.findall(
         r"<h2>(.+?)</h2>", page.render(full)
     )
+    assert f"the {MAX_MISTAKES} most confident and the {MAX_MISTAKES} worst" in text
     options = {name for each in (report, runs) for param in each.params for name in param.opts}
     options |= {"--no-report"}
     assert set(re.findall(r"`(--[\w-]+)`", text)) <= options

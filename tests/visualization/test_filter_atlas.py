@@ -2,6 +2,7 @@
 """The weight atlas: PNG files, numbers and a page of the filters of any checkpoint."""
 
 import csv
+import pathlib
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 from scipy.spatial.distance import cdist
+from webdriver import needs_browser
 
 from mixer_tf.visualization import filter_atlas, filters
 
@@ -116,6 +118,22 @@ def test_the_page_shows_each_layer_and_treats_titles_as_text(checkpoints, tmp_pa
     assert page.count("<img src=") == 3 and "Content-Security-Policy" in page
     assert "<b>" not in page and "&lt;b&gt;early" in page
     assert "\n'=late,stem,0," in (tmp_path / "filters.csv").read_text()
+
+
+@needs_browser
+def test_a_browser_shows_every_plot_in_its_size_and_titles_as_text(browser, checkpoints, tmp_path):
+    hostile = "<img src=x onerror=window.hacked=1>"
+    titled = {hostile: checkpoints["early"], "late": checkpoints["late"]}
+    *plots, _, path = filter_atlas.write_atlas(titled, str(tmp_path), grid=(3, 2))
+    browser.open(pathlib.Path(path).as_uri())
+    text = browser.run("return document.body.innerText")
+    layers = ["stem", "token_mixing_0", "token_mixing_1"]
+    for words in (hostile, "late", *layers):
+        assert words in text
+    sizes = "return [...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
+    assert browser.run(sizes) == [list(Image.open(plot).size) for plot in plots]
+    assert browser.run("return window.hacked === undefined")
+    assert browser.errors() == []
 
 
 def test_only_the_requested_blocks_and_layers(checkpoints, tmp_path):

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from webdriver import needs_browser, open_browser
+from webdriver import needs_browser
 
 from mixer_tf.datasets.anomalies import StatisticsLimits
 from mixer_tf.datasets.files import make_record
@@ -103,14 +103,13 @@ def test_a_dataset_without_a_readable_image_has_a_page(tmp_path):
 
 
 @needs_browser
-def test_a_browser_shows_the_plots_and_names_as_text(statistics, tmp_path):
+def test_a_browser_shows_the_plots_and_names_as_text(browser, statistics, tmp_path):
     statistics_page.write(str(tmp_path), statistics, SPEC)
-    with open_browser() as browser:
-        browser.open((tmp_path / statistics_page.PAGE).as_uri())
-        text = browser.run("return document.body.innerText")
-        for name in (*NAMES[:2], "caf\N{REPLACEMENT CHARACTER}", SPEC):
-            assert name in text
-        assert browser.run("return window.hacked === undefined")
-        assert browser.run("return document.querySelectorAll('figure svg polygon').length") == 14
-        assert browser.run("return document.querySelector('polygon').getBBox().width") > 100
-        assert browser.errors() == []
+    browser.open((tmp_path / statistics_page.PAGE).as_uri())
+    text = browser.run("return document.body.innerText")
+    for name in (*NAMES[:2], "caf\N{REPLACEMENT CHARACTER}", SPEC):
+        assert name in text
+    assert browser.run("return window.hacked === undefined")
+    assert browser.run("return document.querySelectorAll('figure svg polygon').length") == 14
+    assert browser.run("return document.querySelector('polygon').getBBox().width") > 100
+    assert browser.errors() == []

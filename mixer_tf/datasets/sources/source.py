@@ -28,6 +28,8 @@ class Source:
         root: the folder that the paths of images are below; None where images have ids instead.
         image_ids: work item → the paths or ids of its images, as its records have them, without
             reading it; None where it must be read. It stays in this process.
+        excluded: the paths or ids of images that a user's list leaves out of it, relative to
+            `root`; see `excluded_images`.
     """
 
     spec: str
@@ -38,6 +40,7 @@ class Source:
     notes: tuple[str, ...] = ()
     root: str | None = None
     image_ids: Callable[[Any], Iterable[str]] | None = None
+    excluded: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command "train again" of a training's report names the list of images that were left out."""
+
+import itertools
+import os
+import shlex
+
+import harness
+
+from mixer_tf.datasets import examples
+from mixer_tf.datasets.excluded_images import exclude_listed
+from mixer_tf.datasets.sources.opening import open_source
+from mixer_tf.reports import training_folder
+from mixer_tf.training import from_source
+from mixer_tf.training.run_directory import RunDirectory
+
+
+def option_of_command(folder: RunDirectory) -> str | None:
+    """The file of --exclude."""
+    again = next(c.text for c in training_folder.read(folder.root).commands if "again" in c.title)
+    values = [word.partition("=")[2] for word in shlex.split(again) if "--exclude=" in word]
+    return values[0] if values else None
+
+
+def test_the_command_leaves_the_same_images_out(image_folder, tmp_path):
+    spec, recipe = f"folder:{image_folder}", harness.tiny_recipe()
+    listed = tmp_path / "removed.txt"
+    listed.write_text(f"cat/003.png\n{image_folder}/dog/007.png\nno such image\n")
+    source = exclude_listed(open_source(spec), str(listed))
+    folder = RunDirectory(str(tmp_path / "run with spaces"))
+    from_source.prepare(source, recipe, folder)
+    listed.unlink()
+
+    stored = option_of_command(folder)
+    assert stored == str(tmp_path / "run with spaces" / "data" / "excluded.txt")
+    again = exclude_listed(open_source(spec), stored)
+    assert again.fingerprint() == source.fingerprint()
+    assert again.notes == ("images excluded by --exclude: 2",)
+    shards = [path for split in source.splits for path in examples.list_shards(folder.data, split)]
+    records = itertools.chain.from_iterable(map(examples.read_records, shards))
+    kept = {os.path.relpath(record.source, image_folder) for record in records}
+    everything = {f"{name}/{index:03d}.png" for name in ("cat", "dog") for index in range(20)}
+    assert everything - kept == {"cat/003.png", "dog/007.png"}
+
+    os.remove(stored)  # as in the folder of an older version
+    assert option_of_command(folder) == "FILE"
+    from_source.prepare(source, recipe, folder)  # the data are complete
+    assert option_of_command(folder) == stored
+
+    from_source.prepare(open_source(spec), recipe, folder, restart=True)
+    assert option_of_command(folder) is None
