@@ -10,8 +10,10 @@ import time
 import tensorflow as tf
 
 from mixer_tf.console import format_duration
+from mixer_tf.training.forecast import Forecast, speed_line
 from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.timing import StepTimes
 
 _MAX_LINES = 10  # of a training whose output is not a terminal
 _REFRESH_SECONDS = 0.1
@@ -150,6 +152,53 @@ class ProgressBar(tf.keras.callbacks.Callback):
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+class SpeedLine(tf.keras.callbacks.Callback):
+    """Shows once, after the first ten seconds, how fast the training is and how long it takes.
+
+    Args:
+        times: what forecasts it, called before this.
+        batch_size: images per step.
+        planned: what was planned; None without a plan.
+        resumed: whether the run continues an earlier one.
+        evaluates: whether epochs end with an evaluation.
+        stream: the text stream to write to; None for standard output.
+    """
+
+    _supports_tf_logs = True
+
+    def __init__(
+        self,
+        times: StepTimes,
+        batch_size: int,
+        planned: Forecast | None = None,
+        *,
+        resumed: bool = False,
+        evaluates: bool = False,
+        stream=None,
+    ):
+        super().__init__()
+        self._times, self._batch_size, self._planned = times, batch_size, planned
+        self._resumed, self._lacks_evaluations = resumed, evaluates
+        self._stream = stream or sys.stdout
+        self._is_shown = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._is_shown or self._times.forecast is None:
+            return
+        self._is_shown = True
+        line = speed_line(
+            *(self._times.forecast, self._batch_size, self._planned),
+            resumed=self._resumed,
+            lacks_evaluations=self._lacks_evaluations,
+        )
+        start = "\r\x1b[K" if self._stream.isatty() else ""  # where the progress is shown
+        self._stream.write(f"{start}{line}\n")
+        self._stream.flush()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._lacks_evaluations = False
 
 
 class History(tf.keras.callbacks.Callback):

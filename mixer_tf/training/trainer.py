@@ -17,9 +17,16 @@ from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import compilation, distribution, freezing, loop, lost_workers
-from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
+from mixer_tf.training.callbacks import (
+    History,
+    ProgressBar,
+    SpeedLine,
+    TerminateOnDivergence,
+    Throughput,
+)
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
+from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.samples import read_samples
 from mixer_tf.training.input.split import Split
@@ -92,6 +99,7 @@ def fit(
     initial_weights: Sequence[np.ndarray] | None = None,
     transform: ImageTransform | None = None,
     length: TrainingLength | None = None,
+    planned: Forecast | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains a recipe, and chooses the best epoch by the accuracy on the evaluation split.
@@ -117,6 +125,7 @@ def fit(
         transform: applied to the images of each batch, [B, S, S, 3], of both splits.
         length: the number of steps, and after which of them the model is evaluated; None for those
             of the recipe.
+        planned: what was planned, to show beside the forecast; None without a plan.
         verbose: whether to show the progress.
 
     Raises:
@@ -164,7 +173,7 @@ def fit(
 
     wait = InputWait()
     data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
-    times = StepTimes(length, begin.step, begin.epochs, start)
+    times = StepTimes(length, start)
     built_in = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
     loggers, progress = (), ()
     if log_dir:
@@ -178,7 +187,12 @@ def fit(
         )
     if verbose and is_chief:
         _show_plan(recipe, length, train, evaluation, strategy)
-        progress = [ProgressBar(length, begin.step)]
+        speed = SpeedLine(
+            *(times, recipe.training.batch_size, planned),
+            resumed=begin.step > 0,
+            evaluates=evaluation is not None,
+        )
+        progress = [speed, ProgressBar(length, begin.step)]
     # The checkpoint comes last: after it, no callback is repeated.
     calls = [*built_in, *loggers, *progress, *callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
