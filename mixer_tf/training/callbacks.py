@@ -57,13 +57,29 @@ class Throughput(tf.keras.callbacks.Callback):
         self._steps = batch - self._first
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = self._end - self._start if self._steps else 0.0
-        if seconds > 0:
-            logs["examples_per_second"] = self._steps * self._batch_size / seconds
-            if self._wait and self._wait.is_measured:
-                # The input of the first step of the next epoch may be requested ahead.
-                logs["input_wait"] = min((self._wait.seconds - self._waited) / seconds, 1.0)
+        if self._steps:
+            is_measured = self._wait and self._wait.is_measured
+            waited = self._wait.seconds - self._waited if is_measured else None
+            seconds = self._end - self._start
+            logs.update(throughput(self._steps * self._batch_size, seconds, waited))
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+
+
+def throughput(examples: int, seconds: float, waited: float | None) -> dict[str, float]:
+    """Returns `examples_per_second` and `input_wait` for the logs.
+
+    Args:
+        examples: number of examples.
+        seconds: in which they were trained on; nothing is returned if it is 0.
+        waited: how much of it was waited for input; None if that was not measured.
+    """
+    if seconds <= 0:
+        return {}
+    found = {"examples_per_second": examples / seconds}
+    if waited is not None:
+        # The input of the step after these may have been requested ahead.
+        found["input_wait"] = min(waited / seconds, 1.0)
+    return found
 
 
 class TerminateOnDivergence(tf.keras.callbacks.Callback):

@@ -12,8 +12,8 @@ from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.length import TrainingLength
 
 _FORECAST_SECONDS = 10.0
-# Where one epoch has ended by then, the next one is waited for, for at most this long: the end of the
-# first takes longer, because its evaluation compiles.
+# Where one epoch has ended by then, the next one is waited for, for at most this long: the end of
+# the first takes longer, because its evaluation compiles.
 _MOST_FORECAST_SECONDS = 30.0
 
 

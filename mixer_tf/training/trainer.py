@@ -38,6 +38,7 @@ from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import LogBackup
 from mixer_tf.training.tensorboard.confusion import count_confusion
 from mixer_tf.training.tensorboard.loggers import create_loggers
+from mixer_tf.training.tensorboard.step_scalars import LastPoint
 from mixer_tf.training.timing import StepTimes, Timing
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
@@ -148,8 +149,8 @@ def fit(
     length = length or training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
-    history, signals = History(), StopSignals()
-    stateful = _stateful([history, *callbacks])
+    history, signals, last_point = History(), StopSignals(), LastPoint()
+    stateful = _stateful([history, last_point, *callbacks])
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
@@ -178,8 +179,10 @@ def fit(
     loggers, progress = (), ()
     if log_dir:
         loggers = create_loggers(
-            *(log_dir, recipe, length, length.end(begin.epochs)),
+            *(log_dir, recipe, length, _logged_steps(length, begin)),
             read_images=lambda: read_samples(train, recipe, transform),
+            input_wait=wait,
+            last_point=last_point,
             confusion=confusion,
             class_names=train.class_names,
             profile=profile,
@@ -257,9 +260,18 @@ def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) 
         )
 
 
-def _stateful(callbacks: Sequence[tf.keras.callbacks.Callback]) -> dict[str, Stateful]:
-    """Returns the callbacks that continue after a restart, by the name of their class."""
-    return {type(each).__name__: each for each in callbacks if hasattr(each, "get_state")}
+def _stateful(objects: Sequence[object]) -> dict[str, Stateful]:
+    """Returns those that continue after a restart by the name of their class, such as callbacks."""
+    return {type(each).__name__: each for each in objects if hasattr(each, "get_state")}
+
+
+def _logged_steps(length: TrainingLength, begin: loop.Position) -> int:
+    """Returns the steps up to which an earlier run has logged everything.
+
+    What is logged at the end of an epoch follows its evaluation.
+    """
+    is_to_be_evaluated = begin.step == length.end(begin.epochs + 1)
+    return begin.step - 1 if is_to_be_evaluated else begin.step
 
 
 def _identity(recipe: Recipe, train: Split, evaluation: Split | None) -> dict[str, object]:
