@@ -104,6 +104,20 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def duration_in_words(seconds: float) -> str:
+    """Returns a rough duration: "40 s", "12 min", "1 h 20 min" or "3 d 4 h"."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days:,} d {hours} h" if hours else f"{days:,} d"
+
+
 @contextlib.contextmanager
 def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
     """Yields a function that shows what is done, how much of it, and the time that is left.

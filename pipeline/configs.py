@@ -20,6 +20,7 @@ from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster
+from mixer_tf.training.checkpoint_options import MINUTES_VARIABLE, CheckpointOptions
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.search_space import Search
 
@@ -110,6 +111,8 @@ class PipelineConfig:
         predict: images to classify with the blessed model: "images:FOLDER", or a source as above;
             None for none.
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
+        checkpoint_minutes: the training saves at least every so many minutes; no step is repeated
+            because of another number.
         profile: the steps of the training to trace for TensorBoard's profiler, as
             `ProfiledSteps.parse` reads them, such as "10:20"; None for none.
         keep_versions: number of pushed versions that stay; None for all of them.
@@ -148,6 +151,7 @@ class PipelineConfig:
     infra_validator: str = OFF
     predict: str | None = None
     strategy: str = "auto"
+    checkpoint_minutes: float = CheckpointOptions.minutes
     profile: str | None = None
     keep_versions: int | None = 5
     serving_dir: str | None = None
@@ -175,6 +179,7 @@ class PipelineConfig:
         for name in ("root", "serving_dir"):
             storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
+        CheckpointOptions(minutes=self.checkpoint_minutes)
         if self.profile is not None:
             ProfiledSteps.parse(self.profile)
         if self.infra_validator not in INFRA_VALIDATORS:
@@ -248,6 +253,13 @@ class PipelineConfig:
     def checkpoint_path(self) -> str:
         """The folder in which an interrupted training finds its last epoch when it resumes."""
         return os.path.join(self.root, "checkpoints")
+
+    @property
+    def training_environment(self) -> dict[str, str]:
+        """The environment variables of the Trainer, which the cache of its step does not know."""
+        if self.checkpoint_minutes == CheckpointOptions.minutes:
+            return {}
+        return {MINUTES_VARIABLE: str(self.checkpoint_minutes)}
 
     @property
     def log_path(self) -> str | None:

@@ -22,6 +22,7 @@ _VALUES = {
     "infra_validator": "--infra-validator",
     "predict": "--predict",
     "strategy": "--strategy",
+    "checkpoint_minutes": "--checkpoint-minutes",
     "profile": "--profile",
 }
 _FLAGS = {

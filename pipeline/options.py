@@ -20,6 +20,7 @@ from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
 from mixer_tf.deduplication.thresholds import DUPLICATE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.training import cluster
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.search_space import Search
 from pipeline.configs import (
     DEDUPLICATE,
@@ -188,6 +189,12 @@ _OPTIONS = (
         help=f"Where to train: {', '.join(cluster.STRATEGIES)}.",
     ),
     click.option(
+        "--checkpoint-minutes",
+        type=float,
+        default=CheckpointOptions.minutes,
+        help="Save the training at least every so many minutes, also within an epoch.",
+    ),
+    click.option(
         "--profile",
         metavar="FIRST:LAST",
         help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
@@ -281,6 +288,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         infra_validator=options["infra_validator"],
         predict=options["predict"],
         strategy=options["strategy"],
+        checkpoint_minutes=options["checkpoint_minutes"],
         profile=options["profile"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         report=not options["no_report"],

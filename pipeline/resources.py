@@ -39,6 +39,7 @@ class StepResources:
         timeout: seconds after which a step is stopped; None for no limit.
         cache: whether the step is skipped if its inputs and code are unchanged.
         beam: options for Apache Beam, in addition to those of all steps.
+        environment: environment variables.
     """
 
     image: str
@@ -51,6 +52,7 @@ class StepResources:
     timeout: int | None = 6 * _HOUR
     cache: bool = True
     beam: tuple[str, ...] = ()
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         parse_cpu(self.cpu)

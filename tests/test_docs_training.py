@@ -20,8 +20,8 @@ TEXT = PAGE.read_text(encoding="utf-8")
 def test_recipes_and_fields_exist():
     for name in re.findall(r"`((?:finetune|pretrain|ablation)_\w+)(?:_…)?`", TEXT):
         assert any(known.startswith(name.rstrip("_")) for known in recipes.list_names()), name
-    fields = [f for f in re.findall(r"`([a-z]+\.\w+)=([\w.,*]+)`", TEXT) if f[1] != "PATH"]
-    assert len(fields) >= 6
+    fields = [f for f in re.findall(r"`([a-z]+\.\w+)=([\w.,*=]+)`", TEXT) if f[1] != "PATH"]
+    assert len(fields) >= 7
     for field, value in fields:
         base = ["optimizer.name=momentum"] if "momentum" in field else []
         assert recipes.get("digits").override([*base, f"{field}={value}"])

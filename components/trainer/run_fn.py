@@ -9,7 +9,8 @@ Its `custom_config` holds
 * `log_dir`: likewise, for the logs of all trainings, so that one TensorBoard shows them side by
   side; optional: without it, the logs are stored in the ModelRun artifact,
 * `profile`: the steps to trace for TensorBoard's profiler, such as "10:20"; optional,
-* `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000},
+* `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000};
+  without minutes, the environment variable MIXER_TF_CHECKPOINT_MINUTES may hold them,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With `hyperparameters`, those replace fields of the recipe. With a `base_model`, the training starts
@@ -59,7 +60,7 @@ def run_fn(fn_args: FnArgs) -> None:
         splits.get(EVAL),
         strategy=strategy,
         checkpoint_dir=checkpoint_dir,
-        checkpoints=CheckpointOptions(**config.get("checkpoints", {})),
+        checkpoints=CheckpointOptions.from_environment(**config.get("checkpoints", {})),
         log_dir=_log_folder(fn_args, recipe, checkpoint_dir, distribution.is_chief(strategy)),
         profile=ProfiledSteps.parse(config["profile"]) if "profile" in config else None,
         initial_weights=initial,

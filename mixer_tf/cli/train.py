@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +20,10 @@ from mixer_tf.planning import plan_file
 from mixer_tf.training import cluster, interruption
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.profiled_steps import ProfiledSteps
+
+if TYPE_CHECKING:
+    from mixer_tf.datasets.quarantine_limit import QuarantineLimit
+    from mixer_tf.recipes.schema import Recipe
 
 _PROFILER = (
     "is in the logs; TensorBoard shows it with `pip install 'tensorboard-plugin-profile==2.15.*'`"
@@ -96,76 +102,96 @@ def train(
     """
     # Before anything is read:
     recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
-    profile = ProfiledSteps.parse(profile) if profile else None
-    planned = plan_file.read(plan_path, recipe) if plan_path else None
+    request = _Request(
+        source=source,
+        data_dir=data_dir,
+        exclude=exclude,
+        recipe=recipe,
+        output=output,
+        limit=max_quarantined,
+        restart=restart,
+        strategy=strategy,
+        checkpoints=CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps),
+        profile=ProfiledSteps.parse(profile) if profile else None,
+        planned=plan_file.read(plan_path, recipe) if plan_path else None,
+    )
     cluster.parse_strategy(strategy)
-    checkpoints = CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps)
     storage.require_literal(output or "", "--output")
     try:
         with interruption.sigterm_raises():
-            _train(
-                *(
-                    source,
-                    data_dir,
-                    exclude,
-                    recipe,
-                    output,
-                    restart,
-                    strategy,
-                    checkpoints,
-                    profile,
-                    planned,
-                ),
-                limit=max_quarantined,
-            )
+            _train(request)
     except KeyboardInterrupt as stop:
         message = str(stop) or "Stopped; the same command resumes the training."
         raise Stopped(f"\n{message}", getattr(stop, "exit_code", Stopped.INTERRUPTED)) from None
 
 
-def _train(
-    source,
-    data_dir,
-    exclude,
-    recipe,
-    output,
-    restart,
-    strategy,
-    checkpoints,
-    profile,
-    planned,
-    limit,
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """What was asked for, checked as far as possible without reading anything.
+
+    Attributes:
+        source, data_dir: what `opening.open_source` takes.
+        exclude: the file that lists images to leave out; None for none.
+        recipe: the recipe.
+        output: the folder for everything; None for the default.
+        limit: how many images may be unusable; None for any number.
+        restart: whether to discard an unfinished training.
+        strategy: a name that `distribution.create_strategy` knows.
+        checkpoints: when to save.
+        profile: the steps to trace; None for none.
+        planned: the plan to compare with; None without one.
+    """
+
+    source: str
+    data_dir: str | None
+    exclude: str | None
+    recipe: Recipe
+    output: str | None
+    limit: QuarantineLimit | None
+    restart: bool
+    strategy: str
+    checkpoints: CheckpointOptions
+    profile: ProfiledSteps | None
+    planned: plan_file.PlannedTime | None
+
+
+def _train(request: _Request) -> None:
     from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
     from mixer_tf.training.run_directory import RunDirectory
 
+    recipe, strategy = request.recipe, request.strategy
     if strategy == "multi_worker" or (strategy == "auto" and cluster.num_workers() > 1):
         # Must be created before TensorFlow computes anything, which includes opening a source.
         strategy = requirements.create_strategy(strategy, recipe)
-    opened = exclude_listed(opening.open_source(source, data_dir), exclude)
-    root = os.path.expanduser(output or os.path.join("runs", f"train-{opened.name}"))
-    folder = RunDirectory(root)
+    source = opening.open_source(request.source, request.data_dir)
+    opened = exclude_listed(source, request.exclude)
+    root = request.output or os.path.join("runs", f"train-{opened.name}")
+    folder = RunDirectory(os.path.expanduser(root))
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
     with folder.lock():
         if isinstance(strategy, str):
             strategy = requirements.create_strategy(strategy, recipe)
-        if not restart and folder.finish(opened, recipe):
+        if not request.restart and folder.finish(opened, recipe):
             click.echo("note: the training was complete; its checkpoints are removed now")
-            return _show_model(folder, source)
+            return _show_model(folder, request.source)
         with progress_counter("reading images") as progress:
             info = from_source.prepare(
-                opened, recipe, folder, progress, restart=restart, limit=limit
+                *(opened, recipe, folder, progress), restart=request.restart, limit=request.limit
             )
         _show_data(info, folder, opened.notes)
         result = from_source.train_prepared(
-            info, recipe, folder, strategy=strategy, checkpoints=checkpoints, profile=profile
+            *(info, recipe, folder),
+            strategy=strategy,
+            checkpoints=request.checkpoints,
+            profile=request.profile,
+            planned=request.planned,
         )
-    if profile:
+    if request.profile:
         click.echo(f"profile  {_PROFILER}")
-    _show_result(result, info, folder, source, planned)
+    _show_result(result, info, folder, request)
 
 
 def _show_data(info, folder, shown_notes) -> None:
@@ -181,7 +207,7 @@ def _show_data(info, folder, shown_notes) -> None:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
 
 
-def _show_result(result, info, folder, source: str, planned) -> None:
+def _show_result(result, info, folder, request: _Request) -> None:
     for note in (*result.notes, *class_counts.notes_of_splits(info.counts, info.class_names)):
         click.echo(f"note: {visible(note)}")
     if result.accuracy is not None:
@@ -189,8 +215,8 @@ def _show_result(result, info, folder, source: str, planned) -> None:
     if result.accuracy is not None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
-    _show_planned(result, planned)
-    _show_model(folder, source)
+    _show_planned(result, request.planned)
+    _show_model(folder, request.source)
 
 
 def _show_planned(result, planned) -> None:
@@ -198,7 +224,9 @@ def _show_planned(result, planned) -> None:
     timing = result.timing
     if planned is None and timing.forecast is not None:
         where = "from its first ten seconds"
-        planned = plan_file.PlannedTime(timing.forecast, timing.forecast_per_step, where)
+        planned = plan_file.PlannedTime(
+            timing.forecast.seconds, timing.forecast.seconds_per_step, where
+        )
     elif planned is not None and result.first_step:
         click.echo("note: the plan is for the whole training; this run has resumed it")
         return

@@ -100,6 +100,8 @@ def random_crop(image: tf.Tensor, image_size: int, seed: tf.Tensor) -> tf.Tensor
 
 def size_before_crop(image_size: int) -> int:
     """Returns to how many pixels an image is resized before `image_size` of them are cropped."""
+    # Deviation: the authors' fine-tuning at 384 pixels (big_vision configs/transfer.py) has 448,
+    # which is 7/6 of the crop; here each size has the share of 224 pixels, 8/7, which makes 439.
     return round(image_size / _CROP_SHARE)
 
 

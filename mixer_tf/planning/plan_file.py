@@ -8,20 +8,18 @@ import json
 
 from mixer_tf import storage
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training.forecast import Forecast
 
 
 @dataclasses.dataclass(frozen=True)
-class PlannedTime:
+class PlannedTime(Forecast):
     """What was planned for this machine.
 
     Attributes:
-        seconds: of the whole training.
-        seconds_per_step: of a training step.
+        seconds, seconds_per_step: see `Forecast`.
         where: where the plan is from, such as the path of a file.
     """
 
-    seconds: float
-    seconds_per_step: float
     where: str
 
 

@@ -12,7 +12,7 @@ import json
 import typing
 
 from mixer_tf.models.validation import MAX_SIDE, shown
-from mixer_tf.recipes import overrides
+from mixer_tf.recipes import layer_factors, overrides
 from mixer_tf.recipes.model_options import ModelOptions
 from mixer_tf.recipes.options import Options, one_of, with_section
 
@@ -105,6 +105,9 @@ class OptimizerOptions(Options):
     Attributes:
         name: "adam" (pre-training) or "momentum" (fine-tuning).
         learning_rate: peak learning rate.
+        layer_rates: patterns of layers, as in training.freeze, with factors of their learning rate,
+            such as "stem=0.1,MixerBlock_*=0.1"; the others have 1, and none is 1 for all. The
+            weight decay of these layers is multiplied as well.
         schedule: "linear" or "cosine" decay after the warmup; "step", divided by 10 after each of
             `decay_steps`; or "constant".
         warmup_steps: steps of linear warmup from 0; a quarter of a training that they would fill.
@@ -126,6 +129,7 @@ class OptimizerOptions(Options):
 
     name: str = "adam"
     learning_rate: float = 1e-3
+    layer_rates: str | None = None
     schedule: str = "linear"
     warmup_steps: int = 10_000
     decay_steps: tuple[int, ...] = ()
@@ -143,6 +147,7 @@ class OptimizerOptions(Options):
         yield "name", self.name in OPTIMIZERS, one_of(OPTIMIZERS)
         is_sensible = 0 < self.learning_rate <= _MAX_NUMBER
         yield "learning_rate", is_sensible, f"more than 0 and at most {_MAX_NUMBER:,.0f}"
+        yield from self._layer_rules()
         yield "schedule", self.schedule in SCHEDULES, one_of(SCHEDULES)
         yield _in_range(self, "warmup_steps", 0, _MAX_STEPS)
         steps = self.decay_steps
@@ -162,6 +167,16 @@ class OptimizerOptions(Options):
             yield name, 0 <= getattr(self, name) < 1, "in [0, 1)"
         yield "momentum_dtype", self.momentum_dtype in MOMENTUM_DTYPES, one_of(MOMENTUM_DTYPES)
         yield "epsilon", self.epsilon > 0, "more than 0"
+
+    def _layer_rules(self):
+        if self.layer_rates is None:
+            return
+        is_valid = layer_factors.is_valid(self.layer_rates, _MAX_NUMBER)
+        rule = 'patterns of layers, each once and with a factor, such as "stem=0.1,block_*=0.1"'
+        yield "layer_rates", is_valid, f"{rule}, or none"
+        has_zero = is_valid and 0 in layer_factors.parse(self.layer_rates).values()
+        rule = "made of factors above 0; training.freeze keeps layers as they are"
+        yield "layer_rates", not has_zero, rule
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,10 @@ import time
 import tensorflow as tf
 
 from mixer_tf.console import format_duration
+from mixer_tf.training.forecast import Forecast, speed_line
 from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.timing import StepTimes
 
 _MAX_LINES = 10  # of a training whose output is not a terminal
 _REFRESH_SECONDS = 0.1
@@ -55,13 +57,29 @@ class Throughput(tf.keras.callbacks.Callback):
         self._steps = batch - self._first
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = self._end - self._start if self._steps else 0.0
-        if seconds > 0:
-            logs["examples_per_second"] = self._steps * self._batch_size / seconds
-            if self._wait and self._wait.is_measured:
-                # The input of the first step of the next epoch may be requested ahead.
-                logs["input_wait"] = min((self._wait.seconds - self._waited) / seconds, 1.0)
+        if self._steps:
+            is_measured = self._wait and self._wait.is_measured
+            waited = self._wait.seconds - self._waited if is_measured else None
+            seconds = self._end - self._start
+            logs.update(throughput(self._steps * self._batch_size, seconds, waited))
         logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+
+
+def throughput(examples: int, seconds: float, waited: float | None) -> dict[str, float]:
+    """Returns `examples_per_second` and `input_wait` for the logs.
+
+    Args:
+        examples: number of examples.
+        seconds: in which they were trained on; nothing is returned if it is 0.
+        waited: how much of it was waited for input; None if that was not measured.
+    """
+    if seconds <= 0:
+        return {}
+    found = {"examples_per_second": examples / seconds}
+    if waited is not None:
+        # The input of the step after these may have been requested ahead.
+        found["input_wait"] = min(waited / seconds, 1.0)
+    return found
 
 
 class TerminateOnDivergence(tf.keras.callbacks.Callback):
@@ -150,6 +168,53 @@ class ProgressBar(tf.keras.callbacks.Callback):
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+class SpeedLine(tf.keras.callbacks.Callback):
+    """Shows once, after the first ten seconds, how fast the training is and how long it takes.
+
+    Args:
+        times: what forecasts it, called before this.
+        batch_size: images per step.
+        planned: what was planned; None without a plan.
+        resumed: whether the run continues an earlier one.
+        evaluates: whether epochs end with an evaluation.
+        stream: the text stream to write to; None for standard output.
+    """
+
+    _supports_tf_logs = True
+
+    def __init__(
+        self,
+        times: StepTimes,
+        batch_size: int,
+        planned: Forecast | None = None,
+        *,
+        resumed: bool = False,
+        evaluates: bool = False,
+        stream=None,
+    ):
+        super().__init__()
+        self._times, self._batch_size, self._planned = times, batch_size, planned
+        self._resumed, self._lacks_evaluations = resumed, evaluates
+        self._stream = stream or sys.stdout
+        self._is_shown = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._is_shown or self._times.forecast is None:
+            return
+        self._is_shown = True
+        line = speed_line(
+            *(self._times.forecast, self._batch_size, self._planned),
+            resumed=self._resumed,
+            lacks_evaluations=self._lacks_evaluations,
+        )
+        start = "\r\x1b[K" if self._stream.isatty() else ""  # where the progress is shown
+        self._stream.write(f"{start}{line}\n")
+        self._stream.flush()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._lacks_evaluations = False
 
 
 class History(tf.keras.callbacks.Callback):

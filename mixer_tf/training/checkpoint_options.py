@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+
+# Where a training gets its arguments from an orchestrator, whose cache knows them all, the minutes
+# come from the environment: another number must not repeat a training that is complete.
+MINUTES_VARIABLE = "MIXER_TF_CHECKPOINT_MINUTES"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +27,25 @@ class CheckpointOptions:
     minutes: float = 5.0
     steps: int | None = None
     keep: int = 2
+
+    @classmethod
+    def from_environment(cls, **fields) -> CheckpointOptions:
+        """Returns the options, with the minutes of `MINUTES_VARIABLE` unless they are given.
+
+        Raises:
+            ValueError: a value is out of range, or that of the variable is not a number.
+        """
+        text = os.environ.get(MINUTES_VARIABLE)
+        if text is None or "minutes" in fields:
+            return cls(**fields)
+        try:
+            minutes = float(text)
+        except ValueError:
+            raise ValueError(
+                f"the environment variable {MINUTES_VARIABLE} must be a number of minutes; got "
+                f"{text!r}."
+            ) from None
+        return cls(minutes=minutes, **fields)
 
     def __post_init__(self):
         if not self.minutes > 0:

@@ -33,7 +33,7 @@ _NOTHING, _SAVE = 0, 1  # what to do after a step; other numbers are signals
 
 
 class Stateful(Protocol):
-    """What a callback offers to continue where it was after a restart."""
+    """What a callback, for example, offers to continue where it was after a restart."""
 
     def get_state(self) -> object:
         """Returns what JSON can store."""
@@ -119,7 +119,7 @@ class TrainingCheckpoint(BestWeights):
         signals: asks to stop; None if nothing does.
         is_chief: whether this process writes the files that all workers share.
         logs: the logs of the training, of which each checkpoint keeps a copy; None for none.
-        stateful: the callbacks that continue after a restart, by name.
+        stateful: what else continues after a restart, such as callbacks, by name.
 
     Raises:
         ValueError: TensorFlow would read the path of the folder as a pattern.
@@ -203,8 +203,9 @@ class TrainingCheckpoint(BestWeights):
         self.best_accuracy, self._loss, self.best_epoch = (
             state["best"][key] for key in ("accuracy", "loss", "epoch")
         )
-        for key, callback in self._stateful.items():
-            callback.set_state(state["callbacks"][key])
+        for key, each in self._stateful.items():
+            if key in state["callbacks"]:  # otherwise it is new
+                each.set_state(state["callbacks"][key])
         self._position = self._saved = Position(state["step"], state["epochs"], state["logs"])
         if self._logs:
             self._logs.restore()

@@ -10,7 +10,7 @@ import tensorflow as tf
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract
-from mixer_tf.training import freezing, optimizers, train_step
+from mixer_tf.training import freezing, layer_rates, optimizers, train_step
 from mixer_tf.training.autograph import without_autograph
 from mixer_tf.training.class_weights import class_weights
 
@@ -63,11 +63,12 @@ def compile_model(
         One line for each deviation from the recipe.
 
     Raises:
-        ValueError: the recipe freezes a layer that does not exist, or weights classes whose counts
+        ValueError: the recipe names a layer that does not exist, or weights classes whose counts
             are not known.
     """
     weights = class_weights(recipe.training.class_weights, class_counts)
     freezing.freeze(model, recipe.training.freeze)
+    factors = layer_rates.weight_factors(model, recipe.optimizer.layer_rates)
     jit, notes = _jit_compile(recipe, strategy)
     smoothing = recipe.training.label_smoothing
     loss = {
@@ -77,7 +78,7 @@ def compile_model(
         "sigmoid": SigmoidCrossEntropy(smoothing),
     }[recipe.training.loss]
     model.compile(
-        optimizer=optimizers.create(recipe.optimizer, total_steps),
+        optimizer=optimizers.create(recipe.optimizer, total_steps, factors),
         loss=loss,
         weighted_metrics=_metrics(model.output_shape[-1]),
         jit_compile=jit,

@@ -19,6 +19,7 @@ from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster, requirements
 from mixer_tf.training.checkpoint_options import CheckpointOptions
+from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.run_directory import RunDirectory
 
@@ -86,6 +87,7 @@ def train_prepared(
     strategy: tf.distribute.Strategy,
     checkpoints: CheckpointOptions | None = None,
     profile: ProfiledSteps | None = None,
+    planned: Forecast | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains on the images that `prepare` has written, and exports the model.
@@ -94,7 +96,7 @@ def train_prepared(
         info: what `prepare` has returned.
         recipe, strategy, checkpoints, verbose: see `train_source`.
         output: the folder, of which the caller holds the lock.
-        profile: see `trainer.fit`.
+        profile, planned: see `trainer.fit`.
     """
     from mixer_tf.training import trainer
     from mixer_tf.training.exporting import export_fitted
@@ -111,6 +113,7 @@ def train_prepared(
         checkpoints=checkpoints,
         log_dir=runs.run_folder(output.logs, recipe.name),
         profile=profile,
+        planned=planned,
         verbose=verbose,
     )
     export_fitted(fitted, info.class_names, output.model)

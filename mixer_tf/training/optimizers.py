@@ -8,7 +8,7 @@ with optax, which the authors used, to float precision (tests/training/test_opti
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -96,6 +96,7 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         name: name of the optimizer.
         learning_rate: a WarmupDecay or a number.
         weight_decay: fraction of a kernel that is subtracted per step at the peak learning rate.
+        rate_factors: name of a weight -> what η of this weight is multiplied by; 1 for others.
         momentum_dtype: type of the momentum buffers, "float32" or "bfloat16"; see `_momentum`.
     """
 
@@ -105,9 +106,11 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         learning_rate,
         weight_decay: float,
         momentum_dtype: str = "float32",
+        rate_factors: Mapping[str, float] | None = None,
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
+        self._rate_factors = dict(rate_factors or {})
         self._momentum_dtype = tf.as_dtype(momentum_dtype)
         is_schedule = isinstance(learning_rate, WarmupDecay)
         self._peak_learning_rate = (
@@ -121,12 +124,13 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         if getattr(self, "_built", False):
             return
         self._decays = [_is_kernel(variable) for variable in var_list]
+        self._factors = [self._rate_factors.get(variable.name, 1.0) for variable in var_list]
         self._build_slots(var_list)
         self._built = True
 
     def update_step(self, gradient, variable) -> None:
         index = self._index_dict[self._var_key(variable)]
-        learning_rate = tf.cast(self.learning_rate, variable.dtype)
+        learning_rate = tf.cast(self.learning_rate, variable.dtype) * self._factors[index]
         change = learning_rate * self._update(gradient, index)
         if self._kernel_decay and self._decays[index]:
             factor = learning_rate / self._peak_learning_rate
@@ -173,6 +177,7 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
             "learning_rate": self._serialize_hyperparameter(self._learning_rate),
             "weight_decay": self._kernel_decay,
             "momentum_dtype": self._momentum_dtype.name,
+            "rate_factors": self._rate_factors,
         }
 
 
@@ -272,8 +277,16 @@ def _warmup_steps(options: OptimizerOptions, total_steps: int) -> int:
     return options.warmup_steps if options.warmup_steps < total_steps else total_steps // 4
 
 
-def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.Optimizer:
-    """Returns the optimizer of a recipe for `total_steps` steps."""
+def create(
+    options: OptimizerOptions, total_steps: int, rate_factors: Mapping[str, float] | None = None
+) -> tf.keras.optimizers.Optimizer:
+    """Returns the optimizer of a recipe for `total_steps` steps.
+
+    Args:
+        options: of the recipe.
+        total_steps: number of steps of the whole training.
+        rate_factors: what `layer_rates.weight_factors` has returned; None for no factors.
+    """
     schedule = WarmupDecay(
         options.learning_rate,
         total_steps,
@@ -285,6 +298,7 @@ def create(options: OptimizerOptions, total_steps: int) -> tf.keras.optimizers.O
     kwargs = {
         "learning_rate": schedule,
         "weight_decay": options.weight_decay,
+        "rate_factors": rate_factors,
         # Deviation: the default is float32, where the authors fine-tune with bfloat16
         # (vit_jax/train.py `accumulator_dtype`).
         "momentum_dtype": options.momentum_dtype,

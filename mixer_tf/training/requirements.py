@@ -19,8 +19,8 @@ def require_weights(recipe: Recipe) -> None:
     """Checks that the initial weights of a recipe exist, can be read, and fit its model.
 
     Published ones are downloaded into the cache, where the training finds them. The layers that a
-    recipe freezes must exist as well. Imports TensorFlow only for a recipe with weights, or with
-    such layers.
+    recipe freezes, or trains at a learning rate of their own, must exist as well. Imports
+    TensorFlow only for a recipe with weights, or with such layers.
 
     Raises:
         ValueError: they do not exist, are corrupt, or do not fit.
@@ -30,11 +30,13 @@ def require_weights(recipe: Recipe) -> None:
         from mixer_tf import factory
 
         factory.check_weights(recipe)
-    if recipe.training.freeze is not None:
+    if recipe.training.freeze is not None or recipe.optimizer.layer_rates is not None:
         from mixer_tf import factory
-        from mixer_tf.training import freezing
+        from mixer_tf.training import freezing, layer_rates
 
-        freezing.freeze(factory.for_export(recipe, num_classes=2), recipe.training.freeze)
+        model = factory.for_export(recipe, num_classes=2)
+        freezing.freeze(model, recipe.training.freeze)
+        layer_rates.weight_factors(model, recipe.optimizer.layer_rates)
 
 
 def create_strategy(name: str, recipe: Recipe) -> tf.distribute.Strategy:

@@ -17,9 +17,16 @@ from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import compilation, distribution, freezing, loop, lost_workers
-from mixer_tf.training.callbacks import History, ProgressBar, TerminateOnDivergence, Throughput
+from mixer_tf.training.callbacks import (
+    History,
+    ProgressBar,
+    SpeedLine,
+    TerminateOnDivergence,
+    Throughput,
+)
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
+from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.samples import read_samples
 from mixer_tf.training.input.split import Split
@@ -31,6 +38,7 @@ from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import LogBackup
 from mixer_tf.training.tensorboard.confusion import count_confusion
 from mixer_tf.training.tensorboard.loggers import create_loggers
+from mixer_tf.training.tensorboard.step_scalars import LastPoint
 from mixer_tf.training.timing import StepTimes, Timing
 
 ImageTransform = Callable[[tf.Tensor], tf.Tensor]
@@ -92,6 +100,7 @@ def fit(
     initial_weights: Sequence[np.ndarray] | None = None,
     transform: ImageTransform | None = None,
     length: TrainingLength | None = None,
+    planned: Forecast | None = None,
     verbose: bool = True,
 ) -> Fitted:
     """Trains a recipe, and chooses the best epoch by the accuracy on the evaluation split.
@@ -117,6 +126,7 @@ def fit(
         transform: applied to the images of each batch, [B, S, S, 3], of both splits.
         length: the number of steps, and after which of them the model is evaluated; None for those
             of the recipe.
+        planned: what was planned, to show beside the forecast; None without a plan.
         verbose: whether to show the progress.
 
     Raises:
@@ -139,8 +149,8 @@ def fit(
     length = length or training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
-    history, signals = History(), StopSignals()
-    stateful = _stateful([history, *callbacks])
+    history, signals, last_point = History(), StopSignals(), LastPoint()
+    stateful = _stateful([history, last_point, *callbacks])
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
@@ -164,13 +174,15 @@ def fit(
 
     wait = InputWait()
     data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
-    times = StepTimes(length, begin.step, begin.epochs, start)
+    times = StepTimes(length, start)
     built_in = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
     loggers, progress = (), ()
     if log_dir:
         loggers = create_loggers(
-            *(log_dir, recipe, length, length.end(begin.epochs)),
+            *(log_dir, recipe, length, _logged_steps(length, begin)),
             read_images=lambda: read_samples(train, recipe, transform),
+            input_wait=wait,
+            last_point=last_point,
             confusion=confusion,
             class_names=train.class_names,
             profile=profile,
@@ -178,7 +190,12 @@ def fit(
         )
     if verbose and is_chief:
         _show_plan(recipe, length, train, evaluation, strategy)
-        progress = [ProgressBar(length, begin.step)]
+        speed = SpeedLine(
+            *(times, recipe.training.batch_size, planned),
+            resumed=begin.step > 0,
+            evaluates=evaluation is not None,
+        )
+        progress = [speed, ProgressBar(length, begin.step)]
     # The checkpoint comes last: after it, no callback is repeated.
     calls = [*built_in, *loggers, *progress, *callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
@@ -243,9 +260,18 @@ def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) 
         )
 
 
-def _stateful(callbacks: Sequence[tf.keras.callbacks.Callback]) -> dict[str, Stateful]:
-    """Returns the callbacks that continue after a restart, by the name of their class."""
-    return {type(each).__name__: each for each in callbacks if hasattr(each, "get_state")}
+def _stateful(objects: Sequence[object]) -> dict[str, Stateful]:
+    """Returns those that continue after a restart by the name of their class, such as callbacks."""
+    return {type(each).__name__: each for each in objects if hasattr(each, "get_state")}
+
+
+def _logged_steps(length: TrainingLength, begin: loop.Position) -> int:
+    """Returns the steps up to which an earlier run has logged everything.
+
+    What is logged at the end of an epoch follows its evaluation.
+    """
+    is_to_be_evaluated = begin.step == length.end(begin.epochs + 1)
+    return begin.step - 1 if is_to_be_evaluated else begin.step
 
 
 def _identity(recipe: Recipe, train: Split, evaluation: Split | None) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator, Mapping
 
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -70,6 +71,7 @@ def run(
     if to_step and not from_step:
         _remove_other_steps(pipeline, selected)
     with (
+        _environment(config.training_environment),
         run_record.recorded(config, connection),
         beam_workers.watch(),
         progress.show_steps(len(selected)) as steps,
@@ -84,6 +86,19 @@ def run(
     summary = summarize(steps, outputs, _commands(config, outputs, image), notes)
     summary.write(config.root)
     return summary
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within the block, the environment has these variables."""
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _note_of_warm_start(base_model: str | None) -> str:

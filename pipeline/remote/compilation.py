@@ -82,6 +82,9 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     )
     pipeline = create_pipeline(config)
     resources = _resources(pipeline, options)
+    resources[TRAINER] = dataclasses.replace(
+        resources[TRAINER], environment=config.training_environment
+    )
     parameters = add_parameters(pipeline, config, options.target)
     if options.machines:
         resources |= _train_on_machines(pipeline, resources, options.machines)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import yaml
 from kfp import onprem
 from kfp.dsl import ContainerOp
-from kubernetes.client import V1EnvFromSource, V1SecretEnvSource
+from kubernetes.client import V1EnvFromSource, V1EnvVar, V1SecretEnvSource
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto.orchestration import pipeline_pb2
@@ -99,5 +99,7 @@ def _configure(
         container_op.set_retry(step.retries, policy="Always")  # also where a node was lost
     if step.timeout:
         container_op.set_timeout(step.timeout)
+    for name, value in step.environment.items():
+        container.add_env_variable(V1EnvVar(name=name, value=value))
     for name in secrets:
         container.add_env_from(V1EnvFromSource(secret_ref=V1SecretEnvSource(name=name)))

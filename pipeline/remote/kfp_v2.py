@@ -113,6 +113,9 @@ def _configure(spec: dict, step: str, given: StepResources) -> None:
         task["retryPolicy"] = {"maxRetryCount": given.retries}
     container = spec["deploymentSpec"]["executors"][_executor(step)]["container"]
     container["image"] = given.image
+    if given.environment:
+        variables = given.environment.items()
+        container["env"] = [{"name": name, "value": value} for name, value in variables]
     if given.timeout:  # a pipeline spec has no timeout of a step
         container["command"] = ["timeout", str(given.timeout), *container["command"]]
     container["resources"] = {

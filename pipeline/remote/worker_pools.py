@@ -78,7 +78,9 @@ def _pools(pools: WorkerPools, trainer: StepResources) -> list[dict]:
             "accelerator_type": trainer.accelerator,
             "accelerator_count": trainer.accelerator_count,
         }
-    pool = {"machine_spec": machine, "container_spec": {"image_uri": trainer.image}}
+    variables = [{"name": name, "value": value} for name, value in trainer.environment.items()]
+    container = {"image_uri": trainer.image} | ({"env": variables} if variables else {})
+    pool = {"machine_spec": machine, "container_spec": container}
     counts = [1] if pools.workers == 1 else [1, pools.workers - 1]
     return [{**pool, "replica_count": count} for count in counts]
 

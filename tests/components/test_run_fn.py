@@ -10,6 +10,7 @@ from components.trainer import run_fn
 from mixer_tf import factory, recipes
 from mixer_tf.export import saved_model
 from mixer_tf.export.loading import open_export
+from mixer_tf.training import checkpoint_options
 
 fn_args_utils = pytest.importorskip(
     "tfx.components.trainer.fn_args_utils", reason="the extra `pipeline` is not installed"
@@ -41,6 +42,16 @@ def test_it_trains_exports_and_logs_where_tfx_says(fn_args, tmp_path):
     assert re.fullmatch(r"digits-\d{8}-\d{6}", run)
     assert [*(tmp_path / "run" / run).glob("events.out.tfevents.*")]
     assert os.listdir(tmp_path / "checkpoints") == []
+
+
+def test_the_minutes_between_checkpoints_come_from_the_environment(fn_args, monkeypatch):
+    options = checkpoint_options.CheckpointOptions
+    monkeypatch.setenv(checkpoint_options.MINUTES_VARIABLE, "0.5")
+    assert options.from_environment(steps=3) == options(minutes=0.5, steps=3)
+    assert options.from_environment(minutes=7) == options(minutes=7)
+    monkeypatch.setenv(checkpoint_options.MINUTES_VARIABLE, "often")
+    with pytest.raises(ValueError, match="MIXER_TF_CHECKPOINT_MINUTES must be a number of min"):
+        run_fn.run_fn(fn_args)
 
 
 @pytest.mark.slow

@@ -69,6 +69,10 @@ def test_resmall_crop_keeps_the_aspect_ratio(make_pixels, height, width, resized
     assert_truncation_of(result, expected)
 
 
+def test_the_side_before_the_crop_has_the_share_of_the_papers_224_pixels_at_each_size():
+    assert [images.size_before_crop(size) for size in (224, 448, 384)] == [256, 512, 439]
+
+
 def test_the_size_before_the_crop_is_an_option(make_pixels):
     image = make_pixels(0, 64, 64)
     expected = resize_bilinear(image, 20, 20)[2:18, 2:18]

@@ -38,6 +38,7 @@ def _config(*arguments: str):
         ["--tune", "--grid=training.epochs=1,2", "--grid=data.mixup=0,0.2", "--random=3"],
         ["--predict=images:/new", "--infra-validator=docker", "--strategy=mirrored"],
         ["--warm-start", "--no-cache", "--no-report", "--profile=10:20", "--name=my-pets"],
+        ["--checkpoint-minutes=0.5"],
         ["--few-shot=1,5"],
         ["--recipe=photos", "--set", "training.epochs=7", "--data-dir=/tfds"],
     ],

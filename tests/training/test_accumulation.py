@@ -16,6 +16,7 @@ from mixer_tf.training.accumulation import accumulate
 from mixer_tf.training.augmentation.mixup import mixup
 
 AVERAGED = ["optimizer.clip_norm=0.01", "optimizer.ema=0.5", "optimizer.weight_decay=0.1"]
+AVERAGED += ["optimizer.layer_rates=stem=0.1,block_0=3"]
 SETTINGS = {
     # Of tiny gradients, Adam's step would be the sign of a rounding error.
     "Adam": [*AVERAGED, "optimizer.epsilon=0.01"],

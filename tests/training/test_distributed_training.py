@@ -43,7 +43,8 @@ with open(weights_path, "wb") as file:
 
 @pytest.fixture(scope="module")
 def long_recipe(recipe):
-    return recipe.override(["training.epochs=3", "data.mixup=0", "optimizer.ema=0.5"])
+    rates = "optimizer.layer_rates=stem=0.1,block_*=0.5"
+    return recipe.override(["training.epochs=3", "data.mixup=0", "optimizer.ema=0.5", rates])
 
 
 @pytest.fixture(scope="module")

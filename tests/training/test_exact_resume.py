@@ -21,6 +21,7 @@ def noisy(recipe):
         [
             *("training.epochs=4", "optimizer.ema=0.8", "data.mixup=0.3", "data.flip=true"),
             *("model.dropout=0.1", "model.stochastic_depth=0.3"),
+            "optimizer.layer_rates=stem=0.1,block_*=0.5",
         ]
     )
 

@@ -29,9 +29,9 @@ def _gradients(scale=1.0):
     ]
 
 
-def _run(options, gradients):
+def _run(options, gradients, rate_factors=None):
     variables = _variables()
-    optimizer = optimizers.create(options, total_steps=STEPS)
+    optimizer = optimizers.create(options, STEPS, rate_factors)
     for step_gradients in gradients:
         optimizer.apply_gradients(zip(map(tf.constant, step_gradients), variables, strict=True))
     return [variable.numpy() for variable in variables]
@@ -49,7 +49,7 @@ def _factor(step, options):
     return decay * (min(1, step / options.warmup_steps) if options.warmup_steps else 1)
 
 
-def _reference(options, gradients):
+def _reference(options, gradients, rate_factors=(1, 1)):
     """Both optimizers in float64: clip, update, decay of the kernel alone."""
     weights = [variable.numpy().astype(np.float64) for variable in _variables()]
     first = [np.zeros_like(weight) for weight in weights]
@@ -70,7 +70,8 @@ def _reference(options, gradients):
                 square = second[i] / (1 - options.beta_2 ** (step + 1))
                 update = mean / (np.sqrt(square) + options.epsilon)
             decay = options.weight_decay * weights[i] if i == 0 else 0
-            weights[i] = weights[i] - factor * (options.learning_rate * update + decay)
+            change = factor * rate_factors[i] * (options.learning_rate * update + decay)
+            weights[i] = weights[i] - change
     return weights
 
 
@@ -89,6 +90,21 @@ def test_equals_the_formulas(name, warmup_steps, schedule):
         _run(options, _gradients()), _reference(options, _gradients()), strict=True
     ):
         np.testing.assert_allclose(value, expected, rtol=2e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("name", ["adam", "momentum"])
+def test_each_weight_has_its_own_learning_rate(name):
+    """Its decay is multiplied as well; clipping is of all gradients together, as without."""
+    options = OptimizerOptions(name=name, learning_rate=0.1, warmup_steps=3, weight_decay=0.03)
+    factors = {"dense/kernel:0": 0.1, "dense/bias:0": 3.0}
+    found = _run(options, _gradients(), factors)
+    expected = _reference(options, _gradients(), rate_factors=(0.1, 3))
+    for value, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=2e-5, atol=5e-6)
+
+    plain, ones = _run(options, _gradients()), dict.fromkeys(factors, 1.0)
+    for value, same in zip(_run(options, _gradients(), ones), plain, strict=True):
+        np.testing.assert_array_equal(value, same)
 
 
 def test_epsilon_stays_outside_the_root_and_uncorrected():
@@ -175,7 +191,7 @@ def test_warmup_is_shortened_only_where_it_would_fill_the_training():
 @pytest.mark.parametrize("kind", [optimizers.Adam, optimizers.Momentum])
 def test_config_round_trip(kind):
     schedule = optimizers.WarmupDecay(0.1, 100, 10, "cosine", 0.01)
-    optimizer = kind(schedule, weight_decay=0.2, global_clipnorm=1.0)
+    optimizer = kind(schedule, weight_decay=0.2, rate_factors={"w:0": 0.5}, global_clipnorm=1.0)
     serialized = tf.keras.optimizers.serialize(optimizer)
     copy = tf.keras.optimizers.deserialize(serialized)
     assert type(copy) is kind

@@ -19,7 +19,7 @@ from mixer_tf.models import MlpMixer
 from mixer_tf.training.length import TrainingLength, training_length
 from mixer_tf.training.tensorboard import LogBackup, RunLog, TensorBoardScalars, WeightImages
 
-GROUPS = ("train/", "eval/", "weights/")
+GROUPS = ("train/", "train_steps/", "eval/", "weights/")
 READERS = {"api": EventAccumulator, "user interface": PluginEventAccumulator}
 
 
@@ -131,9 +131,11 @@ _KILLED = """
 import os, pickle, signal, sys
 import tensorflow as tf
 from mixer_tf.training import checkpointing, tensorboard, trainer
+from mixer_tf.training.tensorboard import step_scalars
 
 where, epoch, (recipe, splits, arguments) = pickle.load(sys.stdin.buffer)
 checkpointing.SAVE_SECONDS = 0
+step_scalars._LEAST_STEPS = 1
 
 def die_after(owner, name):
     function = getattr(owner, name)
@@ -184,6 +186,11 @@ def test_killed_anywhere_each_epoch_appears_once(recipe, dataset, tmp_path):
         once = {tag: found.pop(tag) for tag in [*found] if not tag.startswith(GROUPS)}
         assert found.pop("train/images") == [0]
         assert {"train/loss", "eval/loss", "weights/stem", "eval/confusion"} <= set(found)
+        within = [found.pop(tag) for tag in [*found] if tag.startswith("train_steps/")]
+        assert len(within) == 6
+        assert all(set(steps) <= set(range(1, length.steps + 1)) for steps in within)
+        assert [*range(1, length.steps + 1)] in within
+        assert all(steps == sorted(set(steps)) for steps in within)
         assert all(steps == ends for steps in found.values()), found
         end = [length.steps + 1]
         assert once == {"_hparams_/session_start_info": [0], "_hparams_/session_end_info": end}

@@ -19,6 +19,7 @@ DIMENSIONS = {
 }
 OPTIONS = [
     *("training.accumulation_steps=2", "optimizer.ema=0.5", "optimizer.weight_decay=0.01"),
+    "optimizer.layer_rates=*head*=0.5",
     *("optimizer.warmup_steps=0", "training.batch_size=8", "training.jit_compile=true"),
 ]
 VARIANTS = {

@@ -2,6 +2,7 @@
 """What a training logs for TensorBoard: one run per training, with tags in groups.
 
 * `train/…`, `eval/…`: the scalars of each epoch against the number of steps (`scalars.py`),
+* `train_steps/…`: those of the training within long epochs (`step_scalars.py`),
 * `train/images`: augmented images as the model gets them; `weights/…`: plots of a Mixer's weights
   (`images.py`); `eval/confusion` (`confusion.py`),
 * the HParams dashboard: the recipe (`hparams.py`); the profiler: some steps (`profiling.py`).

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard.confusion import ConfusionImages, ConfusionMatrix
@@ -17,6 +18,7 @@ from mixer_tf.training.tensorboard.hparams import RecipeHParams
 from mixer_tf.training.tensorboard.images import SampleImages, WeightImages
 from mixer_tf.training.tensorboard.profiling import StepProfiler
 from mixer_tf.training.tensorboard.scalars import TensorBoardScalars
+from mixer_tf.training.tensorboard.step_scalars import LastPoint, StepScalars
 
 
 def create_loggers(
@@ -26,6 +28,8 @@ def create_loggers(
     steps_done: int = 0,
     *,
     read_images: Callable[[], np.ndarray],
+    input_wait: InputWait,
+    last_point: LastPoint,
     confusion: ConfusionMatrix | None = None,
     class_names: Sequence[str] = (),
     profile: ProfiledSteps | None = None,
@@ -37,8 +41,9 @@ def create_loggers(
         folder: the folder of the run.
         recipe: the recipe of the training.
         length: the length of the training.
-        steps_done: the number of steps in the epochs that an earlier process completed.
+        steps_done: the number of steps up to which an earlier process has logged everything.
         read_images: see `SampleImages`.
+        input_wait, last_point: see `StepScalars`.
         confusion: what the evaluation counts; None for no confusion matrix.
         class_names: one name per label; empty for the labels themselves.
         profile: the steps to trace; None for none.
@@ -55,5 +60,6 @@ def create_loggers(
         WeightImages(log, length),
         *counting,
         RecipeHParams(log, recipe, length.steps),
+        StepScalars(log, length, recipe.training.batch_size, input_wait, last_point),
         TensorBoardScalars(log, length),  # the last one, which closes the file
     ]

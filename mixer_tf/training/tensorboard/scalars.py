@@ -11,15 +11,20 @@ from mixer_tf.training.tensorboard.event_files import RunLog
 
 TRAIN, EVAL, WEIGHTS = "train", "eval", "weights"
 WEIGHT_NORM = "weight_norm"
-_EVALUATION = "val_"  # Keras' prefix
+EVALUATION_PREFIX = "val_"  # that of Keras
 
 
-def tag_of(name: str) -> str:
-    """Returns the tag of a metric of Keras' logs: "val_accuracy" -> "eval/top_1"."""
+def tag_of(name: str, train: str = TRAIN) -> str:
+    """Returns the tag of a metric of Keras' logs: "val_accuracy" -> "eval/top_1".
+
+    Args:
+        name: the name in the logs.
+        train: the group of those that are not of the evaluation.
+    """
     if name == WEIGHT_NORM:
         return f"{WEIGHTS}/norm"
-    group = EVAL if name.startswith(_EVALUATION) else TRAIN
-    name = name.removeprefix(_EVALUATION)
+    group = EVAL if name.startswith(EVALUATION_PREFIX) else train
+    name = name.removeprefix(EVALUATION_PREFIX)
     tags = {
         "accuracy": "top_1",
         contract.top_k_metric(): f"top_{contract.TOP_K}",

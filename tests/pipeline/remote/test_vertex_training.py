@@ -48,7 +48,7 @@ class Client:
 
 
 def test_the_step_starts_the_custom_job(tmp_path, monkeypatch):
-    result = run(monkeypatch, tmp_path / "file.json", *POOLS)
+    result = run(monkeypatch, tmp_path / "file.json", *POOLS, "--checkpoint-minutes=20")
     assert result.exit_code == 0, result.output
     spec = json.loads((tmp_path / "file.json").read_text())["pipelineSpec"]
     container = spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
@@ -78,6 +78,8 @@ def test_the_step_starts_the_custom_job(tmp_path, monkeypatch):
         assert pool.machine_spec.accelerator_type.name == "NVIDIA_L4"
         assert pool.machine_spec.accelerator_count == 2
         assert pool.container_spec.image_uri == "i:gpu"
+        (variable,) = pool.container_spec.env
+        assert (variable.name, variable.value) == ("MIXER_TF_CHECKPOINT_MINUTES", "20.0")
         command = list(pool.container_spec.command)
         assert "components.trainer.executor.Executor" in command
         assert "training.epochs=3" in command[command.index("--exec-properties") + 1]
