@@ -110,8 +110,7 @@ class StudyFolder:
         path = self.path(_STATE)
         if storage.exists(path):
             return _require_same(self.root, json.loads(storage.read_text(path)), state)
-        found = set(storage.list_names(self.root)) if storage.is_folder(self.root) else set()
-        if found - {locks.FILE_NAME, storage.partial_name(_STATE)}:
+        if locks.list_other_files(self.root, _STATE):
             raise ValueError(
                 f"the output must be a new or empty folder, or hold this study; {self.root} holds "
                 "other files. Name another one."

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 
 import pytest
 
@@ -152,7 +153,9 @@ def test_a_training_without_a_completed_epoch_leaves_its_data_to_another_recipe(
     assert not os.path.exists(output.data)
 
 
-@pytest.mark.parametrize("left", [".lock", "partial-training.json"])
+@pytest.mark.parametrize(
+    "left", [".lock", "partial-training.json", f"partial-{uuid.uuid4().hex}-training.json"]
+)
 def test_what_a_kill_before_the_claim_leaves_locks_nothing(images, output, left):
     os.makedirs(output.root)
     pathlib.Path(output.root, left).touch()
