@@ -195,9 +195,11 @@ def open_new(path: str) -> Iterator[BinaryIO]:
 
     Several processes may write the same file at the same time; one of their files stays.
     """
-    with replacing(path, concurrent=True) as partial:
-        with gfile().GFile(partial, "wb") if is_remote(path) else open(partial, "wb") as file:
-            yield file
+    with (
+        replacing(path, concurrent=True) as partial,
+        gfile().GFile(partial, "wb") if is_remote(path) else open(partial, "wb") as file,
+    ):
+        yield file
 
 
 def partial_name(name: str) -> str:
