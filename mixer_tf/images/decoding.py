@@ -11,7 +11,6 @@ from mixer_tf.images.gif import decode_gif
 from mixer_tf.images.limits import require_valid_size
 from mixer_tf.images.orientation import apply_orientation, read_orientation
 from mixer_tf.images.png import decode_png
-from mixer_tf.images.scans import require_few_scans
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -31,11 +30,11 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: another format, a corrupt file, an image of more than
-            `MAX_PIXELS`, a JPEG of too many scans, or an image that would be decoded to other
-            pixels than in training.
+            `MAX_PIXELS`, or one that would be decoded to other pixels than in training. A JPEG of
+            too many scans is not an error here; see `scans.assert_few_scans`.
     """
     is_jpeg = tf.io.is_jpeg(encoded)
-    encoded = require_few_scans(require_valid_size(encoded, is_jpeg), is_jpeg)
+    encoded = require_valid_size(encoded, is_jpeg)
     image = _decode_as_stored(encoded, is_jpeg)
     image = apply_orientation(image, read_orientation(encoded))
     return tf.ensure_shape(image, [None, None, 3])

@@ -79,7 +79,7 @@ def has_too_many_scans(encoded: bytes) -> bool:
     """Whether a JPEG has more than `MAX_SCANS`; each one takes time, and may be of a few bytes.
 
     Also whether it has more than `MAX_SEGMENTS`, and bytes that look like so many scans.
-    `scans.require_few_scans` is the same in a graph.
+    `scans.assert_few_scans` is the same in a graph.
     """
     if encoded.count(SCAN) <= MAX_SCANS:  # In most files; those bytes may also be part of others.
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the scans of a JPEG before decoding, in the graph of a served model as well.
+"""Counts the scans of JPEGs in the graph of a served model, before they are decoded.
 
 A progressive JPEG of a few hundred kilobytes may have thousands of scans, each of which takes as
 long as a pass over all pixels.
@@ -22,20 +22,32 @@ from mixer_tf.images.jpeg_frames import (
 _NO_SEGMENT = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)
 
 
-def require_few_scans(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
-    """Returns `encoded`, a scalar string tensor, unless it is a JPEG of too many scans.
+def assert_few_scans(encoded: tf.Tensor) -> tf.Operation:
+    """Fails the request for JPEGs of too many scans, with their positions among string [N].
 
-    Most files are only searched for two bytes, which takes a hundredth of the time of decoding.
+    The images are searched for two bytes, and only those that have them often are looked at closer.
 
     Raises:
-        tf.errors.InvalidArgumentError: `jpeg_frames.has_too_many_scans` holds.
+        tf.errors.InvalidArgumentError: `jpeg_frames.has_too_many_scans` holds for an image.
     """
-    pieces = tf.strings.split([encoded], SCAN).flat_values
-    is_suspect = is_jpeg & (tf.size(pieces) - 1 > MAX_SCANS)
-    has_too_many = tf.cond(is_suspect, lambda: _has_too_many(encoded), lambda: False)
-    rule = f"a JPEG must have at most {MAX_SCANS} scans, and {MAX_SEGMENTS:,} segments; it has more"
-    with tf.control_dependencies([tf.Assert(~has_too_many, [rule])]):
-        return tf.identity(encoded)
+    counts = tf.strings.split(encoded, SCAN).row_lengths() - 1
+    suspects = tf.where(counts > MAX_SCANS)[:, 0]
+    found = tf.cond(tf.size(suspects) > 0, lambda: _find(encoded, suspects), lambda: suspects)
+    rule = (
+        f"a JPEG must have at most {MAX_SCANS} scans, and {MAX_SEGMENTS:,} segments; not the case "
+        "at these positions:"
+    )
+    return tf.debugging.Assert(tf.size(found) == 0, [rule, found])
+
+
+def _find(encoded: tf.Tensor, suspects: tf.Tensor) -> tf.Tensor:
+    """Those of the positions whose image has too many scans, int64 [K]."""
+    flags = tf.map_fn(
+        _has_too_many,
+        tf.gather(encoded, suspects),
+        fn_output_signature=tf.TensorSpec([], tf.bool),
+    )
+    return tf.boolean_mask(suspects, flags)
 
 
 @called_function
@@ -61,4 +73,4 @@ def _has_too_many(encoded: tf.Tensor) -> tf.Tensor:
 
     start = (tf.constant(2, tf.int64), *(tf.constant(0, tf.int64),) * 2, tf.constant(False))
     _, _, _, is_end = tf.while_loop(goes_on, follow, start, parallel_iterations=1)
-    return ~is_end
+    return tf.io.is_jpeg(encoded) & ~is_end

@@ -135,7 +135,7 @@ def test_errors_have_the_status_of_tensorflow_serving(ask, method, path, body, s
         (
             "serving_default",
             [b64(generated_images.scan_bomb())],
-            "a JPEG must have at most 64 scans, and 10,000 segments; it has more",
+            "a JPEG must have at most 64 scans, and 10,000 segments; not the case at .*[0]",
         ),
         ("serving_default", ["text that is not base64"], "must be JPEG, PNG, GIF or BMP"),
         (
