@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Iterator
 
+from mixer_tf import storage
+
 FILE_NAME = ".lock"
 
 _TAKEN = (errno.EACCES, errno.EAGAIN)
@@ -58,6 +60,18 @@ def exclusive(folder: str, advice: str) -> Iterator[None]:
                 os.remove(path)
             os.close(file)
             del _held[path]
+
+
+def list_other_files(folder: str, state_file: str) -> list[str]:
+    """Returns the names in a folder that a run has not left, sorted; none without a folder.
+
+    Args:
+        folder: the folder of a run.
+        state_file: the name of the file by which the run claims the folder. A run that is killed
+            before leaves a lock, and perhaps a part of that file.
+    """
+    found = storage.list_names(folder) if storage.is_folder(folder) else []
+    return [n for n in found if n != FILE_NAME and not storage.is_partial(n, state_file)]
 
 
 def _lock(path: str, folder: str, advice: str) -> int:

@@ -10,9 +10,11 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from typing import BinaryIO
 
 _PARTIAL = "partial-"
 _PATTERN_CHARACTERS = "[]*?\\"
@@ -173,37 +175,46 @@ def rename_file(path: str, target: str) -> None:
         os.replace(path, target)
 
 
-def write_text(path: str, text: str, *, concurrent: bool = False) -> None:
-    """Writes a UTF-8 file, which appears under its name only when it is complete.
-
-    Args:
-        path: path of the file.
-        text: its content.
-        concurrent: see `replacing`.
-    """
-    write_bytes(path, text.encode("utf-8", "surrogateescape"), concurrent=concurrent)
+def write_text(path: str, text: str) -> None:
+    """Writes a UTF-8 file, as `write_bytes` does."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
-def write_bytes(path: str, content: bytes, *, concurrent: bool = False) -> None:
+def write_bytes(path: str, content: bytes) -> None:
     """Writes a file, which appears under its name only when it is complete.
 
-    Args:
-        path: path of the file.
-        content: its content.
-        concurrent: see `replacing`.
+    Several processes may write the same file at the same time; one of their files stays.
     """
-    with replacing(path, concurrent=concurrent) as partial:
-        if is_remote(path):
-            with gfile().GFile(partial, "wb") as file:
-                file.write(content)
-        else:
-            with open(partial, "wb") as file:
-                file.write(content)
+    with open_new(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_new(path: str) -> Iterator[BinaryIO]:
+    """Yields a file to write to, which appears under its name when the block succeeds.
+
+    Several processes may write the same file at the same time; one of their files stays.
+    """
+    with (
+        replacing(path, concurrent=True) as partial,
+        gfile().GFile(partial, "wb") if is_remote(path) else open(partial, "wb") as file,
+    ):
+        yield file
 
 
 def partial_name(name: str) -> str:
-    """Returns the name of a file that `replacing` has not completed; a killed process leaves it."""
+    """Returns the name of a file or folder of one writer that was not completed."""
     return _PARTIAL + name
+
+
+def is_partial(found: str, name: str) -> bool:
+    """Whether a name is that of a file `name` that was not completed; a killed process leaves it.
+
+    Args:
+        found: the name of a file, without its folder.
+        name: the name that the complete file would have.
+    """
+    return re.fullmatch(f"{_PARTIAL}([0-9a-f]{{32}}-)?{re.escape(name)}", found) is not None
 
 
 @contextlib.contextmanager

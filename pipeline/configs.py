@@ -13,6 +13,7 @@ from components.endpoint_deployer.deployment import Deployment
 from components.fixed_fields import FIXED
 from mixer_tf import storage
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.deduplication.modes import MODES, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.thresholds import DUPLICATE
@@ -91,6 +92,7 @@ class PipelineConfig:
             `kept_images.read`. None for no such images.
         max_quarantined: how many images may be unusable before the Preprocessor fails, such as
             "20" or "1%"; None for any number, as long as one training image is usable.
+        statistics_limits: the thresholds above which ImageStatistics reports an anomaly.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
@@ -140,6 +142,7 @@ class PipelineConfig:
     duplicate_threshold: float = DUPLICATE
     keep_duplicates: str | None = None
     max_quarantined: str | None = None
+    statistics_limits: StatisticsLimits = StatisticsLimits()
     min_accuracy: float | None = None
     max_accuracy_drop: float = MAX_ACCURACY_DROP
     baseline: bool = True

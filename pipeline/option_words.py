@@ -7,6 +7,7 @@ import dataclasses
 import re
 
 from mixer_tf.datasets.sources.source import short_name
+from mixer_tf.datasets.statistics_limits import OPTIONS, StatisticsLimits
 from pipeline.configs import PipelineConfig
 
 # Field of PipelineConfig → its option.
@@ -54,13 +55,18 @@ def option_words(config: PipelineConfig) -> list[str]:
         words.append(f"--few-shot={','.join(map(str, config.few_shot))}")
     if "keep_versions" in changed:
         words.append(f"--keep-versions={config.keep_versions or 0}")
-    return [*words, *_search(config)]
+    return [*words, *_statistics_limits(config), *_search(config)]
 
 
 def _name(config: PipelineConfig) -> list[str]:
     """The name, unless it is the one that is made from the source."""
     default, given = short_name(config.source), _DIGEST.sub("", config.name)
     return [] if default in (config.name, given) else [f"--name={given}"]
+
+
+def _statistics_limits(config: PipelineConfig) -> list[str]:
+    limits, defaults = (vars(each) for each in (config.statistics_limits, StatisticsLimits()))
+    return [f"{OPTIONS[n]}={limits[n]}" for n in OPTIONS if limits[n] != defaults[n]]
 
 
 def _search(config: PipelineConfig) -> list[str]:

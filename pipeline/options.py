@@ -13,7 +13,14 @@ from collections.abc import Callable
 import click
 
 from mixer_tf import storage
-from mixer_tf.cli.options import EXCLUDE_HELP, detail_options, numbers_of, with_details
+from mixer_tf.cli.options import (
+    EXCLUDE_HELP,
+    detail_options,
+    numbers_of,
+    statistics_limit_options,
+    statistics_limits,
+    with_details,
+)
 from mixer_tf.datasets import quarantine_limit, unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE
@@ -101,6 +108,7 @@ _OPTIONS = (
     click.option(
         quarantine_limit.OPTION, metavar=quarantine_limit.METAVAR, help=quarantine_limit.HELP
     ),
+    statistics_limit_options,
     click.option(
         "--shorter-side",
         type=click.IntRange(min=1),
@@ -278,6 +286,7 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         duplicate_threshold=options["duplicate_threshold"],
         keep_duplicates=_absolute_path(options["keep_duplicates"]),
         max_quarantined=options["max_quarantined"],
+        statistics_limits=statistics_limits(options),
         min_accuracy=options["min_accuracy"],
         max_accuracy_drop=options["max_accuracy_drop"],
         keep_versions=options["keep_versions"] or None,

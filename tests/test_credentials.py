@@ -4,7 +4,7 @@ import json
 import pytest
 
 from mixer_tf import messages
-from mixer_tf.datasets import examples, files
+from mixer_tf.datasets import files, source_writing
 from mixer_tf.datasets.sources import opening, tfrecord_features
 
 
@@ -48,7 +48,7 @@ def test_nothing_that_is_written_has_the_password_of_a_listed_path(tmp_path, wri
     rows += [f"odd://me:secret@host/{i}.png,cat" for i in range(9)]
     (tmp_path / "list.csv").write_text("\n".join(rows))
     source = opening.open_source(f"csv:{tmp_path}/list.csv")
-    examples.write_source(source, str(tmp_path / "out"))
+    source_writing.write_source(source, str(tmp_path / "out"))
     lines = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
     assert "odd://host/0.png" in [json.loads(line)["source"] for line in lines]
     assert not any("secret" in line for line in lines)

@@ -82,6 +82,52 @@ def test_of_two_writers_at_the_same_time_each_writes_a_whole_file(tmp_path):
     assert os.listdir(tmp_path) == ["shard"]
 
 
+def test_two_processes_write_the_same_text_file(tmp_path):
+    """As two attempts of one work item: neither fails, and the file is always a whole one."""
+    path = tmp_path / "report.json"
+    write = (
+        "import sys; from mixer_tf import storage\n"
+        "print('ready', flush=True); input()\n"
+        "for number in range(300): storage.write_text(sys.argv[1], sys.argv[2] * 100_000)\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", write, str(path), letter], **pipes)
+        for letter in "ab"
+    ]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    seen = set()
+    while any(process.poll() is None for process in processes):
+        if path.exists():
+            text = path.read_text("utf-8")
+            assert text == text[0] * 100_000
+            seen.add(text[0])
+    assert [process.wait() for process in processes] == [0, 0]
+    for process in processes:
+        process.stdin.close()
+        process.stdout.close()
+    assert seen == {"a", "b"}
+    assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_what_a_killed_writer_leaves_is_recognized(tmp_path):
+    write = (
+        "import os, sys; from mixer_tf import storage\n"
+        "with storage.open_new(sys.argv[1]) as file: os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", write, str(tmp_path / "state.json")])
+    left = os.listdir(tmp_path)
+    assert len(left) == 2 and all(storage.is_partial(name, "state.json") for name in left)
+    assert not any(storage.is_partial(name, "other.json") for name in left)
+    assert not storage.is_partial("state.json", "state.json")
+    assert storage.is_partial("partial-state.json", "state.json")  # of a single writer
+
+
 def test_a_copy_replaces_the_old_file(folder):
     storage.write_bytes(f"{folder}/a", b"\x00\xff")
     storage.write_bytes(f"{folder}/b", b"old")

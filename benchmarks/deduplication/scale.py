@@ -6,21 +6,29 @@
 The images are synthetic: random fields with the spectrum of natural images. All images of the other
 sets are compared, block by block as in the pipeline, with a sample of the training images, because
 the time is linear in both numbers. With --within, blocks of the training set are compared with one
-another.
+another. With --beam, all training images are compared with one another by the step of the
+pipeline, in one process, and the bytes that it sends and reads are counted:
+
+    python -m benchmarks.deduplication.scale --beam --train=8000 --block=512 --small
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
 import resource
+import tempfile
 import time
 from collections.abc import Iterator
 
+import apache_beam as beam
 import click
 import numpy as np
 
+from components.deduplicator.comparison import FindUniformSets, FindWithin
 from mixer_tf import console
+from mixer_tf.deduplication import blocks
 from mixer_tf.deduplication.blocks import BLOCK_SIZE, find_in_block
 from mixer_tf.deduplication.fingerprints import (
     Fingerprints,
@@ -42,21 +50,66 @@ _JFT = 300_000_000
 @click.option("--sample", default=1024, show_default=True, help="Training images to compare.")
 @click.option("--within", is_flag=True, help="Also duplicates within the training set.")
 @click.option("--small", is_flag=True, help="Images of 32x32 pixels, which have one view.")
+@click.option("--beam", "in_beam", is_flag=True, help="Only within training, in Beam.")
+@click.option("--block", default=BLOCK_SIZE, show_default=True, help="Images of one, with --beam.")
 @click.option("--cores", default=1000, show_default=True, help="Cores of the extrapolation.")
-def main(train: int, against: int, sample: int, within: bool, small: bool, cores: int) -> None:
+def main(
+    train: int,
+    against: int,
+    sample: int,
+    within: bool,
+    small: bool,
+    in_beam: bool,
+    block: int,
+    cores: int,
+) -> None:
     """Prints the times. The process uses as many threads as NumPy's library does."""
     side = _SMALL_SIDE if small else _LARGE_SIDE
+    if in_beam:
+        blocks.BLOCK_SIZE = block
+        click.echo(_run_in_beam(train, side))
+        return
     queries = _make_images("train", range(sample), side)
     rows = [_measure("against other sets", queries, _blocks(against, side), against, train, cores)]
     if within:
         pairs = min(train, BLOCK_SIZE)
-        blocks = [_make_images("train-2", range(pairs), side)]
+        others = [_make_images("train-2", range(pairs), side)]
         mean = (train - 1) / 2  # earlier images that an image is compared with
-        rows.append(_measure("within training", queries, blocks, mean, train, cores))
+        rows.append(_measure("within training", queries, others, mean, train, cores))
     header = ["", "pairs/s", "core-hours", f"{_JFT // 10**6} M images", f"hours on {cores:,} cores"]
     click.echo(f"{train:,} training images, {against:,} others, {side}x{side} pixels")
     click.echo(console.format_table(header, rows))
     click.echo(f"memory  {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB at most")
+
+
+def _run_in_beam(train: int, side: int) -> str:
+    """Compares all images with one another; returns what was sent, written and read."""
+    start, num_blocks = time.perf_counter(), blocks.count_blocks(train)
+    ranges = [range(n, min(n + _BATCH_SIZE, train)) for n in range(0, train, _BATCH_SIZE)]
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = beam.Pipeline()
+        images = pipeline | beam.Create(ranges) | beam.Map(_make_in_beam, side)
+        _ = images | FindWithin(images | FindUniformSets(), folder)
+        _ = images | "Sizes" >> beam.Map(_count_bytes, num_blocks)
+        result = pipeline.run()
+        result.wait_until_finish()
+    counters = result.metrics().query()["counters"]
+    num_bytes = {item.key.metric.name: item.committed for item in counters}
+    rows = [[name, f"{number / 1e9:,.2f} GB"] for name, number in sorted(num_bytes.items())]
+    copies = num_bytes["fingerprint_bytes_sent"] * num_blocks / 1e9
+    rows.append(["sent, if each pair of blocks were sent", f"{copies:,.2f} GB"])
+    title = f"{train:,} images, {num_blocks} blocks, {time.perf_counter() - start:,.0f} s"
+    return console.format_table([title, ""], rows)
+
+
+def _make_in_beam(indices: range, side: int) -> Fingerprints:
+    return _make_images("train", indices, side)
+
+
+def _count_bytes(images: Fingerprints, num_blocks: int) -> None:
+    """Counts what is sent of some images: the parts of the blocks, as Beam encodes them."""
+    counter = beam.metrics.Metrics.counter("deduplicator", "fingerprint_bytes_sent")
+    counter.inc(sum(len(pickle.dumps(part)) for part in blocks.split(images, num_blocks)))
 
 
 def _measure(

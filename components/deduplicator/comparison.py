@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares images in Beam: with those of other sets, and with one another, in blocks.
 
-A process holds one block of `blocks.BLOCK_SIZE` images, or two within a set, and the 128 images
-that are compared with it: about 0.5 GB whatever the sizes of the sets.
+A process holds one block of `blocks.BLOCK_SIZE` images and the 128 images that are compared with
+it, or three blocks within a set: about 0.5 GB whatever the sizes of the sets.
 """
 
 from __future__ import annotations
 
-import collections
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import apache_beam as beam
+from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsMultiMap, AsSingleton
 
-from mixer_tf.deduplication import blocks, uniform_sets
+from mixer_tf.deduplication import block_files, blocks, uniform_sets
+from mixer_tf.deduplication.block_files import Tile
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
 from mixer_tf.deduplication.matching import Match
 from mixer_tf.deduplication.uniform_sets import Samples
 from mixer_tf.features import EVAL
 
-_BlockPair = tuple[int, int]
+_METRICS = "deduplicator"
+
 _Part = tuple[int, Fingerprints]
 
 
@@ -96,24 +98,30 @@ class FindInTests(beam.PTransform):
 class FindWithin(beam.PTransform):
     """Compares the images of a set with one another: Fingerprints → Matches with earlier images.
 
-    Each pair of blocks is compared by one worker. So the fingerprints are copied once for each
-    block: those of a million images are sent 123 times, 1.8 TB.
+    Each fingerprint is sent once, to the worker that writes its block to a file; the workers that
+    compare blocks read the files. Counters: "fingerprint_bytes_written", "fingerprint_bytes_read".
 
     Args:
         uniform: PCollection of one tuple with the name of the set, if it is uniform.
+        folder: a folder that all workers reach, for the files; whoever runs the pipeline removes
+            it afterwards.
     """
 
-    def __init__(self, uniform):
+    def __init__(self, uniform, folder: str):
         super().__init__()
-        self._uniform = uniform
+        self._uniform, self._folder = uniform, folder
 
     def expand(self, images):
         number = images | _CountImages()
         return (
             images
-            | "Pairs of blocks" >> beam.FlatMap(_key_by_pair, AsSingleton(number))
+            | "Blocks" >> beam.FlatMap(_split, AsSingleton(number))
             | "Group" >> beam.GroupByKey()
-            | "Compare" >> beam.FlatMap(_find_within, AsSingleton(self._uniform))
+            | "Write" >> beam.ParDo(_WriteBlock(self._folder))
+            | "All blocks" >> beam.combiners.ToList()
+            | "Tiles" >> beam.FlatMap(block_files.list_tiles)
+            | "To all workers" >> beam.Reshuffle()
+            | "Compare" >> beam.ParDo(_CompareTile(self._folder), AsSingleton(self._uniform))
         )
 
 
@@ -160,6 +168,37 @@ class _CompareWithBlocks(beam.DoFn):
             yield from blocks.find_in_block(images, self._block)
 
 
+class _WriteBlock(beam.DoFn):
+    """(number of a block, parts of its fingerprints) → the number, when its file is written."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self._folder = folder
+        self._num_bytes = Metrics.counter(_METRICS, "fingerprint_bytes_written")
+
+    def process(self, group: tuple[int, Iterable[Fingerprints]]) -> Iterator[int]:
+        number, parts = group
+        self._num_bytes.inc(block_files.write_block(self._folder, number, concatenate(parts)))
+        yield number
+
+
+class _CompareTile(beam.DoFn):
+    """Tile → Matches."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self._folder = folder
+        self._num_bytes = Metrics.counter(_METRICS, "fingerprint_bytes_read")
+
+    def process(self, tile: Tile, uniform: tuple[str, ...]) -> Iterator[Match]:
+        def read(number: int) -> Fingerprints:
+            images, num_bytes = block_files.read_block(self._folder, number)
+            self._num_bytes.inc(num_bytes)
+            return uniform_sets.with_thresholds(images, uniform)
+
+        return block_files.find_within(tile, read)
+
+
 def _select_evaluation(images: Fingerprints, uniform: tuple[str, ...]) -> Iterator[Fingerprints]:
     for found in _select(images, lambda name: name == EVAL):
         yield uniform_sets.with_thresholds(found, uniform)
@@ -178,27 +217,6 @@ def _select(images: Fingerprints, is_wanted: Callable[[str], bool]) -> Iterator[
 
 def _split(images: Fingerprints, num_images: int) -> Iterator[_Part]:
     return blocks.split(images, blocks.count_blocks(num_images))
-
-
-def _key_by_pair(images: Fingerprints, num_images: int) -> Iterator[tuple[_BlockPair, _Part]]:
-    num_blocks = blocks.count_blocks(num_images)
-    for block, part in blocks.split(images, num_blocks):
-        for pair in blocks.pairs_with(block, num_blocks):
-            yield pair, (block, part)
-
-
-def _find_within(
-    group: tuple[_BlockPair, Iterable[_Part]], uniform: tuple[str, ...]
-) -> Iterator[Match]:
-    (first, second), items = group
-    parts = collections.defaultdict(list)
-    for block, part in items:
-        parts[block].append(part)
-    images = {
-        block: uniform_sets.with_thresholds(concatenate(parts.pop(block, ())), uniform)
-        for block in {first, second}
-    }
-    return blocks.find_within(images[first], images[second])
 
 
 def _find_uniform_sets(similar: frozenset[tuple[str, bytes]], samples: Samples) -> tuple[str, ...]:

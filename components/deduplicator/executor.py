@@ -14,6 +14,7 @@ from tfx.types import Artifact, artifact_utils
 
 from components.deduplicator.transforms import Deduplicate
 from mixer_tf import storage
+from mixer_tf.datasets import shards
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
@@ -54,8 +55,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ],
             options=_options(exec_properties),
         )
-        with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | "Deduplicate" >> deduplicate
+        try:
+            with self._make_beam_pipeline() as pipeline:
+                _ = pipeline | "Deduplicate" >> deduplicate
+        finally:
+            storage.remove_folder(shards.work_folder(output.uri))
         info = DatasetInfo.read(output.uri)
         _require_training_images(info, report.uri)
         _require_evaluation_images(info, report.uri)

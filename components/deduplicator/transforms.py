@@ -26,6 +26,7 @@ from components.deduplicator.leaked import FindLeaks
 from mixer_tf import storage
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.shards import work_folder
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import (
     filtering,
@@ -60,7 +61,8 @@ class Deduplicate(beam.PTransform):
         folder: the Examples folder to read, with its `dataset.json`.
         splits: its splits; images are removed from "train", and from "eval" if they are duplicates
             of test images.
-        output_folder: the folder to write shards and `dataset.json` to.
+        output_folder: the folder to write shards and `dataset.json` to; whoever runs the pipeline
+            then removes its `shards.work_folder`.
         report_folder: the folder to write the report to.
         downstream: open sources; none of their images, whatever the split, should be trained on.
         options: what counts as a duplicate, and what is done about it.
@@ -100,7 +102,8 @@ class Deduplicate(beam.PTransform):
             matches.append(tests | "Evaluation with tests" >> FindInTests(uniform[0]))
         if self._options.within_train:
             uniform.append(train | "Uniform train" >> FindUniformSets())
-            matches.append(train | "Within train" >> FindWithin(uniform[1]))
+            folder = work_folder(self._output_folder)
+            matches.append(train | "Within train" >> FindWithin(uniform[1], folder))
         matches = matches | "All matches" >> beam.Flatten()
         removals = matches | Decide(comparable, self._options.keep, self._options.within_train)
         leaks = matches | FindLeaks(tests, comparable, self._options.keep)

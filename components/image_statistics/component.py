@@ -11,7 +11,7 @@ from tfx.types import BaseChannel, channel_utils, component_spec, standard_artif
 
 from components.artifacts import ImageStatisticsReport
 from components.image_statistics.executor import Executor
-from mixer_tf.datasets.anomalies import StatisticsLimits
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 
 
 class ImageStatisticsSpec(component_spec.ComponentSpec):

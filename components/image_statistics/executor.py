@@ -12,8 +12,9 @@ from tfx.types import Artifact, artifact_utils
 
 from components.image_statistics.transforms import MeasureExamples
 from mixer_tf import storage
-from mixer_tf.datasets.anomalies import StatisticsLimits, summarize_anomalies
+from mixer_tf.datasets.anomalies import summarize_anomalies
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.visualization.statistics_page import JSON_FILE, PAGE
 
 NOTE = "note"  # one line for each of the first anomalies

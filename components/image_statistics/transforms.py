@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from mixer_tf.datasets import examples
-from mixer_tf.datasets.anomalies import StatisticsLimits
 from mixer_tf.datasets.statistics import DatasetStatistics, measure_records, merge_all
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.visualization import statistics_page
 
 

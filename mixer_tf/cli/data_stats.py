@@ -13,8 +13,6 @@ from mixer_tf.cli.command import Command
 from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import visible
 
-_SHARE = click.FloatRange(0, 1)
-
 
 @click.command(cls=Command)
 @click.argument("source", callback=options.with_details)
@@ -26,33 +24,7 @@ _SHARE = click.FloatRange(0, 1)
     help="A folder for statistics.html, one page with tables and plots, and for statistics.json. "
     "Without it, the statistics are only printed.",
 )
-@click.option(
-    "--max-unreadable",
-    type=_SHARE,
-    metavar="SHARE",
-    help="Anomaly: more of the images of a split cannot be decoded. Default: 0.01.",
-)
-@click.option(
-    "--max-near-constant",
-    type=_SHARE,
-    metavar="SHARE",
-    help="Anomaly: more of the images of a split are nearly of one color. Default: 0.01.",
-)
-@click.option(
-    "--max-skew",
-    type=_SHARE,
-    metavar="DIFFERENCE",
-    help="Anomaly: training differs by more, beyond chance, from another split: the share of a "
-    "label, a format or of grayscale images, or the Jensen-Shannon divergence of sizes, aspect "
-    "ratios, brightness, contrast or colors. Default: 0.1.",
-)
-@click.option(
-    "--max-class-skew",
-    type=_SHARE,
-    metavar="DIFFERENCE",
-    help="Anomaly: a class differs by more from the others, as when all its images are PNG, so "
-    "that a model can recognize it without looking at what they show. Default: 0.5.",
-)
+@options.statistics_limit_options
 @click.option(
     "--fail-on-anomalies", is_flag=True, help="End with exit code 1 if there is any anomaly."
 )
@@ -62,17 +34,7 @@ _SHARE = click.FloatRange(0, 1)
     metavar="N",
     help="Number of processes. Default: one for each processor.",
 )
-def stats(
-    source,
-    data_dir,
-    out,
-    max_unreadable,
-    max_near_constant,
-    max_skew,
-    max_class_skew,
-    fail_on_anomalies,
-    processes,
-) -> None:
+def stats(source, data_dir, out, fail_on_anomalies, processes, **thresholds) -> None:
     """Measures the images of a source, and finds what a training would suffer from.
 
     SOURCE is what `mixer train` takes as --source. For each split and class: sizes, aspect ratios,
@@ -89,17 +51,11 @@ def stats(
       mixer data stats csv:list.csv --max-skew=0.2 --fail-on-anomalies
       mixer data stats tfds:cifar10 --processes=4
     """
-    from mixer_tf.datasets.anomalies import StatisticsLimits, find_anomalies
+    from mixer_tf.datasets.anomalies import find_anomalies
     from mixer_tf.datasets.source_statistics import measure_source
     from mixer_tf.visualization import statistics_page
 
-    given = {
-        "unreadable": max_unreadable,
-        "near_constant": max_near_constant,
-        "skew": max_skew,
-        "class_skew": max_class_skew,
-    }
-    limits = StatisticsLimits(**{key: value for key, value in given.items() if value is not None})
+    limits = options.statistics_limits(thresholds)
     opened = opening.open_source(source, data_dir)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")

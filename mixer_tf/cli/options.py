@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import click
 
 from mixer_tf.datasets import quarantine_limit
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources import csv, opening, tfds
+from mixer_tf.datasets.statistics_limits import OPTIONS, StatisticsLimits
 from mixer_tf.recipes.shortcuts import SHORTCUTS
 
 _COLUMNS, _SPLITS = f"{__name__}.columns", f"{__name__}.splits"
@@ -96,6 +98,41 @@ def numbers_of(minimum: int, kind: type = int) -> Callable:
 def exclude_option(command: Callable) -> Callable:
     """Adds --exclude; `excluded_images.exclude_listed` takes its value."""
     return click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP)(command)
+
+
+def statistics_limit_options(command: Callable) -> Callable:
+    """Adds the thresholds of anomalies; `statistics_limits` takes their values."""
+    texts = {
+        "unreadable": ("SHARE", "more of the images of a split cannot be decoded."),
+        "near_constant": ("SHARE", "more of the images of a split are nearly of one color."),
+        "skew": (
+            "DIFFERENCE",
+            "training differs by more, beyond chance, from another split: the share of a label, a "
+            "format or of grayscale images, or the Jensen-Shannon divergence of sizes, aspect "
+            "ratios, brightness, contrast or colors.",
+        ),
+        "class_skew": (
+            "DIFFERENCE",
+            "a class differs by more from the others, as when all its images are PNG, so that a "
+            "model can recognize it without looking at what they show.",
+        ),
+    }
+    for name, (metavar, text) in reversed(texts.items()):
+        option = click.option(
+            OPTIONS[name],
+            type=click.FloatRange(0, 1),
+            metavar=metavar,
+            default=getattr(StatisticsLimits, name),
+            help=f"Anomaly: {text}",
+            show_default=True,
+        )
+        command = option(command)
+    return command
+
+
+def statistics_limits(options: Mapping[str, Any]) -> StatisticsLimits:
+    """Returns the thresholds that the values of `statistics_limit_options` state."""
+    return StatisticsLimits(**{name: options[f"max_{name}"] for name in OPTIONS})
 
 
 def recipe_options(only: str = "") -> Callable:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 from mixer_tf.datasets.skew import (
@@ -15,6 +14,7 @@ from mixer_tf.datasets.skew import (
     compare_splits,
 )
 from mixer_tf.datasets.statistics import DatasetStatistics, GroupStatistics
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.features import TRAIN
 from mixer_tf.messages import visible
 
@@ -27,35 +27,6 @@ _NAMES = {
     "shorter_side": "image sizes",
     "aspect_ratio": "aspect ratios",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class StatisticsLimits:
-    """Thresholds above which a statistic is an anomaly. All are in [0, 1].
-
-    Attributes:
-        unreadable: share of the images of a split that cannot be decoded.
-        near_constant: share of the images of a split that are nearly of one color.
-        skew: difference between training and another split, beyond chance: of the share of a
-            label, a format or of grayscale images, or the Jensen-Shannon divergence of a histogram,
-            in bits. That of two normal distributions is 0.1 if they are 0.8 standard deviations
-            apart.
-        class_skew: the same between a training class and all others. Classes differ by nature; one
-            that differs by more can be recognized without looking at what the image shows.
-    """
-
-    unreadable: float = 0.01
-    near_constant: float = 0.01
-    skew: float = 0.1
-    class_skew: float = 0.5
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"{field.name} must be a share or a difference from 0 to 1; got {value}."
-                )
 
 
 def find_anomalies(

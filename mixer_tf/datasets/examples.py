@@ -3,29 +3,19 @@
 
 Shards are not compressed: GZIP takes about as long as decoding a photograph, and saves 1 % of it.
 Shards whose name ends with ".gz", as earlier versions wrote them, are read as well.
-
-`write_source` replaces the first steps of the pipeline in `mixer train`: it writes the same
-records after the same validation into the same folders.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import glob
 import itertools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from mixer_tf import images, storage
-from mixer_tf.datasets import validation
-from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.datasets.quarantine import notes_of_remarks, require_training_images
-from mixer_tf.datasets.quarantine_limit import QuarantineLimit
-from mixer_tf.datasets.sources.source import Source
+from mixer_tf import storage
 from mixer_tf.features import ImageRecord, mark_example
 
-_NUM_SHARDS = 4
 _READ_BATCH = 16
 
 
@@ -132,77 +122,6 @@ def copy_shard_marked(
     numbered = enumerate(read_examples(path))
     marked = (mark_example(example, marks.get(number, "")) for number, example in numbered)
     write_shard(marked, folder, split, index, num_shards)
-
-
-def write_source(
-    source: Source,
-    folder: str,
-    progress: Callable[[int], None] | None = None,
-    limit: QuarantineLimit | None = None,
-) -> DatasetInfo:
-    """Writes a whole source as validated shards, `dataset.json` and `quarantine.jsonl`.
-
-    Args:
-        source: an open source.
-        folder: the Examples folder to write to; created if it does not exist.
-        progress: called now and then with the number of images read so far.
-        limit: how many images may be unusable; None for any number.
-
-    Returns:
-        The content of `dataset.json`; only usable images are counted.
-
-    Raises:
-        ValueError: no training image is usable, or more images than the limit are not.
-    """
-    storage.make_folder(folder)
-    quarantine_path = os.path.join(folder, validation.FILE_NAME)
-    with (
-        storage.replacing(quarantine_path) as partial,
-        storage.gfile().GFile(partial, "w") as quarantine,
-    ):
-        validated = _ValidatedSource(source, quarantine, progress or (lambda num_read: None))
-        for split in source.splits:
-            write(validated.usable_records(split), folder, split, _NUM_SHARDS)
-        quarantine.write("")  # gfile creates the file at the first write.
-    notes = (*source.notes, *notes_of_remarks(validated.remarks))
-    info = DatasetInfo(source.spec, source.class_names, validated.counts, notes)
-    require_training_images(info.source, info.examples, quarantine_path, is_kept=True)
-    if limit:
-        limit.require(quarantine_path, sum(info.examples.values()), is_kept=True)
-    info.write(folder)
-    return info
-
-
-class _ValidatedSource:
-    """Separates the usable records of a source from those for the quarantine file; counts both.
-
-    Attributes:
-        num_read: number of images read so far.
-        counts: split → class name → number of usable images.
-        remarks: what is odd about usable images, with the source of each.
-    """
-
-    def __init__(self, source: Source, quarantine, progress: Callable[[int], None]):
-        self._source, self._quarantine, self._progress = source, quarantine, progress
-        self.num_read = 0
-        self.counts: dict[str, dict[str, int]] = {}
-        self.remarks: list[tuple[str, str]] = []
-
-    def usable_records(self, split: str) -> Iterator[ImageRecord]:
-        by_class = collections.Counter()
-        for shard in self._source.shards_of(split):
-            for record in self._source.read(shard):
-                self.num_read += 1
-                try:
-                    checked, remarks = validation.examine_record(record)
-                    self.remarks += [(remark, record.source) for remark in remarks]
-                    yield checked
-                    by_class[record.class_name] += 1
-                except images.UnusableImageError as error:
-                    line = validation.to_line(record, split, str(error))
-                    self._quarantine.write(line + "\n")
-            self._progress(self.num_read)
-        self.counts[split] = dict(sorted(by_class.items()))
 
 
 def split_folder(folder: str, split: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -53,11 +53,6 @@ def find_within(first: Fingerprints, second: Fingerprints) -> Iterator[Match]:
     yield from _find_earlier(first, second)
     if first is not second:
         yield from _find_earlier(second, first)
-
-
-def pairs_with(block: int, num_blocks: int) -> Iterable[tuple[int, int]]:
-    """Returns the pairs of blocks that contain a block, itself included, each once."""
-    return [(min(block, other), max(block, other)) for other in range(num_blocks)]
 
 
 def _find_earlier(queries: Fingerprints, block: Fingerprints) -> Iterator[Match]:

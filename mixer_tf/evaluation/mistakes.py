@@ -152,7 +152,7 @@ def write(folder: str, found: Mapping[str, Sequence[Mistake]]) -> None:
         for each in mistakes
     ]
     path = os.path.join(folder, FILE)
-    storage.write_text(path, "".join(f"{line}\n" for line in lines), concurrent=True)
+    storage.write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def to_dict(kind: str, mistake: Mistake) -> dict[str, object]:

@@ -42,6 +42,14 @@ def bomb(side: int = 20_000) -> bytes:
     )
 
 
+def scan_bomb(scans: int = 2_000) -> bytes:
+    """Returns a progressive JPEG of 64x64 pixels that has more scans than `scans`."""
+    image = _save(Image.new("RGB", (64, 64), (10, 200, 30)), "JPEG", progressive=True)
+    content, end = image[:-2], image[-2:]
+    last = content[content.rfind(b"\xff\xc4", 0, content.rfind(b"\xff\xda")) :]
+    return content + scans * last + end
+
+
 def _make_image(random: np.random.Generator) -> Image.Image:
     """Returns a smooth random image of a random size, with an edge and some noise."""
     width, height = (int(side) for side in random.integers(20, 90, 2))

@@ -242,6 +242,7 @@ def wrong_inputs(good: bytes, side: int) -> list[tuple[str, str, dict[str, np.nd
         "no bytes": b"",
         "half a JPEG": good[: len(good) // 2],
         "an image of 400 million pixels": generated_images.bomb(),
+        "a JPEG of 2,000 scans": generated_images.scan_bomb(),
     }
     found = [
         (title, signature, {contract.IMAGE_BYTES: _strings([good, content])})

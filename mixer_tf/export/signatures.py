@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from mixer_tf import features
 from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.images.scans import assert_few_scans
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract
@@ -41,7 +42,8 @@ class ServedModel(tf.Module):
 
         @_graph(_STRINGS)
         def decode(image_bytes):
-            with tf.control_dependencies([_assert_images(image_bytes)]):
+            checks = [_assert_images(image_bytes), assert_few_scans(image_bytes)]
+            with tf.control_dependencies(checks):
                 image_bytes = tf.identity(image_bytes)
             return tf.map_fn(
                 lambda encoded: decode_and_crop(encoded, recipe.data.crop, side),

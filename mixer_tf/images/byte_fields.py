@@ -6,14 +6,14 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def called_function(decode):
-    """Returns a function from a scalar string to uint8 [H, W, 3] that stays a call in any graph.
+def called_function(function):
+    """Returns a function of a scalar string that stays a call in any graph.
 
     TensorFlow would insert its operations into the graph of the caller, where each of them takes
     time for every image, even in a branch that is not taken.
     """
     return tf.function(
-        decode,
+        function,
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
         experimental_attributes={"_noinline": True},

@@ -30,7 +30,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: another format, a corrupt file, an image of more than
-            `MAX_PIXELS`, or one that would be decoded to other pixels than in training.
+            `MAX_PIXELS`, or one that would be decoded to other pixels than in training. A JPEG of
+            too many scans is not an error here; see `scans.assert_few_scans`.
     """
     is_jpeg = tf.io.is_jpeg(encoded)
     encoded = require_valid_size(encoded, is_jpeg)

@@ -15,12 +15,14 @@ _HUFFMAN_DCT = frozenset({0xC0, 0xC1, 0xC2})
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_SCAN = bytes([0xFF, _START_OF_SCAN])
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+SCAN = bytes([0xFF, START_OF_SCAN])
 # One that has a segment, or ends the image; zero and restart markers occur within a scan.
 _MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")
 # Encoders write about 10. With 100 million pixels, 64 take about five seconds.
 MAX_SCANS = 64
+# To follow more segments takes too long in the graph of a served model; encoders write dozens.
+MAX_SEGMENTS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_frame(encoded: bytes) -> Frame | None:
             at += 1
         elif marker in _FRAMES:
             return Frame(marker, encoded[at + 4]) if at + 4 < len(encoded) else None
-        elif marker in (_START_OF_SCAN, _END_OF_IMAGE):
+        elif marker in (START_OF_SCAN, END_OF_IMAGE):
             return None
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # Markers without a segment.
             at += 2
@@ -74,17 +76,23 @@ def read_frame(encoded: bytes) -> Frame | None:
 
 
 def has_too_many_scans(encoded: bytes) -> bool:
-    """Whether a JPEG has more than `MAX_SCANS`; each one takes time, and may be of a few bytes."""
-    if encoded.count(_SCAN) <= MAX_SCANS:  # In most files; those bytes may also be part of others.
+    """Whether a JPEG has more than `MAX_SCANS`; each one takes time, and may be of a few bytes.
+
+    Also whether it has more than `MAX_SEGMENTS`, and bytes that look like so many scans.
+    `scans.assert_few_scans` is the same in a graph.
+    """
+    if encoded.count(SCAN) <= MAX_SCANS:  # In most files; those bytes may also be part of others.
         return False
     at, scans = 2, 0
-    while scans <= MAX_SCANS and (found := _MARKER.search(encoded, at)):
-        marker, at = found[0][-1], found.end()
-        if marker == _END_OF_IMAGE:
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(encoded, at)
+        if not found or found[0][-1] == END_OF_IMAGE:
             return False
-        scans += marker == _START_OF_SCAN
-        at += int.from_bytes(encoded[at : at + 2], "big")
-    return scans > MAX_SCANS
+        scans += found[0][-1] == START_OF_SCAN
+        if scans > MAX_SCANS:
+            return True
+        at = found.end() + int.from_bytes(encoded[found.end() : found.end() + 2], "big")
+    return True
 
 
 def is_common(encoded: bytes) -> bool:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Callable
 
 from mixer_tf import locks, storage
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources.source import Source
@@ -110,8 +110,7 @@ class StudyFolder:
         path = self.path(_STATE)
         if storage.exists(path):
             return _require_same(self.root, json.loads(storage.read_text(path)), state)
-        found = set(storage.list_names(self.root)) if storage.is_folder(self.root) else set()
-        if found - {locks.FILE_NAME, storage.partial_name(_STATE)}:
+        if locks.list_other_files(self.root, _STATE):
             raise ValueError(
                 f"the output must be a new or empty folder, or hold this study; {self.root} holds "
                 "other files. Name another one."
@@ -131,12 +130,12 @@ class StudyFolder:
         Args:
             source: an open source.
             name: of the folder that it is claimed for.
-            progress, limit: see `examples.write_source`.
+            progress, limit: see `source_writing.write_source`.
         """
         folder = self.path(name)
         if storage.exists(os.path.join(folder, FILE_NAME)):
             return DatasetInfo.read(folder)
-        return examples.write_source(source, folder, progress, limit)
+        return source_writing.write_source(source, folder, progress, limit)
 
     def trial_folder(self, trial: Trial) -> str:
         """Returns the folder of one training."""

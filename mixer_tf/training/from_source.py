@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mixer_tf import storage
-from mixer_tf.datasets import examples, excluded_images
+from mixer_tf.datasets import excluded_images, source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources.source import Source
@@ -158,7 +158,7 @@ def prepare(
         limit: how many images may be unusable; None for any number.
 
     Raises:
-        ValueError, DownloadError: see `RunDirectory.claim` and `examples.write_source`.
+        ValueError, DownloadError: see `RunDirectory.claim` and `source_writing.write_source`.
         ConnectionError: the chief has died.
         TimeoutError: the chief has not done it within an hour.
     """
@@ -173,7 +173,7 @@ def prepare(
         if limit:
             limit.require(output.quarantine, sum(info.examples.values()), is_kept=True)
         return info
-    return examples.write_source(source, output.data, progress, limit)
+    return source_writing.write_source(source, output.data, progress, limit)
 
 
 def _wait_for(output: RunDirectory, recipe: Recipe) -> None:

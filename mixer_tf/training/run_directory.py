@@ -33,9 +33,6 @@ STATE_FILE = "training.json"
 TIMING_FILE = "timing.json"
 _FIELDS_SHOWN = 5
 
-# What a killed run may leave before it has claimed the folder.
-_OWN_FILES = {locks.FILE_NAME, storage.partial_name(STATE_FILE)}
-
 # Key of the state -> what error messages call it.
 _TITLES = {"source": "source", "fingerprint": "state of the images", "recipe": "recipe"}
 
@@ -205,8 +202,7 @@ class RunDirectory:
             )
 
     def _require_empty(self) -> None:
-        found = storage.list_names(self.root) if storage.is_folder(self.root) else []
-        if set(found) - _OWN_FILES:
+        if locks.list_other_files(self.root, STATE_FILE):
             raise ValueError(
                 f"the output must be a new or empty folder; {self.root} holds other files. "
                 "Name another one."

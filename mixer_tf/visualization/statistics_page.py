@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mixer_tf import storage
-from mixer_tf.datasets.anomalies import StatisticsLimits, describe_group, find_anomalies
+from mixer_tf.datasets.anomalies import describe_group, find_anomalies
 from mixer_tf.datasets.class_names import sort_key
 from mixer_tf.datasets.skew import CATEGORIES, Skew, compare_splits
 from mixer_tf.datasets.statistics import (
@@ -24,6 +24,7 @@ from mixer_tf.datasets.statistics import (
     GroupStatistics,
     Histogram,
 )
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.messages import printable
 from mixer_tf.visualization import html_page
 from mixer_tf.visualization.html_page import table, text

@@ -67,7 +67,11 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     deduplicator = _create_deduplicator(config, examples, data_fingerprint)
     if deduplicator:
         examples = deduplicator.outputs["deduplicated_examples"]
-    image_statistics = ImageStatistics(examples=examples, fingerprint=fingerprints.image_statistics)
+    image_statistics = ImageStatistics(
+        examples=examples,
+        limits=config.statistics_limits,
+        fingerprint=fingerprints.image_statistics,
+    )
     statistics_gen = StatisticsGen(
         examples=examples, stats_options=StatsOptions(feature_allowlist=list(MEASURED))
     )

@@ -451,6 +451,7 @@ def test_sets_of_many_blocks_have_the_same_result(leaky_folder, monkeypatch, tmp
     whole = deduplicate(f"folder:{data}", tmp_path / "whole", within_train=1)
     monkeypatch.setattr(blocks, "BLOCK_SIZE", 4)
     several = deduplicate(f"folder:{data}", tmp_path / "blocks", within_train=1)
+    assert sorted(os.listdir(several.after)) == sorted(os.listdir(whole.before))
     assert several.report == whole.report and several.report["removed"] == 5
     assert several.report["evaluation"]["removed"] == 1
     assert several.pairs == whole.pairs

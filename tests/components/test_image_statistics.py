@@ -13,9 +13,9 @@ from components.artifacts import ImageStatisticsReport
 from components.image_example_gen import executor as image_example_gen
 from components.image_statistics import ImageStatistics
 from components.image_statistics.executor import NOTE, Executor
-from mixer_tf.datasets.anomalies import StatisticsLimits
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.statistics import measure_records, merge_all
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.visualization import statistics_page
 
 

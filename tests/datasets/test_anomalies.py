@@ -13,7 +13,6 @@ from PIL import Image
 
 from mixer_tf.datasets import skew
 from mixer_tf.datasets.anomalies import (
-    StatisticsLimits,
     describe_group,
     find_anomalies,
     summarize_anomalies,
@@ -21,6 +20,7 @@ from mixer_tf.datasets.anomalies import (
 from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.statistics import measure_records, merge_all
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 
 DATA = pathlib.Path(__file__).parents[3] / "shared" / "data"
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from mixer_tf.datasets import class_names, examples
+from mixer_tf.datasets import class_names, source_writing
 from mixer_tf.datasets.sources import opening
 
 
@@ -110,7 +110,7 @@ def test_numbers_have_the_same_order_in_every_source_and_are_stored(tmp_path, wr
         assert source.class_names == expected, spec
         folder = tmp_path / str(number)
         folder.mkdir()
-        examples.write_source(source, str(folder))
+        source_writing.write_source(source, str(folder))
         stored = json.loads((folder / "dataset.json").read_text())
         assert stored["class_names"] == list(expected)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf import features, images
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 
@@ -60,7 +60,7 @@ def test_a_shard_is_copied_with_and_without_some_images(tmp_path):
 def test_usable_images_are_written_and_unusable_ones_are_listed(bad_folder, tmp_path):
     source = opening.open_source(f"folder:{bad_folder.path}")
     num_read = []
-    info = examples.write_source(source, str(tmp_path), progress=num_read.append)
+    info = source_writing.write_source(source, str(tmp_path), progress=num_read.append)
     written = {split: read(str(tmp_path), split) for split in source.splits}
     paths = {record.source for found in written.values() for record in found}
     assert paths == {str(bad_folder.path / name) for name in bad_folder.good}
@@ -83,7 +83,7 @@ def test_usable_images_are_written_and_unusable_ones_are_listed(bad_folder, tmp_
 
 
 def test_converted_images_have_the_pixels_of_the_original(bad_folder, tmp_path, make_pixels):
-    examples.write_source(opening.open_source(f"folder:{bad_folder.path}"), str(tmp_path))
+    source_writing.write_source(opening.open_source(f"folder:{bad_folder.path}"), str(tmp_path))
     found = {r.source: r for split in features.SPLITS for r in read(str(tmp_path), split)}
     webp = found[str(bad_folder.path / "cat/modern.webp")]
     assert webp.format == "PNG"
@@ -94,7 +94,9 @@ def test_a_list_with_a_missing_file_and_a_missing_label_is_written(bad_csv, tmp_
     with bad_csv.open(encoding="utf-8") as file:
         rows = file.read()
     (tmp_path / "list.csv").write_text(rows + "cat/000.png,\n", encoding="utf-8")
-    examples.write_source(opening.open_source(f"csv:{tmp_path}/list.csv"), str(tmp_path / "out"))
+    source_writing.write_source(
+        opening.open_source(f"csv:{tmp_path}/list.csv"), str(tmp_path / "out")
+    )
     quarantine = (tmp_path / "out/quarantine.jsonl").read_text(encoding="utf-8")
     assert quarantine.count("file not found") == 2
 
@@ -103,5 +105,5 @@ def test_a_source_without_usable_images_is_one_error(unusable_folder, tmp_path):
     source = opening.open_source(f"folder:{unusable_folder}")
     message = "of folder:.* none of 8 is: 6 × empty file, such as .*quarantine.jsonl"
     with pytest.raises(ValueError, match=message):
-        examples.write_source(source, str(tmp_path))
+        source_writing.write_source(source, str(tmp_path))
     assert len((tmp_path / "quarantine.jsonl").read_text().splitlines()) == 12

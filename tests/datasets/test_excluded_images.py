@@ -7,7 +7,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from mixer_tf.datasets import examples, excluded_images, image_lists
+from mixer_tf.datasets import examples, excluded_images, image_lists, source_writing
 from mixer_tf.datasets.excluded_images import exclude, exclude_listed
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.opening import open_source
@@ -36,7 +36,7 @@ def source(request, image_folder, tmp_path) -> Source:
         return open_source(f"csv:{tmp_path / 'list.csv'}")
     folder = open_source(f"folder:{image_folder}")
     if request.param == "tfrecord":
-        examples.write_source(folder, str(tmp_path))
+        source_writing.write_source(folder, str(tmp_path))
         return open_source(f"tfrecord:{tmp_path}/Split-*/*")
     if request.param == "tfds":
         return _tfds(folder, tmp_path)
@@ -116,7 +116,7 @@ def test_images_are_named_by_absolute_paths_and_by_paths_in_the_folder(
 
 def test_excluded_images_are_not_in_the_dataset_file(image_folder, tmp_path):
     cleaned = exclude(open_source(f"folder:{image_folder}"), ["cat/000.png", "cat/001.png"])
-    info = examples.write_source(cleaned, str(tmp_path / "data"))
+    info = source_writing.write_source(cleaned, str(tmp_path / "data"))
     assert sum(info.examples.values()) == 38
     assert DatasetInfo.read(str(tmp_path / "data")).notes == ("images excluded by --exclude: 2",)
 

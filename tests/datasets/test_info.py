@@ -5,7 +5,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 
@@ -72,7 +72,9 @@ def test_every_kind_of_source_leads_to_the_same_notes(tmp_path, make_pixels, enc
         content = encode(make_pixels(number), "PNG")
         (tmp_path / path).write_bytes(content if number != 5 else content[:20])
     (tmp_path / "out").mkdir()
-    info = examples.write_source(opening.open_source(write(tmp_path, rows)), str(tmp_path / "out"))
+    info = source_writing.write_source(
+        opening.open_source(write(tmp_path, rows)), str(tmp_path / "out")
+    )
     assert info.notes_of_classes == (
         "classes without a training image: 1 ('elk')",
         "classes with a single training image: 2 ('cow', 'dog')",

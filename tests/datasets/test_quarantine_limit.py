@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources import opening
 
@@ -53,7 +53,7 @@ def test_reasons_are_counted_without_the_sizes_of_the_images(tmp_path):
 def test_a_training_without_tfx_has_the_same_limit(bad_folder, tmp_path):
     source = opening.open_source(f"folder:{bad_folder.path}")
     with pytest.raises(ValueError, match="at most 1% of the images may be unusable"):
-        examples.write_source(source, str(tmp_path), limit=QuarantineLimit.parse("1%"))
+        source_writing.write_source(source, str(tmp_path), limit=QuarantineLimit.parse("1%"))
     assert not (tmp_path / "dataset.json").exists()
-    examples.write_source(source, str(tmp_path), limit=QuarantineLimit.parse("60%"))
+    source_writing.write_source(source, str(tmp_path), limit=QuarantineLimit.parse("60%"))
     assert (tmp_path / "dataset.json").exists()

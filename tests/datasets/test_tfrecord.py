@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf import features
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.sources import opening, tfrecord
 from mixer_tf.datasets.sources.source import Source
 
@@ -123,7 +123,7 @@ def test_a_truncated_file_is_one_problem_and_the_rest_is_read(tmp_path, png, com
 
 def test_our_own_shards_are_read_back_equal(tmp_path, image_folder):
     folder = opening.open_source(f"folder:{image_folder}")
-    examples.write_source(folder, str(tmp_path))
+    source_writing.write_source(folder, str(tmp_path))
     source = opening.open_source(f"tfrecord:{tmp_path}/Split-*/data_tfrecord-*")
     assert source.class_names == folder.class_names
     for split, records in read(folder).items():
@@ -131,7 +131,7 @@ def test_our_own_shards_are_read_back_equal(tmp_path, image_folder):
 
 
 def test_a_label_beyond_the_known_classes_is_a_problem(tmp_path, image_folder, png):
-    examples.write_source(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
+    source_writing.write_source(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
     example = make_example(**{features.ENCODED: png(0), features.LABEL: 2})
     write(tmp_path / "train-more.tfrecord", [example])
     reader = opening.open_source(f"tfrecord:{tmp_path}/Split-*/*").reader

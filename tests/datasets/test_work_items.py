@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mixer_tf.datasets import examples, splits, work_items
+from mixer_tf.datasets import source_writing, splits, work_items
 from mixer_tf.datasets.sources import tfds
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
@@ -40,7 +40,7 @@ def test_the_names_of_the_classes_count(image_folder):
 
 def test_a_csv_file_and_a_tfrecord_file_count_by_themselves(image_folder, tmp_path):
     folder = open_source(f"folder:{image_folder}")
-    examples.write_source(folder, str(tmp_path))
+    source_writing.write_source(folder, str(tmp_path))
     source = open_source(f"tfrecord:{tmp_path}/Split-*/*")
     before = signatures(source)
     touch(next(tmp_path.glob("Split-test/*")))

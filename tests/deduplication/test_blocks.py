@@ -3,14 +3,21 @@
 
 import dataclasses
 import io
+import itertools
+import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mixer_tf.datasets.files import make_record
-from mixer_tf.deduplication import blocks, uniform_sets
-from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, fingerprint
+from mixer_tf.deduplication import block_files, blocks, uniform_sets
+from mixer_tf.deduplication.fingerprints import (
+    _ARRAYS,
+    Fingerprints,
+    concatenate,
+    fingerprint,
+)
 from mixer_tf.deduplication.matching import find_matches
 
 
@@ -53,14 +60,13 @@ def in_blocks(images: Fingerprints, num_blocks: int) -> dict[int, Fingerprints]:
     return {index: concatenate(items) for index, items in found.items()}
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 7])
+@pytest.mark.parametrize("num_blocks", [1, 2, 17])
 def test_duplicates_within_a_set(images, num_blocks):
     expected = set(find_matches(images, images, np.arange(len(images))))
     assert len(expected) > 150
     by_index = in_blocks(images, num_blocks)
-    pairs = {pair for block in by_index for pair in blocks.pairs_with(block, num_blocks)}
-    assert len(pairs) == num_blocks * (num_blocks + 1) // 2
-    found = [m for i, j in sorted(pairs) for m in blocks.find_within(by_index[i], by_index[j])]
+    tiles = block_files.list_tiles(by_index)
+    found = [match for tile in tiles for match in block_files.find_within(tile, by_index.get)]
     assert len(found) == len(set(found))
     assert set(found) == expected
 
@@ -96,6 +102,34 @@ def test_uniform_sets_are_found_by_samples_of_parts(images):
     np.testing.assert_array_equal(
         uniform_sets.with_thresholds(sets, names).thresholds, raised.thresholds
     )
+
+
+@pytest.mark.parametrize("num_blocks", [0, 1, 7, 8, 17, 123, 200])
+def test_tiles_have_every_pair_of_blocks_once(num_blocks):
+    numbers = [3 * number for number in range(num_blocks)]
+    tiles = block_files.list_tiles(reversed(numbers))
+    found = [(i, j) for tile in tiles for i in tile.held for j in tile.read if i <= j]
+    assert sorted(found) == list(itertools.combinations_with_replacement(numbers, 2))
+    assert all(len(tile.held) <= 2 and len(tile.read) <= 16 for tile in tiles)
+
+
+def test_a_million_images_have_enough_workers_and_are_read_as_often_as_stated():
+    tiles = block_files.list_tiles(range(blocks.count_blocks(10**6)))
+    assert len(tiles) == 278
+    assert sum(tile.num_files for tile in tiles) / 123 == pytest.approx(35.8, abs=0.1)
+    few = block_files.list_tiles(range(7))
+    assert len(few) == 28  # a worker for each pair
+
+
+def test_a_block_in_a_file_is_the_same(images, tmp_path):
+    folder = str(tmp_path / "new")
+    size = block_files.write_block(folder, 7, images)
+    found, num_bytes = block_files.read_block(folder, 7)
+    assert found.ids == images.ids and found.digests == images.digests
+    for name in _ARRAYS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(images, name))
+    assert [path.stat().st_size for path in pathlib.Path(folder).iterdir()] == [size]
+    assert num_bytes == size
 
 
 def test_the_number_of_blocks_follows_the_number_of_images(monkeypatch):

@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
@@ -86,7 +86,7 @@ def test_removed_images_are_not_in_the_cleaned_source(sources, tmp_path):
     assert len(names(cleaned, "train")) == 10
     assert names(cleaned, "test") == names(train, "test")
     assert cleaned.fingerprint() != train.fingerprint()
-    examples.write_source(cleaned, str(tmp_path))
+    source_writing.write_source(cleaned, str(tmp_path))
     assert DatasetInfo.read(str(tmp_path)).examples == {"train": 10, "eval": 1, "test": 1}
 
 
@@ -203,7 +203,7 @@ def test_evaluation_images_that_duplicate_test_images_are_removed(leaky_evaluati
     assert names(cleaned, "eval") == ["fine.png", "label.jpg"]
     for split in ("train", "test"):
         assert names(cleaned, split) == names(train, split)
-    info = examples.write_source(cleaned, str(tmp_path / "data"))
+    info = source_writing.write_source(cleaned, str(tmp_path / "data"))
     assert info.examples == {"train": 2, "eval": 2, "test": 3}
     result.write(str(tmp_path / "report"))
     summary = json.loads((tmp_path / "report/report.json").read_text("utf-8"))

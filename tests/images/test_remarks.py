@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_tf import console, images, library_messages
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine import notes_of_remarks
 from mixer_tf.datasets.sources import opening
@@ -128,7 +128,7 @@ def test_a_training_notes_odd_images(tmp_path, make_pixels, encode, silent):
             (tmp_path / "photos" / name / f"{index}.jpg").write_bytes(jpeg)
         (tmp_path / "photos" / name / "flat.png").write_bytes(flat_images(encode)["png"])
     source = opening.open_source(f"folder:{tmp_path}/photos")
-    info = examples.write_source(source, str(tmp_path / "data"))
+    info = source_writing.write_source(source, str(tmp_path / "data"))
     assert [note.partition(" (such as ")[0] for note in info.notes[-2:]] == [
         "images damaged but readable: 20",
         f"images {validation.FLAT}: 2",

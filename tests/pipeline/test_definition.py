@@ -15,6 +15,7 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from components.run_report.collection import OUTPUTS
 from mixer_tf import recipes, storage
 from mixer_tf.datasets.sources import opening
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.training.search_space import Search
 from pipeline import fingerprints
 from pipeline.configs import Fingerprints, PipelineConfig
@@ -167,6 +168,13 @@ def test_preprocessor_gets_the_limit_of_unusable_images(config):
     config = dataclasses.replace(config, max_quarantined="1%")
     nodes = {node.id: node for node in create_pipeline(config).components}
     assert nodes["Preprocessor"].exec_properties["max_quarantined"] == "1%"
+
+
+def test_image_statistics_get_the_thresholds_of_anomalies(config):
+    config = dataclasses.replace(config, statistics_limits=StatisticsLimits(skew=0.3))
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    limits = json.loads(nodes["ImageStatistics"].exec_properties["limits"])
+    assert limits == {"unreadable": 0.01, "near_constant": 0.01, "skew": 0.3, "class_skew": 0.5}
 
 
 def test_the_report_reads_every_step_and_can_be_left_out(config):

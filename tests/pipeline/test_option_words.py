@@ -40,6 +40,7 @@ def _config(*arguments: str):
         ["--warm-start", "--no-cache", "--no-report", "--profile=10:20", "--name=my-pets"],
         ["--checkpoint-minutes=0.5"],
         ["--few-shot=1,5"],
+        ["--max-unreadable=0.5", "--max-near-constant=0", "--max-skew=1", "--max-class-skew=0.7"],
         ["--recipe=photos", "--set", "training.epochs=7", "--data-dir=/tfds"],
     ],
 )
@@ -54,7 +55,14 @@ def test_options_come_back(arguments):
 def test_every_field_of_a_configuration_has_an_option_or_a_reason():
     """A new field must be typed again, or be listed here."""
     typed = {*_VALUES, *_FLAGS, *_SWITCHES}
-    typed |= {"downstream_test_sets", "keep_versions", "few_shot", "search", "name"}
+    typed |= {
+        "downstream_test_sets",
+        "keep_versions",
+        "few_shot",
+        "search",
+        "name",
+        "statistics_limits",
+    }
     apart = {"source", "recipe", "root", "fingerprints", "beam_args"}
     of_the_runner = {"drift", "fingerprint_data", "baseline", "serving_dir", "deployment"}
     names = {field.name for field in dataclasses.fields(PipelineConfig)}

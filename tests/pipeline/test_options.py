@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.training.search_space import Search
 from pipeline import options
 
@@ -66,6 +67,15 @@ def test_the_limit_of_unusable_images_is_a_number_or_a_share():
     assert config.max_quarantined == "1%"
     with pytest.raises(ValueError, match="--max-quarantined must be a number .* got '0.01'"):
         options.make_config(_parse("--max-quarantined=0.01"), root="/r")
+
+
+def test_thresholds_of_anomalies_are_set_by_the_options_of_mixer_data_stats():
+    assert options.make_config(_parse(), root="/r").statistics_limits == StatisticsLimits()
+    values = _parse("--max-unreadable=0.3", "--max-class-skew=1")
+    config = options.make_config(values, root="/r")
+    assert config.statistics_limits == StatisticsLimits(unreadable=0.3, class_skew=1)
+    with pytest.raises(AssertionError, match="'--max-skew': 2.0 is not in the range 0<=x<=1"):
+        _parse("--max-skew=2")
 
 
 def test_options_of_a_deduplication_that_is_off_are_refused():

@@ -24,6 +24,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from mixer_tf.export import generated_images
 from mixer_tf.serving.batching_parameters import BatchingParameters
 from mixer_tf.serving.client import Client
 from mixer_tf.serving.server import models
@@ -131,6 +132,11 @@ def test_errors_have_the_status_of_tensorflow_serving(ask, method, path, body, s
     ("signature", "inputs", "text"),
     [
         ("serving_default", [b64(b"garbage")], "must be JPEG, PNG, GIF or BMP.*[0]"),
+        (
+            "serving_default",
+            [b64(generated_images.scan_bomb())],
+            "a JPEG must have at most 64 scans, and 10,000 segments; not the case at .*[0]",
+        ),
         ("serving_default", ["text that is not base64"], "must be JPEG, PNG, GIF or BMP"),
         (
             "serving_default",

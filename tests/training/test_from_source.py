@@ -14,13 +14,16 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 
 import pytest
 
 from mixer_tf import recipes
+from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 from mixer_tf.training.from_source import prepare, train_source
+from mixer_tf.training.input.split import open_splits
 from mixer_tf.training.run_directory import RunDirectory
 
 RECIPE = recipes.get("digits")
@@ -101,6 +104,20 @@ def add_logs_and_checkpoint(output):
         pathlib.Path(folder, "file").touch()
 
 
+def test_shards_of_an_earlier_version_are_used_as_they_are(images, output):
+    """They were four for each split; a resumed training reads the images in their order."""
+    info = prepare(open_source(images), RECIPE, output)
+    for split in info.examples:
+        (path,) = examples.list_shards(output.data, split)
+        records = [*examples.read_records(path)]
+        os.remove(path)
+        examples.write(records, output.data, split, 4)
+    before = files_below(pathlib.Path(output.root))
+    assert prepare(open_source(images), RECIPE, output) == info
+    assert files_below(pathlib.Path(output.root)) == before
+    assert len(open_splits(output.data, info)["train"].files) == 4
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, OTHER], ids=["same recipe", "other recipe"])
 def test_restart_removes_an_unfinished_training(images, output, tmp_path, recipe):
     prepare(open_source(images), RECIPE, output)
@@ -152,7 +169,9 @@ def test_a_training_without_a_completed_epoch_leaves_its_data_to_another_recipe(
     assert not os.path.exists(output.data)
 
 
-@pytest.mark.parametrize("left", [".lock", "partial-training.json"])
+@pytest.mark.parametrize(
+    "left", [".lock", "partial-training.json", f"partial-{uuid.uuid4().hex}-training.json"]
+)
 def test_what_a_kill_before_the_claim_leaves_locks_nothing(images, output, left):
     os.makedirs(output.root)
     pathlib.Path(output.root, left).touch()

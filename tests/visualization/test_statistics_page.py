@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from webdriver import needs_browser
 
-from mixer_tf.datasets.anomalies import StatisticsLimits
 from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.statistics import measure_records, merge_all
+from mixer_tf.datasets.statistics_limits import StatisticsLimits
 from mixer_tf.visualization import statistics_page
 
 NAMES = ("<img src=x onerror=window.hacked=1>", "a\"b'c", "caf\udce9")

@@ -28,7 +28,6 @@ from mixer_tf.deduplication.standalone import pair_table
 REMOVED, PAGE = "removed.txt", "report.html"
 _STATE, _WORK = "dedup.json", "work"
 RESULTS = (pair_table.FILE_NAME, REMOVED, PAGE, report.REPORT, report.PAIRS, report.CONFLICTS)
-_OWN_FILES = {locks.FILE_NAME, storage.partial_name(_STATE)}
 _TITLES = {
     "train": "--train",
     "against": "--against",
@@ -105,11 +104,11 @@ class OutputFolder:
                 os.remove(self.path(name))
 
     def _require_empty(self) -> None:
-        found = set(storage.list_names(self.root)) - _OWN_FILES
+        found = locks.list_other_files(self.root, _STATE)
         if found:
             raise ValueError(
                 f"--out must be a new or empty folder, or that of an earlier mixer dedup; "
-                f"{self.root} holds other files, such as {min(found)!r}. Name another one."
+                f"{self.root} holds other files, such as {found[0]!r}. Name another one."
             )
 
 

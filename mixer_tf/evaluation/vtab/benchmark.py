@@ -147,8 +147,7 @@ def _is_new(output: str, facts: dict[str, object]) -> bool:
                 f"{', '.join(differing)}. Name another output."
             )
         return False
-    others = set(storage.list_names(output)) - {locks.FILE_NAME, storage.partial_name(STATE)}
-    if others:
+    if locks.list_other_files(output, STATE):
         raise ValueError(
             f"the output must be a new or empty folder; {output} holds other files. Name another "
             "one."

@@ -42,7 +42,7 @@ class Split:
 
 
 def open_splits(folder: str, info: DatasetInfo) -> dict[str, Split]:
-    """Opens the splits of a dataset folder, such as `examples.write_source` writes.
+    """Opens the splits of a dataset folder, such as `source_writing.write_source` writes.
 
     Args:
         folder: any file system that TensorFlow knows.

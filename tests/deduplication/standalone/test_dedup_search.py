@@ -11,7 +11,7 @@ import shutil
 
 import pytest
 
-from mixer_tf.datasets import examples, work_items
+from mixer_tf.datasets import source_writing, work_items
 from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
@@ -287,7 +287,7 @@ def test_every_kind_of_source_is_searched_as_by_the_library(kind, folders, tmp_p
         (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
         train = open_source(f"csv:{tmp_path / 'list.csv'}")
     if kind == "tfrecord":
-        examples.write_source(train, str(tmp_path))
+        source_writing.write_source(train, str(tmp_path))
         train = open_source(f"tfrecord:{tmp_path}/Split-*/*")
     if kind == "tfds":
         train = prepare_tfds(train, tmp_path)
