@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What another environment's shell may hold, and what would mix its packages with ours.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help setup demo flink-embedded flink-cluster tensorboard test test-slow test-all lint clean
+.PHONY: help setup demo bench flink-embedded flink-cluster tensorboard test test-slow test-all lint clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 23
@@ -35,6 +35,9 @@ PORT := 6006
 
 tensorboard: setup  ## the logs of all trainings in runs/; PORT=6007 for another port
 	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/tensorboard --logdir runs --port $(PORT)
+
+bench: setup  ## measure speed on this machine, and write the tables of docs/speed.md
+	@$(PYTHON) -m benchmarks
 
 test: lint  ## the tests, without the slow ones
 	@$(PYTEST) -m "not slow"

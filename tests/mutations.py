@@ -6,14 +6,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import pathlib
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+
+from mixer_tf.benchmarks import machine
 
 MAX_SECONDS = 20  # for one mutation, on a busy machine
 MAX_KILOBYTES = 2 << 20
@@ -102,10 +102,4 @@ def report(contents: Sequence[bytes] | Iterator[bytes], read: Callable[[bytes], 
         slowest = max(slowest, time.monotonic() - start)
         accepted += answer == ""
         wrong += [f"{number}: {answer}"] if answer else []
-    print(json.dumps([wrong, slowest, _peak_kilobytes(), accepted]))
-
-
-def _peak_kilobytes() -> int:
-    # Not ru_maxrss, which begins with that of the process that started this one.
-    status = pathlib.Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    print(json.dumps([wrong, slowest, machine.peak_memory() // 1024, accepted]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from mixer_tf.benchmarks.timing import calls_per_second
 from mixer_tf.export import loading
 from mixer_tf.images.preprocessing import decode_and_crop
 
@@ -63,7 +63,7 @@ def measure(
         .as_numpy_iterator()
     )
     pixels = next(decode)
-    decode_rate = _BATCH * _rate(lambda: next(decode), seconds)
+    decode_rate = _BATCH * calls_per_second(lambda: next(decode), seconds)
     forward = tf.function(lambda batch: export.model(batch, training=False))
     return Limits(
         decode_rate, {size: _forward_rate(forward, pixels, size, seconds) for size in batch_sizes}
@@ -73,7 +73,7 @@ def measure(
 def _forward_rate(forward: Callable, pixels: np.ndarray, size: int, seconds: float) -> float:
     """Returns images per second in batches of a size."""
     batch = tf.constant(pixels[np.arange(size) % len(pixels)])
-    return size * _rate(lambda: forward(batch).numpy(), seconds)
+    return size * calls_per_second(lambda: forward(batch).numpy(), seconds)
 
 
 def photographs(count: int = 16, width: int = 640, height: int = 480) -> list[bytes]:
@@ -89,13 +89,3 @@ def photographs(count: int = 16, width: int = 640, height: int = 480) -> list[by
         Image.fromarray(pixels).save(file, "JPEG", quality=85)
         found.append(file.getvalue())
     return found
-
-
-def _rate(run: Callable, seconds: float) -> float:
-    """Returns calls per second of a function, after one call that does not count."""
-    run()
-    start, count = time.monotonic(), 0
-    while time.monotonic() - start < seconds or not count:
-        run()
-        count += 1
-    return count / (time.monotonic() - start)

@@ -7,12 +7,14 @@ import dataclasses
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
-import time
+
+from mixer_tf.benchmarks.timing import calls_per_second
 
 _SIDE = 1024
-_SECONDS = 0.5
+MATRIX_SECONDS = 0.5
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     (
@@ -68,7 +70,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def matrix_rate(precision: str = "float32", seconds: float = _SECONDS) -> float:
+def matrix_rate(precision: str = "float32", seconds: float = MATRIX_SECONDS) -> float:
     """Returns the floating-point operations per second of a product of square matrices.
 
     Args:
@@ -80,12 +82,16 @@ def matrix_rate(precision: str = "float32", seconds: float = _SECONDS) -> float:
     dtype = precision.removeprefix("mixed_")
     matrix = tf.cast(tf.random.normal([_SIDE, _SIDE]), dtype)
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
-    float(product())
-    start, count = time.monotonic(), 0
-    while time.monotonic() - start < seconds or not count:
-        float(product())
-        count += 1
-    return 2 * _SIDE**3 * count / (time.monotonic() - start)
+    return 2 * _SIDE**3 * calls_per_second(lambda: float(product()), seconds)
+
+
+def peak_memory() -> int:
+    """Returns the bytes of main memory that this process has had at most; 0 without /proc.
+
+    Not `ru_maxrss`, which begins with that of the process that started this one.
+    """
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _read("/proc/self/status"), re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0
 
 
 def _gpus() -> list[tuple[str, int]]:

@@ -12,18 +12,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mixer_tf.benchmarks import machine
 from mixer_tf.models import costs, registry
 
 BATCH_SIZES = tuple(2**i for i in range(5, 14))  # 32, 64, …, 8192
-FORWARD, TRAINING = "forward", "training"
-MODES = (FORWARD, TRAINING)
+FORWARD, TRAINING, SERVING = "forward", "training", "serving"
+MODES = (FORWARD, TRAINING)  # those of the paper
+_PROGRAM = f"{__package__}.throughput_process"
 # Beyond the estimate: fragments, and what differs from it; see docs/planning.md.
 _MARGIN = 1.3
-_OPERATIONS = {FORWARD: 2, TRAINING: 6}  # for each multiply-add of the forward pass
-_WEIGHT_COPIES = {FORWARD: 1, TRAINING: 8}  # with gradients, moments and what an update needs
+# For each multiply-add of the forward pass.
+_OPERATIONS = {FORWARD: 2, TRAINING: 6, SERVING: 2}
+# With gradients, moments and what an update needs; a served model is exported and loaded.
+_WEIGHT_COPIES = {FORWARD: 1, TRAINING: 8, SERVING: 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +35,17 @@ class Setting:
 
     Attributes:
         model: name of the model.
-        mode: "forward" or "training".
+        mode: "forward", "training", or "serving": the signature `pixels` of the exported model.
         batch_size: images of a batch.
         image_size: side in pixels.
         num_classes: number of outputs.
         precision: dtype policy.
         jit_compile: whether XLA compiles it.
+        fields: fields of the model's configuration that replace those of its name.
+        accumulation_steps: number of equal parts in which a batch is computed.
+        steps_per_execution: number of steps between two returns to Python.
+        devices: number of devices, of which each computes an equal part of the batch; with more
+            than one on a CPU, they are logical devices that share its cores.
     """
 
     model: str
@@ -47,12 +55,16 @@ class Setting:
     num_classes: int = registry.NUM_CLASSES
     precision: str = "float32"
     jit_compile: bool = False
+    fields: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    accumulation_steps: int = 1
+    steps_per_execution: int = 1
+    devices: int = 1
 
     @property
     def description(self) -> registry.Description:
         """The configuration and the cost of the model."""
         sizes = {"image_size": self.image_size, "num_classes": self.num_classes}
-        return registry.describe(self.model, **sizes)
+        return registry.describe(self.model, **sizes, **self.fields)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +77,17 @@ class Result:
         problem: why not; "" where it was.
         matrix_rate: floating-point operations per second of a matrix product, measured by the same
             process right before and after; None where nothing was measured.
+        first_seconds: until the first batch was done: making, tracing and compiling the model, but
+            no imports.
+        memory: bytes by which the peak memory of the process grew in the first two batches.
     """
 
     setting: Setting
     images_per_second: float | None = None
     problem: str = ""
     matrix_rate: float | None = None
+    first_seconds: float | None = None
+    memory: int | None = None
 
     @property
     def utilization(self) -> float | None:
@@ -87,6 +104,7 @@ def estimate_memory(setting: Setting) -> int:
     per_image = {
         FORWARD: costs.inference_activation_bytes,
         TRAINING: costs.training_activation_bytes,
+        SERVING: costs.inference_activation_bytes,
     }[setting.mode](config, setting.precision)
     pixels = 5 * 3 * setting.image_size**2  # as bytes and as float32
     weights = _WEIGHT_COPIES[setting.mode] * costs.weight_bytes(config)
@@ -119,20 +137,29 @@ def measure(
         for mode in modes:
             for size in batch_sizes:
                 setting = Setting(model, mode, size, **options)
-                result = _measure_or_explain(setting, seconds, memory)
+                result = measure_setting(setting, seconds, memory)
                 yield result
                 if result.problem:
                     break
 
 
-def _measure_or_explain(setting: Setting, seconds: float, memory: int | None) -> Result:
+def measure_setting(
+    setting: Setting, seconds: float, memory: int | None = None, program: str = _PROGRAM
+) -> Result:
+    """Measures in a process of its own; where that is not possible, the result says why.
+
+    Args:
+        setting: what to measure.
+        seconds, memory: as in `measure`.
+        program: the module that measures.
+    """
     free = machine.this_machine().memory if memory is None else memory
     needed = estimate_memory(setting)
     if needed > free:
         problem = f"needs about {needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free"
         return Result(setting, problem=problem)
     arguments = json.dumps({**dataclasses.asdict(setting), "seconds": seconds})
-    command = [sys.executable, "-m", f"{__package__}.throughput_process", arguments]
+    command = [sys.executable, "-m", program, arguments]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == 0:

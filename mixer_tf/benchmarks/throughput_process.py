@@ -5,47 +5,56 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+import tempfile
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from mixer_tf import factory, recipes
-from mixer_tf.benchmarks import machine
+from mixer_tf.benchmarks import measured_process
+from mixer_tf.export.signatures import ServedModel
 from mixer_tf.recipes.schema import ModelOptions, Recipe
+from mixer_tf.serving import contract
 from mixer_tf.training import compilation
-
-_MAX_BATCHES = 1000
-_MATRIX_SECONDS = 0.5
 
 
 def main(arguments: str) -> None:
-    """Prints {"images_per_second": …, "matrix_rate": …}.
+    """Prints the fields of `throughput.Result` that a measurement finds.
 
     Args:
         arguments: the fields of `throughput.Setting` and "seconds", as JSON.
     """
     setting = json.loads(arguments)
-    run = {"forward": _forward, "training": _training}[setting["mode"]](setting)
-    run()  # compiles
-    before = machine.matrix_rate(setting["precision"], _MATRIX_SECONDS)
-    begin, count = time.monotonic(), 0
-    while count < _MAX_BATCHES and (not count or time.monotonic() - begin < setting["seconds"]):
-        run()
-        count += 1
-    rate = count * setting["batch_size"] / (time.monotonic() - begin)
-    after = machine.matrix_rate(setting["precision"], _MATRIX_SECONDS)
-    print(json.dumps({"images_per_second": rate, "matrix_rate": (before + after) / 2}))
+    build = {"forward": _forward, "training": _training, "serving": _serving}[setting["mode"]]
+    strategy = _strategy(setting["devices"])
+    with strategy.scope():
+        measured_process.report(lambda: build(setting), setting)
 
 
-def _recipe(setting: dict) -> Recipe:
+def _strategy(devices: int) -> tf.distribute.Strategy:
+    if devices == 1:
+        return tf.distribute.get_strategy()
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        logical = [tf.config.LogicalDeviceConfiguration()] * devices
+        tf.config.set_logical_device_configuration(cpu, logical)
+    return tf.distribute.MirroredStrategy([f"{kind}:{index}" for index in range(devices)])
+
+
+def make_recipe(setting: dict) -> Recipe:
+    """Returns the recipe of a setting, with the optimizer and the loss of a pre-training."""
     recipe = recipes.get("pretrain_imagenet_b16")
     return recipe.replace(
-        model=ModelOptions(name=setting["model"], image_size=setting["image_size"]),
+        model=ModelOptions(
+            name=setting["model"], image_size=setting["image_size"], **setting["fields"]
+        ),
         training=recipe.training.replace(
             batch_size=setting["batch_size"],
             precision=setting["precision"],
             jit_compile=setting["jit_compile"],
+            accumulation_steps=setting["accumulation_steps"],
+            steps_per_execution=setting["steps_per_execution"],
         ),
     )
 
@@ -56,25 +65,47 @@ def _pixels(setting: dict) -> tf.Tensor:
     return tf.cast(tf.random.uniform(shape, maxval=256, dtype=tf.int32), tf.uint8)
 
 
-def _forward(setting: dict) -> Callable[[], None]:
-    model = factory.from_recipe(_recipe(setting), setting["num_classes"])
+def _forward(setting: dict) -> tuple[Callable[[], object], int]:
+    model = factory.from_recipe(make_recipe(setting), setting["num_classes"])
     pixels = _pixels(setting)
     function = tf.function(
         lambda batch: model(batch, training=False), jit_compile=setting["jit_compile"] or None
     )
-    return lambda: function(pixels).numpy()
+    return lambda: function(pixels).numpy(), setting["batch_size"]
 
 
-def _training(setting: dict) -> Callable[[], None]:
+def _serving(setting: dict) -> tuple[Callable[[], object], int]:
+    """The signature for decoded images, as it is after the export."""
+    recipe, names = make_recipe(setting), [str(i) for i in range(setting["num_classes"])]
+    served = ServedModel(factory.for_export(recipe, len(names)), recipe, names)
+    pixels = _pixels(setting)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(served, folder, signatures=served.functions)
+        loaded = tf.saved_model.load(folder)
+    signature = loaded.signatures[contract.PIXELS_SIGNATURE]
+
+    def run():
+        answers = signature(**{contract.PIXELS: pixels})
+        return answers[contract.PROBABILITIES].numpy(), loaded  # which keeps the variables
+
+    return run, setting["batch_size"]
+
+
+def _training(setting: dict) -> tuple[Callable[[], object], int]:
     """The train step of the library, on the same batch again and again."""
-    recipe, num_classes = _recipe(setting), setting["num_classes"]
+    recipe, num_classes = make_recipe(setting), setting["num_classes"]
+    strategy = tf.distribute.get_strategy()
     model = factory.from_recipe(recipe, num_classes)
-    compilation.compile_model(model, recipe, 10_000, tf.distribute.get_strategy())
+    compilation.compile_model(model, recipe, 10_000, strategy)
     model.optimizer.build(model.trainable_variables)
     labels = tf.one_hot(tf.range(setting["batch_size"]) % num_classes, num_classes)
-    batches = iter(tf.data.Dataset.from_tensors((_pixels(setting), labels)).repeat())
+    data = tf.data.Dataset.from_tensors((_pixels(setting), labels)).repeat()
+    if setting["devices"] > 1:
+        data = strategy.experimental_distribute_dataset(data)
+    batches = iter(data)
     step = model.make_train_function()
-    return lambda: float(step(batches)["loss"])
+    images = setting["batch_size"] * setting["steps_per_execution"]
+    return lambda: float(step(batches)["loss"]), images
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from mixer_tf import images
@@ -64,14 +66,28 @@ def write_generated(folder: str, wanted: dict[str, int], num_classes: int) -> Da
     """
     from mixer_tf.benchmarks.limits import photographs  # imports TensorFlow
 
+    return write_images(folder, wanted, num_classes, photographs())
+
+
+def write_images(
+    folder: str, wanted: dict[str, int], num_classes: int, encoded: Sequence[bytes]
+) -> DatasetInfo:
+    """Writes images of the first class, again and again, as the shards of a dataset.
+
+    Args:
+        folder, wanted, num_classes: see `write_generated`.
+        encoded: the images.
+    """
     names = tuple(f"class {index}" for index in range(num_classes))
-    encoded = photographs()
+    headers = [images.read_header(each) for each in encoded]
+    first = [
+        ImageRecord(each, header.format, 0, names[0], "", header.width, header.height)
+        for each, header in zip(encoded, headers, strict=True)
+    ]
     counts = {}
     for split, number in wanted.items():
-        records = [
-            ImageRecord(encoded[i % len(encoded)], "JPEG", 0, names[0], f"{i}", 640, 480)
-            for i in range(number)
-        ]
+        endless = itertools.islice(itertools.cycle(first), number)
+        records = (dataclasses.replace(each, source=f"{i}") for i, each in enumerate(endless))
         counts[split] = {names[0]: examples.write(records, folder, split, 1)}
     return _describe("generated", names, counts, folder)
 

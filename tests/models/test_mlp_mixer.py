@@ -31,52 +31,16 @@ def test_model_equals_the_numpy_reference(pixels, options, num_classes):
     ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in list_models())],
 )
 def test_model_equals_listing_1_in_flax(name):
-    flax_mixer = pytest.importorskip("flax") and _flax_mixer()
+    pytest.importorskip("flax")
+    from benchmarks.flax_mixer import Mixer
+
     model = MlpMixer(**TINY_MIXER) if name == "tiny" else create_model(name, num_classes=10)
     randomize(model, scale=0.3 if name == "tiny" else 0.05)
     image = np.random.default_rng(3).integers(0, 256, (2, *model.config.image_size, 3))
     image = image.astype(np.uint8)
     params = _flax_params(weights_by_name(model))
-    expected = flax_mixer(model.config).apply({"params": params}, image / np.float32(127.5) - 1)
+    expected = Mixer(model.config).apply({"params": params}, image / np.float32(127.5) - 1)
     assert difference(model(image), np.asarray(expected)) < TOLERANCE
-
-
-def _flax_mixer():
-    """Listing 1 of the paper, written with Flax's own layers and their defaults."""
-    import flax.linen as nn
-
-    class Mlp(nn.Module):
-        dim: int
-
-        @nn.compact
-        def __call__(self, x):
-            y = nn.gelu(nn.Dense(self.dim)(x))
-            return nn.Dense(x.shape[-1])(y)
-
-    class MixerBlock(nn.Module):
-        config: object
-
-        @nn.compact
-        def __call__(self, x):
-            y = nn.LayerNorm()(x).swapaxes(1, 2)
-            x = x + Mlp(self.config.tokens_mlp_dim, name="token_mixing")(y).swapaxes(1, 2)
-            y = nn.LayerNorm()(x)
-            return x + Mlp(self.config.channels_mlp_dim, name="channel_mixing")(y)
-
-    class Mixer(nn.Module):
-        config: object
-
-        @nn.compact
-        def __call__(self, x):
-            patch = (self.config.patch_size,) * 2
-            x = nn.Conv(self.config.hidden_dim, patch, strides=patch, name="stem")(x)
-            x = x.reshape(x.shape[0], -1, x.shape[-1])
-            for _ in range(self.config.num_blocks):
-                x = MixerBlock(self.config)(x)
-            x = nn.LayerNorm(name="pre_head_layer_norm")(x).mean(axis=1)
-            return nn.Dense(self.config.num_classes, name="head")(x)
-
-    return Mixer
 
 
 def _flax_params(weights) -> dict:
