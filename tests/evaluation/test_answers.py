@@ -4,6 +4,7 @@
 import dataclasses
 import io
 import json
+import pickle
 import random
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from mixer_tf.evaluation import answers, mistakes, report
 from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.classification import Answer, Scores
+from mixer_tf.evaluation.mistakes import Mistakes
 from mixer_tf.evaluation.report import Report
 from mixer_tf.features import ImageRecord
 
@@ -87,6 +89,23 @@ def test_of_equally_confident_mistakes_the_first_are_kept():
     for name in "abc":
         kept.add(Answer(name, "cat", "dog", 1.0))
     assert [mistake.answer.image for mistake in kept.mistakes.most_confident()] == ["a", "b"]
+
+
+def test_mistakes_of_parts_are_merged_in_any_order():
+    """As Beam does it: accumulators are pickled, and equal mistakes are told apart by a name."""
+    generator = random.Random(1)
+    shares = [generator.randrange(50) / 100 for _ in range(400)]  # with many equal ones
+    wrong = [Answer(f"{n:03d}", "cat", "dog", 1 - p, 2, p) for n, p in enumerate(shares)]
+    generator.shuffle(wrong)
+    parts = [Mistakes(20) for _ in range(7)]
+    for number, answer in enumerate(wrong):
+        parts[number % 7].add(answer, answer.image)
+    merged = Mistakes(20)
+    for part in parts:
+        merged.merge(pickle.loads(pickle.dumps(part)))
+    expected = sorted(wrong, key=lambda answer: (answer.class_probability, answer.image))[:20]
+    assert [each.answer for each in merged.worst()] == expected
+    assert [each.answer for each in merged.most_confident()] == expected
 
 
 def test_previews_are_kept_of_the_mistakes_with_the_highest_loss_too(encode, make_pixels):

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from mixer_tf import recipes
 from mixer_tf.datasets.sources import opening
+from mixer_tf.evaluation import mistakes
 from mixer_tf.export.loading import open_export
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(3000)]
@@ -87,6 +88,8 @@ def test_v2_pushes_the_model_of_the_local_runner(tmp_path, target, local_model, 
     (report,) = outputs["FewShotEvaluator"]["report"]
     probes = json.loads(pathlib.Path(report["uri"], "fewshot.json").read_text())
     assert [each["shots"] for each in probes["results"]] == [1, 5]
+    (evaluation,) = outputs["Evaluator"]["evaluation"]
+    assert mistakes.read(evaluation["uri"])[mistakes.WORST]
     if target == "vertex":
         found = job.resolve()["Resolver-model-resolver"]
         assert found == {"model": outputs["Trainer"]["model"]}  # the baseline of the next run
