@@ -202,6 +202,21 @@ def open_new(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+@contextlib.contextmanager
+def open_existing(path: str) -> Iterator[BinaryIO]:
+    """Yields a file to read from, part by part.
+
+    Raises:
+        OSError: the file does not exist or cannot be read.
+    """
+    if is_remote(path):
+        with _remote_errors(path), gfile().GFile(path, "rb") as file:
+            yield file
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
 def partial_name(name: str) -> str:
     """Returns the name of a file or folder of one writer that was not completed."""
     return _PARTIAL + name

@@ -96,9 +96,9 @@ def _require_evaluation_images(info: DatasetInfo, report_dir: str) -> None:
 
 def _example(report_dir: str, split: str) -> str:
     """One of the removed images, because TFX removes the report of a step that fails."""
-    lines = storage.read_text(os.path.join(report_dir, PAIRS)).split("\n")
-    pairs = (json.loads(line) for line in lines if '"kept_because": ""' in line)
-    first = next(pair for pair in pairs if pair["set"] == split)
+    with storage.open_existing(os.path.join(report_dir, PAIRS)) as lines:
+        pairs = (json.loads(line) for line in lines if b'"kept_because": ""' in line)
+        first = next(pair for pair in pairs if pair["set"] == split)
     return (
         f"such as {first['image']['source']}, a duplicate of {first['duplicate_of']['source']} in "
         f"'{first['duplicate_of']['set']}'"

@@ -22,6 +22,7 @@ from components.deduplicator.comparison import (
     FindWithin,
 )
 from components.deduplicator.decisions import Decide
+from components.deduplicator.gathering import SortIntoFiles
 from components.deduplicator.leaked import FindLeaks
 from mixer_tf import storage
 from mixer_tf.datasets import examples
@@ -35,18 +36,15 @@ from mixer_tf.deduplication import (
     notes,
     report,
 )
-from mixer_tf.deduplication.fingerprints import (
-    Fingerprints,
-    fingerprint_shard,
-    sort_key,
-)
+from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.leaks import Leaked
 from mixer_tf.deduplication.modes import MARK
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal
+from mixer_tf.deduplication.removals import Removal, removal_key
 from mixer_tf.deduplication.result import DeduplicationResult
+from mixer_tf.deduplication.sorted_files import SortedItems
 from mixer_tf.features import EVAL, TEST, TRAIN
 
 _SHARDS, _REMOVED, _MARKS = "shards", "removed", "marks"
@@ -102,21 +100,25 @@ class Deduplicate(beam.PTransform):
             matches.append(tests | "Evaluation with tests" >> FindInTests(uniform[0]))
         if self._options.within_train:
             uniform.append(train | "Uniform train" >> FindUniformSets())
-            folder = work_folder(self._output_folder)
-            matches.append(train | "Within train" >> FindWithin(uniform[1], folder))
+            blocks = FindWithin(uniform[1], work_folder(self._output_folder))
+            matches.append(train | "Within train" >> blocks)
         matches = matches | "All matches" >> beam.Flatten()
         removals = matches | Decide(comparable, self._options.keep, self._options.within_train)
         leaks = matches | FindLeaks(tests, comparable, self._options.keep)
         _ = pbegin | self._copy(removals, leaks)
+        folder = work_folder(self._output_folder)
+        conflicts = _find_conflicts(train, tests, comparable)
         return (
             removals
-            | "List" >> beam.combiners.ToList()
+            | "Removals" >> SortIntoFiles(folder, "removals", removal_key)
             | "Report"
             >> beam.Map(
                 write_outputs,
                 counts=AsSingleton(_count_images(train, tests)),
                 uniform_sets=AsList(_flatten_names(uniform)),
-                conflicts=AsList(_find_conflicts(train, tests, comparable)),
+                conflicts=AsSingleton(
+                    conflicts | "Conflicts" >> SortIntoFiles(folder, "conflicts")
+                ),
                 leaked=AsSingleton(_count_leaks(leaks)),
                 options=self._options,
                 info=info,
@@ -294,10 +296,10 @@ def copy_whole_shard(path_and_split: tuple[str, str], folder: str) -> None:
 
 
 def write_outputs(
-    removals: list[Removal],
+    removals: SortedItems,
     counts: collections.Counter,
     uniform_sets: list[str],
-    conflicts: list[Conflict],
+    conflicts: SortedItems,
     leaked: Mapping[str, int],
     options: DeduplicationOptions,
     info: DatasetInfo,
@@ -306,23 +308,22 @@ def write_outputs(
     report_folder: str,
 ) -> None:
     """Writes `dataset.json` and the report."""
-    removals = sorted(removals, key=lambda removal: sort_key(removal.match.image))
     result = DeduplicationResult(
         options=options,
-        removals=tuple(removals),
+        removals=removals,
         counts=counts,
         uniform_sets=tuple(uniform_sets),
         readers=readers,
         leaked=leaked,
-        label_conflicts=tuple(sorted(conflicts)),
+        label_conflicts=conflicts,
     )
     num_train = sum(info.counts[TRAIN].values())
     lines = [
-        *notes.describe_removals(removals, options, uniform_sets, num_train),
-        *notes.describe_conflicts(result.label_conflicts),
+        *notes.describe_removals(result.tally, options, uniform_sets, num_train),
+        *notes.describe_conflicts(conflicts),
     ]
     storage.make_folder(output_folder)  # no shard may have been copied yet
-    filtering.update_info(info, result.removed, lines).write(output_folder)
+    filtering.update_info(info, result.removed_classes, lines).write(output_folder)
     result.write(report_folder)
 
 

@@ -268,13 +268,20 @@ def prepare(
     root = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
     manual = os.path.expanduser(manual_dir or os.path.join(root, "downloads", "manual"))
     _require_files(name, known, download, manual)
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(
         manual_dir=manual if known.is_manual else None,
         beam_options=_parse_beam_options(beam_options),
         try_download_gcs=False,
     )
+    _run_builder(tfds, builder, config, name)
+    splits = builder.info.splits
+    return Built(str(builder.data_dir), {key: splits[key].num_examples for key in splits}, 0)
+
+
+def _run_builder(tfds, builder, config, name: str) -> None:
+    """Downloads and prepares; every exception becomes one clear error."""
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # Bars are shown on stderr.
             builder.download_and_prepare(download_config=config, file_format="tfrecord")
@@ -283,8 +290,6 @@ def prepare(
         raise RuntimeError(
             f"TFDS must be able to prepare {name}; it could not: {type(error).__name__}: {reason}"
         ) from error
-    splits = builder.info.splits
-    return Built(str(builder.data_dir), {key: splits[key].num_examples for key in splits}, 0)
 
 
 def _require_files(name: str, known, download: bool, manual: str) -> None:

@@ -76,17 +76,16 @@ def filter_source(source: Source, removals: Sequence[Removal]) -> Source:
 
 
 def update_info(
-    info: DatasetInfo, removals: Sequence[Removal], notes: Iterable[str] = ()
+    info: DatasetInfo, removed: Mapping[tuple[str, str], int], notes: Iterable[str] = ()
 ) -> DatasetInfo:
     """Returns the description of the dataset without the removed images.
 
     Args:
         info: the description before.
-        removals: the removals that are carried out.
+        removed: (split, class name) → number of images that are removed.
         notes: further notes; see `notes.describe_removals`.
     """
-    images = [removal.match.image for removal in removals]
-    removed = collections.Counter((image.set_name, image.class_name) for image in images)
+    removed = collections.Counter(removed)
     left = {
         split: {name: count - removed[split, name] for name, count in by_class.items()}
         for split, by_class in info.counts.items()

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.deduplication import filtering, image_sets, report
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.gallery import (
+    Gallery,
     find_in_gallery,
     find_in_tests,
     find_within,
@@ -33,6 +34,7 @@ from mixer_tf.deduplication.label_conflicts import (
     labeled_images,
 )
 from mixer_tf.deduplication.leaks import find_leaks
+from mixer_tf.deduplication.matching import Match
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 from mixer_tf.deduplication.result import DeduplicationResult
@@ -68,30 +70,38 @@ def find_duplicates(
     train_set, *test_sets = _image_sets(train, references)
     comparable_sets = image_sets.find_comparable_sets(train.class_names, references)
     reading = _Reading(options, comparable_sets, progress or (lambda num_read: None))
-    test_gallery = make_gallery(
+    tests = make_gallery(
         part for image_set in test_sets for part in reading.fingerprints(image_set)
     )
-    uniform_sets, matches, train_parts = [*test_gallery.uniform_sets], [], []
-    for start in list_evaluation_blocks(test_gallery):
-        matches += find_in_tests(start, test_gallery)
-    for part in reading.fingerprints(train_set):
-        matches += find_in_gallery(part, test_gallery)
-        if options.within_train:
-            train_parts.append(part)
-    if options.within_train:
-        train_gallery = make_gallery(train_parts)
-        uniform_sets += train_gallery.uniform_sets
-        for start in list_blocks(train_gallery):
-            matches += find_within(start, train_gallery)
+    matches = [m for start in list_evaluation_blocks(tests) for m in find_in_tests(start, tests)]
+    found, of_training = _search(reading.fingerprints(train_set), tests, options.within_train)
+    matches += found
     return DeduplicationResult(
         options=options,
-        leaked=find_leaks(matches, test_gallery, comparable_sets, options.keep).counts,
+        leaked=find_leaks(matches, tests, comparable_sets, options.keep).counts,
         removals=tuple(decide(matches, comparable_sets, options.keep)),
         counts=reading.counts,
-        uniform_sets=tuple(uniform_sets),
+        uniform_sets=(*tests.uniform_sets, *of_training),
         readers={image_set.name: image_set.reader for image_set in (train_set, *test_sets)},
         label_conflicts=reading.find_conflicts(),
     )
+
+
+def _search(
+    train: Iterable[Fingerprints], tests: Gallery, within_train: bool
+) -> tuple[list[Match], tuple[str, ...]]:
+    """The matches of training images, and the names of the uniform sets among training."""
+    matches, parts = [], []
+    for part in train:
+        matches += find_in_gallery(part, tests)
+        if within_train:
+            parts.append(part)
+    if not within_train:
+        return matches, ()
+    gallery = make_gallery(parts)
+    for start in list_blocks(gallery):
+        matches += find_within(start, gallery)
+    return matches, gallery.uniform_sets
 
 
 def remove_duplicates(train: Source, result: DeduplicationResult) -> Source:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mixer_tf.deduplication import page, report
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.modes import MARK, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
+from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED
+from mixer_tf.deduplication.tally import Tally
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.messages import printable
 
@@ -21,61 +22,77 @@ _PAGE = page.FILE_NAME
 
 
 def describe_removals(
-    removals: Sequence[Removal],
-    options: DeduplicationOptions,
-    uniform_sets: Iterable[str],
-    num_train: int,
+    tally: Tally, options: DeduplicationOptions, uniform_sets: Iterable[str], num_train: int
 ) -> tuple[str, ...]:
     """Returns the notes.
 
     Args:
-        removals: all of them, carried out or not.
+        tally: the numbers of all removals, carried out or not.
         options: the options of the deduplication.
         uniform_sets: names of the sets whose images all look alike.
         num_train: number of training images before the deduplication.
     """
-    found = [removal for removal in removals if not removal.kept]
-    duplicates = [removal for removal in found if removal.match.image.set_name == TRAIN]
-    evaluation = [removal for removal in found if removal.match.image.set_name == EVAL]
-    kept = [removal for removal in removals if removal.kept_because == LABELS_DIFFER]
-    listed = [removal for removal in removals if removal.kept_because == LISTED]
-    notes = [
-        f"the images of {name} all look alike, so only nearly identical ones are duplicates"
-        for name in sorted(set(uniform_sets))
-    ]
+    return (
+        *(
+            f"the images of {name} all look alike, so only nearly identical ones are duplicates"
+            for name in sorted(set(uniform_sets))
+        ),
+        *_of_training(tally.duplicates(TRAIN), options, num_train),
+        *_of_evaluation(tally.duplicates(EVAL), options),
+        *_kept(tally),
+        *_not_found(tally.unused_keep),
+    )
+
+
+def _of_training(duplicates: int, options: DeduplicationOptions, num_train: int) -> Iterator[str]:
+    number = _count(duplicates, "training image")
     if duplicates and options.mode != REMOVE:
         marked = ", only marked in evaluation and test images" if options.mode == MARK else ""
-        notes.append(
-            f"duplicates that were not removed{marked}: {_count(duplicates)}; look at {_PAGE}"
-        )
-    elif len(duplicates) > _LARGE_SHARE * num_train:
-        notes.append(
-            f"removed as duplicates: {_count(duplicates)} ({len(duplicates) / num_train:.1%} of "
-            f"{num_train:,}); look at {_PAGE}; --deduplicate=report would keep all of them, "
+        yield f"duplicates that were not removed{marked}: {number}; look at {_PAGE}"
+    elif duplicates > _LARGE_SHARE * num_train:
+        yield (
+            f"removed as duplicates: {number} ({duplicates / num_train:.1%} of {num_train:,}); "
+            f"look at {_PAGE}; --deduplicate=report would keep all of them, "
             "--keep-duplicates=FILE those that it lists"
         )
-    if evaluation:
+
+
+def _of_evaluation(duplicates: int, options: DeduplicationOptions) -> Iterator[str]:
+    if duplicates:
         done = "removed from" if options.mode == REMOVE else "not removed from"
-        notes.append(
-            f"duplicates of test images that were {done} evaluation: "
-            f"{_count(evaluation, 'image')}; look at {_PAGE}"
+        yield (
+            f"duplicates of test images that were {done} evaluation: {_count(duplicates)}; look at "
+            f"{_PAGE}"
         )
-    if kept:
-        notes.append(
-            "kept, although similar to an image of another class: "
-            f"{_count(kept, 'image')}; look at {_PAGE}"
+
+
+def _kept(tally: Tally) -> Iterator[str]:
+    different, listed = tally.kept(LABELS_DIFFER), tally.kept(LISTED)
+    if different:
+        yield (
+            f"kept, although similar to an image of another class: {_count(different)}; look at "
+            f"{_PAGE}"
         )
     if listed:
-        notes.append(f"kept, because --keep-duplicates lists them: {_count(listed, 'image')}")
-    return (*notes, *_not_found(removals, options))
+        yield f"kept, because --keep-duplicates lists them: {_count(listed)}"
 
 
-def describe_conflicts(conflicts: Sequence[Conflict]) -> tuple[str, ...]:
+def _not_found(unused: Sequence[str]) -> Iterator[str]:
+    """A note on listed images that had no effect: a misspelled path, or no longer a duplicate."""
+    if unused:
+        yield (
+            f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
+            f"{unused[0]!r}"
+        )
+
+
+def describe_conflicts(conflicts: Collection[Conflict]) -> tuple[str, ...]:
     """Returns a note on the images with equal bytes and different labels, or nothing."""
     if not conflicts:
         return ()
-    first = conflicts[0][0]
-    other = next(image for image in conflicts[0] if image.class_name != first.class_name)
+    group = next(iter(conflicts))
+    first = group[0]
+    other = next(image for image in group if image.class_name != first.class_name)
     return (
         f"images with equal bytes and different labels, of which at most one can be right: "
         f"{sum(map(len, conflicts)):,}, such as {_show(first)} and {_show(other)}; all are listed "
@@ -83,20 +100,9 @@ def describe_conflicts(conflicts: Sequence[Conflict]) -> tuple[str, ...]:
     )
 
 
-def _not_found(removals: Sequence[Removal], options: DeduplicationOptions) -> tuple[str, ...]:
-    """A note on listed images that had no effect: a misspelled path, or no longer a duplicate."""
-    unused = sorted(options.keep - {printable(item.match.image.source) for item in removals})
-    if not unused:
-        return ()
-    return (
-        f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
-        f"{unused[0]!r}",
-    )
-
-
 def _show(image: LabeledImage) -> str:
     return f"{printable(image.source)} ({printable(image.class_name)})"
 
 
-def _count(removals: Sequence[Removal], what: str = "training image") -> str:
-    return f"{len(removals):,} {what}{'' if len(removals) == 1 else 's'}"
+def _count(number: int, what: str = "image") -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

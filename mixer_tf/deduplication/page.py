@@ -11,11 +11,13 @@ import base64
 import collections
 import dataclasses
 import hashlib
+import heapq
 import html
+import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mixer_tf import storage
@@ -62,10 +64,16 @@ class Pair:
     labels_differ: bool = False
 
 
-def pairs_of(removals: Iterable[Removal], options: DeduplicationOptions) -> list[Pair]:
-    """Returns the pairs of each removal, carried out or not."""
-    done = _DONE[options.mode]
-    return [pair for removal in removals for pair in _pairs_of_one(removal, done)]
+@dataclasses.dataclass(frozen=True)
+class PairsOf:
+    """The pairs of each removal, carried out or not; they can be read several times."""
+
+    removals: Iterable[Removal]
+    options: DeduplicationOptions
+
+    def __iter__(self) -> Iterator[Pair]:
+        done = _DONE[self.options.mode]
+        return (pair for removal in self.removals for pair in _pairs_of_one(removal, done))
 
 
 def _pairs_of_one(removal: Removal, done: str) -> Iterator[Pair]:
@@ -88,7 +96,7 @@ def write(
     summary: Mapping[str, Any],
     pairs: Iterable[Pair],
     readers: Mapping[str, Reader],
-    conflicts: Sequence[Conflict] = (),
+    conflicts: Collection[Conflict] = (),
     *,
     file_name: str = FILE_NAME,
     listing: str = "pairs.jsonl",
@@ -104,21 +112,22 @@ def write(
         summary: the content of `report.json`; see `report.summarize`. Where it has "leaked", set →
             number of its images with a duplicate in training, the page shows that; else a lower
             bound, the number of those in `pairs`.
-        pairs: all pairs, in any order.
+        pairs: all pairs, which are read several times; those of one image follow each other. What
+            is in memory are those that have a row.
         readers: set name → reader of the work items of that set; training first.
         conflicts: the groups of images with equal bytes and different labels, sorted.
         file_name: the name of the page.
         listing: the name of the file, beside the page, that lists all pairs.
     """
-    pairs = sorted(pairs, key=_least_certain_first)
-    shown = _limit(pairs)
+    counts = _count(pairs)
+    shown = _limit(heapq.nsmallest(MAX_ROWS, pairs, key=_least_certain_first))
     pictures = previews.read([(pair.image, pair.other) for pair in shown], readers)
-    data = _Data(shown, pairs[len(shown) :], pictures)
+    data = _Data(shown, _partly_shown(pairs, shown, counts.num_pairs), pictures)
     fields = {
-        "summary": _paragraphs(_summarize(summary, pairs, conflicts)),
+        "summary": _paragraphs(_summarize(summary, counts, conflicts)),
         "sets": _sets_table(summary, pairs),
         "method": _method(summary),
-        "left_out": _paragraphs(_left_out(pairs, shown, data, listing)),
+        "left_out": _paragraphs(_left_out(counts.num_pairs, shown, data, listing)),
         "conflicts": _conflicts_section(conflicts),
         "listing": html.escape(listing),
         "data": data.to_json(),
@@ -130,15 +139,43 @@ def _least_certain_first(pair: Pair) -> tuple:
     return -pair.distance, sort_key(pair.image), sort_key(pair.other)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Counts:
+    """Numbers of all pairs: set name → number of images, and set name → decision → number."""
+
+    num_pairs: int
+    images: collections.Counter
+    decisions: Mapping[str, collections.Counter]
+
+
+def _count(pairs: Iterable[Pair]) -> _Counts:
+    num_pairs, images = 0, collections.Counter()
+    decisions: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    for image, group in itertools.groupby(pairs, key=lambda pair: pair.image):
+        found = [pair.decision for pair in group]
+        num_pairs += len(found)
+        images[image.set_name] += 1
+        decisions[image.set_name].update(set(found))
+    return _Counts(num_pairs, images, decisions)
+
+
+def _partly_shown(pairs: Iterable[Pair], shown: Sequence[Pair], num_pairs: int) -> set[ImageId]:
+    """The images of shown pairs that also have pairs that are left out."""
+    if len(shown) == num_pairs:
+        return set()
+    images, rows = {pair.image for pair in shown}, set(shown)
+    return {pair.image for pair in pairs if pair.image in images and pair not in rows}
+
+
 def _limit(pairs: Sequence[Pair]) -> list[Pair]:
     """The first pairs, as many as may have a row."""
     num_bytes = 0
-    for index, pair in enumerate(pairs[:MAX_ROWS]):
+    for index, pair in enumerate(pairs):
         texts = (pair.image.source, pair.image.class_name, pair.other.source, pair.other.class_name)
         num_bytes += sum(len(_to_json(printable(text)).encode()) for text in texts) + 60
         if num_bytes > MAX_ROW_BYTES:
             return list(pairs[:index])
-    return list(pairs[:MAX_ROWS])
+    return list(pairs)
 
 
 class _Data:
@@ -147,14 +184,13 @@ class _Data:
     def __init__(
         self,
         shown: Sequence[Pair],
-        left_out: Sequence[Pair],
+        has_more: Collection[ImageId],
         pictures: Mapping[ImageId, bytes],
     ):
         self._names: dict[str, dict[str, int]] = collections.defaultdict(dict)
         self._images: dict[ImageId, int] = {}
         self._pictures, self._found = [], pictures
         self._rows: list[list] = []
-        has_more = {pair.image for pair in left_out}
         self._pairs = [self._pair(pair, pair.image in has_more) for pair in shown]
         self.num_pictured = sum(pair.image in pictures and pair.other in pictures for pair in shown)
 
@@ -214,7 +250,7 @@ def _to_json(content: Any) -> str:
 
 
 def _summarize(
-    summary: Mapping[str, Any], pairs: Sequence[Pair], conflicts: Sequence[Conflict]
+    summary: Mapping[str, Any], counts: _Counts, conflicts: Collection[Conflict]
 ) -> list[str]:
     """What was found and done, in sentences."""
     compared = summary["compared"]
@@ -224,11 +260,11 @@ def _summarize(
         f"{_images(sum(compared[name] for name in others), 'image')} of {len(others)} other "
         f"{'set' if len(others) == 1 else 'sets'} were compared."
     )
-    if not pairs:
+    if not counts.num_pairs:
         found = ["No duplicates were found, and nothing was removed."]
     else:
-        found = [*_count_decisions(pairs)]
-        if not any(pair.decision == REMOVED for pair in pairs):
+        found = [*_describe_decisions(counts)]
+        if not any(found[REMOVED] for found in counts.decisions.values()):
             found.append("Nothing was removed.")
     if conflicts:
         number = sum(map(len, conflicts))
@@ -236,23 +272,19 @@ def _summarize(
     return [base, " ".join(found)]
 
 
-def _count_decisions(pairs: Sequence[Pair]) -> Iterator[str]:
+def _describe_decisions(counts: _Counts) -> Iterator[str]:
     """Such as "3 training images have a duplicate: 2 removed, 1 kept because listed."."""
-    images: dict[str, set] = collections.defaultdict(set)
-    decisions: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
-    for image, decision in {(pair.image, pair.decision) for pair in pairs}:
-        images[image.set_name].add(image)
-        decisions[image.set_name][decision] += 1
-    for name, found in sorted(images.items(), key=lambda item: (item[0] != TRAIN, item[0])):
+    for name, found in sorted(counts.images.items(), key=lambda item: (item[0] != TRAIN, item[0])):
         kind = "training image" if name == TRAIN else f"image of {printable(name)}"
-        done = sorted(decisions[name].items(), key=lambda item: (item[0] != REMOVED, item[0]))
+        decisions = counts.decisions[name].items()
+        done = sorted(decisions, key=lambda item: (item[0] != REMOVED, item[0]))
         yield (
-            f"{_images(len(found), kind)} {'has' if len(found) == 1 else 'have'} a duplicate: "
+            f"{_images(found, kind)} {'has' if found == 1 else 'have'} a duplicate: "
             f"{', '.join(f'{number:,} {decision}' for decision, number in done)}."
         )
 
 
-def _sets_table(summary: Mapping[str, Any], pairs: Sequence[Pair]) -> str:
+def _sets_table(summary: Mapping[str, Any], pairs: Iterable[Pair]) -> str:
     """A row for each compared set: its images, and how many of them are leaked into training."""
     is_exact = "leaked" in summary
     leaked = summary["leaked"] if is_exact else _count_leaked(pairs)
@@ -298,12 +330,12 @@ def _method(summary: Mapping[str, Any]) -> str:
     return _paragraphs(lines)
 
 
-def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair], data: _Data, listing: str) -> list[str]:
+def _left_out(num_pairs: int, shown: Sequence[Pair], data: _Data, listing: str) -> list[str]:
     """What the page does not show, if anything."""
     lines = []
-    if len(shown) < len(pairs):
+    if len(shown) < num_pairs:
         lines.append(
-            f"The {len(pairs) - len(shown):,} most certain of {len(pairs):,} pairs are left out; "
+            f"The {num_pairs - len(shown):,} most certain of {num_pairs:,} pairs are left out; "
             f"{listing} lists all."
         )
     if data.num_pictured < len(shown):
@@ -314,10 +346,10 @@ def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair], data: _Data, listing
     return lines
 
 
-def _conflicts_section(conflicts: Sequence[Conflict]) -> str:
+def _conflicts_section(conflicts: Collection[Conflict]) -> str:
     if not conflicts:
         return ""
-    shown = conflicts[:_MAX_CONFLICTS]
+    shown = [*itertools.islice(conflicts, _MAX_CONFLICTS)]
     groups = "\n".join(f"<li><ul>{_conflict_items(conflict)}</ul></li>" for conflict in shown)
     more = len(conflicts) - len(shown)
     rest = f"<p>{more:,} more groups are listed in label_conflicts.jsonl.</p>" if more else ""

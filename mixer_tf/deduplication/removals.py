@@ -85,6 +85,11 @@ def decide(
     return in_order(removals)
 
 
+def removal_key(removal: Removal) -> tuple[str, str, int]:
+    """Returns the sort key of removals: that of their images."""
+    return sort_key(removal.match.image)
+
+
 def in_order(removals: Mapping[ImageId, Removal]) -> list[Removal]:
     """Returns the removals, sorted by set and source."""
     return [removals[image] for image in sorted(removals, key=sort_key)]

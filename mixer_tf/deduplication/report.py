@@ -12,16 +12,17 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 from mixer_tf import storage
 from mixer_tf.deduplication import thresholds
-from mixer_tf.deduplication.filtering import select_removed
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.matching import EXACT
+from mixer_tf.deduplication.modes import REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED, Removal
+from mixer_tf.deduplication.tally import Tally
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.messages import printable
 
@@ -46,7 +47,7 @@ def add_counts(counters: Iterable[collections.Counter]) -> collections.Counter:
 
 
 def summarize(
-    removals: Sequence[Removal],
+    tally: Tally,
     options: DeduplicationOptions,
     counts: Mapping[tuple[str, str], int],
     sets: Sequence[str],
@@ -56,7 +57,7 @@ def summarize(
     """Returns the content of `report.json`.
 
     Args:
-        removals: all of them, carried out or not.
+        tally: the numbers of all removals, carried out or not.
         options: the options of the deduplication.
         counts: as of `count_images`, for all images.
         sets: names of all sets, including training.
@@ -81,60 +82,66 @@ def summarize(
         "uniform_sets": sets in which only nearly identical images are duplicates;
         "thresholds" and "method": how it was decided.
     """
-    train, evaluation = (
-        [removal for removal in removals if removal.match.image.set_name == split]
-        for split in (TRAIN, EVAL)
-    )
     test_sets = [name for name in sets if name not in (TRAIN, EVAL)]
     return {
         "mode": options.mode,
-        **_count_removals(train, options, sets),
+        **_count_decisions(tally, TRAIN, options, sets),
         "leaked": {printable(name): leaked.get(name, 0) for name in sets if name != TRAIN},
-        "evaluation": _count_removals(evaluation, options, test_sets),
-        "labels_differ": sum(removal.conflict is not None for removal in removals),
+        "evaluation": _count_decisions(tally, EVAL, options, test_sets),
+        "labels_differ": tally.labels_differ,
         "compared": {printable(name): counts.get(("compared", name), 0) for name in sets},
         "unreadable": {printable(name): counts.get(("unreadable", name), 0) for name in sets},
         "uniform_sets": sorted(set(map(printable, uniform_sets))),
-        "thresholds": {
-            "photographs": options.threshold,
-            "grayscale and color": max(options.threshold, thresholds.GRAYSCALE_DUPLICATE),
-            "small images and uniform sets": max(options.threshold, thresholds.NEAR_IDENTICAL),
-        },
+        "thresholds": _thresholds(options),
         "method": _METHOD,
     }
 
 
-def _count_removals(
-    removals: Sequence[Removal], options: DeduplicationOptions, sets: Sequence[str]
+def _count_decisions(
+    tally: Tally, split: str, options: DeduplicationOptions, sets: Sequence[str]
 ) -> dict[str, Any]:
-    duplicates = [removal for removal in removals if not removal.kept]
-    kept = collections.Counter(removal.kept_because for removal in removals)
-    by_set = collections.Counter(name for removal in duplicates for name in removal.test_sets)
-    by_set[TRAIN] = sum(not removal.test_sets for removal in duplicates)
+    duplicates = tally.duplicates(split)
     return {
-        "duplicates": len(duplicates),
-        "removed": len(select_removed(removals, options)),
-        "kept_because_labels_differ": kept[LABELS_DIFFER],
-        "kept_because_listed": kept[LISTED],
-        "duplicates_by_set": {printable(name): by_set[name] for name in sets},
+        "duplicates": duplicates,
+        "removed": duplicates if options.mode == REMOVE else 0,
+        "kept_because_labels_differ": tally.decisions[split, LABELS_DIFFER],
+        "kept_because_listed": tally.decisions[split, LISTED],
+        "duplicates_by_set": {printable(name): tally.by_set[split, name] for name in sets},
+    }
+
+
+def _thresholds(options: DeduplicationOptions) -> dict[str, float]:
+    return {
+        "photographs": options.threshold,
+        "grayscale and color": max(options.threshold, thresholds.GRAYSCALE_DUPLICATE),
+        "small images and uniform sets": max(options.threshold, thresholds.NEAR_IDENTICAL),
     }
 
 
 def write(
     folder: str,
     summary: Mapping[str, Any],
-    removals: Sequence[Removal],
+    removals: Iterable[Removal],
     conflicts: Iterable[Conflict] = (),
 ) -> None:
-    """Writes `report.json`, `pairs.jsonl` and `label_conflicts.jsonl`."""
+    """Writes `report.json`, `pairs.jsonl` and `label_conflicts.jsonl`, line by line."""
     storage.make_folder(folder)
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     storage.write_text(os.path.join(folder, REPORT), text + "\n")
-    lines = [to_line(removal) + "\n" for removal in removals]
-    storage.write_text(os.path.join(folder, PAIRS), "".join(lines))
-    lines = [_conflict_line(conflict) + "\n" for conflict in conflicts]
-    lines += [_conflicting_pair(removal) + "\n" for removal in removals if _is_apart(removal)]
-    storage.write_text(os.path.join(folder, CONFLICTS), "".join(lines))
+    with (
+        storage.open_new(os.path.join(folder, PAIRS)) as pairs,
+        storage.open_new(os.path.join(folder, CONFLICTS)) as different,
+    ):
+        for conflict in conflicts:
+            _write_line(different, _conflict_line(conflict))
+        for removal in removals:
+            _write_line(pairs, to_line(removal))
+            if _is_apart(removal):
+                _write_line(different, _conflicting_pair(removal))
+
+
+def _write_line(file: BinaryIO, line: str) -> None:
+    file.write((line + "\n").encode("utf-8", "surrogateescape"))
 
 
 def to_line(removal: Removal) -> str:

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mixer_tf.deduplication import filtering, page, report
+from mixer_tf.deduplication import filtering, page, report, tally
 from mixer_tf.deduplication.image_sets import Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
+from mixer_tf.deduplication.modes import REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import Removal
+from mixer_tf.deduplication.tally import Tally
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,21 +26,23 @@ class DeduplicationResult:
         options: the options of the deduplication.
         removals: all training images that are duplicates, and all evaluation images that are
             duplicates of test images, also those that are kept because the labels differ or the
-            user listed them, sorted by set and source.
+            user listed them, sorted by set and source; a tuple, or `SortedItems` that are read
+            from files each time.
         counts: ("compared" or "unreadable", set name) → number of images.
         uniform_sets: names of the sets whose images all look alike.
         readers: name of each compared set → reader of its work items; training first.
-        label_conflicts: the groups of images with equal bytes and different labels, sorted.
+        label_conflicts: likewise, the groups of images with equal bytes and different labels,
+            sorted.
         leaked: name of an evaluation or test set → number of its images that have a duplicate in
             training; sets without one may be missing.
     """
 
     options: DeduplicationOptions
-    removals: tuple[Removal, ...]
+    removals: Collection[Removal]
     counts: Mapping[tuple[str, str], int]
     uniform_sets: tuple[str, ...]
     readers: Mapping[str, Reader]
-    label_conflicts: tuple[Conflict, ...] = ()
+    label_conflicts: Collection[Conflict] = ()
     leaked: Mapping[str, int] = MappingProxyType({})
 
     @property
@@ -45,10 +50,20 @@ class DeduplicationResult:
         """The removals that are carried out; empty where duplicates are only listed."""
         return filtering.select_removed(self.removals, self.options)
 
+    @functools.cached_property
+    def tally(self) -> Tally:
+        """The numbers of all removals."""
+        return tally.tally(self.removals, self.options.keep)
+
+    @property
+    def removed_classes(self) -> Mapping[tuple[str, str], int]:
+        """(split, class name) → number of images that are removed."""
+        return self.tally.classes if self.options.mode == REMOVE else {}
+
     def summary(self) -> dict[str, Any]:
         """Returns the content of `report.json`; see `report.summarize`."""
         return report.summarize(
-            self.removals,
+            self.tally,
             self.options,
             self.counts,
             list(self.readers),
@@ -68,7 +83,7 @@ class DeduplicationResult:
         """
         summary = self.summary()
         report.write(folder, summary, self.removals, self.label_conflicts)
-        pairs = page.pairs_of(self.removals, self.options)
+        pairs = page.PairsOf(self.removals, self.options)
         page.write(
             folder,
             summary,

@@ -25,7 +25,7 @@ from components.deduplicator.executor import Executor
 from components.image_example_gen import executor as image_example_gen
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.deduplication import blocks
+from mixer_tf.deduplication import blocks, sorted_files
 from mixer_tf.features import SPLITS, ImageRecord
 
 
@@ -444,12 +444,13 @@ def test_the_library_finds_exactly_what_the_component_finds(leaky_folder, tmp_pa
 
 
 def test_sets_of_many_blocks_have_the_same_result(leaky_folder, monkeypatch, tmp_path):
-    """As of more than 8,192 images."""
+    """As of more than 8,192 images, and of more than 50,000 duplicates."""
     data = tmp_path / "data"
     shutil.copytree(leaky_folder, data)
     save(random_image(203), data / "val/dog/similar.jpg", quality=60)
     whole = deduplicate(f"folder:{data}", tmp_path / "whole", within_train=1)
     monkeypatch.setattr(blocks, "BLOCK_SIZE", 4)
+    monkeypatch.setattr(sorted_files, "_FILE_ITEMS", 1)
     several = deduplicate(f"folder:{data}", tmp_path / "blocks", within_train=1)
     assert sorted(os.listdir(several.after)) == sorted(os.listdir(whole.before))
     assert several.report == whole.report and several.report["removed"] == 5

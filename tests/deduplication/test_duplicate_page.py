@@ -230,7 +230,7 @@ def test_removals_become_pairs_with_what_was_done():
         Removal(match, ("test",), listed=True),
     ]
     decisions = [
-        page.pairs_of(removals, DeduplicationOptions(mode=m)) for m in ("remove", "report")
+        [*page.PairsOf(removals, DeduplicationOptions(mode=m))] for m in ("remove", "report")
     ]
     assert [[pair.decision for pair in found] for found in decisions] == [
         ["removed", "kept because labels differ", "kept because listed"],

@@ -9,6 +9,7 @@ from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, Match
 from mixer_tf.deduplication.notes import describe_removals
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import LISTED, Removal, decide
+from mixer_tf.deduplication.tally import tally
 
 
 def train(name: str, class_name: str = "cat") -> ImageId:
@@ -58,7 +59,7 @@ def test_counts_are_reduced_and_an_empty_class_is_noted():
     removals = decide(
         [Match(train(name), held_out("test", "x"), 0.0, EXACT) for name in ("a", "b")]
     )
-    updated = update_info(info, removals)
+    updated = update_info(info, tally(removals).classes)
     assert updated.counts == {"train": {"dog": 5}, "test": {"cat": 1, "dog": 1}}
     assert updated.class_names == ("cat", "dog")
     assert updated.notes[0] == "a note"
@@ -67,14 +68,14 @@ def test_counts_are_reduced_and_an_empty_class_is_noted():
 
 def notes_of(removals: list[Removal], num_train: int = 100, **options) -> tuple[str, ...]:
     options = DeduplicationOptions(**options)
-    return describe_removals(removals, options, (), num_train)
+    return describe_removals(tally(removals, options.keep), options, (), num_train)
 
 
 def test_a_uniform_set_is_noted():
-    (note,) = describe_removals([], DeduplicationOptions(), ["test", "test"], 100)
+    (note,) = describe_removals(tally([]), DeduplicationOptions(), ["test", "test"], 100)
     assert note.startswith("the images of test all look alike")
     info = DatasetInfo("digits", ("0",), {"train": {"0": 2}}, ("a note",))
-    assert update_info(info, [], [note]).notes == ("a note", note)
+    assert update_info(info, {}, [note]).notes == ("a note", note)
 
 
 def test_a_large_share_of_removals_is_noted_with_the_page_to_look_at():
@@ -106,7 +107,9 @@ def test_a_similar_image_of_another_class_is_reported_and_kept():
         *"cde"
     ]
     assert removals[4].match.other.source == "z"
-    summary = report.summarize(removals, DeduplicationOptions(), {}, ["train", "test", "eval"], ())
+    summary = report.summarize(
+        tally(removals), DeduplicationOptions(), {}, ["train", "test", "eval"], ()
+    )
     assert (summary["duplicates"], summary["removed"]) == (3, 3)
     assert summary["kept_because_labels_differ"] == 2
     assert summary["duplicates_by_set"] == {"train": 0, "test": 1, "eval": 2}
@@ -143,10 +146,10 @@ def test_a_listed_image_is_kept_whatever_it_is_a_duplicate_of():
     }
     options = DeduplicationOptions(keep=frozenset("acz"))
     assert [r.match.image.source for r in select_removed(removals, options)] == ["b", "d"]
-    summary = report.summarize(removals, options, {}, ["train", "test"], ())
+    summary = report.summarize(tally(removals), options, {}, ["train", "test"], ())
     assert (summary["duplicates"], summary["kept_because_listed"]) == (2, 2)
     assert summary["kept_because_labels_differ"] == 0
-    kept, not_found = describe_removals(removals, options, (), 100)
+    kept, not_found = describe_removals(tally(removals, options.keep), options, (), 100)
     assert kept == "kept, because --keep-duplicates lists them: 2 images"
     assert not_found.endswith("that name no duplicate: 1, such as 'z'")
 
@@ -201,7 +204,9 @@ def test_removed_evaluation_images_are_counted_and_noted():
     ]
     removals = decide(matches)
     assert [removal.match.image.source for removal in removals] == ["v", "w", "a"]
-    updated = update_info(DatasetInfo("folder:/pets", ("cat", "dog"), counts), removals)
+    updated = update_info(
+        DatasetInfo("folder:/pets", ("cat", "dog"), counts), tally(removals).classes
+    )
     assert updated.counts == {"train": {"cat": 1}, "eval": {"dog": 2}, "test": {"cat": 1}}
     assert updated.notes == ("class 'cat' has no evaluation images left: all 1 were duplicates",)
     assert notes_of(removals)[0] == (
