@@ -22,6 +22,8 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 
+from mixer_tf.lean_imports import import_tensorflow
+
 _LOCK = pathlib.Path(__file__).parents[1] / "requirements.lock"
 _IN_CHECKOUT = _LOCK.exists()
 _SETUP = "make setup"
@@ -112,7 +114,7 @@ def check_compiled() -> Iterator[Finding]:
 def check_tensorflow() -> Iterator[Finding]:
     """Imports TensorFlow and lists its devices."""
     try:
-        import tensorflow as tf
+        tf = import_tensorflow()
     except Exception as error:  # a broken installation may raise anything
         fix = _SETUP if _IN_CHECKOUT else "pip install 'tensorflow==2.15.1'"
         yield Finding(Level.PROBLEM, f"TensorFlow cannot be imported: {error}", fix)

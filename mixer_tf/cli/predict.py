@@ -140,6 +140,9 @@ def _open_predictor(model: str, server: str | None) -> contextlib.AbstractContex
         from mixer_tf.serving.client import Client
 
         return Client(server, model)
+    from mixer_tf.lean_imports import import_tensorflow
+
+    import_tensorflow()
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
