@@ -16,6 +16,8 @@ PIPELINE = [
 ]
 REFERENCES = ["flax>=0.10,<0.11", "jax>=0.4.34,<0.5", "optax>=0.2.5"]
 ONNX = ["onnx>=1.16,<1.18", "onnxruntime>=1.18", "tf2onnx>=1.16.1"]
+# 2.15.1 and later call the tool tensorflow_stats of TensorFlow 2.15 by another name.
+PROFILER = ["tensorboard-plugin-profile>=2.15,<2.15.1"]
 TEST = ["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.6"]
 
 
@@ -50,7 +52,8 @@ setup(
         "onnx": ONNX,
         "references": REFERENCES,
         "test": TEST,
-        "all": [*PIPELINE, "matplotlib>=3.7", *ONNX, *REFERENCES, *TEST],
+        "profiler": PROFILER,
+        "all": [*PIPELINE, "matplotlib>=3.7", *ONNX, *REFERENCES, *PROFILER, *TEST],
     },
     entry_points={"console_scripts": ["mixer = mixer_tf.cli:main"]},
 )

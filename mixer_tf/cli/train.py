@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from mixer_tf.datasets.quarantine_limit import QuarantineLimit
     from mixer_tf.recipes.schema import Recipe
 
-_PROFILER = (
-    "is in the logs; TensorBoard shows it with `pip install 'tensorboard-plugin-profile==2.15.*'`"
-)
+# Its module, and what installs it where the extra `profiler` was left out.
+_PROFILER = "tensorboard_plugin_profile"
+_INSTALL = "pip install 'tensorboard-plugin-profile==2.15.0'"
 
 
 @click.command(cls=Command)
@@ -190,7 +191,8 @@ def _train(request: _Request) -> None:
             planned=request.planned,
         )
     if request.profile:
-        click.echo(f"profile  {_PROFILER}")
+        how = "under Profile" if importlib.util.find_spec(_PROFILER) else f"with `{_INSTALL}`"
+        click.echo(f"profile  is in the logs; TensorBoard shows it {how}")
     _show_result(result, info, folder, request)
 
 

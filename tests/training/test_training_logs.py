@@ -2,10 +2,14 @@
 """The logs of a real training, as TensorBoard and its plugins read them, and its pages."""
 
 import dataclasses
+import gzip
+import json
 import pathlib
 import re
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 
 import harness
 import numpy as np
@@ -169,7 +173,7 @@ def test_the_profiled_steps_are_a_trace(logged):
 def test_the_profiler_plugin_opens_the_trace(logged):
     convert = pytest.importorskip(
         "tensorboard_plugin_profile.convert.raw_to_tool_data",
-        reason="needs tensorboard-plugin-profile, which is not among the locked packages",
+        reason="needs tensorboard-plugin-profile, of the extra `profiler`",
     )
     (file,) = logged.folder.rglob("*.xplane.pb")
     for tool in ("overview_page^", "input_pipeline_analyzer^"):
@@ -211,3 +215,26 @@ def test_the_pages_show_groups_images_and_recipes(address, logged):
         browser.wait_until(f"return {loaded % ALL_IMAGES} >= 4")  # two of each run
         browser.open(f"{address}#hparams")
         browser.wait_for_words("optimizer.learning_rate", "eval/top_1")
+
+
+@pytest.mark.slow
+def test_the_page_of_the_profiler_gets_its_data(address):
+    """What the page asks for; the page itself loads its charts from www.gstatic.com."""
+    pytest.importorskip("tensorboard_plugin_profile", reason="needs the extra `profiler`")
+
+    def ask(path, **query):
+        words = urllib.parse.urlencode(query)
+        with urllib.request.urlopen(f"{address}data/plugin/profile/{path}?{words}") as answer:
+            content = answer.read()
+            is_zipped = answer.headers["Content-Encoding"] == "gzip"
+            return gzip.decompress(content) if is_zipped else content
+
+    (run,) = json.loads(ask("runs"))
+    assert run.startswith(f"{RUNS[0]}/")
+    tools = {*json.loads(ask("run_tools", run=run))}
+    wanted = {"overview_page^", "input_pipeline_analyzer^", "tensorflow_stats^", "trace_viewer@^"}
+    assert wanted <= tools
+    for tool in wanted:
+        (host,) = json.loads(ask("hosts", run=run, tag=tool))
+        assert len(ask("data", run=run, tag=tool, host=host)) > 500, tool
+    assert b"bundle.js" in ask("index.html")
