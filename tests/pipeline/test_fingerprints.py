@@ -114,7 +114,9 @@ CHANGES = {
     "mixer_tf/images/resizing.py": {"preprocessor", *TRAIN, *PROBE},
     "mixer_tf/images/reduction.py": {"preprocessor"},
     "mixer_tf/images/thumbnails.py": {"deduplicator", "evaluator", *REPORT},
-    "mixer_tf/images/decoding.py": {*PREPARE, *TRAIN, *PROBE, *REPORT},
+    "mixer_tf/images/decoding.py": {
+        *("preprocessor", "bulk_predictor", *TRAIN, *PROBE, *REPORT),
+    },
     "mixer_tf/models/layers.py": {*TRAIN, *PROBE, "pusher", *REPORT},  # the card counts parameters
     "mixer_tf/visualization/filters.py": {*TRAIN, *REPORT},  # TensorBoard shows the filters
     # Found by name, so any recipe may be read.
@@ -146,7 +148,9 @@ CHANGES = {
     "mixer_tf/datasets/skew.py": {"image_statistics", *REPORT},
     "mixer_tf/images/measurement.py": {"image_statistics", *REPORT},
     "mixer_tf/datasets/global_shuffle.py": {"preprocessor"},
-    "mixer_tf/datasets/shards.py": {"image_example_gen", "preprocessor", "bulk_predictor"},
+    "mixer_tf/datasets/shards.py": {
+        *("image_example_gen", "deduplicator", "preprocessor", "bulk_predictor"),
+    },
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},
