@@ -19,7 +19,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.evaluator.executor import Executor
 from mixer_tf import factory, features
 from mixer_tf.cli import main
-from mixer_tf.datasets import examples
+from mixer_tf.datasets import examples, source_writing
 from mixer_tf.datasets.sources import opening
 from mixer_tf.evaluation import mistakes
 from mixer_tf.export import saved_model
@@ -52,7 +52,7 @@ def images(tmp_path_factory, write_image_folder) -> pathlib.Path:
 
 
 def prepare(folder: pathlib.Path, source: str):
-    examples.write_source(opening.open_source(source), str(folder))
+    source_writing.write_source(opening.open_source(source), str(folder))
     artifact = standard_artifacts.Examples()
     artifact.uri = str(folder)
     artifact.split_names = artifact_utils.encode_split_names(list(features.SPLITS))

@@ -115,8 +115,8 @@ def test_tiles_have_every_pair_of_blocks_once(num_blocks):
 
 def test_a_million_images_have_enough_workers_and_are_read_as_often_as_stated():
     tiles = block_files.list_tiles(range(blocks.count_blocks(10**6)))
-    assert len(tiles) == 278
-    assert sum(tile.num_files for tile in tiles) / 123 == pytest.approx(35.8, abs=0.1)
+    assert len(tiles) == 272
+    assert sum(tile.num_files for tile in tiles) / 123 == pytest.approx(34.7, abs=0.1)
     few = block_files.list_tiles(range(7))
     assert len(few) == 28  # a worker for each pair
 
