@@ -40,7 +40,7 @@ _OPENED = (
 # For small jobs: a simple compiler and collector take half the processor time.
 _FAST_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 # Megabytes. The parts of a TaskManager's memory, which Flink's shell scripts would compute.
-_HEAP, _NETWORK, _MANAGED, _OTHER = 512, 512, 256, 128
+_HEAP, _NETWORK, _MANAGED, _OTHER = 512, 512, 512, 128
 _CONFIG = """\
 jobmanager.rpc.address: {host}
 jobmanager.rpc.port: {rpc_port}
@@ -131,7 +131,7 @@ def stop(folder: str = FOLDER) -> list[str]:
 
 
 def _embed(slots: int, folder: str) -> Engine:
-    port = _start_job_server("[local]", folder)
+    port = _start_job_server("[local]", folder, heap="3g")
     return Engine(_options(port, slots, "--environment_type=LOOPBACK"))
 
 
@@ -172,12 +172,13 @@ def _options(job_port: int, parallelism: int, environment: str) -> str:
     )
 
 
-def _start_job_server(flink: str, folder: str) -> int:
+def _start_job_server(flink: str, folder: str, heap: str = "1g") -> int:
+    """Starts it; an embedded Flink sorts in a part of the heap, which all its tasks share."""
     jars = downloads.fetch_job_server(JARS)
     job_port, artifact_port, expansion_port = processes.free_ports(3)
     ports = [f"--job-port={job_port}", f"--artifact-port={artifact_port}"]
     command = [
-        *_java(jars, "-Xmx1g"),
+        *_java(jars, f"-Xmx{heap}"),
         _JOB_SERVER,
         f"--job-host={_HOST}",
         *ports,
