@@ -38,7 +38,7 @@ _OPTIONS = (
         "--task-managers",
         type=click.IntRange(min=1),
         default=1,
-        help="With --cluster: number of TaskManagers; each takes about 1 GB.",
+        help="With --cluster: number of TaskManagers; each takes 1 to 2 GB.",
     ),
     click.option(
         "--slots",
