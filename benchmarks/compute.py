@@ -59,13 +59,7 @@ _COLUMNS = (
     show_default=True,
 )
 @click.option("--image-size", default=224, show_default=True, help="Side of the input in pixels.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.1, 600),
-    default=1.5,
-    show_default=True,
-    help="Duration of each measurement, after the first batches.",
-)
+@results.seconds_option(1.5)
 @results.json_option
 def main(as_json: bool, **settings) -> None:
     """Prints images/s of training, forward pass and served signature, and their shares."""

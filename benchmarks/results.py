@@ -16,6 +16,17 @@ json_option = click.option(
 )
 
 
+def seconds_option(default: float):
+    """Returns the option of the duration of each measurement."""
+    return click.option(
+        "--seconds",
+        type=click.FloatRange(0.1, 600),
+        default=default,
+        show_default=True,
+        help="Duration of each measurement, after the first batches.",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Column:
     """A column of a table.

@@ -58,13 +58,7 @@ _COLUMNS = (
     help="Measured with the model of the recipe digits, whose steps are short.",
 )
 @click.option("--num-classes", default="10,1000,21843", show_default=True, callback=_numbers)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.1, 600),
-    default=2.0,
-    show_default=True,
-    help="Duration of each measurement, after the first batches.",
-)
+@results.seconds_option(2.0)
 @results.json_option
 def main(as_json: bool, **settings) -> None:
     """Prints images/s of trainings that differ in one respect each."""
