@@ -13,6 +13,7 @@ from tensorflow import keras
 from mixer_tf.models.layers import Dense, EinsumDense, serializable
 from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.mlp_mixer import MixerBlock, MlpBlock, MlpMixer, transpose
+from mixer_tf.models.recomputation import recomputed
 
 
 @serializable
@@ -95,6 +96,7 @@ class AblationMixerBlock(MixerBlock):
             dtype=self.dtype_policy,
         )
 
+    @recomputed
     def call(self, x, training=None):
         if not self.ablation.get("tokens_out"):
             return super().call(x, training=training)

@@ -14,6 +14,7 @@ from tensorflow import keras
 from mixer_tf.models.base import ConfiguredModel, classification_head
 from mixer_tf.models.bit_config import EXPANSION, BiTConfig, Unit
 from mixer_tf.models.layers import Dropout, Layer, Rescale, StochasticDepth, serializable
+from mixer_tf.models.recomputation import recomputed
 
 _KERNEL_EPSILON = 1e-10
 _NORM_EPSILON = 1e-5
@@ -188,6 +189,7 @@ class BottleneckUnit(Layer):
         name, dtype = f"{part}/standardized_conv2d", self.dtype_policy
         return StandardizedConv2D(filters, kernel_size, strides, name=name, dtype=dtype)
 
+    @recomputed
     def call(self, x, training=None):
         y = tf.nn.relu(self.norm_a(x))
         shortcut = self.conv_proj(y) if self.conv_proj else x

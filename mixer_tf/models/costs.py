@@ -28,6 +28,7 @@ class LayerCost:
         kept_mixed: the same under mixed precision, where normalization stays in float32.
         live: about the number of values that exist at the same time while it is computed.
         live_backward: the same for its gradient, besides what is kept.
+        block_input: number of values that enter a block, of its first layer; otherwise 0.
     """
 
     name: str
@@ -38,6 +39,16 @@ class LayerCost:
     kept_mixed: int = 0
     live: int = 0
     live_backward: int = 0
+    block_input: int = 0
+
+    @property
+    def is_in_block(self) -> bool:
+        """Whether the layer is a part of a block, which training can compute a second time."""
+        return "/" in self.name
+
+    def kept_in(self, precision: str) -> int:
+        """Returns the bytes of the forward pass that the gradient needs in a precision."""
+        return self.kept if precision == FLOAT32 else self.kept_mixed
 
 
 def layers(config: MixerConfig | ViTConfig | BiTConfig) -> list[LayerCost]:
@@ -60,6 +71,11 @@ def count_multiply_adds(config) -> int:
     return sum(layer.multiply_adds for layer in layers(config))
 
 
+def count_block_multiply_adds(config) -> int:
+    """Returns the part of `count_multiply_adds` that is in blocks."""
+    return sum(layer.multiply_adds for layer in layers(config) if layer.is_in_block)
+
+
 def weight_bytes(config) -> int:
     """Returns the memory of the float32 weights in bytes."""
     return _FLOAT_BYTES * count_parameters(config)
@@ -76,10 +92,29 @@ def kept_bytes(config, precision: str = FLOAT32) -> int:
         config: the model.
         precision: "float32", or the name of a mixed dtype policy.
     """
-    return sum(layer.kept if precision == FLOAT32 else layer.kept_mixed for layer in layers(config))
+    return sum(layer.kept_in(precision) for layer in layers(config))
 
 
-def training_activation_bytes(config, precision: str = FLOAT32) -> int:
+def recomputed_bytes(config, precision: str = FLOAT32) -> int:
+    """Returns what `kept_bytes` becomes where blocks are computed a second time.
+
+    These are the inputs of all blocks, and what a single block keeps.
+
+    Args:
+        config, precision: see `kept_bytes`.
+    """
+    kept, block, most = 0, 0, 0
+    for layer in layers(config):
+        if layer.is_in_block:
+            block = layer.kept_in(precision) + (0 if layer.block_input else block)
+            most = max(most, block)
+            kept += _value_bytes(precision) * layer.block_input
+        else:
+            kept += layer.kept_in(precision)
+    return kept + most
+
+
+def training_activation_bytes(config, precision: str = FLOAT32, recompute: bool = False) -> int:
     """Estimates the peak memory of one image's activations in a training step, in bytes.
 
     It is what is kept, and what the gradient of the largest layer needs besides. docs/planning.md
@@ -87,9 +122,11 @@ def training_activation_bytes(config, precision: str = FLOAT32) -> int:
 
     Args:
         config, precision: see `kept_bytes`.
+        recompute: whether blocks are computed a second time.
     """
     most = max(max(layer.live, layer.live_backward) for layer in layers(config))
-    return kept_bytes(config, precision) + _value_bytes(precision) * most
+    kept = recomputed_bytes if recompute else kept_bytes
+    return kept(config, precision) + _value_bytes(precision) * most
 
 
 def inference_activation_bytes(config, precision: str = FLOAT32) -> int:
@@ -123,7 +160,7 @@ def _mixer(config: MixerConfig) -> Iterator[LayerCost]:
     yield _stem("stem", config)
     for block in range(config.num_blocks):
         (before, after), groups = config.tokens(block), config.channel_groups
-        yield _norm("MixerBlock/LayerNorm_0", (before, channels))
+        yield _first_norm("MixerBlock/LayerNorm_0", (before, channels))
         yield _token_mixing(config, before, after, groups)
         yield _norm("MixerBlock/LayerNorm_1", (after, channels))
         yield _mlp("MixerBlock/channel_mixing", (after, channels), config.channels_mlp_dim, config)
@@ -156,7 +193,7 @@ def _vit(config: ViTConfig) -> Iterator[LayerCost]:
     dropped = _kept(masks=tokens * width if config.dropout else 0)
     yield LayerCost("posembed_input", (tokens, width), tokens * width, **dropped)
     for _ in range(config.num_blocks):
-        yield _norm("encoderblock/LayerNorm_0", (tokens, width))
+        yield _first_norm("encoderblock/LayerNorm_0", (tokens, width))
         yield LayerCost(
             "encoderblock/attention",
             (tokens, width),
@@ -222,6 +259,7 @@ def _unit(unit: Unit, before: int, grid: tuple[int, int]) -> LayerCost:
         **_kept(exact=3 * normalized, casts=normalized),
         live=before * (4 * unit.inputs + channels) + after * unit.outputs,
         live_backward=16 * before * unit.inputs,  # measured; GroupNorm has many small operations
+        block_input=before * unit.inputs,
     )
 
 
@@ -244,6 +282,11 @@ def _norm(name: str, shape: tuple[int, int]) -> LayerCost:
     values = math.prod(shape)
     kept = _kept(exact=2 * values + 2 * shape[0])  # and the mean and the deviation of each token
     return LayerCost(name, shape, 2 * shape[-1], **kept, live=4 * values)
+
+
+def _first_norm(name: str, shape: tuple[int, int]) -> LayerCost:
+    """The LayerNorm that a block starts with."""
+    return dataclasses.replace(_norm(name, shape), block_input=math.prod(shape))
 
 
 def _mlp(name: str, shape: tuple[int, int], hidden: int, config) -> LayerCost:

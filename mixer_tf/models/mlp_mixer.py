@@ -25,6 +25,7 @@ from mixer_tf.models.layers import (
     serializable,
 )
 from mixer_tf.models.mixer_config import MixerConfig
+from mixer_tf.models.recomputation import recomputed
 
 
 @serializable
@@ -99,6 +100,7 @@ class MixerBlock(Layer):
         self.channel_mixing = mlp(channels_mlp_dim, name="channel_mixing")
         self.maybe_drop = StochasticDepth(drop_rate, drop_rescaled, dtype=dtype)
 
+    @recomputed
     def call(self, x, training=None):
         y = transpose(self.norm_0(x))  # [N, C, S]
         y = transpose(self.token_mixing(y, training=training))  # [N, S, C]

@@ -37,6 +37,35 @@ def step_noise(seed: int, step: tf.Tensor) -> Iterator[None]:
         _seeds.reset(token)
 
 
+class Replay:
+    """The seeds that a part of a model draws, for a part that is computed more than once."""
+
+    def __init__(self):
+        self._drawn: list[tf.Tensor] | None = None
+
+    @contextlib.contextmanager
+    def noise(self) -> Iterator[None]:
+        """Within the block, the first time, seeds are drawn as outside; later the same again."""
+        if self._drawn is None:
+            self._drawn = []
+            seeds = _recorded(_seeds.get(None), self._drawn)
+        else:
+            seeds = iter(self._drawn)
+        token = _seeds.set(seeds)
+        try:
+            yield
+        finally:
+            _seeds.reset(token)
+
+
+def _recorded(seeds: Iterator[tf.Tensor] | None, drawn: list[tf.Tensor]) -> Iterator[tf.Tensor]:
+    if seeds is None:
+        raise RuntimeError("A part that is computed twice must draw its noise within step_noise.")
+    for seed in seeds:
+        drawn.append(seed)
+        yield seed
+
+
 def next_seed() -> tf.Tensor | None:
     """Returns a seed, int64 [2], for the next layer that draws; None outside of `step_noise`."""
     seeds = _seeds.get(None)

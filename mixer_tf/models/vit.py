@@ -24,6 +24,7 @@ from mixer_tf.models.layers import (
     serializable,
 )
 from mixer_tf.models.mlp_mixer import MlpBlock
+from mixer_tf.models.recomputation import recomputed
 from mixer_tf.models.vit_config import ViTConfig
 
 
@@ -161,6 +162,7 @@ class EncoderBlock(Layer):
         self.mlp = EncoderMlp(mlp_dim, dropout, name="MlpBlock_3", dtype=dtype)
         self.maybe_drop = StochasticDepth(drop_rate, drop_rescaled, dtype=dtype)
 
+    @recomputed
     def call(self, x, training=None):
         y = self.attention(self.norm_0(x), training=training)
         y = self.drop(y, training=training)

@@ -118,7 +118,8 @@ def largest_batch(plan: Plan, num_bytes: float, num_devices: int = 1) -> int:
 
 
 def _image_bytes(plan: Plan) -> int:
-    return costs.training_activation_bytes(plan.config, plan.recipe.training.precision)
+    training = plan.recipe.training
+    return costs.training_activation_bytes(plan.config, training.precision, training.recompute)
 
 
 def paper_core_days(plan: Plan, utilization: float = devices.TRAINING_UTILIZATION) -> float:

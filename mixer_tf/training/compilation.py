@@ -92,6 +92,7 @@ def compile_model(
         recipe.training.seed,
         accumulation_steps=recipe.training.accumulation_steps,
         class_weights=weights,
+        recompute=recipe.training.recompute,
     )
     _build_metrics(model)
     return (*notes, *optimizers.warmup_notes(recipe.optimizer, total_steps))

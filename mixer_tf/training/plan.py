@@ -47,8 +47,11 @@ class Plan:
     @property
     def multiply_adds_per_step(self) -> int:
         """Multiply-adds of the forward and backward pass of one batch on all devices together."""
-        per_image = costs.count_multiply_adds(self.config)
-        return _PASSES * self.recipe.training.batch_size * per_image
+        training = self.recipe.training
+        per_image = _PASSES * costs.count_multiply_adds(self.config)
+        if training.recompute:
+            per_image += costs.count_block_multiply_adds(self.config)
+        return training.batch_size * per_image
 
     @property
     def weight_bytes(self) -> int:
@@ -67,7 +70,9 @@ class Plan:
         """Estimated memory of the activations of what a device computes at a time."""
         training = self.recipe.training
         images = training.batch_size // self.num_devices // training.accumulation_steps
-        return images * costs.training_activation_bytes(self.config, training.precision)
+        return images * costs.training_activation_bytes(
+            self.config, training.precision, training.recompute
+        )
 
     @property
     def config(self):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from mixer_tf.models.noise import step_noise
+from mixer_tf.models.recomputation import recomputing
 from mixer_tf.training.accumulation import accumulate
 from mixer_tf.training.autograph import without_autograph
 from mixer_tf.training.class_weights import example_weights
@@ -24,6 +25,7 @@ def set_train_step(
     *,
     accumulation_steps: int = 1,
     class_weights: Sequence[float] | None = None,
+    recompute: bool = False,
 ) -> None:
     """Replaces the train step of a compiled model; call it within the strategy's scope.
 
@@ -39,12 +41,14 @@ def set_train_step(
         seed: of the training.
         accumulation_steps: number of equal parts in which the batch of each device is computed.
         class_weights: factor of the loss of each class, but not of its accuracy; None for 1.
+        recompute: keep only the inputs of blocks for the gradient.
     """
     norms = tf.keras.metrics.Mean(name=GRADIENT_NORM)
     reset_keras_metrics = model.reset_metrics
 
     def train_step(data):
-        logs = _update(model, data, norms, seed, accumulation_steps, class_weights)
+        with recomputing(recompute):
+            logs = _update(model, data, norms, seed, accumulation_steps, class_weights)
         return {**logs, GRADIENT_NORM: norms.result()}
 
     def reset_metrics():

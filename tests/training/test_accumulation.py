@@ -54,8 +54,10 @@ def assert_close(found, expected, rtol) -> None:
     ("name", "weights"), [("Adam", WEIGHTS), ("momentum", None), ("float16", None)]
 )
 def test_parts_train_as_the_whole_batch(recipe, name, weights):
+    """Also where each block is computed a second time."""
     whole = compiled(recipe, *SETTINGS[name])
-    parts = compiled(recipe, *SETTINGS[name], "training.accumulation_steps=4")
+    in_parts = ["training.accumulation_steps=4", "training.recompute=true"]
+    parts = compiled(recipe, *SETTINGS[name], *in_parts)
     expected = fit(whole, weights)
     found = fit(parts, weights)
     assert_same_training(parts, whole, found, expected, 5e-3 if name == "float16" else 1e-4)

@@ -95,9 +95,9 @@ def assert_close(weights, others):
 
 @pytest.mark.slow
 def test_two_devices_train_the_same_model(alone, long_recipe, dataset, tmp_path):
-    with_jit = long_recipe.override(["training.jit_compile=true"])
+    options = long_recipe.override(["training.jit_compile=true", "training.recompute=true"])
     training = arguments(str(tmp_path), "mirrored")
-    process = start(with_jit, dataset, 2, training, tmp_path / "weights")
+    process = start(options, dataset, 2, training, tmp_path / "weights")
     accuracy, notes, weights = finish(process, tmp_path / "weights")
     assert accuracy == pytest.approx(alone[0])
     assert_close(weights, alone[1])

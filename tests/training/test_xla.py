@@ -24,7 +24,7 @@ OPTIONS = [
 ]
 VARIANTS = {
     "softmax": ["training.loss=softmax", "training.label_smoothing=0.1"],
-    "sigmoid": ["training.loss=sigmoid", "optimizer.name=momentum"],
+    "sigmoid": ["training.loss=sigmoid", "optimizer.name=momentum", "training.recompute=true"],
 }
 
 
