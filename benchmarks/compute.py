@@ -24,9 +24,9 @@ from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
 from mixer_tf.models import registry
 
-OURS, XLA, FLAX = "ours", "ours, XLA", "Flax"
+OURS, XLA, RECOMPUTE, FLAX = "ours", "ours, XLA", "ours, recompute", "Flax"
 # A served model is run as it was exported, and has no counterpart in Flax.
-_PROGRAMS = {TRAINING: (OURS, XLA, FLAX), FORWARD: (OURS, XLA, FLAX), SERVING: (OURS,)}
+_PROGRAMS = {TRAINING: (OURS, XLA, RECOMPUTE, FLAX), FORWARD: (OURS, XLA, FLAX), SERVING: (OURS,)}
 _REFERENCES = {TRAINING: TRAINING, FORWARD: FORWARD, SERVING: FORWARD}
 _MEASURE_FLAX = "benchmarks.flax_process"
 _COLUMNS = (
@@ -97,7 +97,8 @@ def settings_of(
     for mode, programs in _PROGRAMS.items():
         for size in batch_sizes:
             for program in programs:
-                yield program, Setting(model, mode, size, jit_compile=program == XLA, **common)
+                options = {"jit_compile": program == XLA, "recompute": program == RECOMPUTE}
+                yield program, Setting(model, mode, size, **options, **common)
 
 
 def make_table(found: Sequence[tuple[str, Result]]) -> Table:

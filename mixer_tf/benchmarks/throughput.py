@@ -43,6 +43,7 @@ class Setting:
         jit_compile: whether XLA compiles it.
         fields: fields of the model's configuration that replace those of its name.
         accumulation_steps: number of equal parts in which a batch is computed.
+        recompute: whether training computes each block a second time, to need less memory.
         steps_per_execution: number of steps between two returns to Python.
         devices: number of devices, of which each computes an equal part of the batch; with more
             than one on a CPU, they are logical devices that share its cores.
@@ -57,6 +58,7 @@ class Setting:
     jit_compile: bool = False
     fields: Mapping[str, object] = dataclasses.field(default_factory=dict)
     accumulation_steps: int = 1
+    recompute: bool = False
     steps_per_execution: int = 1
     devices: int = 1
 
@@ -91,7 +93,10 @@ class Result:
 
     @property
     def utilization(self) -> float | None:
-        """The part of the rate of a matrix product that the model reaches."""
+        """The part of the rate of a matrix product that the model reaches.
+
+        What is computed a second time does not count.
+        """
         if self.images_per_second is None:
             return None
         operations = _OPERATIONS[self.setting.mode] * self.setting.description.multiply_adds
@@ -101,11 +106,10 @@ class Result:
 def estimate_memory(setting: Setting) -> int:
     """Returns the bytes that a measurement is expected to need, with a margin."""
     config = setting.description.config
-    per_image = {
-        FORWARD: costs.inference_activation_bytes,
-        TRAINING: costs.training_activation_bytes,
-        SERVING: costs.inference_activation_bytes,
-    }[setting.mode](config, setting.precision)
+    if setting.mode == TRAINING:
+        per_image = costs.training_activation_bytes(config, setting.precision, setting.recompute)
+    else:
+        per_image = costs.inference_activation_bytes(config, setting.precision)
     pixels = 5 * 3 * setting.image_size**2  # as bytes and as float32
     weights = _WEIGHT_COPIES[setting.mode] * costs.weight_bytes(config)
     return int(_MARGIN * setting.batch_size * (per_image + pixels)) + weights

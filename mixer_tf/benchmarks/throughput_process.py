@@ -54,6 +54,7 @@ def make_recipe(setting: dict) -> Recipe:
             precision=setting["precision"],
             jit_compile=setting["jit_compile"],
             accumulation_steps=setting["accumulation_steps"],
+            recompute=setting["recompute"],
             steps_per_execution=setting["steps_per_execution"],
         ),
     )

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from tfx.orchestration.portable import python_executor_operator
 from tfx.orchestration.portable.launcher import Launcher
 
 from pipeline.local.step import Step, StepError
@@ -21,7 +22,7 @@ _SHOW_THEIR_OWN = ("Tuner", "Trainer")
 def show_steps(total: int) -> Iterator[dict[str, Step]]:
     """Prints the steps that are launched within the context, and yields node id → Step.
 
-    Steps run one after the other in this process, so wrapping two methods of the launcher is
+    Steps run one after the other in this process, so wrapping what launches and executes them is
     enough.
 
     Args:
@@ -31,35 +32,39 @@ def show_steps(total: int) -> Iterator[dict[str, Step]]:
         StepError: from within the context, when a step fails.
     """
     steps: dict[str, Step] = {}
-    executed: set[str] = set()
-    launch, run_executor = Launcher.launch, Launcher._run_executor
+    in_executor: list[float] = []  # seconds of the executor of the current step, if it ran
+    launch, run_executor = Launcher.launch, python_executor_operator.run_with_executor
 
-    def recording_run_executor(self, *args, **kwargs):
-        executed.add(_node_id(self))
-        return run_executor(self, *args, **kwargs)
+    def timed_run_executor(*args, **kwargs):
+        started = time.monotonic()
+        try:
+            return run_executor(*args, **kwargs)
+        finally:
+            in_executor.append(time.monotonic() - started)
 
     def printing_launch(self):
-        node_id = _node_id(self)
+        node_id = self._pipeline_node.node_info.id
+        in_executor.clear()
         started = time.monotonic()
         with _running_line(f"[{len(steps) + 1}/{total}] {node_id}", node_id):
             try:
                 result = launch(self)
             except Exception as error:
                 raise StepError(node_id) from error
-        cached = self._executor_operator is not None and node_id not in executed
-        steps[node_id] = Step(round(time.monotonic() - started, 2), cached)
+        seconds = time.monotonic() - started
+        cached = self._executor_operator is not None and not in_executor
+        overhead = seconds - sum(in_executor)
+        steps[node_id] = Step(round(seconds, 2), cached, round(overhead, 2))
         _print_done(len(steps), total, node_id, steps[node_id])
         return result
 
-    Launcher.launch, Launcher._run_executor = printing_launch, recording_run_executor
+    Launcher.launch = printing_launch
+    python_executor_operator.run_with_executor = timed_run_executor
     try:
         yield steps
     finally:
-        Launcher.launch, Launcher._run_executor = launch, run_executor
-
-
-def _node_id(launcher: Launcher) -> str:
-    return launcher._pipeline_node.node_info.id
+        Launcher.launch = launch
+        python_executor_operator.run_with_executor = run_executor
 
 
 def _print_done(position: int, total: int, node_id: str, step: Step) -> None:

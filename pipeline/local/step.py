@@ -8,10 +8,17 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One step that ran: wall-clock seconds, and whether its outputs came from the cache."""
+    """One step that ran.
+
+    Attributes:
+        seconds: on the clock.
+        cached: whether its outputs came from the cache.
+        overhead: the part of the seconds that is not the executor's: importing it, and ML Metadata.
+    """
 
     seconds: float
     cached: bool
+    overhead: float
 
 
 class StepError(Exception):

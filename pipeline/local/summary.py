@@ -24,7 +24,7 @@ class Summary:
     """The results of a run.
 
     Attributes:
-        steps: node id → its seconds and whether it came from the cache, in order of execution.
+        steps: node id → what it took and whether it came from the cache, in order of execution.
         examples: split → number of images for the Trainer and the Evaluator.
         duplicates_removed: images removed from the training and evaluation splits; None if that
             step never ran.
@@ -88,9 +88,14 @@ class Summary:
     def lines(self) -> list[str]:
         """The same for people, one fact per line."""
         seconds = sum(step.seconds for step in self.steps.values())
+        overhead = sum(step.overhead for step in self.steps.values())
         cached = sum(step.cached for step in self.steps.values())
         rows = [
-            ("steps", f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache"),
+            (
+                "steps",
+                f"{len(self.steps)} in {seconds:.0f} s, {cached} from the cache; "
+                f"{overhead:.0f} s of TFX's own (imports, ML Metadata)",
+            ),
             ("images", ", ".join(f"{n:,} {split}" for split, n in self.examples.items())),
             ("duplicates", self._duplicates_line()),
             ("unusable", self._unusable_line()),

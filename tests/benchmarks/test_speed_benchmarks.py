@@ -115,11 +115,14 @@ def test_shares_of_the_matrix_rate_and_of_flax():
 
 def test_every_program_gets_the_same_setting():
     settings = [*compute.settings_of("mixer_s32", (16, 32), {"image_size": 64})]
-    assert len(settings) == 2 * (3 + 3 + 1)
-    training = {program: each for program, each in settings[:3]}
-    assert [*training] == ["ours", "ours, XLA", "Flax"]
+    assert len(settings) == 2 * (4 + 3 + 1)
+    training = {program: each for program, each in settings[:4]}
+    assert [*training] == ["ours", "ours, XLA", "ours, recompute", "Flax"]
     assert dataclasses.replace(training["ours, XLA"], jit_compile=False) == training["Flax"]
-    assert training["ours"] == training["Flax"] == Setting("mixer_s32", TRAINING, 16, 64)
+    recomputed = dataclasses.replace(training["ours, recompute"], recompute=False)
+    assert (
+        recomputed == training["ours"] == training["Flax"] == Setting("mixer_s32", TRAINING, 16, 64)
+    )
 
 
 def test_each_group_varies_one_thing():

@@ -2,6 +2,7 @@
 """A line for each step as it ends; a failure names its step."""
 
 import os
+import time
 
 import pytest
 from tfx.dsl.component.experimental.annotations import Parameter
@@ -14,10 +15,14 @@ from pipeline.local import progress
 from pipeline.local.step import Step, StepError
 
 
+_SECONDS = 0.5
+
+
 @component
 def Greeter(word: Parameter[str]):
     if word == "fail":
         raise ValueError("the word must not be 'fail'")
+    time.sleep(_SECONDS)
 
 
 def _run(tmp_path, word: str) -> dict[str, Step]:
@@ -35,8 +40,10 @@ def _run(tmp_path, word: str) -> dict[str, Step]:
 
 
 def test_second_run_is_shown_as_cached(tmp_path, capsys):
-    assert not _run(tmp_path, "hello")["Greeter"].cached
-    assert _run(tmp_path, "hello")["Greeter"].cached
+    ran = _run(tmp_path, "hello")["Greeter"]
+    assert not ran.cached and 0 < ran.overhead <= ran.seconds - _SECONDS + 0.01
+    again = _run(tmp_path, "hello")["Greeter"]
+    assert again.cached and again.overhead == again.seconds
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("[ 1/1] Greeter") and first.endswith(" s")
     assert second.endswith("cached")

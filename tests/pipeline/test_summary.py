@@ -12,7 +12,7 @@ from pipeline.local.summary import Summary
 
 def _summary(**changes) -> Summary:
     fields = {
-        "steps": {"ImageExampleGen": Step(2.5, False), "Pusher": Step(0.1, True)},
+        "steps": {"ImageExampleGen": Step(2.5, False, 1.5), "Pusher": Step(0.1, True, 0.1)},
         "examples": {"train": 1289, "test": 324},
         "duplicates_removed": 0,
         "unusable": 2,
@@ -35,9 +35,14 @@ def test_json_holds_seconds_and_cache_of_each_step(tmp_path):
     path = _summary().write(str(tmp_path))
     found = json.loads((tmp_path / "summary.json").read_text())
     assert path == str(tmp_path / "summary.json")
-    assert found["steps"]["Pusher"] == {"seconds": 0.1, "cached": True}
+    assert found["steps"]["Pusher"] == {"seconds": 0.1, "cached": True, "overhead": 0.1}
     assert found["pushed_model"] is None
     assert found["metrics"]["accuracy"] == 0.97
+
+
+def test_overhead_is_a_part_of_the_time():
+    first = _summary().lines()[0]
+    assert first.endswith("2 in 3 s, 1 from the cache; 2 s of TFX's own (imports, ML Metadata)")
 
 
 def test_lines_say_in_one_line_why_nothing_was_pushed():
