@@ -14,7 +14,6 @@ from tfx.orchestration.pipeline import Pipeline
 from pipeline.local import progress
 from pipeline.local.step import Step, StepError
 
-
 _SECONDS = 0.5
 
 
