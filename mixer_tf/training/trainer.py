@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -261,8 +262,18 @@ def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) 
 
 
 def _stateful(objects: Sequence[object]) -> dict[str, Stateful]:
-    """Returns those that continue after a restart by the name of their class, such as callbacks."""
-    return {type(each).__name__: each for each in objects if hasattr(each, "get_state")}
+    """Returns those that continue after a restart, such as callbacks, by the name of their class.
+
+    Several of a class are numbered in their order: "Counter", "Counter_1".
+    """
+    found: dict[str, Stateful] = {}
+    counts = collections.Counter()
+    for each in objects:
+        if hasattr(each, "get_state"):
+            name = type(each).__name__
+            found[f"{name}_{counts[name]}" if counts[name] else name] = each
+            counts[name] += 1
+    return found
 
 
 def _logged_steps(length: TrainingLength, begin: loop.Position) -> int:

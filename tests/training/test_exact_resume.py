@@ -151,12 +151,16 @@ def test_the_checkpoints_of_another_training_are_refused(recipe, noisy, dataset,
 
 
 @pytest.mark.slow
-def test_a_callback_with_a_state_continues(recipe, dataset, tmp_path):
+def test_callbacks_with_a_state_continue(recipe, dataset, tmp_path):
+    """Also several of one class."""
+
     class Counter(tf.keras.callbacks.Callback):
-        count = 0
+        def __init__(self, step):
+            super().__init__()
+            self.count, self.step = 0, step
 
         def on_epoch_end(self, epoch, logs=None):
-            self.count += 1
+            self.count += self.step
 
         def get_state(self):
             return self.count
@@ -164,11 +168,11 @@ def test_a_callback_with_a_state_continues(recipe, dataset, tmp_path):
         def set_state(self, state):
             self.count = state
 
-    counter = Counter()
     with pytest.raises(TrainingStopped):
-        fit(recipe, dataset, tmp_path, callbacks=[Counter(), Signal(6)])
-    fit(recipe, dataset, tmp_path, callbacks=[counter])
-    assert counter.count == 2
+        fit(recipe, dataset, tmp_path, callbacks=[Counter(1), Counter(10), Signal(6)])
+    counters = Counter(1), Counter(10)
+    fit(recipe, dataset, tmp_path, callbacks=counters)
+    assert [counter.count for counter in counters] == [2, 20]
 
 
 def test_noise_follows_from_the_seed_and_the_step(noisy):
