@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mixer_tf import images, storage
 from mixer_tf.datasets import examples, shards, validation
+from mixer_tf.datasets.global_shuffle import Shuffle
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine import notes_of_remarks, require_training_images
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import TRAIN, ImageRecord
 
 
 def write_source(
@@ -24,8 +25,9 @@ def write_source(
 ) -> DatasetInfo:
     """Writes a whole source as validated shards, `dataset.json` and `quarantine.jsonl`.
 
-    The shards have the images in the order of the source, and the sizes of the pipeline's; see
-    `shards.MAX_IMAGES`.
+    The shards have the sizes of the pipeline's, see `shards.MAX_IMAGES`, and the images in the
+    order of the source. Training images of more than one shard are shuffled over all of them: often
+    one class follows the other, and the shuffle buffer of a training holds a part of them only.
 
     Args:
         source: an open source.
@@ -64,8 +66,21 @@ def _write_split(records: Iterable[ImageRecord], folder: str, split: str) -> Non
     """Writes the shards of one split; those that a killed call has left are removed."""
     storage.remove_folder(examples.split_folder(folder, split))
     parts = shards.write_parts(records, folder, split, group=0)
+    if split == TRAIN and len(parts.paths) > 1:
+        _shuffle(parts, folder)
+        return
     for path, final in shards.name_parts([parts], folder, [split]):
         storage.rename_file(path, final)
+
+
+def _shuffle(parts: shards.Parts, folder: str) -> None:
+    """Writes as many shards as there are parts, which are removed."""
+    shuffle = Shuffle(folder, parts.split, len(parts.paths), len(parts.paths))
+    for index, path in enumerate(parts.paths):
+        shuffle.write_piece(examples.read_examples(path), index)
+        storage.remove_file(path)
+    for index in range(shuffle.num_shards):
+        shuffle.write_shard(index)
 
 
 class _ValidatedSource:
