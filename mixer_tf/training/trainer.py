@@ -151,35 +151,29 @@ def fit(
     is_chief = distribution.is_chief(strategy)
 
     history, signals, last_point = History(), StopSignals(), LastPoint()
-    stateful = _stateful([history, last_point, *callbacks])
+    best = BestWeights(length.patience)
     with strategy.scope():
         model = _create_model(recipe, train.num_classes, initial_weights)
         notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
         confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
         model.optimizer.build(model.trainable_variables)
-        best = BestWeights(length.patience)
         if checkpoint_dir:
-            logs = _log_backup(log_dir, checkpoint_dir) if log_dir and is_chief else None
             best = TrainingCheckpoint(
-                model,
-                checkpoint_dir,
-                length,
-                _identity(recipe, train, evaluation),
+                *(model, checkpoint_dir, length, _identity(recipe, train, evaluation)),
                 options=checkpoints,
                 signals=signals,
                 is_chief=is_chief,
-                logs=logs,
-                stateful=stateful,
+                logs=_log_backup(log_dir, checkpoint_dir) if log_dir and is_chief else None,
+                stateful=_stateful([history, last_point, *callbacks]),
             )
         begin = best.restore()
 
     wait = InputWait()
     data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
     times = StepTimes(length, start)
-    built_in = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
-    loggers, progress = (), ()
+    calls = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
     if log_dir:
-        loggers = create_loggers(
+        calls += create_loggers(
             *(log_dir, recipe, length, _logged_steps(length, begin)),
             read_images=lambda: read_samples(train, recipe, transform),
             input_wait=wait,
@@ -191,14 +185,11 @@ def fit(
         )
     if verbose and is_chief:
         _show_plan(recipe, length, train, evaluation, strategy)
-        speed = SpeedLine(
-            *(times, recipe.training.batch_size, planned),
-            resumed=begin.step > 0,
-            evaluates=evaluation is not None,
-        )
-        progress = [speed, ProgressBar(length, begin.step)]
+        options = dict(resumed=begin.step > 0, evaluates=evaluation is not None)
+        speed = SpeedLine(times, recipe.training.batch_size, planned, **options)
+        calls += [speed, ProgressBar(length, begin.step)]
     # The checkpoint comes last: after it, no callback is repeated.
-    calls = [*built_in, *loggers, *progress, *callbacks, history, best]
+    calls += [*callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
         try:
             if not best.is_exhausted(begin.epochs):
@@ -215,16 +206,21 @@ def fit(
         first_epoch=begin.epochs + 1,
         first_step=begin.step,
         seconds=time.monotonic() - start,
-        notes=(
-            *notes,
-            *length_notes(recipe.training, train.num_examples),
-            *batches.shuffle_notes(train, recipe),
-            *_patience_notes(best, len(history.epochs), length),
-        ),
+        notes=(*notes, *_notes(recipe, train, best, len(history.epochs), length)),
         history=tuple(history.epochs),
         is_chief=is_chief,
         timing=times.timing,
         _weights=best,
+    )
+
+
+def _notes(
+    recipe: Recipe, train: Split, best: BestWeights, epochs: int, length: TrainingLength
+) -> tuple[str, ...]:
+    return (
+        *length_notes(recipe.training, train.num_examples),
+        *batches.shuffle_notes(train, recipe),
+        *_patience_notes(best, epochs, length),
     )
 
 
