@@ -4,7 +4,7 @@
 Columns: `model`, `image`, `class_name` (its class), `correct`, `rank` and `class_probability` of
 its class, `predicted` and `probability` of the most probable class, `predicted_2`, `probability_2`
 and so on for the next ones; `real`, whether the answer is right by ReaL labels, if they are given;
-and `error`, why an image is unusable.
+and `error`, why an image is unusable; these images come last.
 """
 
 from __future__ import annotations

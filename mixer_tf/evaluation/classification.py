@@ -20,6 +20,7 @@ from mixer_tf.evaluation.calibration import Calibration
 from mixer_tf.evaluation.class_counts import ClassCounts
 from mixer_tf.features import ImageRecord
 from mixer_tf.messages import printable, without_credentials
+from mixer_tf.prefetching import prefetched
 from mixer_tf.serving import contract
 
 
@@ -197,7 +198,7 @@ def evaluate(
     Args:
         predictors: `serving.predictor.Predictor` objects, or others with `class_names`,
             `model_dir` and `probabilities`.
-        records: images that passed `datasets.validation.check_record`.
+        records: images that passed `datasets.validation.check_record`; read ahead in a thread.
         top: number of classes in each answer; at most as many as the model has.
         batch_size: number of images in one call of a model.
         progress: called after each batch with the number of images so far.
@@ -212,7 +213,7 @@ def evaluate(
     """
     scores = [Scores() for _ in predictors]
     labels = [{name: i for i, name in enumerate(each.class_names)} for each in predictors]
-    for batch in _batches(records, batch_size):
+    for batch in prefetched(_batches(records, batch_size)):
         for index, predictor in enumerate(predictors):
             for record, answer in _answers(predictor, labels[index], batch, top):
                 scores[index].add(answer)

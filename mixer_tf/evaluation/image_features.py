@@ -27,9 +27,10 @@ from mixer_tf.evaluation.fewshot import Features
 from mixer_tf.export.loading import open_export
 from mixer_tf.features import ImageRecord
 from mixer_tf.images import UnusableImageError
-from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.images.preprocessing import decode_and_crop_all
 from mixer_tf.messages import printable, without_credentials
 from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.prefetching import prefetched
 
 CROP = "resize_crop"  # resize(256) and central_crop(224) of the authors
 LAYER = "pre_logits"
@@ -57,15 +58,10 @@ class FeatureExtractor:
         self.image_size = model.config.image_size[0]
         network = model.intermediates(LAYER)
         self.dim = int(network.output[LAYER].shape[-1])
-        pixels = tf.TensorSpec([self.image_size, self.image_size, 3], tf.uint8)
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
         def compute(encoded):
-            images = tf.map_fn(
-                lambda image: decode_and_crop(image, crop, self.image_size),
-                encoded,
-                fn_output_signature=pixels,
-            )
+            images = decode_and_crop_all(encoded, crop, self.image_size)
             return network(images, training=False)[LAYER]
 
         self._compute = compute
@@ -158,7 +154,7 @@ def extract(
     """
     rows: list[Row] = []
     problems: list[tuple[str, str]] = []
-    for batch in _batched(_usable(records, problems), batch_size):
+    for batch in prefetched(_batched(_usable(records, problems), batch_size)):
         values = extractor([record.encoded for record in batch])
         rows += [(r.source, r.label, row) for r, row in zip(batch, values, strict=True)]
     return rows, problems

@@ -141,12 +141,15 @@ def evaluating(
 
         scores = classification.evaluate(
             [model.predictor for model in models],
-            _usable_records(source, splits, problems, table),
+            _usable_records(source, splits, problems),
             top=options.top,
             batch_size=options.batch_size,
             progress=progress,
             keep=keep,
         )
+        if table:
+            for problem in problems:
+                table.add_unusable(*problem)
         if not scores[0].images:
             raise ValueError(_nothing_to_evaluate(source, splits, problems))
         seconds = time.monotonic() - start
@@ -199,10 +202,7 @@ def count_images(source: Source, splits: Sequence[str]) -> int | None:
 
 
 def _usable_records(
-    source: Source,
-    splits: Sequence[str],
-    problems: list[tuple[str, str]],
-    table: AnswersTable | None,
+    source: Source, splits: Sequence[str], problems: list[tuple[str, str]]
 ) -> Iterator[ImageRecord]:
     """Yields the usable images; appends (path, reason) of the others to `problems`."""
     shards = itertools.chain.from_iterable(source.shards_of(split) for split in splits)
@@ -211,8 +211,6 @@ def _usable_records(
             yield validation.check_record(record)
         except UnusableImageError as error:
             problems.append((printable(record.source), str(error)))
-            if table:
-                table.add_unusable(*problems[-1])
 
 
 def _nothing_to_evaluate(source: Source, splits: Sequence[str], problems) -> str:

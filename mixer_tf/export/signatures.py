@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from mixer_tf import features
-from mixer_tf.images.preprocessing import decode_and_crop
+from mixer_tf.images.preprocessing import decode_and_crop_all
 from mixer_tf.images.scans import assert_few_scans
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
@@ -45,13 +45,11 @@ class ServedModel(tf.Module):
             checks = [_assert_images(image_bytes), assert_few_scans(image_bytes)]
             with tf.control_dependencies(checks):
                 image_bytes = tf.identity(image_bytes)
-            return tf.map_fn(
-                lambda encoded: decode_and_crop(encoded, recipe.data.crop, side),
-                image_bytes,
-                fn_output_signature=tf.TensorSpec([side, side, 3], tf.uint8),
-            )
+            return decode_and_crop_all(image_bytes, recipe.data.crop, side)
 
-        @_graph(pixels_spec)
+        # In the graph of its callers, Grappler would rewrite the power in GELU before it looks for
+        # products, biases and GELUs to compute at once.
+        @_graph(pixels_spec, _noinline=True)
         def infer(pixels):
             outputs = network(pixels, training=False)
             return {
@@ -95,9 +93,11 @@ class ServedModel(tf.Module):
         }
 
 
-def _graph(spec: tf.TensorSpec):
+def _graph(spec: tf.TensorSpec, **attributes):
     """Returns a decorator: tf.function for one input, traced once for all its callers."""
-    return tf.function(input_signature=[spec], autograph=False)
+    return tf.function(
+        input_signature=[spec], autograph=False, experimental_attributes=attributes or None
+    )
 
 
 def _assert_messages(examples: tf.Tensor) -> tf.Operation:

@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from mixer_tf.images import decoding, resizing
 
+# Images of a batch that are decoded at the same time, where there are so many cores.
+_PARALLEL = 16
+
 CROPS = {
     "resize": resizing.resize_to,
     "resize_crop": resizing.resize_crop,
@@ -27,3 +30,39 @@ def decode_and_crop(encoded: tf.Tensor, crop: str, image_size: int) -> tf.Tensor
     """
     image = CROPS[crop](decoding.decode(encoded), image_size)
     return tf.ensure_shape(image, [image_size, image_size, 3])
+
+
+def decode_and_crop_all(encoded: tf.Tensor, crop: str, image_size: int) -> tf.Tensor:
+    """Decodes and crops the images of a batch, on all cores.
+
+    Args:
+        encoded: string [N].
+        crop, image_size: see `decode_and_crop`.
+
+    Returns:
+        uint8 [N, image_size, image_size, 3].
+    """
+
+    def decode(one):
+        return decode_and_crop(one, crop, image_size)
+
+    def one_after_the_other():
+        spec = tf.TensorSpec([image_size, image_size, 3], tf.uint8)
+        return tf.map_fn(decode, encoded, fn_output_signature=spec)
+
+    def in_parallel():
+        # The loop of `map_fn` uses hardly more than one core.
+        images = tf.data.Dataset.from_tensor_slices(encoded).map(decode, _PARALLEL)
+        return (
+            images.batch(tf.size(encoded, tf.int64)).with_options(_plainly()).get_single_element()
+        )
+
+    return tf.cond(tf.size(encoded) > 1, in_parallel, one_after_the_other)
+
+
+def _plainly() -> tf.data.Options:
+    """A dataset of one batch is not worth being rewritten and tuned."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    return options

@@ -40,6 +40,7 @@ class TokenMixing(MlpBlock):
     def build(self, input_shape):
         _, channels, tokens = input_shape
         self.columns = channels // self.groups
+        self.rank = 3 if self.untied else 2
         self.output_dim = self.groups * (self.tokens_out or tokens)
         super().build(input_shape)
         if self.views:

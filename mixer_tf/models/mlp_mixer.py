@@ -41,6 +41,7 @@ class MlpBlock(Layer):
     """
 
     output_dim: int | None = None  # that of the input
+    rank = 2  # of what the linear layers get
 
     def __init__(self, mlp_dim: int, dropout: float = 0.0, exact_gelu: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -57,11 +58,14 @@ class MlpBlock(Layer):
         return Dense(units, dtype=self.dtype_policy, **options)
 
     def call(self, x, training=None):
-        y = self.dense_0(x)  # [..., mlp_dim]
+        # Of a matrix, TensorFlow computes product, bias and GELU as one operation on CPUs.
+        y = tf.reshape(x, (-1, *x.shape[x.shape.rank - self.rank + 1 :]))
+        y = self.dense_0(y)  # [rows, mlp_dim]
         y = gelu(y, approximate=not self.exact_gelu, training=training)
         y = self.drop(y, training=training)
-        y = self.dense_1(y)  # [..., D]
-        return self.drop(y, training=training)
+        y = self.dense_1(y)  # [rows, D]
+        y = self.drop(y, training=training)
+        return tf.reshape(y, (-1, *x.shape[1:-1], y.shape[-1]))
 
 
 @serializable

@@ -9,7 +9,7 @@ from mixer_tf.factory import create_model
 from mixer_tf.models import costs
 
 _VIEWS = {"Identity", "IdentityN", "Reshape", "ExpandDims", "Squeeze", "StopGradient"}
-_BATCH = 11  # not a size of a kernel
+_BATCH = 11  # no size of a kernel is a multiple of it
 _MIXER, _VIT = dict(name="mixer", **TINY_MIXER), dict(name="vit", **TINY_VIT)
 _BIT = dict(name="bit", **TINY_BIT)
 
@@ -33,7 +33,7 @@ def kept_by_tensorflow(model) -> int:
             continue
         for tensor in map(_memory_of, op.inputs):
             is_computed = tensor.op.name in forward and tensor.op.inputs
-            if is_computed and tensor.shape.rank and tensor.shape[0] == _BATCH:
+            if is_computed and tensor.shape.rank and tensor.shape[0] % _BATCH == 0:
                 size = tensor.shape.num_elements() * tensor.dtype.size
                 kept[tensor.name] = size // _BATCH
     return sum(kept.values())
