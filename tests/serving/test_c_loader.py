@@ -70,6 +70,18 @@ def test_images_of_every_format_get_the_trained_probabilities(run, served, image
     np.testing.assert_allclose(found, -np.sort(-served.probabilities, axis=1)[:, :5], atol=1e-6)
 
 
+def test_many_bytes_are_decoded_on_all_cores_with_the_same_result(run, served, image_files):
+    content = image_files[0].read_bytes()
+    image_files[0].write_bytes(content + bytes(1 << 17))  # what follows an image is ignored
+    done = run("serving_default", "probabilities", *image_files)
+    assert done.returncode == 0, done.stderr
+    found = np.array(done.stdout.split(), float).reshape(4, 5)
+    np.testing.assert_allclose(found, -np.sort(-served.probabilities, axis=1)[:, :5], atol=1e-6)
+    image_files[1].write_bytes(b"\x89PNG" + bytes(1 << 17))
+    done = run("serving_default", "probabilities", *image_files)
+    assert done.returncode == 1 and "code 3" in done.stderr, done.stderr
+
+
 def test_features_are_the_trained_ones(run, served, image_files):
     done = run("features", "pre_logits", *image_files[:1])
     np.testing.assert_allclose(np.array(done.stdout.split(), float), served.pre_logits[0], 1e-4)
