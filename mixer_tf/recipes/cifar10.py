@@ -3,9 +3,10 @@
 
     mixer train --source tfds:cifar10 --recipe cifar10
 
-Cost: less than three minutes per epoch on 2 cores. Result: top-1 0.397 on the test split after one
-epoch (`python -m pipeline.local_runner --source=folder:cifar10 --recipe=cifar10 --set
-training.epochs=1`); unmeasured after all 20 epochs.
+Cost: 48 epochs of 49,000 images are 5.4e14 floating-point operations, 6 for each of the 38.1 million
+multiply-adds of an image; about 85 minutes on 2 cores with AVX-512. Result: top-1 0.783 on the 10,000
+test images, with 1,000 training images held out. The accuracy on these no longer grew after epoch 35,
+while the training loss fell from 0.73 to 0.65: it is limited by overfitting.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ RECIPES = (
             image_size=32,
             patch_size=4,
             num_blocks=4,
-            hidden_dim=96,
+            hidden_dim=128,
             tokens_mlp_dim=64,
-            channels_mlp_dim=384,
+            channels_mlp_dim=512,
         ),
-        data=DataOptions(crop="resize", train_crop="same", flip=True, shift=4),
+        data=DataOptions(crop="resize", train_crop="same", flip=True, shift=4, mixup=0.2),
         optimizer=OptimizerOptions(
-            learning_rate=2e-3, schedule="cosine", warmup_steps=400, weight_decay=1e-4, ema=0.99
+            learning_rate=2e-3, schedule="cosine", warmup_steps=400, weight_decay=2e-4, ema=0.999
         ),
-        training=TrainingOptions(epochs=20, batch_size=128),
+        training=TrainingOptions(epochs=48, batch_size=128),
     ),
 )

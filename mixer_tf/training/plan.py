@@ -28,6 +28,8 @@ class Plan:
         num_devices: the number of devices that share each batch.
         device: what a device is, such as "CPU" or "GPU".
         strategy: the name of the tf.distribute strategy.
+        built: the configuration of the model where it exists already: weights that were upscaled
+            for larger images have a larger one than the recipe; None for that of the recipe.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class Plan:
     num_devices: int = 1
     device: str = "CPU"
     strategy: str = "default"
+    built: object | None = None
 
     @property
     def parameters(self) -> int:
@@ -77,7 +80,7 @@ class Plan:
     @property
     def config(self):
         """The configuration of the model."""
-        return self.recipe.model.config(self.num_classes)
+        return self.built or self.recipe.model.config(self.num_classes)
 
     def lines(self) -> list[str]:
         """The plan for people, one subject per line."""

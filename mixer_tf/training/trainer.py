@@ -184,7 +184,7 @@ def fit(
             is_chief=is_chief,
         )
     if verbose and is_chief:
-        _show_plan(recipe, length, train, evaluation, strategy)
+        _show_plan(recipe, length, train, evaluation, strategy, model)
         options = dict(resumed=begin.step > 0, evaluates=evaluation is not None)
         speed = SpeedLine(times, recipe.training.batch_size, planned, **options)
         calls += [speed, ProgressBar(length, begin.step)]
@@ -297,6 +297,7 @@ def _show_plan(
     train: Split,
     evaluation: Split | None,
     strategy: tf.distribute.Strategy,
+    model: ConfiguredModel,
 ) -> None:
     plan = Plan(
         recipe,
@@ -306,6 +307,7 @@ def _show_plan(
         train.num_classes,
         strategy.num_replicas_in_sync,
         *distribution.describe(strategy),
+        built=model.config,
     )
     print("\n".join(plan.lines()), flush=True)
 

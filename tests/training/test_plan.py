@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan shown before a training, against a model that is built and counted."""
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 
 from mixer_tf import factory, recipes
+from mixer_tf.models import costs
 from mixer_tf.training import distribution, optimizers
 from mixer_tf.training.length import training_length
 from mixer_tf.training.plan import Plan
@@ -81,3 +84,12 @@ def test_the_strategy_has_the_name_that_users_give():
     mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
     assert distribution.describe(mirrored) == ("CPU", "mirrored")
     assert distribution.describe(tf.distribute.OneDeviceStrategy("CPU:0"))[1] == "OneDeviceStrategy"
+
+
+def test_a_model_that_is_larger_than_that_of_the_recipe_is_counted():
+    """Such as one with weights that were upscaled for larger images."""
+    found = make_plan()
+    larger = dataclasses.replace(found.config, tokens_mlp_dim=4 * found.config.tokens_mlp_dim)
+    planned = dataclasses.replace(found, built=larger)
+    assert planned.parameters == costs.count_parameters(larger) > found.parameters
+    assert f"{planned.parameters:,} parameters" in planned.lines()[0]
