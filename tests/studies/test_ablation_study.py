@@ -9,7 +9,7 @@ from mixer_tf.studies import ablation_variants, ablations
 from mixer_tf.studies.ablation_variants import OF_TOKEN_MIXING, VARIANTS, changed, make_trials
 from mixer_tf.studies.measurement import Measurement
 
-RECIPE = recipes.get("cifar10")
+RECIPE = recipes.get("cifar10").override(["optimizer.ema=0.99"])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_untying_multiplies_the_parameters_of_token_mixing_by_the_channels():
         for name in ("unchanged", "untied")
     )
     mlp = (64 * 64 + 64) * 2
-    assert untied - plain == 4 * (96 - 1) * mlp
+    assert untied - plain == 4 * (RECIPE.model.fields["hidden_dim"] - 1) * mlp
 
 
 @pytest.mark.parametrize("variant", ["mixup", "polyak", "inception_crop"])
