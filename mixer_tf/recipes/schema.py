@@ -191,8 +191,8 @@ class TrainingOptions(Options):
         accumulation_steps: number of equal parts in which a device computes its part of a batch,
             one after the other, to need less memory; the result is that of the whole batch.
         recompute: compute the activations of each block a second time for the gradient instead of
-            keeping them: a training of many blocks needs a fraction of the memory, and about a
-            third more time; the result is the same.
+            keeping them: a training of many blocks needs a fraction of the memory, and a third
+            more operations; the result is the same.
         steps_per_execution: steps that run before the progress is shown; more of them save time
             where a step is short. none for 1, and for 50 on a TPU.
         loss: "softmax" cross-entropy, or "sigmoid" cross-entropy summed over the classes.
