@@ -10,21 +10,24 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from mixer_tf.checkpoints import loading
-from mixer_tf.checkpoints.downloading import find_weights
+from mixer_tf.checkpoints.downloading import find_published, find_weights
 from mixer_tf.checkpoints.layouts import mixer
 from mixer_tf.checkpoints.lazy_arrays import Shape
 from mixer_tf.checkpoints.opening import open_checkpoint
 from mixer_tf.checkpoints.published import KNOWN
-from mixer_tf.checkpoints.upscaling import fitting_size, upscale
+from mixer_tf.checkpoints.upscaling import fitting_size, larger_config, upscale
 from mixer_tf.models import registry
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.models.mixer_config import ABLATIONS, MixerConfig
 from mixer_tf.models.mlp_mixer import MlpMixer
 from mixer_tf.models.validation import height_and_width
+from mixer_tf.recipes.exported import recipe_of_weights
 from mixer_tf.recipes.schema import Recipe
 
 # Our layers do not need autograph, whose conversion takes seconds at every start.
 _AS_WRITTEN = tf.autograph.experimental.do_not_convert
+
+_PLAIN = {field: getattr(MixerConfig, field) for field in ABLATIONS}  # the paper's token mixing
 
 
 def create_model(
@@ -124,6 +127,29 @@ def check_weights(recipe: Recipe) -> None:
         _create_pretrained(load=loading.check_weights, **_model_options(recipe))
 
 
+def config_from_recipe(recipe: Recipe, num_classes: int):
+    """Returns the configuration of the model that `from_recipe` builds; nothing is downloaded.
+
+    It is larger than that of the recipe if its weights are upscaled for larger images.
+
+    Raises:
+        ValueError: the recipe's weights do not exist.
+    """
+    name, weights = registry.canonical_name(recipe.model.name), recipe.model.weights
+    if weights is None or recipe.model.family is not registry.MIXER:
+        return recipe.model.config(num_classes)
+    size, fields = recipe.model.image_size, dict(recipe.model.fields)
+    known = find_published(name, weights)
+    if known:
+        stored_size = known.image_size
+    else:
+        path = find_weights(name, weights)
+        with open_checkpoint(path) as stored:
+            stored_size, fields = _before_upscaling(name, path, stored.shapes, size, fields)
+    config = registry.resolve(name, image_size=stored_size, num_classes=num_classes, **fields)
+    return larger_config(config, image_size=size)
+
+
 def _model_options(recipe: Recipe) -> dict[str, object]:
     """Returns the arguments of `create_model` that a recipe decides: all but the classes."""
     model = recipe.model
@@ -196,10 +222,7 @@ def _create_pretrained(
         num_classes = stored_classes or 0
     if num_classes not in (0, stored_classes):
         head = "new"
-    size = image_size or registry.IMAGE_SIZE
-    if _is_plain_mixer(name, options) and mixer.tokens_and_width(shapes):
-        size, width = fitting_size(shapes, image_size, options.get("tokens_mlp_dim"))
-        options["tokens_mlp_dim"] = width
+    size, options = _before_upscaling(name, path, shapes, image_size, options)
     model = _create_new(name, image_size=size, num_classes=num_classes, **options)
     load(model, path, head=head)
     if image_size is None or model.config.image_size == height_and_width(image_size):
@@ -207,11 +230,30 @@ def _create_pretrained(
     return upscale(model, image_size=image_size, interpolate=interpolate)
 
 
-def _is_plain_mixer(name: str, options: dict) -> bool:
-    """Whether it is a Mixer with the paper's token mixing; only those can be upscaled."""
-    plain = {field: getattr(MixerConfig, field) for field in ABLATIONS}
-    is_ablation = any(options.get(field, value) != value for field, value in plain.items())
-    return registry.family_of(name) is registry.MIXER and not is_ablation
+def _before_upscaling(
+    name: str, path: str, shapes: dict[str, Shape], image_size, options: dict[str, object]
+) -> tuple[object, dict[str, object]]:
+    """Returns the image size and the options of a model that a checkpoint can be loaded into.
+
+    Args:
+        name, image_size: as in `create_model`.
+        path: path of the checkpoint.
+        shapes: shapes of its weights.
+        options: the dtype and the fields of `create_model`.
+    """
+    size = image_size or registry.IMAGE_SIZE
+    if registry.family_of(name) is not registry.MIXER:
+        return size, options
+    ablations = [field for field in ABLATIONS if options.get(field, _PLAIN[field]) != _PLAIN[field]]
+    if not ablations and mixer.tokens_and_width(shapes):
+        size, width = fitting_size(shapes, image_size, options.get("tokens_mlp_dim"))
+        return size, {**options, "tokens_mlp_dim": width}
+    recipe = recipe_of_weights(path)
+    if not ablations or "pyramid" in ablations or recipe is None:
+        return size, options
+    # The shapes do not tell the number of tokens from that of the groups; the recipe does.
+    stored = recipe.model.config(num_classes=1)
+    return stored.image_size, {**options, "tokens_mlp_dim": stored.tokens_mlp_dim}
 
 
 def _num_classes(shapes: dict[str, Shape]) -> int | None:

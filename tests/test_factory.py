@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mixer_tf
+from mixer_tf import factory, recipes
 from mixer_tf.checkpoints import KNOWN
 from mixer_tf.checkpoints.downloading import cached_path
 from mixer_tf.factory import from_preset
@@ -54,6 +55,17 @@ def test_a_larger_image_size_is_upscaled(published, assert_same_weights):
     with pytest.raises(ValueError, match="multiple of the model's, 64x64 pixels; got 96x96"):
         from_preset(NAME, image_size=96, **SMALL)
     assert from_preset(NAME, image_size=96, interpolate=True, **SMALL).config.grid == (3, 3)
+
+
+def test_the_configuration_is_known_before_the_weights_are_downloaded(published, monkeypatch):
+    recipe = recipes.get("photos").override(
+        [f"model.weights={NAME}", "model.name=mixer_b32", "model.image_size=128"]
+    )
+    recipe = recipe.replace(model=recipe.model.replace(**SMALL))
+    built = factory.from_recipe(recipe, 5).config
+    assert built.tokens_mlp_dim == 4 * SMALL["tokens_mlp_dim"]
+    monkeypatch.setenv("MIXER_TF_CACHE", "/nowhere")
+    assert factory.config_from_recipe(recipe, 5) == built
 
 
 # The same through create_model.

@@ -21,7 +21,7 @@ import zipfile
 from typing import BinaryIO
 
 from mixer_tf import storage
-from mixer_tf.checkpoints.published import KNOWN
+from mixer_tf.checkpoints.published import KNOWN, KnownCheckpoint
 from mixer_tf.messages import did_you_mean
 
 CACHE_VARIABLE = "MIXER_TF_CACHE"
@@ -66,9 +66,9 @@ def find_weights(model: str, weights: str | os.PathLike, cache_dir: str | None =
         ValueError: `weights` is neither a path that exists nor such a name.
         DownloadError: the download failed.
     """
-    for name in (weights, f"{model}_{weights}"):
-        if name in KNOWN:
-            return fetch(name, cache_dir=cache_dir)
+    known = find_published(model, weights)
+    if known:
+        return fetch(known.name, cache_dir=cache_dir)
     path = os.path.expanduser(os.fspath(weights))
     if os.path.exists(path):
         return path
@@ -77,6 +77,11 @@ def find_weights(model: str, weights: str | os.PathLike, cache_dir: str | None =
         "weights must be the path of a checkpoint or the name of a published one; "
         f"got {weights}. Published for {model}: {', '.join(names) or 'none'}."
     )
+
+
+def find_published(model: str, weights: str | os.PathLike) -> KnownCheckpoint | None:
+    """Returns the published checkpoint that `weights` names, if it does; see `find_weights`."""
+    return KNOWN.get(weights) or KNOWN.get(f"{model}_{weights}")
 
 
 def cached_path(url: str, cache_dir: str | None = None) -> str:

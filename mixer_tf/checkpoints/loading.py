@@ -20,8 +20,11 @@ from mixer_tf.checkpoints.layouts import bit, mixer, vit
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape, without
 from mixer_tf.checkpoints.matching import check_fit
 from mixer_tf.checkpoints.opening import open_checkpoint
+from mixer_tf.models import registry
 from mixer_tf.models.bit import BiTResNet
+from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.vit import VisionTransformer
+from mixer_tf.recipes.exported import recipe_of_weights
 
 
 def load_weights(
@@ -87,6 +90,7 @@ def _fitting_arrays(
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
     layout = layout_of(model)
+    _check_token_mixing(model, path)
     variables = _published_variables(model)
     ignores_head = head == "new" or layout.HEAD[0] not in variables
     if ignores_head:
@@ -106,6 +110,26 @@ def _fitting_arrays(
             hint=functools.partial(layout.hint, model=model),
         )
         yield variables, arrays
+
+
+def _check_token_mixing(model: tf.keras.Model, path: str | os.PathLike) -> None:
+    """Raises an error if the tokens were mixed otherwise where the weights come from.
+
+    The shapes do not tell: G groups of channels with S tokens have weights as large as one group
+    with G·S tokens. The folder of an exported model has its recipe; a file has not.
+    """
+    config, recipe = getattr(model, "config", None), recipe_of_weights(path)
+    if not (isinstance(config, MixerConfig) and recipe and recipe.model.family is registry.MIXER):
+        return
+    stored = recipe.model.config(num_classes=1)
+    for field in ("untied", "channel_groups", "channel_views"):
+        found, wanted = getattr(stored, field), getattr(config, field)
+        if found != wanted:
+            raise ValueError(
+                f"the weights must be of a model with {field}={wanted}, as the model {model.name}; "
+                f"those in {os.fspath(path)} are of one with {field}={found}. "
+                f"Create the model with {field}={found}."
+            )
 
 
 def save_npz(model: tf.keras.Model, path: str | os.PathLike) -> None:

@@ -43,22 +43,22 @@ def upscale(
 
     Raises:
         ValueError: neither or both of `factor` and `image_size` are given; the new size is not an
-            integer multiple, and `interpolate` is false; or the model has other token mixing than
-            the paper's.
+            integer multiple, and `interpolate` is false; or the model is a pyramid.
         TypeError: `factor` is not an integer, or `model` is not an MlpMixer.
     """
     _check_model(model)
-    config = _resize(model.config, factor, image_size)
+    config = larger_config(model.config, factor, image_size)
     factor = _integer_factor(model.config.image_size, config.image_size)
     arrays = model_weights.arrays_of(model)
     if factor:
-        config = dataclasses.replace(config, tokens_mlp_dim=config.tokens_mlp_dim * factor**2)
-        arrays = block_diagonal.block_diagonal(arrays, model.config.grid, factor)
+        groups = model.config.channel_groups
+        arrays = block_diagonal.block_diagonal(arrays, model.config.grid, factor, groups=groups)
     elif interpolate:
         arrays = block_diagonal.interpolate(arrays, model.config.grid, config.grid)
     else:
         raise ValueError(_not_a_multiple_message(model.config.image_size, config.image_size))
-    larger = MlpMixer(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(config))
+    model_class = registry.MIXER.model_class(config)
+    larger = model_class(name=model.name, dtype=model.dtype_policy, **dataclasses.asdict(config))
     model_weights.assign(model_weights.named_variables(larger), arrays)
     return larger
 
@@ -66,17 +66,17 @@ def upscale(
 def _check_model(model) -> None:
     if not isinstance(model, MlpMixer):
         raise TypeError(f"upscale needs an MlpMixer, as create_model returns it; got {model!r}.")
-    ablations = model.config.ablations
-    if ablations:
+    if model.config.pyramid:
         raise ValueError(
-            "upscale needs the paper's own token mixing, one MLP from S tokens to S for all "
-            f"channels; got a model with {', '.join(sorted(ablations))}. "
-            "Upscaling is not defined for it."
+            "upscale needs a model whose blocks all have the patches of the image as tokens; got "
+            f"pyramid={model.config.pyramid}. Upscaling is not defined for it."
         )
 
 
-def _resize(config: MixerConfig, factor: int | None, image_size) -> MixerConfig:
-    """Returns `config` with the requested image size."""
+def larger_config(
+    config: MixerConfig, factor: int | None = None, image_size: int | Size | None = None
+) -> MixerConfig:
+    """Returns the configuration of `upscale` for a model with `config`, with its arguments."""
     if (factor is None) == (image_size is None):
         raise ValueError(
             "upscale needs either the factor or the new image_size; "
@@ -85,7 +85,9 @@ def _resize(config: MixerConfig, factor: int | None, image_size) -> MixerConfig:
     if factor is not None:
         _check_factor(factor)
         image_size = tuple(side * factor for side in config.image_size)
-    return dataclasses.replace(config, image_size=image_size)
+    larger = dataclasses.replace(config, image_size=image_size)
+    factor = _integer_factor(config.image_size, larger.image_size) or 1
+    return dataclasses.replace(larger, tokens_mlp_dim=config.tokens_mlp_dim * factor**2)
 
 
 def _check_factor(factor) -> None:

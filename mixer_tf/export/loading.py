@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 
 from mixer_tf import factory
 from mixer_tf.checkpoints.loading import load_weights
 from mixer_tf.checkpoints.upscaling import upscale
 from mixer_tf.export import saved_model
 from mixer_tf.models.base import ConfiguredModel
+from mixer_tf.recipes.exported import read_recipe
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract, locations
 
@@ -46,19 +46,6 @@ def open_export(path: str) -> Export:
     model = factory.for_export(recipe, len(class_names))
     load_weights(model, folder)
     return Export(model, recipe, class_names)
-
-
-def read_recipe(folder: str) -> Recipe:
-    """Returns the recipe of a SavedModel that this package has exported.
-
-    Raises:
-        ValueError: mixer_tf did not export it, or the recipe is corrupt.
-    """
-    try:
-        return Recipe.from_json(locations.read_asset(folder, contract.RECIPE_FILE))
-    except ValueError as error:
-        path = os.path.join(folder, contract.EXTRA_ASSETS, contract.RECIPE_FILE)
-        raise ValueError(f"{path} cannot be used: {error}") from error
 
 
 def upscale_export(

@@ -127,7 +127,8 @@ def _changed(plan: Plan, changes: tuple[str, ...]) -> Plan | None:
         recipe.model.config(plan.num_classes)
     except (ValueError, TypeError):
         return None
-    return dataclasses.replace(plan, recipe=recipe)
+    built = plan.built if recipe.model == plan.recipe.model else None
+    return dataclasses.replace(plan, recipe=recipe, built=built)
 
 
 def _shortened(

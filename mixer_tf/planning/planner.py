@@ -66,7 +66,18 @@ class Planner:
     def set_size(self, images: int, eval_images: int, num_classes: int) -> None:
         """Sets the numbers of training images, evaluation images and classes."""
         length = training_length(self.recipe.training, images)
-        self.plan = Plan(self.recipe, length, images, eval_images, num_classes)
+        self.plan = Plan(
+            *(self.recipe, length, images, eval_images, num_classes),
+            built=self._upscaled_config(num_classes),
+        )
+
+    def _upscaled_config(self, num_classes: int):
+        """Returns the configuration of a model whose weights may be for smaller images, or None."""
+        if self.recipe.model.weights is None:
+            return None
+        from mixer_tf import factory  # TensorFlow, which only weights need here
+
+        return factory.config_from_recipe(self.recipe, num_classes)
 
     def measure(self, source: Source | None) -> None:
         """Runs the beginning of the training on this machine.

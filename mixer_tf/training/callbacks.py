@@ -15,7 +15,8 @@ from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
 from mixer_tf.training.timing import StepTimes
 
-_MAX_LINES = 10  # of a training whose output is not a terminal
+_MAX_LINES = 10  # of a short training whose output is not a terminal
+_LINE_SECONDS = 60.0  # a longer one has a line after so many seconds, also within an epoch
 _REFRESH_SECONDS = 0.1
 _CHECK_STEPS = 100
 
@@ -111,7 +112,7 @@ class TerminateOnDivergence(tf.keras.callbacks.Callback):
 
 
 class ProgressBar(tf.keras.callbacks.Callback):
-    """One line that is rewritten on a terminal; elsewhere a new line every few epochs.
+    """One line that is rewritten on a terminal; elsewhere a new line every few epochs or minutes.
 
     Args:
         length: the length of the whole training.
@@ -129,27 +130,27 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._evaluation = ""
 
     def on_train_begin(self, logs=None):
-        self._begin, self._shown_at = time.monotonic(), 0.0
+        self._begin = time.monotonic()
+        self._shown_at = -math.inf if self._is_terminal() else self._begin
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        if self._is_terminal() and now - self._shown_at > _REFRESH_SECONDS:
-            self._shown_at = now
+        if self._is_due(_REFRESH_SECONDS if self._is_terminal() else _LINE_SECONDS):
             step = self._length.end(self._epoch) + batch + 1
-            self._write(f"\r\x1b[K{self._line(self._epoch, step, float(logs['loss']))}")
+            self._show(self._line(self._epoch, step, float(logs["loss"])))
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_accuracy" in logs:
             self._evaluation = f"  eval accuracy {float(logs['val_accuracy']):.3f}"
-        if (epoch + 1) % self._every and epoch + 1 != self._length.epochs:
+        is_last = epoch + 1 == self._length.epochs
+        if (epoch + 1) % self._every and not is_last and not self._is_due(_LINE_SECONDS):
             return
         line = self._line(epoch, self._length.end(epoch + 1), float(logs["loss"]))
         speed = logs.get("examples_per_second")
         line += f"  {speed:,.0f} images/s" if speed else ""
-        self._write(f"\r\x1b[K{line}" if self._is_terminal() else f"{line}\n")
+        self._show(line)
 
     def on_train_end(self, logs=None):
         if self._is_terminal():
@@ -164,6 +165,14 @@ class ProgressBar(tf.keras.callbacks.Callback):
 
     def _is_terminal(self) -> bool:
         return self._stream.isatty()
+
+    def _is_due(self, seconds: float) -> bool:
+        """Whether nothing was shown for so long."""
+        return time.monotonic() - self._shown_at > seconds
+
+    def _show(self, line: str) -> None:
+        self._shown_at = time.monotonic()
+        self._write(f"\r\x1b[K{line}" if self._is_terminal() else f"{line}\n")
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

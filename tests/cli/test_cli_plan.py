@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mixer_tf import recipes
+from mixer_tf import create_model, recipes, save_npz, upscale
 from mixer_tf.planning import measurement, run_costs
 
 
@@ -32,6 +32,19 @@ def test_prices_and_utilization_are_the_users(mixer):
     )
     assert own["seconds"] == pytest.approx(2 * listed["seconds"])  # half of 47 %
     assert own["dollars"] == pytest.approx(listed["dollars"])  # half of 2.74 $ for twice the time
+
+
+def test_weights_for_smaller_images_are_upscaled_in_the_plan_too(mixer, tmp_path):
+    """A plan once counted the recipe's model, which the training then did not build."""
+    smaller = create_model("mixer_s16", image_size=32, num_classes=10, num_blocks=2)
+    save_npz(smaller, tmp_path / "smaller.npz")
+    result = mixer(
+        *("plan", "photos", "--images=1000", "--classes=10", "--no-measure"),
+        *("--set", "model.name=mixer_s16", "--set", "model.image_size=64"),
+        *("--set", "model.num_blocks=2", "--set", f"model.weights={tmp_path / 'smaller.npz'}"),
+    )
+    parameters = upscale(smaller, 2).count_params()
+    assert f"{parameters:,} parameters" in result.output, result.output
 
 
 def test_a_budget_on_a_device(mixer):

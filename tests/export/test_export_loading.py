@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From one exported model to another, through what TensorFlow alone can load."""
 
+import harness
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -67,3 +68,35 @@ def test_a_model_of_others_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
     with pytest.raises(ValueError, match="a model must hold assets.extra/recipe.json"):
         upscale_export(str(tmp_path / "1"), str(tmp_path / "2"), factor=2)
+
+
+@pytest.fixture(scope="module")
+def grouped(exported, tmp_path_factory):
+    """An exported model that mixes the tokens of two channels together; (folder, model, recipe)."""
+    recipe = exported[2].override(["model.channel_groups=2", "model.tokens_mlp_dim=10"])
+    model = harness.randomize(factory.from_recipe(recipe, len(CLASS_NAMES)))
+    path = tmp_path_factory.mktemp("grouped") / "serving" / "1"
+    saved_model.export_saved_model(model, recipe, CLASS_NAMES, str(path))
+    return path, model, recipe
+
+
+def test_groups_of_channels_are_upscaled_from_an_export(grouped):
+    path, model, recipe = grouped
+    larger = recipe.override(
+        ["model.image_size=32", f"model.weights={path.parents[1]}", "model.keep_head=true"]
+    )
+    factory.check_weights(larger)
+    _assert_same_weights(factory.from_recipe(larger, 3), mixer_tf.upscale(model, factor=2))
+    assert factory.config_from_recipe(larger, 3) == factory.from_recipe(larger, 3).config
+
+
+def test_weights_of_another_token_mixing_are_refused_where_their_shapes_fit(exported, grouped):
+    """Two groups of 16 tokens have weights as large as one with 32 tokens."""
+    path, _, recipe = grouped
+    twice_as_high = dict(image_size=(32, 16), num_classes=3, tokens_mlp_dim=10)
+    fields = {k: v for k, v in recipe.model.fields.items() if k not in ("channel_groups",)}
+    plain = mixer_tf.create_model("mixer", **{**fields, **twice_as_high})
+    with pytest.raises(ValueError, match="model with channel_groups=1, as the model mixer; those"):
+        mixer_tf.load_weights(plain, path)
+    with pytest.raises(ValueError, match="Create the model with channel_groups=1"):
+        factory.from_recipe(recipe.override([f"model.weights={exported[0]}"]), 3)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
+import itertools
 
 import pytest
 import tensorflow as tf
@@ -33,6 +34,16 @@ def test_a_stream_that_is_not_a_terminal_gets_about_ten_lines(epochs, lines):
     assert lines <= text.count("\n") <= lines + 1
     assert text.splitlines()[-1] == f"epoch {epochs}/{epochs}  loss 1.5000  eval accuracy 0.750"
     assert "\r" not in text and "\x1b" not in text
+
+
+def test_a_long_epoch_has_lines_too(monkeypatch):
+    """A day on one epoch once left a log file empty until its end."""
+    clock = itertools.count(0, 45)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: float(next(clock)))
+    lines = run(io.StringIO(), epochs=40, steps=50).splitlines()
+    assert len(lines) > 40 * 50 // 4
+    assert lines[0].startswith("epoch 1/40  loss 2.0000") and "left" in lines[0]
+    assert sum("loss 1.5000" in line for line in lines) > 10
 
 
 def test_a_terminal_has_one_line():

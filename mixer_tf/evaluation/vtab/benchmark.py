@@ -21,7 +21,7 @@ from mixer_tf.evaluation.vtab.reading import MissingDataError, TaskReader
 from mixer_tf.evaluation.vtab.report import SUMMARY, VtabReport
 from mixer_tf.evaluation.vtab.running import Progress, TaskRun
 from mixer_tf.evaluation.vtab.tasks import VtabTask
-from mixer_tf.export.loading import read_recipe
+from mixer_tf.recipes.exported import read_recipe
 from mixer_tf.recipes.schema import ModelOptions, Recipe
 from mixer_tf.serving import locations
 from mixer_tf.training import requirements

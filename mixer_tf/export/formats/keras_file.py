@@ -21,12 +21,14 @@ def convert(export: Export) -> bytes:
     """Returns the content of a file that Keras 2 opens without mixer_tf.
 
     Raises:
-        ValueError: the model is not a Mixer with the paper's own token mixing.
+        ValueError: the model is not a Mixer, or has another ablation than groups of channels.
     """
-    if not isinstance(export.model, MlpMixer) or export.model.config.ablations:
+    is_mixer = isinstance(export.model, MlpMixer)
+    if not is_mixer or set(export.model.config.ablations) - {"channel_groups"}:
         raise ValueError(
-            f"a .keras file that opens without mixer_tf must be a Mixer without ablations; this "
-            f"model is a {type(export.model).__name__}, whose layers plain Keras does not have. "
+            "a .keras file that opens without mixer_tf must be a Mixer whose only ablation is "
+            f"channel_groups; this model is a {type(export.model).__name__}, whose layers plain "
+            "Keras does not have. "
             "Use .tflite or .onnx, or open the model with mixer_tf and call model.save."
         )
     model = stock_model(export.model, export.recipe.training.loss)
@@ -43,7 +45,7 @@ def stock_model(mixer: MlpMixer, activation: str) -> keras.Model:
     Shape: uint8 [N, H, W, 3] -> [N, num_classes].
 
     Args:
-        mixer: a Mixer with the paper's own token mixing, in float32.
+        mixer: a Mixer that is no ablation, or has groups of channels only, in float32.
         activation: name of the activation of the head, such as "softmax".
     """
     config = mixer.config
@@ -56,15 +58,28 @@ def stock_model(mixer: MlpMixer, activation: str) -> keras.Model:
     x = keras.layers.GlobalAveragePooling1D()(LayerNorm()(x))
     probabilities = Dense(config.num_classes, activation=activation, name=PROBABILITIES)(x)
     model = keras.Model(pixels, probabilities, name=mixer.name)
-    model.set_weights(mixer.get_weights())
+    model.set_weights(_weights(mixer))
     return model
+
+
+def _weights(mixer: MlpMixer) -> list[np.ndarray]:
+    """Returns the weights of a Mixer in the order of `stock_model`, which applies its layers."""
+    layers = [mixer.get_layer("stem")]
+    for i in range(mixer.config.num_blocks):
+        block = mixer.get_layer(f"MixerBlock_{i}")
+        layers += [block.norm_0, block.token_mixing, block.norm_1, block.channel_mixing]
+    layers += [mixer.get_layer("pre_head_layer_norm"), mixer.get_layer("head")]
+    return [array for layer in layers for array in layer.get_weights()]
 
 
 def _block(x, config):
     """[N, S, C] -> [N, S, C]; see `MixerBlock`."""
     transpose = keras.layers.Permute((2, 1))
     y = transpose(LayerNorm()(x))  # [N, C, S]
-    y = _mlp(y, config.tokens_mlp_dim, config.num_tokens, config.exact_gelu)
+    tokens, channels, groups = config.num_tokens, config.hidden_dim, config.channel_groups
+    y = keras.layers.Reshape((channels // groups, groups * tokens))(y)
+    y = _mlp(y, config.tokens_mlp_dim, groups * tokens, config.exact_gelu)
+    y = keras.layers.Reshape((channels, tokens))(y)
     x = keras.layers.Add()([x, transpose(y)])
     y = _mlp(LayerNorm()(x), config.channels_mlp_dim, config.hidden_dim, config.exact_gelu)
     return keras.layers.Add()([x, y])
