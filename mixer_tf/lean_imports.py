@@ -7,14 +7,18 @@ import sys
 
 # A third of the import's time. TFLite converts functions of JAX, Keras trains on data frames of
 # pandas, and cluster resolvers ask Google Cloud; each does without where the package is missing.
-_OPTIONAL = ("jax", "pandas", "googleapiclient")
+_OPTIONAL = ("jax", "pandas", "googleapiclient", "keras")
 
 
-def import_tensorflow():
+def import_tensorflow(*, optimizes_graphs: bool = True):
     """Returns TensorFlow; where this process has imported it already, it is as it was.
 
     In this process, it cannot use data frames, nor find a TPU of Google Cloud by its name.
     Everything else can import the packages afterwards.
+
+    Args:
+        optimizes_graphs: whether functions are rewritten before their first call, which for a
+            model takes longer than to classify a few images without.
     """
     missing = [name for name in _OPTIONAL if name not in sys.modules]
     sys.modules.update(dict.fromkeys(missing))  # None makes an import fail
@@ -23,4 +27,6 @@ def import_tensorflow():
     finally:
         for name in missing:
             del sys.modules[name]
+    if not optimizes_graphs:
+        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return tensorflow

@@ -18,6 +18,7 @@ from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 _BATCH_SIZE = 32
+_FEW = 16  # images for which it does not pay to optimize the graph of the model
 _DEFAULT_TOP = 3
 
 
@@ -91,7 +92,7 @@ def predict(
     total = len(found.images) + len(found.problems)
     failures = 0
     with (
-        _open_predictor(model, server) as predictor,
+        _open_predictor(model, server, total) as predictor,
         _table(output, top) as add,
         _progress(output, total) as progress,
     ):
@@ -134,7 +135,9 @@ def _printable(path: str) -> str:
     return printable(without_credentials(path))
 
 
-def _open_predictor(model: str, server: str | None) -> contextlib.AbstractContextManager:
+def _open_predictor(
+    model: str, server: str | None, total: int
+) -> contextlib.AbstractContextManager:
     """Yields what classifies: a model in this process, or one on a server."""
     if server:
         from mixer_tf.serving.client import Client
@@ -142,7 +145,7 @@ def _open_predictor(model: str, server: str | None) -> contextlib.AbstractContex
         return Client(server, model)
     from mixer_tf.lean_imports import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(optimizes_graphs=total > _FEW)
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 

@@ -175,6 +175,41 @@ def test_plain_tensorflow_serves_it(path, expected, tmp_path):
     assert float(probability) == pytest.approx(probabilities[0, 0], abs=1e-5)
 
 
+_OPERATIONS = """
+import sys
+import numpy as np
+import tensorflow.compat.v1 as tf
+with tf.Session(graph=tf.Graph()) as session:
+    meta = tf.saved_model.load(session, ["serve"], sys.argv[1])
+    signature = meta.signature_def["pixels"]
+    trace, options = tf.RunMetadata(), tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
+    session.run(
+        [output.name for output in signature.outputs.values()],
+        {signature.inputs["pixels"].name: np.zeros((4, 16, 16, 3), np.uint8)},
+        options=options, run_metadata=trace,
+    )
+for device in trace.step_stats.dev_stats:
+    for node in device.node_stats:
+        print(node.timeline_label)
+"""
+
+
+def test_a_session_joins_products_and_gelu(path, recipe):
+    """As TF Serving runs it; once, in a graph without functions, GELU was rewritten before."""
+    done = subprocess.run(
+        [sys.executable, "-c", _OPERATIONS, path],
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "1"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    lines = [line.split(" = ") for line in done.stdout.splitlines() if " = " in line]
+    operations = [(name, operation.split("(")[0]) for name, operation in lines]
+    of_gelu = [operation for name, operation in operations if "/Gelu/" in name]
+    assert of_gelu == ["_MklNativeFusedMatMul"] * (2 * recipe.model.fields["num_blocks"])
+    assert not {"Tanh", "Pow"} & {operation for _, operation in operations}
+
+
 def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, monkeypatch):
     path = tmp_path / "model"
     path.mkdir()
