@@ -27,6 +27,9 @@ from mixer_tf.lean_imports import import_tensorflow
 _LOCK = pathlib.Path(__file__).parents[1] / "requirements.lock"
 _IN_CHECKOUT = _LOCK.exists()
 _SETUP = "make setup"
+# The environment of a checkout has no pip.
+_CUDA = "uv pip install --python .venv/bin/python --require-hashes -r kubeflow/train-gpu.lock"
+_PIP_CUDA = "pip install 'tensorflow[and-cuda]==2.15.1'"
 _GIBIBYTE = 1 << 30
 _DOCKER_TIMEOUT_SECONDS = 20
 _MAX_PACKAGES = 5  # listed in one finding
@@ -124,7 +127,7 @@ def check_tensorflow() -> Iterator[Finding]:
     if gpus:
         yield Finding(Level.OK, f"{len(gpus)} GPUs: {', '.join(map(_describe_gpu, gpus))}")
     elif os.path.exists("/dev/nvidia0"):
-        fix = f"{sys.executable} -m pip install 'tensorflow[and-cuda]==2.15.1', and a driver >= 525"
+        fix = f"{_CUDA if _IN_CHECKOUT else _PIP_CUDA}, and a driver >= 525"
         yield Finding(
             Level.PROBLEM, "there is an NVIDIA GPU, but TensorFlow does not detect it", fix
         )

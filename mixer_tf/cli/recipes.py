@@ -15,7 +15,7 @@ from mixer_tf.console import format_table
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the recipe NAME as JSON.")
 def recipes(name: str | None, as_json: bool) -> None:
-    """Shows the recipes, or all fields of one.
+    """Shows the recipes, or one with its commands, cost, result and all fields.
 
     Every field can be changed with --set. The fields of the model are those of its family: another
     --set model.name may have other fields.
@@ -34,7 +34,7 @@ def recipes(name: str | None, as_json: bool) -> None:
         click.echo(_table([library.get(known) for known in library.list_names()]))
         return
     recipe = library.get(name)
-    click.echo(recipe.to_json() if as_json else _describe(recipe))
+    click.echo(recipe.to_json() if as_json else _describe(recipe, library.notes(name)))
 
 
 def _table(found) -> str:
@@ -56,10 +56,12 @@ def _length(training) -> str:
     return str(training.epochs) if training.steps is None else f"{training.steps:,} steps"
 
 
-def _describe(recipe) -> str:
-    """Every field with its value and its meaning, section by section."""
+def _describe(recipe, notes: str) -> str:
+    """The notes, and every field with its value and its meaning, section by section."""
     formatter = click.HelpFormatter(width=100)
     formatter.write(f"{recipe.name}: {recipe.summary}\n")
+    if notes:
+        formatter.write(f"\n{notes}\n")
     for section, options in recipe.sections().items():
         meanings = options.field_docs()
         rows = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
 import types
 
@@ -35,6 +36,7 @@ __all__ = [
     "get",
     "grid",
     "list_names",
+    "notes",
 ]
 
 
@@ -73,6 +75,15 @@ def grid(name: str) -> dict[str | tuple[str, ...], tuple]:
     get(name)
     grids = [getattr(module, "GRIDS", {}) for module in _modules()]
     return next((dict(found[name]) for found in grids if name in found), {})
+
+
+def notes(name: str) -> str:
+    """Returns the commands, the cost and the result of a recipe; "" for a file of one.
+
+    It is the docstring of the module, which may have several recipes, without its title.
+    """
+    module = next((m for m in _modules() if get(name) in getattr(m, "RECIPES", ())), None)
+    return inspect.cleandoc(module.__doc__).partition("\n")[2].strip() if module else ""
 
 
 def default_for(spec: str) -> Recipe:

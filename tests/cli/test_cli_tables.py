@@ -53,6 +53,14 @@ def test_the_fields_of_a_recipe_are_those_of_its_family(mixer, monkeypatch):
     assert "model.tokens_mlp_dim" not in output and "model.num_classes" not in output
 
 
+def test_a_recipe_shows_its_commands_its_cost_and_its_result(mixer):
+    output = mixer("recipes", "finetune_pets").output
+    assert "mixer train --recipe finetune_pets --source tfds:oxford_iiit_pet" in output
+    assert "Cost, calculated as" in output and "unmeasured here" in output
+    for name in recipes.list_names():
+        assert "Result" in recipes.notes(name), name
+
+
 def test_a_recipe_as_json_is_the_recipe(mixer):
     output = mixer("recipes", "photos", "--json").output
     assert recipes.Recipe.from_json(output) == recipes.get("photos")
