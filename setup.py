@@ -41,6 +41,7 @@ setup(
         "numpy>=1.23,<2",
         "pillow>=10.1",
         "safetensors>=0.8",
+        "scipy>=1.10",
         "tensorboard>=2.15,<2.16",
         "tensorflow>=2.15,<2.16",
         "tensorflow-addons>=0.23,<0.24",

@@ -155,7 +155,7 @@ def _rate(dataset, seconds: float) -> float:
 def _with_batches(recipe: Recipe, shuffle_buffer: int) -> Recipe:
     return recipe.replace(
         data=recipe.data.replace(shuffle_buffer=shuffle_buffer),
-        training=recipe.training.replace(batch_size=_BATCH_SIZE),
+        training=recipe.training.replace(batch_size=_BATCH_SIZE, accumulation_steps=1),
     )
 
 

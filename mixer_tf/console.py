@@ -143,13 +143,13 @@ def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
         seconds = (now - start) / max(done - 1, 1) * (total - done)
         left = f"  {format_duration(seconds)} left" if done > 1 else ""
         line = f"{title} … {done / total:.0%}{left}"
-        print(f"{before}{line}", end=after, file=sys.stderr, flush=True)
+        _show(f"{before}{line}{after}")
 
     try:
         yield show
     finally:
         if is_terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _show("\r\x1b[K")
 
 
 @contextlib.contextmanager
@@ -162,10 +162,16 @@ def progress_counter(label: str) -> Iterator[Callable[[int], None]]:
         nonlocal shown_at
         if is_terminal and time.monotonic() - shown_at > _REFRESH_SECONDS:
             shown_at = time.monotonic()
-            print(f"\r\x1b[K{label} … {count:,}", end="", file=sys.stderr, flush=True)
+            _show(f"\r\x1b[K{label} … {count:,}")
 
     try:
         yield show
     finally:
         if is_terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            _show("\r\x1b[K")
+
+
+def _show(text: str) -> None:
+    from mixer_tf import library_messages  # which imports this module
+
+    library_messages.show(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,14 @@ class _Capture:
                 self._changed.notify_all()
             return text
 
+    def show(self, text: str) -> None:
+        """See the function `show`."""
+        with self._lock:
+            if self._depth and _is_of_process(sys.stderr):
+                os.write(self._stderr, text.encode("utf-8", "replace"))
+            else:
+                print(text, end="", file=sys.stderr, flush=True)
+
     def _read(self) -> str:
         file = self._file.fileno()
         size = os.fstat(file).st_size
@@ -76,6 +85,18 @@ class _Capture:
 
 
 _capture = _Capture()
+
+
+def show(text: str) -> None:
+    """Writes a text of our own to stderr, also while a thread captures those of libraries."""
+    _capture.show(text)
+
+
+def _is_of_process(file) -> bool:
+    try:
+        return file.fileno() == _STDERR
+    except (AttributeError, OSError, ValueError):  # such as a buffer of a test
+        return False
 
 
 @contextlib.contextmanager

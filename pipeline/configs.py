@@ -170,7 +170,7 @@ class PipelineConfig:
             raise ValueError("name must not be empty; got ''. Use a word such as 'pets'.")
         # TFX stores them in ML Metadata; it does not store beam_args.
         stored = ("root", "source", "data_dir", "exclude", "downstream_test_sets", "serving_dir")
-        stored += ("predict",)
+        stored += ("keep_duplicates", "predict")
         require_no_credentials(
             {name: getattr(self, name) for name in stored}
             | {"model.weights": self.recipe.model.weights}

@@ -12,6 +12,7 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
+from mixer_tf.datasets import files
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.serving import locations
 from pipeline.configs import SCHEMA_FILE, Fingerprints, PipelineConfig
@@ -56,7 +57,7 @@ def fingerprint_run(
     """
     code = fingerprint_code()
     test_data = [test_set.fingerprint() for test_set in test_sets]
-    weights = _file_signatures(config.recipe.model.weights)
+    weights = _state_of_weights(config.recipe.model.weights)
     return Fingerprints(
         image_example_gen=_digest([source.fingerprint(), code["image_example_gen"]]),
         deduplicator=_digest([*test_data, json.dumps(sorted(keep)), code["deduplicator"]]),
@@ -121,14 +122,10 @@ def _schema() -> str:
     return _digest([pathlib.Path(SCHEMA_FILE).read_text("utf-8")])
 
 
-def _file_signatures(weights: str | None) -> str:
+def _state_of_weights(weights: str | None) -> str:
     """Sizes and times of a checkpoint's files; a published one is identified by its name."""
-    path = pathlib.Path(weights or "").expanduser()
-    if not weights or not path.exists():
-        return str(weights)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    stats = [(str(file), file.stat()) for file in files if file.is_file()]
-    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    path = os.path.expanduser(weights or "")
+    return files.tree_signature(path) if weights and os.path.exists(path) else str(weights)
 
 
 def _newest_version(folder: str) -> str:

@@ -59,3 +59,19 @@ def test_time_left_follows_the_parts_that_are_finished(monkeypatch, capsys):
         "comparing … 20%",
         "comparing … 60%  1:20 left",
     ]
+
+
+def test_progress_is_shown_while_a_thread_captures_what_libraries_write():
+    program = (
+        "import threading\nfrom mixer_tf import console, library_messages\n"
+        "console.silence_libraries()\nconsole._LOG_SECONDS = 0.0\n"
+        "captured, started, shown = [], threading.Event(), threading.Event()\n"
+        "def decode():\n    with library_messages.capture() as found:\n"
+        "        started.set()\n        shown.wait(60)\n    captured.extend(found)\n"
+        "thread = threading.Thread(target=decode)\nthread.start()\nstarted.wait(60)\n"
+        "with console.progress_with_time_left() as show:\n    show('images', 64, 128)\n"
+        "shown.set()\nthread.join()\nprint(captured)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+    assert done.stderr.startswith("images … 50%")

@@ -22,13 +22,14 @@ class DataFingerprintSpec(component_spec.ComponentSpec):
         "data_dir": component_spec.ExecutionParameter(type=str, optional=True),
         "keep_duplicates": component_spec.ExecutionParameter(type=str, optional=True),
         "exclude": component_spec.ExecutionParameter(type=str, optional=True),
+        "weights": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {}
     OUTPUTS = {"fingerprint": component_spec.ChannelParameter(type=standard_artifacts.String)}
 
 
 class DataFingerprint(base_component.BaseComponent):
-    """Finds the state of the data: names, sizes and times of all files of the sources.
+    """Finds the state of the data: names, sizes and times of the files of sources and weights.
 
     A pipeline that is compiled for a cluster cannot know it. As a parameter of the steps that read
     a source, it makes them run again when the data changed, and only then. Kubeflow Pipelines v2
@@ -54,6 +55,7 @@ class DataFingerprint(base_component.BaseComponent):
         data_dir: str | None = None,
         keep_duplicates: str | None = None,
         exclude: str | None = None,
+        weights: str | None = None,
     ):
         """Makes the component.
 
@@ -63,6 +65,7 @@ class DataFingerprint(base_component.BaseComponent):
             data_dir: the folder of prepared TFDS datasets; None for the default of TFDS.
             keep_duplicates: the file of images that are never removed as duplicates; None for none.
             exclude: the file of images that are left out of the source; None for none.
+            weights: initial weights of the model, as in a recipe; None for random ones.
         """
         super().__init__(
             DataFingerprintSpec(
@@ -71,6 +74,7 @@ class DataFingerprint(base_component.BaseComponent):
                 data_dir=data_dir,
                 keep_duplicates=keep_duplicates,
                 exclude=exclude,
+                weights=weights,
                 fingerprint=channel_utils.as_channel([standard_artifacts.String()]),
             )
         )

@@ -37,6 +37,11 @@ class Deployment:
     def __post_init__(self):
         if not 0 <= self.traffic <= 100:
             raise ValueError(f"traffic must be a percentage from 0 to 100; got {self.traffic}.")
+        if bool(self.accelerator) != (self.accelerator_count > 0):
+            raise ValueError(
+                "accelerator and accelerator_count must be given together; got "
+                f"{self.accelerator or 'none'} and {self.accelerator_count}."
+            )
         if not 1 <= self.min_replicas <= self.max_replicas:
             raise ValueError(
                 f"min_replicas must be from 1 to max_replicas; got {self.min_replicas} and "

@@ -12,7 +12,7 @@ from tfx.types import Artifact, artifact_utils
 
 from components.endpoint_deployer import requests
 from components.endpoint_deployer.deployment import Deployment
-from components.pusher.executor import DESTINATION, PUSHED, REASON, VERSION
+from components.pusher.executor import DESTINATION, PUSHED, REASON, SERVED, VERSION
 
 _SECONDS = 3600
 
@@ -29,9 +29,10 @@ class Executor(base_executor.BaseExecutor):
         """See the component."""
         pushed = artifact_utils.get_single_instance(input_dict["pushed_model"])
         deployed = artifact_utils.get_single_instance(output_dict["deployed_model"])
-        is_pushed = int(pushed.get_custom_property(PUSHED) or 0)
-        deployed.set_int_custom_property(PUSHED, is_pushed)
-        if not is_pushed:
+        # A model that an earlier run has pushed may still lack its deployment.
+        is_there = any(pushed.get_custom_property(name) for name in (PUSHED, SERVED))
+        deployed.set_int_custom_property(PUSHED, int(is_there))
+        if not is_there:
             deployed.set_string_custom_property(REASON, "the Pusher pushed no model")
             return
         deployment = Deployment(**json.loads(exec_properties["deployment"]))

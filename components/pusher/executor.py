@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -16,12 +17,10 @@ from mixer_tf.serving import versions
 
 PUSHED, DESTINATION, VERSION = "pushed", "pushed_destination", "pushed_version"
 REASON = "reason"
+SERVED = "served"  # 1 if it was not pushed because the newest version is this model already
 
 
 def _reasons_of_versions(folder: str, model_dir: str) -> list[str]:
-    served = versions.already_served(folder, model_dir)
-    if served:
-        return [f"version {served}, the newest one, is already this model"]
     withdrawn = versions.withdrawn_as(folder, model_dir)
     if withdrawn:
         return [f"version {withdrawn}, which was withdrawn, is this model"]
@@ -45,9 +44,16 @@ class Executor(base_executor.BaseExecutor):
         )
 
         reasons = gates.reasons_not_to_push(input_dict)
+        served = None if reasons else versions.already_served(folder, model_dir)
+        if served:
+            reasons = [f"version {served}, the newest one, is already this model"]
         reasons = reasons or _reasons_of_versions(folder, model_dir)
 
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if served:
+            pushed_model.set_int_custom_property(SERVED, 1)
+            pushed_model.set_string_custom_property(DESTINATION, os.path.join(folder, str(served)))
+            pushed_model.set_string_custom_property(VERSION, str(served))
         pushed_model.set_int_custom_property(PUSHED, 0 if reasons else 1)
         pushed_model.set_string_custom_property(REASON, "; ".join(reasons))
         if not reasons:

@@ -102,6 +102,8 @@ def _gpus() -> list[tuple[str, int]]:
     if not number or not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    if chosen := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        query.append(f"--id={chosen}")
     lines = subprocess.run(query, capture_output=True, text=True).stdout.splitlines()
     rows = [line.rsplit(",", 1) for line in lines[:number]]
     return [(name.strip(), int(megabytes) << 20) for name, megabytes in rows]

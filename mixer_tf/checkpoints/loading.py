@@ -20,11 +20,20 @@ from mixer_tf.checkpoints.layouts import bit, mixer, vit
 from mixer_tf.checkpoints.lazy_arrays import LazyArrays, Shape, without
 from mixer_tf.checkpoints.matching import check_fit
 from mixer_tf.checkpoints.opening import open_checkpoint
-from mixer_tf.models import registry
 from mixer_tf.models.bit import BiTResNet
+from mixer_tf.models.bit_config import BiTConfig
 from mixer_tf.models.mixer_config import MixerConfig
 from mixer_tf.models.vit import VisionTransformer
+from mixer_tf.models.vit_config import ViTConfig
 from mixer_tf.recipes.exported import recipe_of_weights
+
+# Fields that decide what the weights of an exported model mean, but not their shapes: G groups of
+# channels with S tokens have weights as large as one group with G·S tokens.
+NOT_IN_SHAPES = {
+    MixerConfig: ("untied", "channel_groups", "channel_views"),
+    ViTConfig: ("num_heads",),
+    BiTConfig: ("num_groups",),
+}
 
 
 def load_weights(
@@ -90,7 +99,7 @@ def _fitting_arrays(
     if head not in (None, "new"):
         raise ValueError(f'head must be None or "new"; got {head!r}.')
     layout = layout_of(model)
-    _check_token_mixing(model, path)
+    _check_same_function(model, path)
     variables = _published_variables(model)
     ignores_head = head == "new" or layout.HEAD[0] not in variables
     if ignores_head:
@@ -112,17 +121,17 @@ def _fitting_arrays(
         yield variables, arrays
 
 
-def _check_token_mixing(model: tf.keras.Model, path: str | os.PathLike) -> None:
-    """Raises an error if the tokens were mixed otherwise where the weights come from.
+def _check_same_function(model: tf.keras.Model, path: str | os.PathLike) -> None:
+    """Raises an error if the weights are of a model that computes something else with them.
 
-    The shapes do not tell: G groups of channels with S tokens have weights as large as one group
-    with G·S tokens. The folder of an exported model has its recipe; a file has not.
+    Their shapes do not tell. The folder of an exported model has its recipe; a file has not.
     """
-    config, recipe = getattr(model, "config", None), recipe_of_weights(path)
-    if not (isinstance(config, MixerConfig) and recipe and recipe.model.family is registry.MIXER):
+    recipe = recipe_of_weights(path)
+    stored = recipe.model.config(num_classes=1) if recipe else None
+    config = getattr(model, "config", None)
+    if type(stored) is not type(config):
         return
-    stored = recipe.model.config(num_classes=1)
-    for field in ("untied", "channel_groups", "channel_views"):
+    for field in NOT_IN_SHAPES.get(type(config), ()):
         found, wanted = getattr(stored, field), getattr(config, field)
         if found != wanted:
             raise ValueError(

@@ -75,14 +75,15 @@ def _detect_format(path: str) -> str:
 
 
 def _detect_file_format(path: str, first_bytes: bytes) -> str | None:
+    if first_bytes[8:] == b"{":  # first: the length of a header may begin like the other formats
+        return "safetensors"
     if first_bytes.startswith(b"PK"):
         members = _zip_members(path)
         if any(name.endswith("/data.pkl") for name in members):
             return "torch"
         return "npz" if any(name.endswith(".npy") for name in members) else None
-    if first_bytes.startswith(b"\x80"):  # a pickle: torch before 1.6 wrote several in sequence
-        return "torch"
-    return "safetensors" if first_bytes[8:] == b"{" else None
+    # A pickle: torch before 1.6 wrote several in sequence.
+    return "torch" if first_bytes.startswith(b"\x80") else None
 
 
 def _zip_members(path: str) -> list[str]:

@@ -99,8 +99,8 @@ def dedup(
 
     DIR/pairs.csv lists every pair, DIR/report.html shows them, the least certain ones first, and
     DIR/removed.txt is the list of images to leave out of a training with --exclude. The same
-    command resumes a comparison that was stopped: what is finished is stored in DIR/work, about 3.5
-    kB for each image.
+    command resumes a comparison that was stopped: what is finished is stored in DIR/work, about
+    14.5 kB for each image, and as much again for the images that others are compared with.
 
     \b
     Examples:

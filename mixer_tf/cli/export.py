@@ -7,6 +7,7 @@ import os
 
 import click
 
+from mixer_tf import storage
 from mixer_tf.cli.command import Command
 from mixer_tf.console import format_table, progress_counter
 from mixer_tf.export.formats import FLOAT32, INT8, PRECISIONS
@@ -61,6 +62,8 @@ def export(model, target, precision, source, data_dir, images) -> None:
     from mixer_tf.datasets.sources import opening
     from mixer_tf.export import loading, portable
 
+    if storage.is_remote(target):
+        raise click.UsageError(f"TARGET must be a file of this machine; got {target}.")
     target = os.path.expanduser(target)
     portable.check_target(target, precision)
     if os.path.exists(target):

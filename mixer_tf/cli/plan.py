@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 
@@ -162,7 +163,10 @@ def plan(
     if as_json:
         click.echo(json.dumps(planner.to_dict(proposals), indent=2))
     else:
-        _show(planner, proposals, on, source, output)
+        given = {name: value for name, value in shortcuts.items() if value is not None}
+        choice = [f"--recipe={recipe_name}", *(f"--set={text}" for text in overrides)]
+        choice += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+        _show(planner, proposals, on, source, output, choice)
 
 
 def _require_data(source, images, classes) -> None:
@@ -184,7 +188,9 @@ def _require_device(on: str, no_measure: bool) -> None:
             raise click.UsageError(message)
 
 
-def _show(planner, proposals, on: str, source: str | None, output: str | None) -> None:
+def _show(
+    planner, proposals, on: str, source: str | None, output: str | None, choice: Sequence[str]
+) -> None:
     lines = planner.plan.lines()
     click.echo("\n".join(line for line in lines if not line.startswith(("memory", "devices"))))
     click.echo(f"\n{_table(planner)}\n")
@@ -195,8 +201,7 @@ def _show(planner, proposals, on: str, source: str | None, output: str | None) -
     if output:
         click.echo(f"\nplan     {visible(output)}")
         arguments = ["train", f"--source={source}"] if source else ["train"]
-        recipe = f"--recipe={planner.recipe.name}"
-        click.echo(f"next     {command_line('mixer', *arguments, recipe, f'--plan={output}')}")
+        click.echo(f"next     {command_line('mixer', *arguments, *choice, f'--plan={output}')}")
 
 
 def _table(planner) -> str:

@@ -98,7 +98,8 @@ def sweep(
 
     opened = exclude_listed(opening.open_source(source, data_dir), exclude)
     root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
-    trials = library.make_trials(recipe, points, seeds, root)
+    images = f"{opened.spec} {opened.fingerprint()}"
+    trials = library.make_trials(recipe, points, seeds, root, images)
     folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")

@@ -36,7 +36,7 @@ def upscale(model, output, factor, image_size, interpolate) -> None:
 
     storage.require_literal(output, "OUTPUT")
     target = os.path.join(os.path.expanduser(output), locations.SERVING, "1")
-    if os.path.exists(target):
+    if storage.exists(target):
         raise click.ClickException(f"OUTPUT must be new; {target} exists already.")
     recipe = loading.upscale_export(
         model, target, factor, image_size=image_size, interpolate=interpolate

@@ -143,6 +143,14 @@ def file_signature(path: str) -> str:
     return f"{path}\t{found.st_size}\t{found.st_mtime_ns}"
 
 
+def tree_signature(path: str) -> str:
+    """Returns the signatures of a file, or of all files below a folder of this machine."""
+    if not os.path.isdir(path):
+        return file_signature(path)
+    found = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return "\n".join(map(file_signature, sorted(found)))
+
+
 def list_folder(folder: str) -> tuple[list[str], list[str]]:
     """Returns the sorted names of subfolders and files; hidden ones are ignored.
 

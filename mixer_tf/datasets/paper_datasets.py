@@ -85,7 +85,7 @@ DATASETS = (
     _vtab("vtab-cifar100", "cifar100", _HEAD, "train[45000:45200]", "test"),
     _vtab("vtab-dtd", "dtd", *_OFFICIAL),
     _vtab("vtab-flowers102", "oxford_flowers102", *_OFFICIAL),
-    _vtab("vtab-pets", "oxford_iiit_pet", _HEAD, _TAIL, "test"),
+    _vtab("vtab-pets", "oxford_iiit_pet", _HEAD, "train[80%:+200]", "test"),
     _vtab("vtab-sun397", "sun397/tfds", *_OFFICIAL),
     _vtab("vtab-svhn", "svhn_cropped", _HEAD, _TAIL, "test"),
     _vtab("vtab-camelyon", "patch_camelyon", *_OFFICIAL),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large sets of images in blocks, so that no process holds all of them; the matches are the same.
+"""Large sets of images in blocks, so that no process holds all of them.
+
+The matches are those of one set, but that each block keeps its own most similar candidates of an
+image: of many look-alikes, more are compared.
 
 All images with equal bytes are in one block, because they are represented by few of them; see
 `EqualImages`.

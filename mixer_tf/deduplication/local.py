@@ -59,7 +59,8 @@ def find_duplicates(
         progress: called now and then with the number of images read so far.
 
     Returns:
-        The result; nothing is written or removed. It equals that of the Deduplicator component.
+        The result; nothing is written or removed. It equals that of the Deduplicator component,
+        which may compare more pairs of images with many look-alikes; see `blocks`.
 
     Raises:
         ValueError: `train` has no training images, or is one of the references.

@@ -83,6 +83,11 @@ class ClassMetrics:
     def precision(self) -> float | None:
         return self.correct / self.predicted if self.predicted else None
 
+    @property
+    def rank(self) -> float:
+        """A key that sorts the worst classes first, and those without images last."""
+        return 2.0 if self.recall is None else self.recall
+
 
 @dataclasses.dataclass
 class Scores:

@@ -240,7 +240,7 @@ def _classes(figures: Figures) -> str:
     shown = [item for item in found.items() if item[1].images or item[1].predicted]
     note = f"<p>Classes with images or answers: {len(shown):,} of {len(found):,}."
     if len(shown) > MAX_CLASSES:
-        shown = sorted(shown, key=lambda item: item[1].recall or 0.0)[:MAX_CLASSES]
+        shown = sorted(shown, key=lambda item: item[1].rank)[:MAX_CLASSES]
         note += f" Shown are the {MAX_CLASSES} with the lowest recall; the JSON output has all."
     rows = [
         [

@@ -157,7 +157,7 @@ class Report:
         shown = [item for item in classes if item[1].images or item[1].predicted]
         note = []
         if len(shown) > _MAX_CLASSES:
-            shown = sorted(shown, key=lambda item: item[1].recall or 0.0)[:_MAX_CLASSES]
+            shown = sorted(shown, key=lambda item: item[1].rank)[:_MAX_CLASSES]
             note = [f"(the {_MAX_CLASSES} worst of {len(classes)} classes; --json has all)"]
         rows = [
             [

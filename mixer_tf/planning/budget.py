@@ -92,10 +92,12 @@ def _computation(proposal: Proposal) -> float:
 
 def _candidates(plan: Plan) -> Iterator[tuple[tuple[str, ...], Plan]]:
     """Yields the recipe with each model of its kind and each resolution, each cost once."""
-    seen = set()
+    seen, options = set(), plan.recipe.model
+    # Weights of a Mixer make a larger model of larger images, and fit no other sizes.
+    keeps_size = options.weights and options.family is registry.MIXER
     for model in _models(plan.recipe):
-        for scale in _SCALES:
-            size = round(plan.recipe.model.image_size * scale)
+        for scale in (1,) if keeps_size else _SCALES:
+            size = round(options.image_size * scale)
             changes = (*model, *([f"model.image_size={size}"] if scale != 1 else []))
             other = _changed(plan, changes)
             if other and (cost := (other.parameters, step_operations(other))) not in seen:

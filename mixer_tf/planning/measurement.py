@@ -91,7 +91,8 @@ def choose_sample(plan: Plan, matrix_rate: float) -> Sample:
     train = max(2 * measured, min(_MAX_SAMPLE, int(images_per_second * _EPOCH_SECONDS)))
     train = min(train, plan.num_images)
     evaluation = min(plan.num_eval_images, max(train // 4, 1)) if plan.num_eval_images else 0
-    return Sample(min(measured, train), train, evaluation)
+    batch_size = max(_parts(plan), min(measured, train) // _parts(plan) * _parts(plan))
+    return Sample(batch_size, train, evaluation)
 
 
 def _parts(plan: Plan) -> int:
@@ -152,15 +153,21 @@ def _like_the_whole(split: Split, plan: Plan) -> Split:
     A split that fits in the cache is decoded once, and the sample stands for what follows. Any
     other split is decoded in each epoch.
     """
-    times = math.ceil(plan.num_images / split.num_examples)
-    whole = dataclasses.replace(
+    times, needed = 1, math.ceil(plan.num_images / split.num_examples)
+    while times < needed and batches.is_cached(_repeated(split, times), plan.recipe):
+        times = min(2 * times, needed)  # what is not cached is large enough
+    whole = _repeated(split, times)
+    is_small = batches.is_cached(whole, plan.recipe)
+    return dataclasses.replace(split if is_small else whole, class_counts=_equal_counts(split))
+
+
+def _repeated(split: Split, times: int) -> Split:
+    return dataclasses.replace(
         split,
         files=split.files * times,
         num_examples=split.num_examples * times,
         class_counts=None,
     )
-    is_small = batches.is_cached(whole, plan.recipe)
-    return dataclasses.replace(split if is_small else whole, class_counts=_equal_counts(split))
 
 
 def _equal_counts(split: Split) -> tuple[int, ...]:
@@ -181,7 +188,7 @@ class _Clock(tf.keras.callbacks.Callback):
         super().__init__()
         self._seconds, self._created = seconds, time.monotonic()
         self.start: float | None = None
-        self._steps: list[float] = []
+        self._steps: list[tuple[float, int]] = []  # seconds and steps of each execution
         self._evaluations: list[float] = []
         self._epochs: list[float] = []
         self._step_end = self._epoch_end = None
@@ -189,8 +196,8 @@ class _Clock(tf.keras.callbacks.Callback):
     @property
     def step(self) -> float:
         """Mean seconds of a step, without the two that each of the first epochs begin with."""
-        steps = self._steps[1:] or self._steps
-        return sum(steps) / len(steps)
+        executions = self._steps[1:] or self._steps
+        return sum(seconds for seconds, _ in executions) / sum(count for _, count in executions)
 
     @property
     def evaluation(self) -> float:
@@ -212,7 +219,7 @@ class _Clock(tf.keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._count_end_of_epoch()
-        self._in_epoch = False
+        self._in_epoch, self._batch = False, -1
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin = time.monotonic()
@@ -220,10 +227,12 @@ class _Clock(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         float(logs["loss"])  # waits for the device
         now = time.monotonic()
+        count, self._batch = batch - self._batch, batch  # of one execution
         if self.start is None:
             self.start, self._first_end = now - self._created, now
         else:
-            self._steps.append(now - (self._step_end if self._in_epoch else self._begin))
+            seconds = now - (self._step_end if self._in_epoch else self._begin)
+            self._steps.append((seconds, count))
         self._step_end, self._in_epoch = now, True
         is_enough = len(self._steps) > 1 and now - self._first_end > self._seconds
         self.model.stop_training = self.model.stop_training or is_enough

@@ -42,8 +42,11 @@ def _curve(events) -> tuple[tuple[int, float | None], ...]:
     from tensorboard.util import tensor_util
 
     points = [(event.step, float(tensor_util.make_ndarray(event.tensor_proto))) for event in events]
-    stride = -(-len(points) // MAX_POINTS)
-    thinned = points[::-1][::stride][::-1]  # with the last one
+    finite = [index for index, (_, value) in enumerate(points) if math.isfinite(value)]
+    extremes = {best(finite, key=lambda i: points[i][1]) for best in (max, min)} if finite else ()
+    stride = 1 if len(points) <= MAX_POINTS else -(-len(points) // (MAX_POINTS - 2))
+    kept = sorted({*range(len(points) - 1, -1, -stride), *extremes})  # with the last one
+    thinned = [points[index] for index in kept]
     return tuple((step, value if math.isfinite(value) else None) for step, value in thinned)
 
 

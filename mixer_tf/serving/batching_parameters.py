@@ -14,8 +14,9 @@ import re
 from mixer_tf.messages import did_you_mean
 
 _COMMENT = re.compile(r"#[^\n]*")
-_WRAPPED = re.compile(r"\s*(\w+)\s*:?\s*\{\s*value\s*:\s*(\w+)\s*;?\s*\}\s*[,;]?")
-_PLAIN = re.compile(r"\s*(\w+)\s*:\s*(\w+)\s*[,;]?")
+_VALUE = r"\w+|\"[^\"\n]*\""
+_WRAPPED = re.compile(rf"\s*(\w+)\s*:?\s*\{{\s*value\s*:\s*({_VALUE})\s*;?\s*\}}\s*[,;]?")
+_PLAIN = re.compile(rf"\s*(\w+)\s*:\s*({_VALUE}|\[[^\]]*\])\s*[,;]?")
 # Fields of TensorFlow Serving that change nothing here: names of threads, and padding.
 _IGNORED = ("thread_pool_name", "pad_variable_length_inputs", "allowed_batch_sizes")
 

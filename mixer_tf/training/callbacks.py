@@ -103,11 +103,13 @@ class TerminateOnDivergence(tf.keras.callbacks.Callback):
         if math.isfinite(loss):
             return
         learning_rate = float(self.model.optimizer.learning_rate.numpy())
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        peak = getattr(optimizer, "peak_learning_rate", learning_rate)
         raise TrainingDivergedError(
             f"the loss must stay finite; got {float(loss)} by step "
             f"{int(self.model.optimizer.iterations.numpy())} at a learning rate of "
             f"{learning_rate:.2g}. Lower it, for example with "
-            f"--set optimizer.learning_rate={learning_rate / 3:.1g}."
+            f"--set optimizer.learning_rate={peak / 3:.1g}."
         )
 
 

@@ -211,12 +211,12 @@ class TrainingCheckpoint(BestWeights):
             self._logs.restore()
 
     def on_train_batch_end(self, batch, logs=None):
-        epoch = self._position.epochs
+        epoch, before = self._position.epochs, self._position.step
         self._position = Position(self._length.end(epoch) + batch + 1, epoch, logs)
         self._signals.can_wait = True
         if not self._needs_agreement:
             self._do(self._wish())
-        elif self._position.step % _AGREE_STEPS == 0:
+        elif self._position.step // _AGREE_STEPS > before // _AGREE_STEPS:
             self._do(distribution.maximum(self.model.distribute_strategy, self._wish()))
 
     def on_test_batch_end(self, batch, logs=None):

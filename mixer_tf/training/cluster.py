@@ -147,4 +147,14 @@ def is_reachable(address: str, seconds: float = 2.0) -> bool:
 
 
 def _config() -> dict:
-    return json.loads(tf_config() or "{}")
+    try:
+        found = json.loads(tf_config() or "{}")
+        are_lists = [isinstance(each, list) for each in found.get("cluster", {}).values()]
+    except (ValueError, AttributeError):
+        are_lists = [False]
+    if not all(are_lists):
+        raise ValueError(
+            f"{VARIABLE} must be a JSON object whose cluster has a list of addresses for each kind "
+            f"of worker; got {tf_config()!r}."
+        )
+    return found

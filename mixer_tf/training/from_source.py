@@ -162,9 +162,14 @@ def prepare(
         ConnectionError: the chief has died.
         TimeoutError: the chief has not done it within an hour.
     """
+    if restart and cluster.num_workers() > 1:
+        raise ValueError(
+            "--restart must be for one worker alone, because the others may still read what it "
+            f"removes; got {cluster.num_workers()} workers. Remove {output.root} first."
+        )
     if not cluster.is_chief():
         requirements.require_weights(recipe)
-        _wait_for(output, recipe)
+        _wait_for(output, source, recipe)
         return DatasetInfo.read(output.data)
     is_complete = output.claim(source, recipe, restart)
     excluded_images.write(source, output.data)
@@ -176,15 +181,15 @@ def prepare(
     return source_writing.write_source(source, output.data, progress, limit)
 
 
-def _wait_for(output: RunDirectory, recipe: Recipe) -> None:
+def _wait_for(output: RunDirectory, source: Source, recipe: Recipe) -> None:
     deadline = time.monotonic() + _WAIT_SECONDS
     chief = _Chief()
-    while not output.is_prepared(recipe):
+    while not output.is_prepared(source, recipe):
         if time.monotonic() > deadline:
             raise TimeoutError(
-                f"the first worker must write {output.dataset_file} for the same recipe; it has "
-                f"not within {_WAIT_SECONDS / 3600:.0f} hour. Look at its messages, and check "
-                "that all workers share the output folder."
+                f"the first worker must write {output.dataset_file} for the same images and "
+                f"recipe; it has not within {_WAIT_SECONDS / 3600:.0f} hour. Look at its messages, "
+                "and check that all workers share the output folder and the images."
             )
         chief.check()
         time.sleep(_POLL_SECONDS)

@@ -22,7 +22,7 @@ class Position:
     Attributes:
         step: number of steps that are done.
         epochs: number of complete epochs, the evaluation included.
-        logs: what the steps of an epoch have logged that is only to be evaluated; otherwise None.
+        logs: what the last step has logged; None before the first step and after an epoch.
     """
 
     step: int = 0

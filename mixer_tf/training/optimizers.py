@@ -113,7 +113,7 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         self._rate_factors = dict(rate_factors or {})
         self._momentum_dtype = tf.as_dtype(momentum_dtype)
         is_schedule = isinstance(learning_rate, WarmupDecay)
-        self._peak_learning_rate = (
+        self.peak_learning_rate = (
             learning_rate.peak_learning_rate if is_schedule else float(learning_rate)
         )
         self._learning_rate = self._build_learning_rate(learning_rate)
@@ -133,7 +133,7 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         learning_rate = tf.cast(self.learning_rate, variable.dtype) * self._factors[index]
         change = learning_rate * self._update(gradient, index)
         if self._kernel_decay and self._decays[index]:
-            factor = learning_rate / self._peak_learning_rate
+            factor = learning_rate / self.peak_learning_rate
             change += self._kernel_decay * factor * variable
         variable.assign_sub(change)
 

@@ -104,10 +104,9 @@ class RunDirectory:
             return contextlib.nullcontext()
         return locks.exclusive(self.root, "Wait until it has ended, or name another output.")
 
-    def is_prepared(self, recipe: Recipe) -> bool:
-        """Whether the folder holds the complete data of a training with this recipe."""
-        state = self.read_state()
-        return bool(state) and state["recipe"] == _plain(recipe) and self._has_data()
+    def is_prepared(self, source: Source, recipe: Recipe) -> bool:
+        """Whether the folder holds the complete data of this source for this recipe."""
+        return self.read_state() == _state(source, recipe) and self._has_data()
 
     def read_state(self) -> dict | None:
         """Returns the source, its fingerprint and the recipe of the training; None without one."""
@@ -158,7 +157,7 @@ class RunDirectory:
             Whether the folder held such a training of this recipe on this source.
         """
         if not cluster.is_chief():  # it would wait for the chief, which has nothing to train
-            return self._has_model() and self.is_prepared(recipe)
+            return self._has_model() and self.is_prepared(source, recipe)
         if not (self._has_model() and storage.exists(self.checkpoints)):
             return False
         storage.remove_folder(self.checkpoints)

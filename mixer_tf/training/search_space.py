@@ -7,9 +7,11 @@ import dataclasses
 import itertools
 import math
 import random
+import typing
 from collections.abc import Mapping, Sequence
 
 from mixer_tf import recipes
+from mixer_tf.recipes import overrides
 from mixer_tf.recipes.schema import Recipe
 
 _EXAMPLES = "--grid optimizer.learning_rate=0.003,0.01 or --grid optimizer.learning_rate=1e-4..1e-2"
@@ -28,20 +30,22 @@ class Range:
     Attributes:
         field: "section.field".
         low, high: the bounds, more than 0.
+        is_integer: whether the field takes integers only.
     """
 
     field: str
     low: float
     high: float
+    is_integer: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
         return (self.field,)
 
     def draw(self, generator: random.Random) -> Point:
-        """Returns an assignment with three significant digits."""
+        """Returns an assignment with three significant digits, or an integer."""
         value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
-        return (f"{self.field}={value:.3g}",)
+        return (f"{self.field}={round(value) if self.is_integer else format(value, '.3g')}",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Search:
             ValueError: a text has another form, a field is not searchable or is named twice, or a
                 value does not fit the recipe.
         """
-        axes = [parse(text) for text in self.grids] or _default_axes(recipe)
+        types = overrides.field_types(recipe.sections())
+        axes = [parse(text, types) for text in self.grids] or _default_axes(recipe)
         _require_searchable([field for axis in axes for field in axis.fields])
         points = random_points(axes, self.count) if self.count else grid_points(axes)
         for point in points:
@@ -87,8 +92,12 @@ class Search:
         return points
 
 
-def parse(text: str) -> Range | Choices:
+def parse(text: str, types: Mapping[str, object] | None = None) -> Range | Choices:
     """Returns the axis that "section.field=V1,V2,…" or "section.field=LOW..HIGH" describes.
+
+    Args:
+        text: as a user has written it.
+        types: "section.field" → its type, so that a range of integers gives integers.
 
     Raises:
         ValueError: the text has another form.
@@ -102,7 +111,7 @@ def parse(text: str) -> Range | Choices:
         )
     bounds = _bounds(text, values)
     if bounds:
-        return Range(field, *bounds)
+        return Range(field, *bounds, is_integer=_is_integer((types or {}).get(field)))
     found = [value.strip() for value in values.split(",")]
     if not all(found) or len(set(found)) < len(found):
         raise ValueError(f"--grid must list different values; got {text!r}.")
@@ -185,6 +194,12 @@ def _require_searchable(fields: Sequence[str]) -> None:
             f"{SEED} must not be searched, because a better seed is not a better recipe; use "
             "--seeds of mixer sweep to train each combination several times."
         )
+
+
+def _is_integer(kind: object) -> bool:
+    """Whether a type is int, or int or None."""
+    kinds = set(typing.get_args(kind) or (kind,))
+    return int in kinds and float not in kinds
 
 
 def _bounds(text: str, values: str) -> tuple[float, float] | None:

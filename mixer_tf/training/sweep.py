@@ -4,8 +4,8 @@
 The folder holds
 
 * `data/`: the images, as `from_source` writes them, once for all trials,
-* `trials/NNN/`: the logs of a trial, its checkpoints while it is not finished, `result.json`, and
-  `output.txt`, what it has printed (not in a bucket),
+* `trials/learning_rate=…-1f3a90/`: the logs of a trial, its checkpoints while it is not finished,
+  `result.json`, and `output.txt`, what it has printed (not in a bucket),
 * `results.csv`: one row for each trial, and `best_recipe.json`: what `mixer train --recipe` takes,
 * `training.json` and `.lock`: as in the folder of one training.
 """
@@ -17,6 +17,7 @@ import csv
 import dataclasses
 import hashlib
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -107,11 +108,19 @@ class Score:
 
 
 def make_trials(
-    recipe: Recipe, points: Sequence[Point], seeds: Sequence[int], root: str
+    recipe: Recipe, points: Sequence[Point], seeds: Sequence[int], root: str, data: str = ""
 ) -> list[Trial]:
     """Returns one trial for each point and seed.
 
-    The folder of a trial is named by its recipe, so that another grid reuses what is finished.
+    The folder of a trial is named by its recipe and its images, so that another grid reuses what is
+    finished.
+
+    Args:
+        recipe: what the points change.
+        points: the assignments of each trial.
+        seeds: the seeds of each point.
+        root: the folder of all trials.
+        data: the state of the images; trials of another one are not reused.
 
     Raises:
         ValueError: an assignment does not fit the recipe.
@@ -120,7 +129,7 @@ def make_trials(
     for point in points:
         for seed in seeds:
             changed = recipe.override([*point, f"{SEED}={seed}"])
-            folder = os.path.join(root, "trials", _name(point, changed))
+            folder = os.path.join(root, "trials", _name(point, changed, data))
             trials.append(Trial(len(trials) + 1, point, seed, folder, changed))
     return trials
 
@@ -170,8 +179,12 @@ def run(
 def count_gpus() -> int:
     """Returns the number of NVIDIA GPUs, at least 1, for `parallel`.
 
-    It asks without TensorFlow, which would take memory of each.
+    It asks without TensorFlow, which would take memory of each. Those that CUDA_VISIBLE_DEVICES
+    hides do not count.
     """
+    visible = _visible_gpus()
+    if visible is not None:
+        return max(1, len(visible))
     program = shutil.which("nvidia-smi")
     if not program:
         return 1
@@ -261,14 +274,24 @@ def train_trial(trial: Trial, data: str, strategy: str, verbose: bool) -> None:
     fitted.discard_checkpoints()
 
 
-def _devices(parallel: int) -> Callable[[], contextlib.AbstractContextManager[int | None]]:
-    """Returns a function that lends one of `parallel` device numbers; None where there is one."""
+def _visible_gpus() -> list[str] | None:
+    """Returns the names of the GPUs that CUDA_VISIBLE_DEVICES lists; None if it is not set."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return None
+    names = (name.strip() for name in listed.split(","))
+    return list(itertools.takewhile(lambda name: name and name != "-1", names))  # as CUDA does
+
+
+def _devices(parallel: int) -> Callable[[], contextlib.AbstractContextManager[str | None]]:
+    """Returns a function that lends the name of one of `parallel` GPUs; None where there is one."""
     if parallel == 1:
         return lambda: contextlib.nullcontext(None)
-    free = list(range(parallel))[::-1]
+    visible = _visible_gpus() or [str(number) for number in range(parallel)]
+    free = [visible[number % len(visible)] for number in range(parallel)][::-1]
 
     @contextlib.contextmanager
-    def lend() -> Iterator[int]:
+    def lend() -> Iterator[str]:
         device = free.pop()
         try:
             yield device
@@ -278,7 +301,7 @@ def _devices(parallel: int) -> Callable[[], contextlib.AbstractContextManager[in
     return lend
 
 
-def _run_apart(trial: Trial, data: str, strategy: str, device: int | None, verbose: bool) -> Result:
+def _run_apart(trial: Trial, data: str, strategy: str, device: str | None, verbose: bool) -> Result:
     """Trains in a process of its own, whose end gives all memory back."""
     storage.make_folder(trial.folder)
     start = time.monotonic()
@@ -303,12 +326,12 @@ def _last_words(trial: Trial) -> str:
     return f": {lines[-1]}; see {path}" if lines else f"; see {path}"
 
 
-def _child(trial: Trial, data: str, strategy: str, device: int | None, verbose: bool) -> None:
+def _child(trial: Trial, data: str, strategy: str, device: str | None, verbose: bool) -> None:
     from mixer_tf import console
 
     _end_with_parent()
     if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     if not (verbose and sys.stdout.isatty()) and not storage.is_remote(trial.folder):
         _redirect(os.path.join(trial.folder, _OUTPUT))
     console.silence_libraries()
@@ -342,11 +365,12 @@ def _write_result(
     storage.write_text(os.path.join(trial.folder, _RESULT), json.dumps(values, indent=2))
 
 
-def _name(point: Point, recipe: Recipe) -> str:
-    """Such as "learning_rate=0.01,seed=0-1f3a90"; readable, and different for different recipes."""
+def _name(point: Point, recipe: Recipe, data: str) -> str:
+    """Such as "learning_rate=0.01,seed=0-1f3a90": readable, different for other recipes or data."""
     parts = [assignment.partition(".")[2] for assignment in point]
     text = re.sub(r"[^\w=.,+-]", "_", ",".join([*parts, f"seed={recipe.training.seed}"]))
-    return f"{text[:_MAX_NAME]}-{hashlib.sha256(recipe.to_json().encode()).hexdigest()[:6]}"
+    digest = hashlib.sha256((recipe.to_json() + data).encode()).hexdigest()
+    return f"{text[:_MAX_NAME]}-{digest[:6]}"
 
 
 def _field(assignment: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mixer_tf.checkpoints.loading import NOT_IN_SHAPES
 from mixer_tf.export.loading import Export, open_export
 from mixer_tf.recipes.schema import Recipe
 
@@ -41,7 +42,7 @@ def _differences(base: Export, recipe: Recipe, class_names: tuple[str, ...]) -> 
         yield f"it is {theirs.name}, the recipe has {ours.name}"
         return
     expected = ours.config(len(class_names))
-    fields = ("image_size", *ours.family.dimensions)
+    fields = ("image_size", *ours.family.dimensions, *NOT_IN_SHAPES[type(expected)])
     for field in fields:
         found, wanted = getattr(base.model.config, field), getattr(expected, field)
         is_upscaled = field == "tokens_mlp_dim" and ours.weights

@@ -116,6 +116,7 @@ def start(cluster: bool, task_managers: int = 1, slots: int = 2, folder: str = F
             f"Flink must not run twice in one folder; {', '.join(sorted(running))} of {folder} "
             "still run. Stop them: python -m pipeline.flink stop"
         )
+    stop(folder)  # removes the pid files of processes that have ended with the machine
     downloads.require_java()
     storage.make_folder(folder)
     try:

@@ -14,7 +14,6 @@ from tfx.orchestration.pipeline import Pipeline, RunOptions
 from mixer_tf import console
 from mixer_tf.messages import did_you_mean
 from mixer_tf.reports.stored import METADATA_FILE
-from mixer_tf.serving import locations
 from mixer_tf.training import requirements
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
@@ -113,6 +112,12 @@ def _note_of_warm_start(base_model: str | None) -> str:
 def _require_earlier_outputs(
     connection, pipeline: Pipeline, from_step: str, to_step: str | None = None
 ) -> None:
+    last = run_outputs.pipeline_of_newest_run(connection)
+    if last and last != pipeline.pipeline_info.pipeline_name:
+        raise ValueError(
+            f"--from={from_step} needs the outputs of a run of this name with the same classes; "
+            "the last one had others. Run once without --from."
+        )
     nodes = {node.id: node for node in pipeline.components}
     earlier = _reachable(nodes[from_step], "upstream_nodes") - {from_step}
     selected = _select(pipeline, from_step, to_step)
@@ -185,7 +190,7 @@ def _require_earlier_run(metadata_path: str, from_step: str | None) -> None:
 def _commands(config: PipelineConfig, outputs: RunOutputs, image: str | None) -> dict[str, str]:
     """The commands to type next."""
     logs = console.short_path(config.log_path or os.path.join(config.root, "Trainer", "model_run"))
-    is_served = locations.list_versions(config.serving_path)
+    is_served = outputs.serves_this_model()
     model = config.serving_path if is_served else outputs.saved_model() or config.serving_path
     image = console.short_path(image) if image else "IMAGE"
     return {

@@ -167,6 +167,14 @@ class RunOutputs:
             return None
         return artifact.custom_properties["pushed_destination"].string_value
 
+    def serves_this_model(self) -> bool:
+        """Whether the newest version in the serving folder is the model of this run."""
+        artifact = self._pushed()
+        properties = artifact.custom_properties if artifact else {}
+        return any(
+            properties[name].int_value for name in ("pushed", "served") if name in properties
+        )
+
     def reason_not_pushed(self) -> str:
         if self.pushed_model():
             return ""
@@ -273,6 +281,15 @@ def steps_of_newest_run(metadata_connection_config) -> set[str]:
         for execution in executions
         if execution.last_known_state in _DONE
     }
+
+
+def pipeline_of_newest_run(metadata_connection_config) -> str:
+    """Returns the name of the pipeline of the newest run; "" if nothing has run."""
+    store = mlmd.MetadataStore(metadata_connection_config)
+    newest = newest_run(store)
+    executions = store.get_executions_by_context(newest.id) if newest else ()
+    contexts = (c for run in executions for c in store.get_contexts_by_execution(run.id))
+    return next((context.name for context in contexts if context.type == "pipeline"), "")
 
 
 def node_id_of(store: mlmd.MetadataStore, execution_id: int) -> str:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mixer_tf import storage
 from mixer_tf.datasets.sources import opening
@@ -20,7 +21,8 @@ _LOCAL_KINDS = ("folder", "csv", "tfrecord")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # An option of a library or a field of a document, whose value is a secret.
 _SECRET_NAME = re.compile(
-    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key)[\w-]*)"""
+    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key"""
+    r"""|connection[_-]?string)[\w-]*)"""
     r"""["']?[=\s]+[^\s=]""",
     re.IGNORECASE,
 )
@@ -115,6 +117,11 @@ def require_source(option: str, spec: str) -> None:
         raise ValueError(f"{option}: {error}") from None
     if kind in _LOCAL_KINDS:
         require_path(option, location)
+    if kind == "csv" and storage.is_remote(location):
+        raise ValueError(
+            f"{option}: the list of a csv: source must be a file in the image or on a mounted "
+            f"volume; got {location!r}. The images that it lists may be in a bucket."
+        )
 
 
 def require_path(option: str, path: str) -> None:
@@ -144,6 +151,13 @@ def require_no_secret(texts: Iterable[str]) -> None:
             raise ValueError(f"the option {named[1]} would store a secret. {_HOW_TO}")
         if _SECRET_VALUE.search(text):
             raise ValueError(f"a text looks like a private key or an access token. {_HOW_TO}")
+
+
+def with_values(words: Sequence[str]) -> Iterator[str]:
+    """Yields "--name value" of each option whose value is a word of its own."""
+    for name, value in itertools.pairwise(words):
+        if name.startswith("-") and not value.startswith("-"):
+            yield f"{name} {value}"
 
 
 def strings(document: object) -> Iterator[str]:

@@ -127,6 +127,7 @@ def _create_data_fingerprint(config: PipelineConfig) -> DataFingerprint | None:
         config.data_dir,
         config.keep_duplicates,
         config.exclude,
+        config.recipe.model.weights,
     )
 
 

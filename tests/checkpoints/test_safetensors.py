@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The .safetensors format against its own library."""
 
+import json
 import pathlib
+import struct
 
 import ml_dtypes
 import numpy as np
@@ -10,6 +12,7 @@ from harness import lazy_arrays
 from safetensors.numpy import load_file, save_file
 
 from mixer_tf.checkpoints.formats.safetensors import open_safetensors, write_safetensors
+from mixer_tf.checkpoints.opening import open_checkpoint
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
 
@@ -57,3 +60,13 @@ def test_a_truncated_file_is_one_clear_error(tmp_path, share):
         open_safetensors(str(path)),
     ):
         pass
+
+
+@pytest.mark.parametrize("length", [0x80, 0x4B50])  # begins like a pickle, like a zip file
+def test_any_length_of_the_header_is_recognized(tmp_path, length):
+    text = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    header = text + b" " * (length - len(text))
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", length) + header + np.ones(1, "<f4").tobytes())
+    with open_checkpoint(path) as arrays:
+        assert arrays.shapes == {"a": (1,)}

@@ -44,3 +44,13 @@ def test_upscale_to_a_size_that_is_not_a_multiple(mixer, trained, tmp_path):
     )
     result = mixer(*arguments, "--interpolate")
     assert result.exit_code == 0, result.output
+
+
+def test_what_is_in_a_bucket_already_is_not_replaced(mixer, trained):
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs("ram://upscale-new/serving/1")
+    result = mixer("upscale", trained.output, "ram://upscale-new", "--factor=2")
+    assert result.exit_code == 1 and "OUTPUT must be new" in result.output
+    result = mixer("export", trained.output, "gs://bucket/model.tflite")
+    assert result.exit_code == 2 and "TARGET must be a file of this machine" in result.output

@@ -77,3 +77,14 @@ def test_driver_puts_it_into_the_cache_key_and_the_executor_uses_it(tmp_path, pe
 def test_a_source_that_is_missing_is_one_clear_message(tmp_path):
     with pytest.raises(ValueError, match="nowhere"):
         fingerprint(tmp_path, properties(tmp_path / "nowhere"))
+
+
+def test_the_files_of_the_weights_are_part_of_it(tmp_path, pets):
+    weights = tmp_path / "base" / "1"
+    weights.mkdir(parents=True)
+    (weights / "variables").write_bytes(b"1")
+    given = DataFingerprint(f"folder:{pets}", weights=str(weights.parent)).exec_properties
+    before = fingerprint(tmp_path, given)
+    assert fingerprint(tmp_path, given) == before
+    (weights / "variables").write_bytes(b"22")
+    assert fingerprint(tmp_path, given) != before

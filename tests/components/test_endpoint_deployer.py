@@ -40,6 +40,7 @@ def test_traffic_of_the_models_before_keeps_its_proportions(current, percentage,
     ("change", "message"),
     [
         ({"traffic": 101}, "traffic must be a percentage"),
+        ({"accelerator": "NVIDIA_L4"}, "accelerator and accelerator_count must be given together"),
         ({"min_replicas": 3, "max_replicas": 2}, "min_replicas must be from 1 to max_replicas"),
     ],
 )
@@ -130,9 +131,10 @@ def server(monkeypatch):
     grpc_server.stop(None).wait()
 
 
-def run(version: str, pushed: int = 1) -> standard_artifacts.PushedModel:
+def run(version: str, pushed: int = 1, served: int = 0) -> standard_artifacts.PushedModel:
     pushed_model = standard_artifacts.PushedModel()
     pushed_model.set_int_custom_property("pushed", pushed)
+    pushed_model.set_int_custom_property("served", served)
     pushed_model.set_string_custom_property("pushed_destination", f"gs://b/serving/{version}")
     pushed_model.set_string_custom_property("pushed_version", version)
     deployed_model = standard_artifacts.PushedModel()
@@ -177,3 +179,10 @@ def test_a_model_that_was_not_pushed_is_not_deployed(server):
     assert server.calls == []
     assert deployed.get_int_custom_property("pushed") == 0
     assert deployed.get_string_custom_property("reason") == "the Pusher pushed no model"
+
+
+def test_a_deployment_that_failed_is_made_up_for_by_the_next_run(server):
+    """Its Pusher finds the model in the serving folder, and pushes nothing."""
+    deployed = run("1700000001", pushed=0, served=1)
+    assert deployed.get_int_custom_property("pushed") == 1
+    assert len(server.models) == 1 and server.endpoints[0].deployed_models

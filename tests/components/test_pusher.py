@@ -168,6 +168,8 @@ def test_the_model_that_is_served_already_is_not_pushed_again(model_dir, served)
     version = push(model_dir, served).get_string_custom_property("pushed_version")
     again = push(model_dir, served)
     assert again.get_int_custom_property("pushed") == 0
+    assert again.get_int_custom_property("served") == 1
+    assert again.get_string_custom_property("pushed_version") == version
     assert again.get_string_custom_property("reason") == (
         f"version {version}, the newest one, is already this model"
     )

@@ -322,3 +322,12 @@ def test_a_few_of_many_features_are_named(tmp_path, png):
     assert problem == (
         "no encoded image; its features are " + ", ".join(f"a{i}" for i in range(10, 20)) + ", …"
     )
+
+
+def test_the_names_of_the_classes_are_part_of_the_state(tmp_path, image_folder):
+    source_writing.write_source(opening.open_source(f"folder:{image_folder}"), str(tmp_path))
+    spec, info = f"tfrecord:{tmp_path}/Split-*/*", tmp_path / "dataset.json"
+    before = opening.open_source(spec).fingerprint()
+    assert opening.open_source(spec).fingerprint() == before
+    info.write_text(info.read_text().replace('"dog"', '"hound"'))
+    assert opening.open_source(spec).fingerprint() != before

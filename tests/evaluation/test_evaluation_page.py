@@ -131,3 +131,11 @@ def test_a_browser_shows_names_as_text_and_every_part(figures, tmp_path):
         assert "rgba(26, 102, 208, 0.6)" in color
         assert browser.run("return document.querySelectorAll('svg rect').length") == 6 + 15
         assert browser.errors() == []
+
+
+def test_classes_without_images_do_not_hide_the_worst():
+    names = [f"{index:03}" for index in range(300)]
+    confusion = {("299", "299"): 9, ("299", "000"): 1}
+    confusion |= {("298", name): 1 for name in names[:250]}
+    page = evaluation_page.render("Evaluation", [Figures("m", {}, names, confusion)])
+    assert [row[0] for row in rows_of(page, "Classes")[1:3]] == ["298", "299"]

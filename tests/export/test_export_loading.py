@@ -100,3 +100,12 @@ def test_weights_of_another_token_mixing_are_refused_where_their_shapes_fit(expo
         mixer_tf.load_weights(plain, path)
     with pytest.raises(ValueError, match="Create the model with channel_groups=1"):
         factory.from_recipe(recipe.override([f"model.weights={exported[0]}"]), 3)
+
+
+def test_weights_for_another_number_of_heads_are_refused(tmp_path):
+    recipe = recipes.get("cifar10_vit8").override(["model.num_blocks=1"])
+    path = str(tmp_path / "1")
+    saved_model.export_saved_model(factory.from_recipe(recipe, 3), recipe, CLASS_NAMES, path)
+    other = recipe.override([f"model.weights={path}", "model.num_heads=1"])
+    with pytest.raises(ValueError, match="model with num_heads=1"):
+        factory.from_recipe(other, 3)

@@ -319,3 +319,12 @@ def test_the_make_targets_run_the_command():
         result = subprocess.run([*words, "--help"], cwd=ROOT, capture_output=True, text=True)
         assert result.returncode == 0 and "Start Flink, run" in result.stdout
         assert ("--cluster" in words) == (name == "flink-cluster")
+
+
+def test_pid_files_of_an_earlier_boot_do_not_stop_a_start(tmp_path, monkeypatch):
+    (tmp_path / "taskmanager-2.pid").write_text("999999 Thu_Jan_1_00:00:00_1970")
+    left = []
+    monkeypatch.setattr(downloads, "require_java", lambda: "java")
+    monkeypatch.setattr(engine, "_embed", lambda slots, folder: left.extend(tmp_path.glob("*.pid")))
+    engine.start(cluster=False, folder=str(tmp_path))
+    assert not left

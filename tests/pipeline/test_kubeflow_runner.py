@@ -327,6 +327,8 @@ def test_vertex_writes_below_the_root(vertex):
             "source must be without user name",
         ),
         (["--root=gs://b/r", "--beam=--s3_secret_access_key=hunter2"], "would store a secret"),
+        (["--root=gs://b/r", "--beam=--s3_secret_access_key hunter2"], "would store a secret"),
+        (["--root=gs://b/r", "--beam=--azure_connection_string=Key"], "would store a secret"),
         (
             ["--root=gs://b/r", "--step", "Trainer.beam=--password=hunter2"],
             "the option password would store a secret",

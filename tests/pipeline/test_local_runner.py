@@ -275,3 +275,14 @@ def test_folder_that_does_not_exist_is_one_clear_line(tmp_path):
     assert result.returncode == 1
     assert "nowhere" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_from_after_a_new_class_is_one_clear_line(tmp_path, write_image_folder):
+    pets, root = tmp_path / "pets", tmp_path / "root"
+    write_image_folder(pets)
+    arguments = [f"--source=folder:{pets}", f"--root={root}", "--recipe=digits"]
+    assert _run(*arguments, "--to=Deduplicator").returncode == 0
+    write_image_folder(pets, classes=("owl",))
+    result = _run(*arguments, "--from=Deduplicator", "--to=Deduplicator")
+    assert result.returncode == 1 and "of this name with the same classes" in result.stderr

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """--from and --to select the steps on the paths between them."""
 
+import types
+
 import pytest
 
 from mixer_tf import recipes
@@ -32,3 +34,17 @@ def test_last_step_before_the_first_is_refused():
 def test_unknown_step_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"no step 'pushr'\. Did you mean Pusher\? The steps are"):
         _select("pushr", None)
+
+
+def test_the_predict_command_has_the_model_of_this_run(tmp_path):
+    """Not that of an earlier run, where this one pushed nothing."""
+    (tmp_path / "serving" / "1").mkdir(parents=True)
+    (tmp_path / "serving" / "1" / "saved_model.pb").write_bytes(b"")
+    config = PipelineConfig(
+        name="n", root=str(tmp_path), source="digits", recipe=recipes.get("digits")
+    )
+    for is_served, expected in ((False, "/r/model/9"), (True, f"{tmp_path}/serving")):
+        outputs = types.SimpleNamespace(
+            serves_this_model=lambda found=is_served: found, saved_model=lambda: "/r/model/9"
+        )
+        assert expected in run._commands(config, outputs, None)["predict"]

@@ -74,3 +74,8 @@ def test_the_model_of_weights_stays():
 
 def test_no_epoch_fits():
     assert budget.propose(make_plan("photos"), 1e-9, duration) == []
+
+
+def test_the_image_size_of_a_mixers_weights_stays():
+    found = budget.propose(make_plan("finetune_cifar10"), float("inf"), operations, most=100)
+    assert {each.plan.recipe.model.image_size for each in found} == {224}

@@ -2,6 +2,8 @@
 """The measurement of a training's beginning, and what is made of it."""
 
 import dataclasses
+import os
+import types
 
 import pytest
 
@@ -69,8 +71,8 @@ def test_a_large_split_is_decoded_in_each_epoch(tmp_path):
     small, large = (make_plan("photos", images, 0) for images in (5_000, 1_000_000))
     assert measurement._like_the_whole(split, small).num_examples == 4
     whole = measurement._like_the_whole(split, large)
-    assert whole.num_examples == 1_000_000 and set(whole.files) == set(split.files)
-    assert not batches.is_cached(whole, large.recipe)
+    assert set(whole.files) == set(split.files) and not batches.is_cached(whole, large.recipe)
+    assert len(whole.files) < 100_000  # not those of a million images
 
 
 def test_nothing_to_train_on(bad_folder, tmp_path):
@@ -84,3 +86,33 @@ def test_this_machine():
     found = machine.this_machine()
     assert found.cores >= 1 and 0 < found.memory < 1 << 44 and "this machine" in found.title
     assert 1e8 < machine.matrix_rate(seconds=0.1) < 1e16
+
+
+def test_several_steps_of_an_execution_count_as_several(monkeypatch):
+    clock = measurement._Clock(10)
+    clock.set_model(types.SimpleNamespace(stop_training=False))
+    now = iter(range(1000))
+    monkeypatch.setattr(measurement.time, "monotonic", lambda: float(next(now)))
+    clock.on_epoch_begin(0)
+    for batch in (4, 9, 14, 19):
+        clock.on_train_batch_begin(batch - 4)
+        clock.on_train_batch_end(batch, {"loss": 1.0})
+    # An execution ends 2 s after the one before: one reading at its begin, one at its end.
+    assert clock.step == pytest.approx(2 / 5)
+
+
+def test_parts_of_a_batch_stay_equal_with_few_images():
+    plan = make_plan("digits", 50, 0, "training.accumulation_steps=4")
+    assert measurement.choose_sample(plan, matrix_rate=50e9).batch_size % 4 == 0
+
+
+def test_only_visible_gpus_are_measured(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *--id=1*) ;; *) echo "H100, 500";; esac\necho "H100, 70000"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["gpu"])
+    assert machine._gpus() == [("H100", 70_000 << 20)]

@@ -65,3 +65,10 @@ def test_a_value_that_is_not_finite_interrupts_the_curve():
     (path,) = re.findall(r'<path d="(.+?)"', svg)
     assert path.count("M") == 2 and path.count("L") == 2
     assert "no finite value" in curves_svg.plot("t", {"a": [(0, None)]})
+
+
+@pytest.mark.parametrize("best", [500, 501, 777])
+def test_a_thinned_curve_keeps_its_best_point(tmp_path, best):
+    log(tmp_path, {step: 0.75 if step == best else 0.5 for step in range(1, 1202)})
+    (points,) = curves.read_training(str(tmp_path)).scalars.values()
+    assert (best, 0.75) in points and len(points) <= curves.MAX_POINTS

@@ -3,6 +3,7 @@
 
 import pathlib
 import threading
+import time
 from concurrent import futures
 
 import numpy as np
@@ -150,3 +151,30 @@ def test_outputs_without_rows_are_computed_call_by_call():
         ]
         assert [call.result()["sum"] for call in calls] == [1, 2]
     batcher.close()
+
+
+def test_inputs_of_different_lengths_are_not_joined():
+    batcher = Batcher(BatchingParameters(batch_timeout_micros=300_000, num_batch_threads=1))
+    calls = {"a": (2, 3), "b": (2, 2), "c": (3, 2)}  # as many rows of each input in all
+    with futures.ThreadPoolExecutor(3) as pool:
+        waiting = {}
+        for value, (name, (x, y)) in enumerate(calls.items(), 1):
+            inputs = {"x": np.full(x, value), "y": np.full(y, value)}
+            waiting[name] = pool.submit(
+                batcher.run, "k", inputs, x, lambda given: {"sum": 10 * given["x"] + given["y"]}
+            )
+            time.sleep(0.05)
+    assert waiting["b"].result()["sum"].tolist() == [22, 22]
+    for name in "ac":
+        with pytest.raises(ValueError):
+            waiting[name].result()
+    batcher.close()
+
+
+def test_fields_that_change_nothing_are_read_over():
+    text = (
+        'thread_pool_name { value: "my pool" }\nallowed_batch_sizes: [4, 8]\n'
+        "max_batch_size { value: 8 }\nmax_execution_batch_size { value: 8 }"
+    )
+    expected = BatchingParameters(max_batch_size=8, max_execution_batch_size=8)
+    assert BatchingParameters.from_text(text) == expected

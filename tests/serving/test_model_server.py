@@ -7,7 +7,10 @@ import http.client
 import json
 import re
 import shutil
+import socket
+import threading
 import time
+import urllib.request
 from concurrent import futures
 
 import grpc
@@ -25,6 +28,7 @@ from tensorflow_serving.apis import (
 )
 
 from mixer_tf.export import generated_images
+from mixer_tf.serving import tensor_json
 from mixer_tf.serving.batching_parameters import BatchingParameters
 from mixer_tf.serving.client import Client
 from mixer_tf.serving.server import models
@@ -119,6 +123,10 @@ def test_status_and_metadata(ask):
         ("POST", "/v1/models/pets:classify", {"examples": [{"x": 1}]}, 400, "Was: tensorflow/se"),
         ("DELETE", "/v1/models/pets", None, 501, "Unsupported method"),
         ("POST", "/v1/models/pets:predict", {"signature_name": "x", "inputs": []}, 400, '"x" not'),
+        (
+            *("POST", "/v1/models/pets:predict", b'{"signature_name": "\\ud800", "inputs": []}'),
+            *(400, "not found"),
+        ),
     ],
 )
 def test_errors_have_the_status_of_tensorflow_serving(ask, method, path, body, status, text):
@@ -395,3 +403,51 @@ def test_a_model_that_does_not_load_is_one_clear_error(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"broken")
     with pytest.raises(ValueError, match="must load as a SavedModel"):
         ModelServer(str(tmp_path), rest_port=0, grpc_port=0)
+
+
+def test_a_client_that_asks_before_it_sends_the_body_is_answered(model_server, served):
+    """curl does so above 1 MB, and waits a second."""
+    body = json.dumps({"instances": [b64(served.images[0])]}).encode()
+    head = (
+        "POST /v1/models/pets:predict HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(("localhost", model_server.rest_port), timeout=60) as client:
+        client.sendall(head.encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+        client.sendall(body)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_running_rest_request_is_answered_before_the_end(served, monkeypatch):
+    write, writing = tensor_json.write_response, threading.Event()
+
+    def write_slowly(*arguments):
+        writing.set()
+        time.sleep(0.5)
+        return write(*arguments)
+
+    monkeypatch.setattr(tensor_json, "write_response", write_slowly)
+    server = ModelServer(str(served.folder), "pets", rest_port=0, grpc_port=0)
+    url = f"http://localhost:{server.rest_port}/v1/models/pets:predict"
+    body = json.dumps({"instances": [b64(served.images[0])]}).encode()
+    with futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: urllib.request.urlopen(url, body, timeout=60).status)
+        assert writing.wait(60)
+        server.stop()
+        assert answer.result(timeout=60) == 200
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_an_ipv6_address_can_be_the_host(served):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no address ::1")
+    with (
+        ModelServer(str(served.folder), "pets", host="::1", rest_port=0, grpc_port=0) as server,
+        grpc.insecure_channel(f"[::1]:{server.grpc_port}") as channel,
+    ):
+        grpc.channel_ready_future(channel).result(timeout=60)
+        with socket.create_connection(("::1", server.rest_port), timeout=60):
+            pass

@@ -9,7 +9,8 @@ from mixer_tf import features, images
 from mixer_tf.features import ImageRecord
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.training.input import batches
-from mixer_tf.training.input.split import Split, count_records
+from mixer_tf.training.input.samples import read_samples
+from mixer_tf.training.input.split import Split, count_records, open_splits
 from mixer_tf.training.input.transforms import deterministic_transform, random_transform
 
 # All that is random in a training image.
@@ -315,3 +316,9 @@ def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
     for crop in ("resize", "resize_crop", "resmall_crop"):
         image = decode_and_crop(tf.constant(encoded), crop, 12)
         assert image.shape == (12, 12, 3) and image.dtype == tf.uint8
+
+
+def test_samples_do_not_depend_on_the_parts_of_a_batch(recipe, dataset):
+    split = open_splits(dataset.folder, dataset.info)["train"]
+    parts = recipe.override(["training.batch_size=24", "training.accumulation_steps=3"])
+    np.testing.assert_array_equal(read_samples(split, parts), read_samples(split, recipe))

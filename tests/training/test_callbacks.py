@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
 import itertools
+import types
 
 import pytest
 import tensorflow as tf
@@ -84,3 +85,17 @@ def test_throughput_counts_the_steps_after_the_first_one(monkeypatch):
             throughput.on_train_batch_end(step)
         throughput.on_epoch_end(epoch, logs := {})
         assert (logs.get("examples_per_second"), logs["learning_rate"]) == (expected, 0.5)
+
+
+def test_the_advice_after_a_divergence_is_a_third_of_the_peak():
+    def number(value):
+        return types.SimpleNamespace(numpy=lambda: value)
+
+    optimizer = types.SimpleNamespace(
+        peak_learning_rate=0.003, learning_rate=number(0.0), iterations=number(1)
+    )
+    callback = callbacks.TerminateOnDivergence()
+    callback.set_model(types.SimpleNamespace(optimizer=optimizer))
+    callback.on_epoch_begin(0)
+    with pytest.raises(callbacks.TrainingDivergedError, match="optimizer.learning_rate=0.001"):
+        callback.on_train_batch_end(0, {"loss": float("nan")})

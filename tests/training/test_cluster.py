@@ -62,3 +62,10 @@ def test_half_an_address_shows_how_to_write_it(name):
 def test_an_address_needs_no_zone():
     with pytest.raises(ValueError, match="without zone and project; .* Use tpu:grpc://a:1"):
         cluster.parse_strategy("tpu:grpc://a:1@us-central1-b")
+
+
+@pytest.mark.parametrize("value", ["{cluster", "[]", '{"cluster": {"worker": "host0:2222"}}'])
+def test_a_malformed_tf_config_is_named(monkeypatch, value):
+    monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(ValueError, match="TF_CONFIG must be a JSON object"):
+        cluster.num_workers()

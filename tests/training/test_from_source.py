@@ -162,7 +162,9 @@ def test_a_training_without_a_completed_epoch_leaves_its_data_to_another_recipe(
     """Such as one whose weights could not be downloaded."""
     prepare(open_source(images), RECIPE, output)
     assert output.claim(open_source(images), OTHER)
-    assert output.is_prepared(OTHER) and not output.is_prepared(RECIPE)
+    assert output.is_prepared(open_source(images), OTHER) and not output.is_prepared(
+        open_source(images), RECIPE
+    )
     (images / "cat" / "000.png").unlink()
     assert not output.claim(open_source(images), OTHER)
     assert not os.path.exists(output.data)
@@ -175,7 +177,7 @@ def test_what_a_kill_before_the_claim_leaves_locks_nothing(images, output, left)
     os.makedirs(output.root)
     pathlib.Path(output.root, left).touch()
     prepare(open_source(images), RECIPE, output)
-    assert output.is_prepared(RECIPE)
+    assert output.is_prepared(open_source(images), RECIPE)
 
 
 def test_only_one_training_at_a_time_uses_the_output(images, output):
@@ -205,7 +207,22 @@ def test_of_several_workers_only_the_chief_holds_the_lock(output, monkeypatch):
 def test_a_worker_waits_for_the_data_of_its_own_recipe(images, output):
     """The chief may be about to remove those of another one."""
     prepare(open_source(images), RECIPE, output)
-    assert output.is_prepared(RECIPE) and not output.is_prepared(OTHER)
+    assert output.is_prepared(open_source(images), RECIPE) and not output.is_prepared(
+        open_source(images), OTHER
+    )
+
+
+def test_a_worker_waits_for_the_data_of_the_same_images(images, output):
+    prepare(open_source(images), RECIPE, output)
+    (images / "cat" / "000.png").unlink()
+    assert not output.is_prepared(open_source(images), RECIPE)
+
+
+def test_several_workers_do_not_restart(images, output, monkeypatch):
+    """Of the others, one may still read what the chief removes."""
+    set_task(monkeypatch, {"worker": ["a:1", "b:1"]}, "worker", 0)
+    with pytest.raises(ValueError, match="--restart must be for one worker alone"):
+        prepare(open_source(images), RECIPE, output, restart=True)
 
 
 def test_of_several_workers_the_chief_writes_and_the_others_wait(images, output, monkeypatch):
@@ -318,7 +335,7 @@ def test_a_kill_before_the_first_image_locks_nothing(images, output, where):
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert os.path.exists(output.root)
     prepare(open_source(images), OTHER, output)
-    assert output.is_prepared(OTHER)
+    assert output.is_prepared(open_source(images), OTHER)
 
 
 def test_a_disk_that_is_full_before_the_claim_locks_nothing(images, output, monkeypatch):

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import types
+
 import pytest
 
 from mixer_tf.training.length import TrainingLength
@@ -30,3 +32,18 @@ def test_anything_else_is_refused(text, message):
 def test_steps_after_the_end_are_refused(tmp_path):
     with pytest.raises(ValueError, match="among the 12 of the training; got 10:20"):
         StepProfiler(str(tmp_path), ProfiledSteps(10, 20), TrainingLength(3, 12))
+
+
+def test_an_execution_that_holds_the_steps_is_traced(tmp_path, monkeypatch):
+    started = []
+    for name in ("start", "stop"):
+        monkeypatch.setattr(
+            f"tensorflow.profiler.experimental.{name}",
+            lambda *arguments, name=name, **_: started.append((name, *arguments)),
+        )
+    profiler = StepProfiler(str(tmp_path), ProfiledSteps(10, 20), TrainingLength(1, 100))
+    number = types.SimpleNamespace(numpy=lambda: 50)
+    profiler.set_model(types.SimpleNamespace(_steps_per_execution=number))
+    profiler.on_train_begin()
+    profiler.on_epoch_begin(0)
+    assert ("start", str(tmp_path)) in started

@@ -113,3 +113,10 @@ def test_a_search_without_a_grid_takes_the_one_of_the_paper_or_three_learning_ra
     ]
     assert rates == pytest.approx([digits.optimizer.learning_rate * f for f in (1 / 3, 1, 3)], 0.05)
     assert len(search_space.Search(count=2).points(digits)) == 2
+
+
+def test_a_range_of_an_integer_field_gives_integers():
+    grid = ("training.batch_size=100..2000", "optimizer.learning_rate=1e-4..1e-2")
+    points = search_space.Search(grid, 5).points(recipes.get("digits"))
+    assert all(100 <= int(point[0].partition("=")[2]) <= 2000 for point in points)
+    assert all(0 < float(point[1].partition("=")[2]) < 0.1 for point in points)

@@ -78,12 +78,33 @@ def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
     assert result == sweep.Result(trial, 0.5, 3, 4.0)
 
 
+@pytest.mark.parametrize(("visible", "count"), [("4,5", 2), ("-1", 1), ("", 1), ("7", 1)])
+def test_only_visible_gpus_count(monkeypatch, visible, count):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert sweep.count_gpus() == count
+
+
+def test_trials_get_the_numbers_of_visible_gpus(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    lend = sweep._devices(2)
+    with lend() as first, lend() as second:
+        assert {first, second} == {"4", "5"}
+
+
+def test_trials_of_other_images_are_not_reused(recipe, tmp_path):
+    def folder(data):
+        return sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path), data)[0].folder
+
+    assert folder("folder:pets 1") == folder("folder:pets 1")
+    assert len({folder("folder:pets 1"), folder("folder:pets 2"), folder("folder:cats 1")}) == 3
+
+
 def test_each_of_several_trials_has_a_device_of_its_own():
     lend = sweep._devices(2)
     with lend() as first, lend() as second:
-        assert {first, second} == {0, 1}
+        assert {first, second} == {"0", "1"}
     with lend() as first:
-        assert first in (0, 1)
+        assert first in ("0", "1")
     with sweep._devices(1)() as only:
         assert only is None
 

@@ -12,6 +12,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from mixer_tf import storage
+
 # A list of several million images; a larger file is not a list of images.
 MAX_BYTES = 512 * 2**20
 SAMPLE = 20
@@ -78,6 +80,11 @@ def read(path: str, score: Callable[[str], int]) -> Table:
 
 
 def _read_text(path: str) -> str:
+    if storage.is_remote(path):
+        raise ValueError(
+            f"csv: the list must be a file of this machine or of a mounted volume; got {path!r}. "
+            "The images that it lists may be in a bucket."
+        )
     if not os.path.exists(path):
         raise ValueError(f"csv: must be followed by an existing file; got {path!r}.")
     if not os.path.isfile(path):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.datasets import files, splits
+from mixer_tf.datasets.info import FILE_NAME
 from mixer_tf.datasets.sources import tfrecord_classes, tfrecord_features
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.datasets.sources.tfrecord_classes import Classes
@@ -108,9 +109,15 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
         class_names=classes.names,
         shards=shards,
         reader=ShardReader(classes, rule),
-        file_signatures=lambda: map(files.file_signature, paths),
+        file_signatures=lambda: map(files.file_signature, [*paths, *_info_files(paths)]),
         notes=classes.notes,
     )
+
+
+def _info_files(paths: list[str]) -> list[str]:
+    """The file that decides about the names of the classes, if there is one."""
+    folder = tfrecord_classes.info_folder(paths[0])
+    return [os.path.join(folder, FILE_NAME)] if folder else []
 
 
 def _find_files(location: str) -> list[str]:

@@ -51,13 +51,23 @@ def find(paths: list[str]) -> Classes:
 
 
 def _known(path: str) -> Classes | None:
-    """The classes of the `dataset.json` in the file's folder, or in the parent of Split-…."""
+    folder = info_folder(path)
+    if folder is None:
+        return None
+    names = DatasetInfo.read(folder).class_names
+    return Classes(features.LABEL, {label: label for label in range(len(names))}, names)
+
+
+def info_folder(path: str) -> str | None:
+    """Returns the folder of the `dataset.json` that a TFRecord file belongs to, if there is one.
+
+    It is that of the file, or the parent of Split-….
+    """
     folder = os.path.dirname(path)
     is_split = os.path.basename(folder).startswith("Split-")
     for candidate in (folder, *([os.path.dirname(folder)] if is_split else [])):
         if storage.exists(os.path.join(candidate, FILE_NAME)):
-            names = DatasetInfo.read(candidate).class_names
-            return Classes(features.LABEL, {label: label for label in range(len(names))}, names)
+            return candidate
     return None
 
 

@@ -162,7 +162,7 @@ def find(names: Iterable[str]) -> list[VtabTask]:
 
 
 def resolve_split(expression: str, sizes: Mapping[str, int]) -> str:
-    """Returns a split as TFDS writes it: "train[90%:+200]" → "train[3312:3512]".
+    """Returns a split as TFDS writes it: "train[80%:+200]" → "train[2944:3144]".
 
     Percentages that a number of images follows are rounded down, as in the authors' code.
 

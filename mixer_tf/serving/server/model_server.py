@@ -25,6 +25,7 @@ from mixer_tf.serving.server.rest import RestServer
 from mixer_tf.serving.server.service import Service
 
 _GRPC_THREADS = 64
+_GRACE_SECONDS = 2.0  # for requests that are running when the server ends
 
 
 class ModelServer:
@@ -87,10 +88,11 @@ class ModelServer:
             pass
 
     def stop(self) -> None:
-        """Ends both interfaces; requests that are running are answered first."""
+        """Ends both interfaces; requests that are running have two seconds to be answered."""
         self._is_stopped.set()
-        self._grpc.stop(grace=2).wait()
+        self._grpc.stop(_GRACE_SECONDS).wait()
         self._rest.shutdown()
+        self._rest.wait_for_answers(_GRACE_SECONDS)
         self._rest.server_close()
         self._batcher.close()
         for thread in self._threads:
@@ -125,8 +127,9 @@ def _open_grpc(host: str, port: int, service: Service) -> tuple[grpc.Server, int
         PredictionService(service), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(service), server)
+    address = f"[{host}]" if ":" in host else host  # of IPv6
     try:
-        opened = server.add_insecure_port(f"{host}:{port}")
+        opened = server.add_insecure_port(f"{address}:{port}")
     except RuntimeError as error:
         raise ValueError(_why_not_open("--grpc-port", host, port, error)) from error
     server.start()
@@ -134,6 +137,9 @@ def _open_grpc(host: str, port: int, service: Service) -> tuple[grpc.Server, int
 
 
 def _why_not_open(option: str, host: str, port: int, error: Exception) -> str:
-    in_use = getattr(error, "errno", errno.EADDRINUSE) == errno.EADDRINUSE
-    reason = "it is in use" if in_use else error.strerror or str(error)
+    if not isinstance(error, OSError):  # gRPC does not say why
+        reason = "it is in use or not permitted"
+    else:
+        is_used = error.errno == errno.EADDRINUSE
+        reason = "it is in use" if is_used else error.strerror or str(error)
     return f"{option} must be a free port on {host}; got {port}: {reason}. Use 0 for any free port."

@@ -6,12 +6,15 @@ Source: tensorflow_serving/model_servers/http_rest_api_util.cc.
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import re
 import socket
+import threading
 import urllib.parse
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -40,7 +43,25 @@ class RestServer(http.server.ThreadingHTTPServer):
     def __init__(self, host: str, port: int, service: Service):
         self.service = service
         self.address_family = socket.getaddrinfo(host, None)[0][0]
+        self._changed, self._running = threading.Condition(), 0
         super().__init__((host, port), _Handler)
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Counts a request as running within the block."""
+        with self._changed:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def wait_for_answers(self, seconds: float) -> None:
+        """Waits until no request is running, but not longer than so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is not an error of the server."""
@@ -63,7 +84,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(lambda: _get(self.server.service, path))
 
     def do_POST(self) -> None:
-        self._answer(lambda: _post(self.server.service, self._path(), self._read_body()))
+        with self.server.answering():
+            self._answer(lambda: _post(self.server.service, self._path(), self._read_body()))
+            self.wfile.flush()
+
+    def handle_expect_100(self) -> bool:
+        """Asks for the body at once; because of `wbufsize`, the line would wait for the answer."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
     def _path(self) -> str:
         return urllib.parse.urlsplit(self.path).path
@@ -239,4 +268,4 @@ def _message(message: Any) -> bytes:
 
 
 def _error(text: str) -> bytes:
-    return json.dumps({tensor_json.ERROR: text}, ensure_ascii=False).encode()
+    return json.dumps({tensor_json.ERROR: text}).encode()  # in ASCII, which has lone surrogates

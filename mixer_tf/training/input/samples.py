@@ -32,7 +32,7 @@ def read_samples(
     """
     smaller = recipe.replace(
         data=recipe.data.replace(shuffle_buffer=NUM_SAMPLES),
-        training=recipe.training.replace(batch_size=NUM_SAMPLES),
+        training=recipe.training.replace(batch_size=NUM_SAMPLES, accumulation_steps=1),
     )
     dataset = batches.training_batches(split, smaller)
     if transform:

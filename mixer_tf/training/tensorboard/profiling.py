@@ -34,6 +34,7 @@ class StepProfiler(tf.keras.callbacks.Callback):
         self._is_running = False
 
     def on_train_begin(self, logs=None):
+        self._most = int(self.model._steps_per_execution.numpy())  # as the loop reads it
         # The first start takes seconds on a GPU, which would be a part of the trace.
         tf.profiler.experimental.start("")
         tf.profiler.experimental.stop(save=False)
@@ -62,7 +63,8 @@ class StepProfiler(tf.keras.callbacks.Callback):
         self._stop_after(self._step)
 
     def _start_before(self, step: int) -> None:
-        if not self._is_running and self._profiled.first <= step <= self._profiled.last:
+        is_next = self._profiled.first < step + self._most and step <= self._profiled.last
+        if is_next and not self._is_running:
             tf.profiler.experimental.start(self._folder)
             self._is_running = True
 

@@ -36,7 +36,7 @@ SIZES = {"svhn_cropped": 73_257, "oxford_iiit_pet": 3680, "eurosat/rgb": 27_000,
 SIZES |= {"dsprites": 737_280, "resisc45": 31_500, "caltech101": 3057}
 VAL = {
     "svhn": "train[65931:66131]",
-    "pets": "train[3312:3512]",
+    "pets": "train[2944:3144]",
     "eurosat": "train[16200:16400]",
     "resisc45": "train[18900:19100]",
     "caltech101": "train[2751:2951]",

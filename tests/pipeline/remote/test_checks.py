@@ -32,6 +32,7 @@ def test_a_volume_is_accepted_by_kubeflow_only():
         ({"source": "folder:pets"}, "--source must be reachable from the cluster"),
         ({"source": "csv:~/pets.csv"}, "--source must be reachable"),
         ({"source": "csv+1,2:pets.csv"}, "--source must be reachable"),
+        ({"source": "csv:gs://b/list.csv"}, "must be a file in the image or on a mounted volume"),
         ({"source": "foldr:/pets"}, "--source: a source must be one of digits, folder:PATH"),
         ({"source": "folder"}, "--source: a source must be one of"),
         ({"root": "runs/pets"}, "--root must be reachable"),
