@@ -14,11 +14,11 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
+from mixer_tf import library_messages
 from mixer_tf.messages import visible
 
 _REFRESH_SECONDS = 0.2
 _LOG_SECONDS = 60.0
-_SILENT = "MIXER_TF_SILENT"
 _NOISY = ("tensorflow", "apache_beam", "tensorflow_model_analysis", "absl", "root")
 
 
@@ -45,7 +45,7 @@ def silence_libraries() -> None:
 
     It also sets environment variables, because worker processes inherit only those.
     """
-    os.environ[_SILENT] = "1"
+    os.environ[library_messages.SILENT] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["PYTHONWARNINGS"] = "ignore"
     warnings.filterwarnings("ignore")
@@ -61,11 +61,6 @@ def silence_libraries() -> None:
         return
     absl_logging.set_verbosity(absl_logging.FATAL)
     absl_logging.set_stderrthreshold(absl_logging.FATAL)
-
-
-def is_silent() -> bool:
-    """Whether `silence_libraries` was called in this process or in the one that started it."""
-    return _SILENT in os.environ
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -143,13 +138,13 @@ def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
         seconds = (now - start) / max(done - 1, 1) * (total - done)
         left = f"  {format_duration(seconds)} left" if done > 1 else ""
         line = f"{title} … {done / total:.0%}{left}"
-        _show(f"{before}{line}{after}")
+        library_messages.show(f"{before}{line}{after}")
 
     try:
         yield show
     finally:
         if is_terminal:
-            _show("\r\x1b[K")
+            library_messages.show("\r\x1b[K")
 
 
 @contextlib.contextmanager
@@ -162,16 +157,10 @@ def progress_counter(label: str) -> Iterator[Callable[[int], None]]:
         nonlocal shown_at
         if is_terminal and time.monotonic() - shown_at > _REFRESH_SECONDS:
             shown_at = time.monotonic()
-            _show(f"\r\x1b[K{label} … {count:,}")
+            library_messages.show(f"\r\x1b[K{label} … {count:,}")
 
     try:
         yield show
     finally:
         if is_terminal:
-            _show("\r\x1b[K")
-
-
-def _show(text: str) -> None:
-    from mixer_tf import library_messages  # which imports this module
-
-    library_messages.show(text)
+            library_messages.show("\r\x1b[K")

@@ -14,8 +14,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-from mixer_tf import console
-
+# The environment variable that `console.silence_libraries` sets, also for processes that this one
+# starts.
+SILENT = "MIXER_TF_SILENT"
 _STDERR = 2
 
 
@@ -70,7 +71,7 @@ class _Capture:
             os.ftruncate(self._file.fileno(), 0)
         os.dup2(self._stderr, _STDERR)
         os.close(self._stderr)
-        if text and not console.is_silent():
+        if text and SILENT not in os.environ:
             os.write(_STDERR, text.encode("utf-8", "replace"))
 
     def _redirect(self) -> None:

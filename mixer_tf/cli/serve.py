@@ -81,10 +81,11 @@ def serve(model, rest_port, grpc_port, name, host, batching_file) -> None:
 
 def _announce(server, host: str) -> None:
     version = server.model.current().version
+    address = f"[{host}]" if ":" in host else host  # of IPv6
     click.echo(f"model  {server.model.name}, version {version}")
-    click.echo(f"page   http://{host}:{server.rest_port}/")
-    click.echo(f"REST   http://{host}:{server.rest_port}/v1/models/{server.model.name}:predict")
-    click.echo(f"gRPC   {host}:{server.grpc_port}")
+    click.echo(f"page   http://{address}:{server.rest_port}/")
+    click.echo(f"REST   http://{address}:{server.rest_port}/v1/models/{server.model.name}:predict")
+    click.echo(f"gRPC   {address}:{server.grpc_port}")
 
 
 def _stop(*_: object) -> None:

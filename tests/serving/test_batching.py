@@ -174,7 +174,7 @@ def test_inputs_of_different_lengths_are_not_joined():
 def test_fields_that_change_nothing_are_read_over():
     text = (
         'thread_pool_name { value: "my pool" }\nallowed_batch_sizes: [4, 8]\n'
-        "max_batch_size { value: 8 }\nmax_execution_batch_size { value: 8 }"
+        "max_batch_size { value: 8 }"
     )
-    expected = BatchingParameters(max_batch_size=8, max_execution_batch_size=8)
+    expected = BatchingParameters.from_text("max_batch_size { value: 8 }")
     assert BatchingParameters.from_text(text) == expected

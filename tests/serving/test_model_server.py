@@ -428,7 +428,7 @@ def test_a_running_rest_request_is_answered_before_the_end(served, monkeypatch):
         return write(*arguments)
 
     monkeypatch.setattr(tensor_json, "write_response", write_slowly)
-    server = ModelServer(str(served.folder), "pets", rest_port=0, grpc_port=0)
+    server = ModelServer(str(served.folder), name="pets", rest_port=0, grpc_port=0)
     url = f"http://localhost:{server.rest_port}/v1/models/pets:predict"
     body = json.dumps({"instances": [b64(served.images[0])]}).encode()
     with futures.ThreadPoolExecutor(1) as pool:
@@ -445,7 +445,9 @@ def test_an_ipv6_address_can_be_the_host(served):
     except OSError:
         pytest.skip("this machine has no address ::1")
     with (
-        ModelServer(str(served.folder), "pets", host="::1", rest_port=0, grpc_port=0) as server,
+        ModelServer(
+            str(served.folder), name="pets", host="::1", rest_port=0, grpc_port=0
+        ) as server,
         grpc.insecure_channel(f"[::1]:{server.grpc_port}") as channel,
     ):
         grpc.channel_ready_future(channel).result(timeout=60)
