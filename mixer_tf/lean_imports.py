@@ -10,15 +10,11 @@ import sys
 _OPTIONAL = ("jax", "pandas", "googleapiclient", "keras")
 
 
-def import_tensorflow(*, optimizes_graphs: bool = True):
+def import_tensorflow():
     """Returns TensorFlow; where this process has imported it already, it is as it was.
 
     In this process, it cannot use data frames, nor find a TPU of Google Cloud by its name.
     Everything else can import the packages afterwards.
-
-    Args:
-        optimizes_graphs: whether functions are rewritten before their first call, which for a
-            model takes longer than to classify a few images without.
     """
     missing = [name for name in _OPTIONAL if name not in sys.modules]
     sys.modules.update(dict.fromkeys(missing))  # None makes an import fail
@@ -27,6 +23,4 @@ def import_tensorflow(*, optimizes_graphs: bool = True):
     finally:
         for name in missing:
             del sys.modules[name]
-    if not optimizes_graphs:
-        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     return tensorflow

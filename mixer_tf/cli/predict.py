@@ -135,21 +135,26 @@ def _printable(path: str) -> str:
     return printable(without_credentials(path))
 
 
-def _open_predictor(
-    model: str, server: str | None, total: int
-) -> contextlib.AbstractContextManager:
-    """Yields what classifies: a model in this process, or one on a server."""
+@contextlib.contextmanager
+def _open_predictor(model: str, server: str | None, total: int) -> Iterator:
+    """Yields what classifies `total` images: a model in this process, or one on a server."""
     if server:
         from mixer_tf.serving.client import Client
 
-        return Client(server, model)
+        with Client(server, model) as client:
+            yield client
+        return
     from mixer_tf.lean_imports import import_tensorflow
 
-    import_tensorflow(optimizes_graphs=total > _FEW)
+    optimizer = import_tensorflow().config.optimizer
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
-    return contextlib.nullcontext(Predictor(locations.resolve_saved_model(model)))
+    optimizer.set_experimental_options({"disable_meta_optimizer": total <= _FEW})
+    try:
+        yield Predictor(locations.resolve_saved_model(model))
+    finally:  # models that this process exports afterwards would keep it
+        optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:

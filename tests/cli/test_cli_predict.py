@@ -7,6 +7,7 @@ import os
 import shutil
 
 import pytest
+import tensorflow as tf
 
 from mixer_tf.serving import contract
 
@@ -24,6 +25,12 @@ def test_an_image_gets_class_names_and_probabilities(mixer, trained, bad_folder)
     probabilities = [float(probability) for _, probability in found]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_process_optimizes_graphs_again_afterwards(mixer, trained, bad_folder):
+    """A model that it exports then would be slow for ever."""
+    assert mixer("predict", trained.output, bad_folder.path / "cat" / "000.png").exit_code == 0
+    assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")
 
 
 def test_top_limits_the_classes(mixer, trained, bad_folder):

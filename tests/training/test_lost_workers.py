@@ -7,6 +7,7 @@ import socket
 import pytest
 import tensorflow as tf
 
+from mixer_tf.datasets.sources import opening
 from mixer_tf.training import from_source, lost_workers
 
 # As TensorFlow 2.15 raises them when a worker was killed, and when one was stopped.
@@ -108,7 +109,7 @@ def test_who_waits_for_the_data_notices_that_the_chief_has_died(
     monkeypatch.setattr(from_source.time, "sleep", sleep)
     folder = from_source.RunDirectory(str(tmp_path / "run"))
     with pytest.raises(ConnectionError, match=r"worker 0 \(localhost:\d+\) must prepare the data"):
-        from_source.prepare(None, recipe, folder)
+        from_source.prepare(opening.open_source("digits"), recipe, folder)
     assert len(waits) >= 3
 
 
@@ -122,4 +123,4 @@ def test_who_waits_for_a_chief_that_never_listened_goes_on_waiting(
     monkeypatch.setattr(from_source, "_POLL_SECONDS", 0.05)
     folder = from_source.RunDirectory(str(tmp_path / "run"))
     with pytest.raises(TimeoutError, match="the first worker must write"):
-        from_source.prepare(None, recipe, folder)
+        from_source.prepare(opening.open_source("digits"), recipe, folder)
