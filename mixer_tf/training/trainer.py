@@ -51,8 +51,7 @@ class Fitted:
 
     Attributes:
         recipe: the recipe that was trained.
-        model: the model with the weights of the best epoch (on workers other than the chief, which
-            have no access to them, with the latest weights).
+        model: the model with the weights of the best epoch, on every worker.
         accuracy: top-1 accuracy on the evaluation split; None without one.
         epoch: the epoch of these weights, from 1: the best one on the evaluation split, or the
             latest one without it.
