@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
+import time
 
 import numpy as np
 from PIL import Image
@@ -193,3 +195,20 @@ def assert_learns(model, images, jit_compile: bool) -> None:
     after = weights_by_name(model)
     unchanged = [name for name in before if np.array_equal(before[name], after[name])]
     assert [name for name in unchanged if not name.endswith("/key/bias")] == []
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    """Waits until `condition()` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process with this id that has not been waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -6,10 +6,10 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 from click.testing import CliRunner
+from harness import is_running, wait_for
 
 from mixer_tf import recipes
 from mixer_tf.cli import main
@@ -142,25 +142,10 @@ def test_a_trial_ends_with_the_process_that_started_it(recipe, tmp_path, dataset
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     with subprocess.Popen(command, env=environment) as process:
         (trial,) = sweep.make_trials(recipe, [point], [0], str(tmp_path))
-        _wait_for(lambda: list(pathlib.Path(trial.folder).glob("checkpoints/*")))
+        wait_for(lambda: list(pathlib.Path(trial.folder).glob("checkpoints/*")))
         os.kill(int(pids.read_text()), 0)  # it runs
         process.kill()
-    _wait_for(lambda: not _runs(int(pids.read_text())))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _wait_for(condition, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_for(lambda: not is_running(int(pids.read_text())))
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import time
 
 import pytest
+from harness import is_running, wait_for
 
 from mixer_tf import workers
 
@@ -28,22 +28,6 @@ def environment(_, name: str) -> str | None:
     return os.environ.get(name)
 
 
-def _wait_for(condition, seconds: float = 60) -> None:
-    """Several threads wait for the processes, so that the exit code of one may come late."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_all_results_arrive(processes):
     found = sorted(workers.run(multiply, 3, range(40), processes))
@@ -55,7 +39,7 @@ def test_all_results_arrive(processes):
 def test_an_error_is_raised_and_no_process_stays(processes):
     with pytest.raises(ValueError, match=r"number \d is not allowed"):
         list(workers.run(fail, None, range(5), processes))
-    _wait_for(lambda: not multiprocessing.active_children())
+    wait_for(lambda: not multiprocessing.active_children())
 
 
 def test_a_killed_process_is_one_clear_error():
@@ -68,7 +52,8 @@ def test_closing_ends_the_processes():
         next(results)
         children = multiprocessing.active_children()
         assert len(children) == 2
-    _wait_for(lambda: not any(_is_there(process.pid) for process in children))
+    # Several threads wait for the processes, so that the exit code of one may come late.
+    wait_for(lambda: not any(is_running(process.pid) for process in children))
 
 
 def test_a_process_has_one_thread_for_linear_algebra_and_this_one_is_unchanged(monkeypatch):
