@@ -7,11 +7,14 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_train_step import compiled
 from test_trainer import open_tiny, weights_are_equal
 
-from mixer_tf.training import checkpoint_files, trainer
+from mixer_tf.training import checkpoint_files, checkpointing, trainer
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.interruption import TrainingStopped
+from mixer_tf.training.length import TrainingLength
+from mixer_tf.training.loop import Position
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +197,19 @@ def test_noise_follows_from_the_seed_and_the_step(noisy):
     assert 0.35 < np.mean(first[0].numpy() == 0) < 0.65
     others = [*first, *draw(0, tf.constant(4)), *draw(1, tf.constant(3))]
     assert len({other.numpy().tobytes() for other in others}) == 12
+
+
+def test_workers_agree_where_no_step_is_a_multiple_of_ten(recipe, tmp_path, monkeypatch):
+    """As with 50 steps at once after an epoch of 313."""
+    asked = []
+    monkeypatch.setattr(checkpointing.distribution, "has_several_workers", lambda strategy: True)
+    monkeypatch.setattr(
+        checkpointing.distribution, "maximum", lambda strategy, wish: asked.append(wish) or wish
+    )
+    saved = checkpointing.TrainingCheckpoint(
+        compiled(recipe), str(tmp_path), TrainingLength(2, 626), {}
+    )
+    saved._position = Position(313, 1)
+    for batch in (49, 99, 149):
+        saved.on_train_batch_end(batch, {})
+    assert len(asked) == 3
