@@ -75,11 +75,7 @@ def main(as_json: bool, **settings) -> None:
 def measure(
     model: str, number: int, folder: str | None, small_images: int, seconds: float
 ) -> list[Table]:
-    """Returns the table; the arguments are the options of the command.
-
-    Raises:
-        ValueError: so few images took no more time than the start of Beam.
-    """
+    """Returns the table; the arguments are the options of the command."""
     cases = []
     if number:
         recipe = recipes.get("pretrain_imagenet_b16").replace(model=ModelOptions(name=model))
@@ -87,11 +83,18 @@ def measure(
     if small_images:
         encoded = images.small_images(min(small_images, 512))
         cases.append(Case("32x32, cifar10", recipes.get("cifar10"), encoded, small_images))
-    rows = []
+    rows: list[tuple] = []
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="mixer-evaluation-") as root:
             rows += _measure_case(case, root, seconds)
-    return [Table(_COLUMNS, rows)]
+    return [Table(_COLUMNS, rows, notes(rows))]
+
+
+def notes(rows: Sequence[tuple]) -> list[str]:
+    """Returns a sentence on the works without a rate, if there are any."""
+    without = ", ".join(f"{work} of {title}" for title, work, rate, *_ in rows if rate is None)
+    advice = "use more images, or a machine without other work"
+    return [f"No longer than its start took: {without}; {advice}."] if without else []
 
 
 def _measure_case(case: Case, root: str, seconds: float) -> list[tuple]:
@@ -122,12 +125,13 @@ def _measure_case(case: Case, root: str, seconds: float) -> list[tuple]:
     return rows
 
 
-def row_of(title: str, work: str, rate: float, limits: Mapping[str, float]) -> tuple:
+def row_of(title: str, work: str, rate: float | None, limits: Mapping[str, float]) -> tuple:
     """Returns a row with the shares of the limits "forward", "decode" and "both"."""
-    return (title, work, rate, *(rate / limits[name] for name in ("forward", "decode", "both")))
+    shares = (results.ratio(rate, limits[name]) for name in ("forward", "decode", "both"))
+    return (title, work, rate, *shares)
 
 
-def rate_without_start(work: Callable, few, many, difference: int) -> float:
+def rate_without_start(work: Callable, few, many, difference: int) -> float | None:
     """Returns images per second, without what happens once.
 
     Args:
@@ -135,18 +139,13 @@ def rate_without_start(work: Callable, few, many, difference: int) -> float:
         few, many: sources.
         difference: between their numbers of images.
 
-    Raises:
-        ValueError: many images take no more time than a few.
+    Returns:
+        The rate; None where many images took no longer than a few.
     """
     work(few)  # what only the first call does
     start = _seconds(work, few)
     seconds = _seconds(work, many) - start
-    if seconds <= 0:
-        raise ValueError(
-            f"the images must take longer than the start, {start:.1f} s; {difference:,} more did "
-            "not. Use more images, or a machine without other work."
-        )
-    return difference / seconds
+    return difference / seconds if seconds > 0 else None
 
 
 def _seconds(work: Callable, source) -> float:
