@@ -116,12 +116,15 @@ def read_logs(folder: str) -> Logs:
 
 
 def _events(path: str) -> Iterator[tuple[float, list[tuple[str, float]]]]:
-    """Yields the time of each event, and (tag, value) of the scalars that are needed."""
-    import tensorflow as tf
+    """Yields the time of each event, and (tag, value) of the scalars that are needed.
 
-    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
-        event = tf.compat.v1.Event.FromString(record)
+    A file that a kill has cut ends with its last whole event.
+    """
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    for event in EventFileLoader(path).Load():
         if event.HasField("file_version"):
             continue  # written again when a file is repaired
         found = [value for value in event.summary.value if value.tag in (_TOP_1, _RATE)]
-        yield event.wall_time, [(v.tag, float(tf.make_ndarray(v.tensor))) for v in found]
+        yield event.wall_time, [(value.tag, float(make_ndarray(value.tensor))) for value in found]

@@ -177,7 +177,8 @@ def write_response(outputs: Mapping[str, np.ndarray], is_row: bool) -> bytes:
     if not is_row:
         body = next(iter(columns.values())) if len(columns) == 1 else columns
         return json.dumps({OUTPUTS: body}, ensure_ascii=False).encode()
-    if len({array.shape[:1] or None for array in outputs.values()} - {None}) != 1:
+    num_rows = {array.shape[:1] for array in outputs.values()}
+    if len(num_rows) != 1 or num_rows == {()}:
         raise _invalid(f"the outputs must have one row per example; use '{INPUTS}' instead")
     names, rows = list(columns), zip(*columns.values(), strict=True)
     body = [row[0] if len(names) == 1 else dict(zip(names, row, strict=True)) for row in rows]
@@ -208,7 +209,16 @@ def to_array(name: str, value: Any, spec: TensorSpec) -> np.ndarray:
         limits = np.iinfo(spec.dtype)
         if array.min() < limits.min or array.max() > limits.max:
             raise _invalid(f"{name} must be {spec.dtype}, from {limits.min} to {limits.max}")
-    return array.astype(spec.dtype)
+    return _to_floats(name, array, spec.dtype) if allowed == "iuf" else array.astype(spec.dtype)
+
+
+def _to_floats(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns an array of a float type, which holds all finite values as finite ones."""
+    with np.errstate(over="ignore"):
+        floats = array.astype(dtype)
+    if not np.array_equal(np.isfinite(floats), np.isfinite(array)):
+        raise _invalid(f"{name} must be {dtype}, up to ±{np.finfo(dtype).max:.3g}")
+    return floats
 
 
 def _read_rows(instances: Any, specs: Mapping[str, TensorSpec]) -> dict[str, tuple]:

@@ -42,6 +42,13 @@ def test_the_authors_training_from_logs(tmp_path):
     assert found.accuracy is None
 
 
+def test_a_log_that_a_kill_has_cut(tmp_path):
+    path = tmp_path / "events.out.tfevents.1.a.v2"
+    write_log(path, 5000, 5100, [0.5])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert run_costs.read_logs(str(tmp_path)) == run_costs.Logs(50, 0.5, None)
+
+
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ValueError, match="training.json and timing.json"):
         run_costs.read(str(tmp_path))

@@ -91,6 +91,7 @@ def test_bytes_are_base64_in_every_form(request_):
         ({"inputs": [[True, False]]}, PIXELS, "not uint8"),
         ({"inputs": [["1", "2"]]}, PIXELS, "not uint8"),
         ({"inputs": [[1, 10**30]]}, PIXELS, "not uint8"),
+        ({"inputs": [1.0, -1e39]}, {"x": TensorSpec("float32", (None,))}, "up to ±3.4e"),
     ],
 )
 def test_a_wrong_request_is_one_clear_error(request_, specs, text):
@@ -116,7 +117,12 @@ def test_text_is_not_base64_where_the_name_does_not_end_in_bytes():
 
 
 def test_rows_need_one_row_per_example():
-    for outputs in ({"a": np.zeros(2), "b": np.zeros(3)}, {"a": np.float32(1)}):
+    scalar = np.float32(1)
+    for outputs in (
+        {"a": np.zeros(2), "b": np.zeros(3)},
+        {"a": scalar},
+        {"a": np.zeros(2), "b": scalar},
+    ):
         with pytest.raises(ServingError, match="one row per example"):
             tensor_json.write_response(outputs, is_row=True)
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import glob
 import os
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 
 from mixer_tf import storage
 
@@ -126,7 +126,7 @@ def _remove_later_steps(path: str, steps_done: int) -> None:
     Where the training starts again, what was logged before its first step is removed as well; the
     record without a step that each file begins with stays.
     """
-    records = [*_complete_records(path)]
+    records = [*RawEventFileLoader(path).Load()]  # without a last one that a kill has cut
     kept = [record for record in records if _is_kept(record, steps_done)]
     if len(kept) == len(records):
         return
@@ -138,11 +138,3 @@ def _remove_later_steps(path: str, steps_done: int) -> None:
 def _is_kept(record: bytes, steps_done: int) -> bool:
     event = tf.compat.v1.Event.FromString(record)
     return event.HasField("file_version") or 0 < steps_done >= event.step
-
-
-def _complete_records(path: str) -> Iterator[bytes]:
-    """Yields the records of a file; the last one is incomplete where a process was killed."""
-    try:
-        yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
-    except tf.errors.DataLossError:
-        return
