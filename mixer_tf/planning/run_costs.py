@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from mixer_tf import storage
 from mixer_tf.planning import devices
+from mixer_tf.recipes.exported import read_recipe
 from mixer_tf.recipes.schema import Recipe
 
 _TOP_1, _RATE = "eval/top_1", "train/images_per_second"
@@ -23,7 +24,7 @@ class RunCost:
 
     Attributes:
         folder: its folder.
-        recipe: its recipe.
+        recipe: that of its model, whose widths are those of upscaled weights.
         seconds: for how long its processes logged, all runs of a resumed training together.
         cores: number of cores or accelerators that worked in parallel.
         accuracy: the best top-1 on the evaluation split, in [0, 1]; None without one.
@@ -60,13 +61,12 @@ def read(folder: str) -> RunCost:
     from mixer_tf.training.run_directory import RunDirectory
 
     run = RunDirectory(folder)
-    state = os.path.join(folder, "training.json")
-    if not (storage.exists(state) and storage.exists(run.timing)):
+    if not (storage.exists(run.model) and storage.exists(run.timing)):
         raise ValueError(
-            "a run must be a folder with training.json and timing.json, which `mixer train` writes "
+            "a run must be a folder with serving/1 and timing.json, which `mixer train` writes "
             f"when the training has ended; got {folder}."
         )
-    recipe = Recipe.from_json(json.dumps(json.loads(storage.read_text(state))["recipe"]))
+    recipe = read_recipe(run.model)
     info = DatasetInfo.read(run.data)
     logs = read_logs(run.logs)
     if not logs.seconds:

@@ -31,7 +31,8 @@ def create_strategy(name: str = "auto") -> tf.distribute.Strategy:
       project than this machine's.
 
     Raises:
-        ValueError: the name is unknown, or "multi_worker" has no TF_CONFIG.
+        ValueError: the name is unknown, "multi_worker" has no TF_CONFIG, or TF_CONFIG lists several
+            workers for a strategy of one machine.
         ConnectionError: no TPU responds, or another worker does not.
     """
     kind, tpu = _resolve(name)
@@ -106,7 +107,13 @@ def _resolve(name: str) -> tuple[str, cluster.TPUAddress]:
     kind, tpu = cluster.parse_strategy(name)
     if not tpu.name:
         tpu = dataclasses.replace(tpu, name=os.environ.get("TPU_NAME") or "local")
-    return _auto() if kind == "auto" else kind, tpu
+    kind = _auto() if kind == "auto" else kind
+    if kind in ("default", "mirrored") and cluster.num_workers() > 1:
+        raise ValueError(
+            f"{kind} must run on one machine; {cluster.VARIABLE} lists {cluster.num_workers()} "
+            f"workers. Use --strategy=multi_worker, or unset {cluster.VARIABLE}."
+        )
+    return kind, tpu
 
 
 def _auto() -> str:

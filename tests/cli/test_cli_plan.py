@@ -3,11 +3,13 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
 from mixer_tf import create_model, recipes, save_npz, upscale
 from mixer_tf.planning import measurement, run_costs
+from mixer_tf.recipes.schema import Recipe
 
 
 def test_the_authors_training(mixer):
@@ -128,6 +130,16 @@ def test_the_cost_of_a_run_from_its_logs(trained):
     assert found.core_days == found.seconds * found.cores / 86_400
     assert found.images and 0 <= found.accuracy <= 1 and found.num_classes == 3
     assert found.recipe.training.batch_size == 8 and found.images_per_second > 0
+
+
+def test_the_widths_of_a_run_are_those_of_its_model(trained, tmp_path):
+    """Weights that were upscaled have a wider token mixing than the recipe of the training says."""
+    shutil.copytree(trained.output, tmp_path / "run")
+    (path,) = (tmp_path / "run").glob("serving/1/assets.extra/recipe.json")
+    recipe = Recipe.from_json(path.read_text())
+    wider = recipe.replace(model=recipe.model.replace(tokens_mlp_dim=77))
+    path.write_text(wider.to_json())
+    assert run_costs.read(str(tmp_path / "run")).recipe.model.fields["tokens_mlp_dim"] == 77
 
 
 @pytest.mark.slow

@@ -50,5 +50,5 @@ def test_a_log_that_a_kill_has_cut(tmp_path):
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(ValueError, match="training.json and timing.json"):
+    with pytest.raises(ValueError, match="serving/1 and timing.json"):
         run_costs.read(str(tmp_path))

@@ -71,6 +71,14 @@ def test_auto_selects_the_cluster(monkeypatch):
     assert distribution._auto() == "multi_worker"
 
 
+@pytest.mark.parametrize("name", ["default", "mirrored"])
+def test_one_machine_of_several_does_not_train_alone(name, two_workers, monkeypatch):
+    """Each would write into the folder that all of them share."""
+    monkeypatch.setenv("TF_CONFIG", two_workers[1])
+    with pytest.raises(ValueError, match=f"{name} must run on one machine; TF_CONFIG lists 2"):
+        distribution.create_strategy(name)
+
+
 def test_auto_selects_the_tpu(monkeypatch):
     monkeypatch.setenv("TPU_NAME", "grpc://localhost:1")
     monkeypatch.setattr(distribution, "CONNECT_SECONDS", 0.5)
