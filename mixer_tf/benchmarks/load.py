@@ -24,62 +24,94 @@ class Measurement:
     Attributes:
         batch_size: images in a request.
         concurrency: number of threads, each of which waits for its answer before it asks again.
-        requests: number of answered requests.
-        seconds: duration.
+        requests_per_second: answered requests.
         p50, p99: latency in seconds of which half and 99 % of the requests were faster.
     """
 
     batch_size: int
     concurrency: int
-    requests: int
-    seconds: float
+    requests_per_second: float
     p50: float
     p99: float
 
     @property
-    def requests_per_second(self) -> float:
-        return self.requests / self.seconds
+    def images_per_second(self) -> float:
+        return self.requests_per_second * self.batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class _Interval:
+    """From `begin` to `end`, in seconds of the monotonic clock."""
+
+    begin: float
+    end: float
 
     @property
-    def images_per_second(self) -> float:
-        return self.requests * self.batch_size / self.seconds
+    def length(self) -> float:
+        return self.end - self.begin
+
+    def share_in(self, other: _Interval) -> float:
+        """Returns the share of this interval that lies in another one."""
+        return max(0.0, min(self.end, other.end) - max(self.begin, other.begin)) / self.length
 
 
 def measure(
     client: Client, images: Sequence[bytes], batch_size: int, concurrency: int, seconds: float
 ) -> Measurement:
-    """Measures for some seconds, after half a second that does not count.
+    """Measures for some seconds, while all threads ask all the time.
+
+    The time begins when each thread has got an answer, and half a second at least has passed. A
+    request that is answered partly within the time counts in part, since a request may take longer
+    than `seconds`.
 
     Args:
         client: its threads share the connection (gRPC), or have one each (REST).
         images: encoded images, which are sent in turn.
         batch_size: images in a request.
         concurrency: number of threads.
-        seconds: duration; at least one request of each thread is waited for.
+        seconds: duration.
 
     Raises:
         ServingError: the server refused a request.
     """
     batches = itertools.cycle(_batches(images, batch_size))
-    lock, start = threading.Lock(), time.monotonic() + _WARM_UP_SECONDS
-    finished: list[tuple[float, float]] = []  # (end, latency)
+    begin = time.monotonic()
+    lock, requests = threading.Lock(), [[] for _ in range(concurrency)]
+    failed = threading.Event()
 
-    def ask() -> None:
-        while (begin := time.monotonic()) < start + seconds or not finished:
+    def time_measured() -> _Interval | None:
+        if not all(requests):
+            return None
+        start = max(begin + _WARM_UP_SECONDS, *(answered[0].end for answered in requests))
+        return _Interval(start, start + seconds)
+
+    def is_over() -> bool:
+        """Whether no thread still waits for an answer to a request that counts."""
+        measured = time_measured()
+        return measured is not None and all(
+            answered[-1].end >= measured.end for answered in requests
+        )
+
+    def ask(answered: list[_Interval]) -> None:
+        while not failed.is_set() and not is_over():
             with lock:
                 batch = next(batches)
-            client.classify(batch)
-            end = time.monotonic()
-            if begin >= start:
-                finished.append((end, end - begin))
+            asked = time.monotonic()
+            try:
+                client.classify(batch)
+            except BaseException:
+                failed.set()
+                raise
+            answered.append(_Interval(asked, time.monotonic()))
 
     with futures.ThreadPoolExecutor(concurrency) as pool:
-        for future in [pool.submit(ask) for _ in range(concurrency)]:
+        for future in [pool.submit(ask, answered) for answered in requests]:
             future.result()
-    latencies = np.array([latency for _, latency in finished])
-    duration = max(end for end, _ in finished) - start
-    p50, p99 = np.percentile(latencies, [50, 99])
-    return Measurement(batch_size, concurrency, len(finished), duration, float(p50), float(p99))
+    measured = time_measured()
+    counted = [each for answered in requests for each in answered if each.share_in(measured)]
+    p50, p99 = np.percentile([each.length for each in counted], [50, 99])
+    rate = sum(each.share_in(measured) for each in counted) / measured.length
+    return Measurement(batch_size, concurrency, rate, float(p50), float(p99))
 
 
 def _batches(images: Sequence[bytes], size: int) -> list[list[bytes]]:

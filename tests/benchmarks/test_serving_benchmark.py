@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mixer_tf.benchmarks import batching, load
 from mixer_tf.benchmarks.limits import Limits
 from mixer_tf.benchmarks.load import Measurement
 from mixer_tf.serving.batching_parameters import BatchingParameters
+from mixer_tf.serving.statuses import ServingError
 
 # `mixer_tf.cli.bench` as an attribute is the command.
 bench = importlib.import_module("mixer_tf.cli.bench")
@@ -40,7 +42,38 @@ def test_rate_and_latency_are_those_of_the_server(concurrency, batch_size):
     assert found.images_per_second == pytest.approx(batch_size * found.requests_per_second)
     assert found.p99 >= found.p50 >= _SECONDS
     # Little's law: rate x latency is the number of clients.
-    assert 0.3 * concurrency <= found.requests_per_second * found.p50 <= 1.5 * concurrency
+    assert 0.7 * concurrency <= found.requests_per_second * found.p50 <= 1.2 * concurrency
+
+
+class OneAtATime:
+    """A client of a server that answers one request after the other, in 0.05 s each."""
+
+    def __init__(self):
+        self.answered, self._queue = [], ThreadPoolExecutor(1)
+
+    def classify(self, encoded):
+        self._queue.submit(self._answer).result()
+
+    def _answer(self):
+        time.sleep(_SECONDS)
+        self.answered.append(time.monotonic())
+
+
+def test_requests_that_take_longer_than_the_measurement():
+    """With 12 clients each waits for 0.6 s; the rate is the server's, not that of whole answers."""
+    client = OneAtATime()
+    found = load.measure(client, [b"a"], 1, 12, 0.2)
+    times = client.answered
+    assert found.requests_per_second == pytest.approx(len(times) / (times[-1] - times[0]), rel=0.25)
+
+
+def test_a_refused_request_ends_the_measurement():
+    class Refusing:
+        def classify(self, encoded):
+            raise ServingError("UNAVAILABLE", "no")
+
+    with pytest.raises(ServingError, match="no"):
+        load.measure(Refusing(), [b"a"], 1, 3, 5)
 
 
 def test_the_limit_of_both_is_that_of_one_after_the_other():
@@ -60,7 +93,7 @@ def loads(monkeypatch):
         threads = parameters.num_batch_threads
         rates = [100 * slow * (threads if size == 1 else threads**-2) for size, _ in loads]
         return tuple(
-            Measurement(size, clients, int(rate * 10 / size), 10.0, p99 / 2, p99)
+            Measurement(size, clients, rate / size, p99 / 2, p99)
             for rate, (size, clients) in zip(rates, loads, strict=True)
         )
 
