@@ -13,7 +13,7 @@ import click
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # components and pipeline
 
 from mixer_tf.messages import clear_message
-from pipeline.remote import kfp_server, schedules
+from pipeline.remote import checks, kfp_server, schedules
 from pipeline.remote.compiled import Compiled, Run, choose_values
 
 _HELP = f"""Starts a run of a file that `python -m pipeline.kubeflow_runner` wrote.
@@ -67,6 +67,7 @@ def main(file: str, **options) -> None:
     """Starts a run; every error is one clear line."""
     try:
         compiled = Compiled.read(file)
+        checks.require_no_secret(text for text in options.values() if isinstance(text, str))
         if options["schedule"]:
             options["schedule"] = schedules.require_cron(options["schedule"])
         run = Run(

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+
+_IMAGE = "us-docker.pkg.dev/vertex-ai/prediction/tf2-{}.2-15:latest"
+_VERTEX_IMAGE = re.compile(r"[\w.-]*docker\.pkg\.dev/vertex-ai[\w-]*/prediction/tf2-")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Deployment:
         endpoint: display name of the endpoint; it is created where there is none.
         model_name: display name of the model in the registry; each push is a version of it.
         traffic: percentage of the endpoint's traffic for the new model, 0 to 100.
-        serving_image: container image of TF Serving or of Vertex AI's prediction service.
+        serving_image: one of Vertex AI's own images for TensorFlow 2; "" for that of TensorFlow 2.15
+            with or without a GPU. Others, such as TF Serving, listen elsewhere.
         machine_type: of each replica.
         accelerator: name of an accelerator of Vertex AI; "" for none.
         accelerator_count: number of accelerators of each replica.
@@ -27,7 +32,7 @@ class Deployment:
     endpoint: str
     model_name: str
     traffic: int = 100
-    serving_image: str = "us-docker.pkg.dev/vertex-ai/prediction/tf2-cpu.2-15:latest"
+    serving_image: str = ""
     machine_type: str = "n1-standard-4"
     accelerator: str = ""
     accelerator_count: int = 0
@@ -47,6 +52,17 @@ class Deployment:
                 f"min_replicas must be from 1 to max_replicas; got {self.min_replicas} and "
                 f"{self.max_replicas}."
             )
+
+        if self.serving_image and not _VERTEX_IMAGE.match(self.serving_image):
+            raise ValueError(
+                "serving_image must be one of Vertex AI's own for TensorFlow 2, such as "
+                f"{_IMAGE.format('cpu')}; got {self.serving_image}."
+            )
+
+    @property
+    def image(self) -> str:
+        """The container image that serves."""
+        return self.serving_image or _IMAGE.format("gpu" if self.accelerator else "cpu")
 
     @property
     def parent(self) -> str:

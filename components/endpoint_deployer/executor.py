@@ -82,6 +82,9 @@ def register(deployment: Deployment, path: str, version: str) -> str:
 def deploy(deployment: Deployment, model: str) -> str:
     """Returns the resource name of the endpoint that now serves the model.
 
+    Other versions of the model that get no traffic any more are undeployed, since each costs its
+    replicas; they stay in the registry.
+
     Args:
         deployment: where and how.
         model: resource name of a version of the model.
@@ -103,4 +106,7 @@ def deploy(deployment: Deployment, model: str) -> str:
     if model not in served:
         request = requests.deploy_model(deployment, endpoint, model)
         endpoints.deploy_model(request=request).result(timeout=_SECONDS)
+        endpoint = endpoints.get_endpoint(name=endpoint.name)
+    for request in requests.undeploy_models(endpoint, model):
+        endpoints.undeploy_model(request=request).result(timeout=_SECONDS)
     return endpoint.name

@@ -36,7 +36,7 @@ def upload_model(
             display_name=deployment.model_name,
             artifact_uri=artifact_uri,
             version_aliases=[version_alias(version)],
-            container_spec=vertex.ModelContainerSpec(image_uri=deployment.serving_image),
+            container_spec=vertex.ModelContainerSpec(image_uri=deployment.image),
         ),
     )
 
@@ -75,6 +75,23 @@ def deploy_model(
         ),
         traffic_split=split_traffic(endpoint.traffic_split, deployment.traffic),
     )
+
+
+def undeploy_models(endpoint: vertex.Endpoint, model: str) -> list[vertex.UndeployModelRequest]:
+    """Returns the requests that end replicas of other versions of a model which get no traffic.
+
+    Args:
+        endpoint: the endpoint as it is.
+        model: resource name of the version that stays, with "@" and its number.
+    """
+    name, _, version = model.partition("@")
+    return [
+        vertex.UndeployModelRequest(endpoint=endpoint.name, deployed_model_id=deployed.id)
+        for deployed in endpoint.deployed_models
+        if deployed.model.partition("@")[0] == name
+        and deployed.model_version_id != version
+        and not endpoint.traffic_split.get(deployed.id)
+    ]
 
 
 def split_traffic(current: Mapping[str, int], percentage: int) -> dict[str, int]:

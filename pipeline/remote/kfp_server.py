@@ -50,7 +50,7 @@ def send(request: dict) -> str:
     """Sends the request, and returns the id of the run, or of the recurring run.
 
     Raises:
-        OSError: the server cannot be reached, or refuses the run.
+        OSError: the server cannot be reached, refuses the run, or is not one of Kubeflow Pipelines.
     """
     import requests
 
@@ -61,11 +61,31 @@ def send(request: dict) -> str:
         json=request["body"],
         headers={"Authorization": f"Bearer {token}"} if token else {},
         timeout=_SECONDS,
+        allow_redirects=False,  # requests would turn POST into GET, which lists runs
     )
+    if response.is_redirect:
+        raise OSError(
+            f"{request['url']} redirects to {response.headers['Location']}; use that host for "
+            f"--host, or log in and give a bearer token in {TOKEN}."
+        )
     if not response.ok:
         raise OSError(
             f"{request['url']} answered {response.status_code}: {response.text.strip()[:500]}"
         )
-    answer = response.json()
-    ids = (answer.get("run_id"), answer.get("recurring_run_id"), answer.get("id"))
-    return next(filter(None, ids), answer.get("run", {}).get("id", ""))
+    return _read_id(response)
+
+
+def _read_id(response) -> str:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    created = answer.get("run", answer) if isinstance(answer, dict) else None
+    if isinstance(created, dict):
+        for name in ("run_id", "recurring_run_id", "id"):
+            if created.get(name):
+                return created[name]
+    raise OSError(
+        f"{response.url} must answer with the id of what it started; it answered "
+        f"{response.text.strip()[:200]!r}. Is it the address of Kubeflow Pipelines?"
+    )

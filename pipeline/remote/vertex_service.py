@@ -88,7 +88,18 @@ def made_later(compiled: Compiled, run: Run) -> dict[str, object]:
         endpoint = vertex.Endpoint(name="ENDPOINT", traffic_split={"PREVIOUS": 100})
         deploy = requests.deploy_model(deployment, endpoint, "MODEL@VERSION")
         made["DeployModel"] = to_json(deploy)
+        made |= {"UndeployModel": to_json(each) for each in _undeploy_previous(deployment)}
     return made
+
+
+def _undeploy_previous(deployment: Deployment) -> list[vertex.UndeployModelRequest]:
+    """Returns what is sent where one other version is served; none if that keeps some traffic."""
+    split = requests.split_traffic({"PREVIOUS": 100}, deployment.traffic)
+    previous = vertex.DeployedModel(id="PREVIOUS", model="MODEL", model_version_id="PREVIOUS")
+    endpoint = vertex.Endpoint(
+        name="ENDPOINT", deployed_models=[previous], traffic_split={"PREVIOUS": split["PREVIOUS"]}
+    )
+    return requests.undeploy_models(endpoint, "MODEL@VERSION")
 
 
 def to_json(message) -> dict:

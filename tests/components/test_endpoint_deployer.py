@@ -42,11 +42,20 @@ def test_traffic_of_the_models_before_keeps_its_proportions(current, percentage,
         ({"traffic": 101}, "traffic must be a percentage"),
         ({"accelerator": "NVIDIA_L4"}, "accelerator and accelerator_count must be given together"),
         ({"min_replicas": 3, "max_replicas": 2}, "min_replicas must be from 1 to max_replicas"),
+        ({"serving_image": "tensorflow/serving:2.15.1"}, "must be one of Vertex AI's own for Tens"),
     ],
 )
 def test_a_bad_deployment_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(DEPLOYMENT, **change)
+
+
+def test_the_image_has_a_gpu_where_the_machine_has_one():
+    gpu = dataclasses.replace(DEPLOYMENT, accelerator="NVIDIA_L4", accelerator_count=1)
+    own = dataclasses.replace(DEPLOYMENT, serving_image=DEPLOYMENT.image.replace("2-15", "2-12"))
+    images = [deployment.image for deployment in (DEPLOYMENT, gpu, own)]
+    names = [image.rpartition("/")[2] for image in images]
+    assert names == ["tf2-cpu.2-15:latest", "tf2-gpu.2-15:latest", "tf2-cpu.2-12:latest"]
 
 
 class FakeVertex(grpc.GenericRpcHandler):
@@ -56,6 +65,7 @@ class FakeVertex(grpc.GenericRpcHandler):
         self.models: dict[str, list[vertex.Model]] = {}
         self.endpoints: list[vertex.Endpoint] = []
         self.calls: list[str] = []
+        self.num_deployments = 0
 
     def service(self, details):
         name = details.method.rpartition("/")[2]
@@ -98,13 +108,29 @@ class FakeVertex(grpc.GenericRpcHandler):
         (endpoint,) = self.endpoints
         assert request.endpoint == endpoint.name
         deployed = request.deployed_model
-        deployed.id = str(len(endpoint.deployed_models) + 1)
+        self.num_deployments += 1
+        deployed.id = str(self.num_deployments)
         deployed.model, _, deployed.model_version_id = deployed.model.partition("@")
         endpoint.deployed_models.append(deployed)
         split = dict(request.traffic_split)
         endpoint.traffic_split = {deployed.id: split.pop("0"), **split}
         assert sum(endpoint.traffic_split.values()) == 100
         return done(vertex.DeployModelResponse(deployed_model=deployed))
+
+    def GetEndpoint(self, request):
+        (endpoint,) = self.endpoints
+        assert request.name == endpoint.name
+        return endpoint
+
+    def UndeployModel(self, request):
+        (endpoint,) = self.endpoints
+        split = dict(endpoint.traffic_split)
+        assert request.endpoint == endpoint.name and not split.pop(request.deployed_model_id, 0)
+        endpoint.traffic_split = split
+        endpoint.deployed_models = [
+            each for each in endpoint.deployed_models if each.id != request.deployed_model_id
+        ]
+        return done(vertex.UndeployModelResponse())
 
 
 def done(message) -> bytes:
@@ -131,7 +157,9 @@ def server(monkeypatch):
     grpc_server.stop(None).wait()
 
 
-def run(version: str, pushed: int = 1, served: int = 0) -> standard_artifacts.PushedModel:
+def run(
+    version: str, pushed: int = 1, served: int = 0, deployment: Deployment = DEPLOYMENT
+) -> standard_artifacts.PushedModel:
     pushed_model = standard_artifacts.PushedModel()
     pushed_model.set_int_custom_property("pushed", pushed)
     pushed_model.set_int_custom_property("served", served)
@@ -141,7 +169,7 @@ def run(version: str, pushed: int = 1, served: int = 0) -> standard_artifacts.Pu
     executor.Executor().Do(
         {"pushed_model": [pushed_model]},
         {"deployed_model": [deployed_model]},
-        {"deployment": json.dumps(dataclasses.asdict(DEPLOYMENT))},
+        {"deployment": json.dumps(dataclasses.asdict(deployment))},
     )
     return deployed_model
 
@@ -154,7 +182,7 @@ def test_each_push_is_a_version_of_one_model_with_its_share_of_the_traffic(serve
         ["v1700000002"],
     ]
     assert versions[1].artifact_uri == "gs://b/serving/1700000002"
-    assert versions[1].container_spec.image_uri == DEPLOYMENT.serving_image
+    assert versions[1].container_spec.image_uri == DEPLOYMENT.image
     (endpoint,) = server.endpoints
     assert dict(endpoint.traffic_split) == {"1": 80, "2": 20}
     resources = endpoint.deployed_models[1].dedicated_resources
@@ -165,6 +193,20 @@ def test_each_push_is_a_version_of_one_model_with_its_share_of_the_traffic(serve
     )
     assert second.get_string_custom_property("pushed_destination") == endpoint.name
     assert second.get_string_custom_property("pushed_version") == f"{name}@2"
+
+
+def test_versions_without_traffic_are_undeployed(server):
+    """Each costs its replicas; a new one that waits for its traffic stays, and so do others'."""
+    run("1700000001")
+    (endpoint,) = server.endpoints
+    endpoint.deployed_models.append(vertex.DeployedModel(id="9", model=f"{PARENT}/models/other"))
+    run("1700000002", deployment=dataclasses.replace(DEPLOYMENT, traffic=0))
+    assert [each.id for each in server.endpoints[0].deployed_models] == ["1", "9", "2"]
+    run("1700000003", deployment=dataclasses.replace(DEPLOYMENT, traffic=100))
+    (endpoint,) = server.endpoints
+    assert [each.id for each in endpoint.deployed_models] == ["9", "3"]
+    assert dict(endpoint.traffic_split) == {"3": 100}
+    assert [len(versions) for versions in server.models.values()] == [3]
 
 
 def test_a_step_that_runs_twice_deploys_once(server):

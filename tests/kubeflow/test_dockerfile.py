@@ -79,6 +79,12 @@ def test_every_image_and_package_has_an_exact_version():
         assert text.count("--hash=sha256:") >= len(packages)
 
 
+def test_packages_are_built_with_a_compiler_by_the_same_python():
+    """pyfarmhash of the lock has no wheels for Linux; the slim images have no compiler."""
+    builder, final = STAGES["packages"].base, STAGES["beam"].base
+    assert "slim" not in builder and final == builder.replace("-bookworm", "-slim-bookworm")
+
+
 def test_locks_of_the_images_are_parts_of_the_lock_of_the_project():
     project = pins(ROOT / "requirements.lock")
     beam, gpu = pins(ROOT / "kubeflow/beam.lock"), pins(ROOT / "kubeflow/train-gpu.lock")

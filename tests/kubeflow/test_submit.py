@@ -145,6 +145,46 @@ def test_kubeflow_gets_what_the_dry_run_prints(submit, files, server, monkeypatc
     assert authorization == f"Bearer {TOKEN}"
 
 
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/moved", "redirects to http://localhost/login; use that host for --host, or log in"),
+        ("/page", "must answer with the id of what it started; it answered '<html>'"),
+        ("/list", "must answer with the id of what it started; it answered '{\"runs\": "),
+    ],
+)
+def test_a_server_that_starts_nothing_is_an_error(submit, files, path, error):
+    """A log-in page, or a proxy in front of the server; a list of runs is not a run."""
+    answers = {"/moved": (302, b""), "/page": (200, b"<html>"), "/list": (200, b'{"runs": [{}]}')}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = answers[path]
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "http://localhost/login")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("localhost", 0), Handler) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
+        url = f"http://localhost:{http_server.server_port}{path}"
+        result = run(submit, files["kfp-v2"], f"--host={url}")
+        http_server.shutdown()
+    assert result.exit_code == 1 and error in result.stderr, result.stderr
+
+
+def test_a_password_in_the_host_is_refused(submit, files):
+    host = f"--host=https://user:{TOKEN}@kfp.example.com"
+    result = run(submit, files["kfp-v2"], host, "--dry-run")
+    assert result.exit_code == 1 and "holds a user name and a password" in result.stderr
+    assert TOKEN not in result.stdout + result.stderr
+
+
 def test_v1_body_is_that_of_the_client_of_kfp(submit, files, server):
     """kfp's own model of a run accepts each field, and renders the same JSON."""
     kfp_server_api = pytest.importorskip("kfp_server_api")
