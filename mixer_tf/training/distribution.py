@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import socket
+from collections.abc import Sequence
 
 import grpc
 import tensorflow as tf
@@ -224,5 +225,17 @@ def has_several_workers(strategy: tf.distribute.Strategy) -> bool:
 
 def maximum(strategy: tf.distribute.Strategy, value: int) -> int:
     """Returns the largest value of all workers, which must all call it after the same step."""
-    values = strategy.run(lambda: tf.constant([value]))
-    return int(tf.reduce_max(strategy.gather(values, axis=0)))
+    return max(each for (each,) in gather(strategy, [value]))
+
+
+def gather(strategy: tf.distribute.Strategy, values: Sequence[int]) -> list[list[int]]:
+    """Returns the values of each device of all workers, which must all call it at the same time.
+
+    Args:
+        strategy: the strategy of the training.
+        values: those of this worker, which all of its devices have.
+    """
+    row = tf.constant([values], tf.int64)
+    # Unlike `strategy.run` outside of a `tf.function`, every strategy has it.
+    rows = strategy.experimental_distribute_values_from_function(lambda context: row)
+    return strategy.gather(rows, axis=0).numpy().tolist()

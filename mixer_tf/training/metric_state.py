@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ def read(model: tf.keras.Model) -> Values:
     variables, strategy = _variables(model), model.distribute_strategy
     if strategy.num_replicas_in_sync == 1:
         return [[variable.numpy().tolist()] for variable in variables]
-    values = strategy.run(lambda: [variable.read_value()[tf.newaxis] for variable in variables])
+    values = _run(strategy, lambda: [each.read_value()[tf.newaxis] for each in variables])
     return [strategy.gather(value, axis=0).numpy().tolist() for value in values]
 
 
@@ -45,9 +45,14 @@ def write(model: tf.keras.Model, values: Sequence[Sequence]) -> None:
     def assign():
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
         for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(tf.constant(array)[index])
+            variable.assign(tf.gather(tf.constant(array), index))
 
-    strategy.run(assign)
+    _run(strategy, assign)
+
+
+def _run(strategy: tf.distribute.Strategy, function: Callable[[], object]):
+    """Runs a function on each device; those of a TPU accept nothing but a `tf.function`."""
+    return strategy.run(tf.function(function, autograph=False))
 
 
 def _variables(model: tf.keras.Model) -> list[tf.Variable]:
