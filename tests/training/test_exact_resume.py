@@ -103,6 +103,7 @@ class Die(tf.keras.callbacks.Callback):
             raise Killed
 
 
+@pytest.mark.slow
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before(noisy, dataset, tmp_path, whole, capsys):
     every_step = CheckpointOptions(steps=1, keep=3)
     with pytest.raises(Killed):
