@@ -35,6 +35,7 @@ def test_the_plan_is_printed_before_the_training(trained):
     assert rest[0].startswith("epoch 1/2")
 
 
+@pytest.mark.slow
 def test_a_training_says_what_its_accuracy_hides(mixer, write_image_folder, tmp_path, tiny_options):
     for split, per_class in {"train": 12, "val": 4}.items():
         write_image_folder(tmp_path / "pets" / split, per_class=per_class)

@@ -26,6 +26,7 @@ def kill_first_worker() -> None:
     os.kill(max(found), signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before it is connected", "at work"])
 def test_a_killed_worker_is_one_clear_error(when):
     before = threading.excepthook, signal.getsignal(signal.SIGUSR1)

@@ -187,6 +187,7 @@ def test_the_panels_show_every_value(tmp_path, monkeypatch):
     assert [found.pop() for found in limits] == [pytest.approx((0, y)) for y in (0.525, 0.84, 1)]
 
 
+@pytest.mark.slow
 def test_an_opened_export_is_the_exported_model(tmp_path):
     created = factory.from_recipe(RECIPE, 2)
     created.get_layer("head").kernel.assign(np.random.default_rng(0).normal(size=(8, 2)))

@@ -47,7 +47,11 @@ def test_softmax_loss_takes_mixed_labels(recipe):
 
 
 @pytest.mark.parametrize(
-    "change", ["training.jit_compile=true", "training.precision=mixed_bfloat16"]
+    "change",
+    [
+        pytest.param("training.jit_compile=true", marks=pytest.mark.slow),
+        "training.precision=mixed_bfloat16",
+    ],
 )
 def test_top_5_is_counted_where_there_are_more_classes(recipe, change):
     """Ties do not occur: the logits of the random head differ."""
