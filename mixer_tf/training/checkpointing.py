@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import Protocol
@@ -14,14 +14,18 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf import storage
-from mixer_tf.messages import visible, without_credentials
 from mixer_tf.training import cluster, distribution, lost_workers, metric_state
-from mixer_tf.training.checkpoint_files import UNREADABLE, CheckpointFiles, checkpoint_name
+from mixer_tf.training.checkpoint_files import (
+    CheckpointFiles,
+    CorruptCheckpointError,
+    checkpoint_name,
+)
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.ema import averaged_weights
 from mixer_tf.training.interruption import StopSignals, TrainingStopped
 from mixer_tf.training.length import TrainingLength
 from mixer_tf.training.loop import Position
+from mixer_tf.training.reporting import reason, warn
 from mixer_tf.training.tensorboard import LogBackup
 
 # After an epoch, a training saves if it has not done so for this long: epochs of small datasets
@@ -84,13 +88,10 @@ class BestWeights(tf.keras.callbacks.Callback):
     def _is_best(self, epoch: int, accuracy: float | None, loss: float | None) -> bool:
         """Of equal accuracies, which are frequent on a small split, the lower loss wins."""
         best = -1.0 if self.best_accuracy is None else self.best_accuracy
+        loss = math.inf if loss is None or math.isnan(loss) else loss  # NaN compares with nothing
         if accuracy is not None and (accuracy, -loss) <= (best, -self._loss):
             return False
-        self.best_accuracy, self._loss, self.best_epoch = (
-            accuracy,
-            math.inf if loss is None else loss,
-            epoch,
-        )
+        self.best_accuracy, self._loss, self.best_epoch = accuracy, loss, epoch
         return True
 
     def load_best(self, model: tf.keras.Model) -> None:
@@ -165,28 +166,58 @@ class TrainingCheckpoint(BestWeights):
 
         Raises:
             ValueError: the folder holds the checkpoints of another training.
+            OSError: a checkpoint cannot be read, for another reason than damage; all of them stay.
+            ConnectionError: other workers have found another checkpoint.
         """
         for name in self._files.names():
             try:
-                state = self._files.read_state(name)
-                epoch = state["best"]["epoch"]
-                weights = self._files.read_best(epoch) if epoch else []
-            except UNREADABLE as error:
+                state, weights = self._read(name)
+            except CorruptCheckpointError as error:
                 self._skip(name, error)
                 continue
             self._restore(name, state, weights)
             break
         if self._is_chief:
             self._files.prune(self._options.keep)
+        if self._needs_agreement:
+            self._require_same_position()
         self._tried_step, self._saved_at = self._position.step, time.monotonic()
         return self._position
+
+    def _require_same_position(self) -> None:
+        own = [self._position.step, self._position.epochs]
+        found = distribution.gather(self.model.distribute_strategy, own)
+        if any(each != own for each in found):
+            positions = sorted({(step, epochs) for step, epochs in found})
+            shown = ", ".join(f"step {step:,} (epochs: {epochs:,})" for step, epochs in positions)
+            raise ConnectionError(
+                "all workers must resume from the same checkpoint; they would resume after "
+                f"{shown}. Share the folder {self._files.folder} among all machines, then run the "
+                "same command on all of them again."
+            )
+
+    def _read(self, name: str) -> tuple[dict, list[np.ndarray]]:
+        """Returns the state of a checkpoint and the best weights; see `restore`."""
+        try:
+            state = self._files.read_state(name)
+            epoch = state["best"]["epoch"]
+            return state, self._files.read_best(epoch) if epoch else []
+        except OSError as error:
+            raise OSError(
+                f"the checkpoint {self._path(name)} must be readable to resume from it; got: "
+                f"{reason(error)}. It was left as it is. Run the same command again when it can be "
+                "read."
+            ) from error
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._files.folder, name)
 
     def _skip(self, name: str, error: Exception) -> None:
         if not self._is_chief:
             return
-        _warn(
-            f"the checkpoint {os.path.join(self._files.folder, name)} is incomplete or corrupt "
-            f"({_reason(error)}); it is removed, and the one before it is used, if any."
+        warn(
+            f"the checkpoint {self._path(name)} is incomplete or corrupt "
+            f"({reason(error)}); it is removed, and the one before it is used, if any."
         )
         self._files.remove(name)
 
@@ -264,9 +295,10 @@ class TrainingCheckpoint(BestWeights):
         except (OSError, tf.errors.OpError) as error:
             if lost_workers.is_lost(error):
                 raise
-            _warn(
+            self._remove_leftovers()
+            warn(
                 f"the checkpoint after step {self._position.step:,} cannot be written "
-                f"({_reason(error)}); a restart would resume after step {self._saved.step:,}."
+                f"({reason(error)}); a restart would resume after step {self._saved.step:,}."
             )
             return False
         finally:
@@ -292,9 +324,17 @@ class TrainingCheckpoint(BestWeights):
         TensorFlow wants a different folder for each.
         """
         own = os.path.join(self._files.folder, cluster.worker_name())
-        storage.make_folder(own)
-        self._tensors.write(os.path.join(own, "tensors"))
-        storage.remove_folder(own)
+        try:
+            storage.make_folder(own)
+            self._tensors.write(os.path.join(own, "tensors"))
+        finally:
+            storage.remove_folder(own)
+
+    def _remove_leftovers(self) -> None:
+        """Removes what no checkpoint names, such as best weights, after one was not written."""
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            if self._is_chief:
+                self._files.prune(self._options.keep)
 
     def _state(self, metrics: metric_state.Values) -> dict:
         step, epochs, logs = self._position.step, self._position.epochs, self._position.logs
@@ -323,12 +363,3 @@ class TrainingCheckpoint(BestWeights):
         """Removes the checkpoints and the best weights."""
         if self._is_chief:
             self._files.discard()
-
-
-def _warn(text: str) -> None:
-    print(f"WARNING: {visible(without_credentials(text))}", file=sys.stderr, flush=True)
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    return next(iter(str(text).strip().splitlines()), "") or type(error).__name__

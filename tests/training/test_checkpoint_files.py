@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints are complete or not there, and every damage is noticed before it is used."""
 
+import builtins
+import contextlib
+import errno
 import json
 import os
+import resource
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from mixer_tf.training.checkpoint_files import UNREADABLE, CheckpointFiles, checkpoint_name
+from mixer_tf.training.checkpoint_files import (
+    CheckpointFiles,
+    CorruptCheckpointError,
+    checkpoint_name,
+)
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 
 VALUES = np.arange(1000, dtype=np.float32)
@@ -100,7 +108,7 @@ def _flip(path):
 def test_damage_is_noticed_when_it_is_read(files, tmp_path, damage):
     name = write(files, 1)
     DAMAGES[damage](tmp_path / name)
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(CorruptCheckpointError):
         files.read_state(name)
 
 
@@ -108,8 +116,86 @@ def test_damage_is_noticed_when_it_is_read(files, tmp_path, damage):
 def test_damaged_best_weights_are_noticed(files, tmp_path, damage):
     write(files, 1)
     damage(tmp_path / "best-0000001.npz")
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(CorruptCheckpointError):
         files.read_best(1)
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_corrupt(files):
+    """However many files TensorFlow may open before it cannot."""
+    name = write(files, 1)
+    files.read_state(name), files.read_best(1)  # what they import is open no longer
+    outcomes = []
+    for number in range(5):
+        with at_most_open(number):
+            try:
+                outcomes.append((files.read_state(name)["step"], len(files.read_best(1))))
+            except OSError as error:
+                outcomes.append(error.errno)
+    assert outcomes[0] == errno.EMFILE and outcomes[-1] == (1, 2), outcomes
+    assert set(outcomes) == {errno.EMFILE, (1, 2)}
+
+
+@contextlib.contextmanager
+def at_most_open(number):
+    """Within the block, this process can open so many more files at a time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+    fillers = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                fillers.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(number):
+            os.close(fillers.pop())
+        yield
+    finally:
+        for filler in fillers:
+            os.close(filler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_failure_that_has_passed_is_not_damage(files, monkeypatch):
+    """TensorFlow's reader raises the same exception for it as for a wrong checksum."""
+    name, load, calls = write(files, 1), tf.train.load_checkpoint, []
+
+    def load_later(prefix):
+        calls.append(prefix)
+        if len(calls) == 1:
+            raise tf.errors.OpError(None, None, "Error code 503", 2)
+        return load(prefix)
+
+    monkeypatch.setattr(tf.train, "load_checkpoint", load_later)
+    assert files.read_state(name)["step"] == 1 and len(calls) == 2
+
+
+def deny(monkeypatch, word):
+    """Denies access to paths with a word, as to a process of another user."""
+
+    def denying(function):
+        def checked(path, *args, **kwargs):
+            if isinstance(path, str) and word in path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return function(path, *args, **kwargs)
+
+        return checked
+
+    for owner, name in ((builtins, "open"), (os, "stat"), (os, "listdir")):
+        monkeypatch.setattr(owner, name, denying(getattr(owner, name)))
+
+
+@pytest.mark.parametrize("word", ["step-", "state.json"])
+def test_without_permission_nothing_is_removed(files, tmp_path, monkeypatch, word):
+    write(files, 1)
+    before = sorted(tmp_path.rglob("*"))
+    with monkeypatch.context() as patch:
+        deny(patch, word)
+        with pytest.raises(PermissionError):
+            files.names()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "names", lambda: [checkpoint_name(1, 0)])
+        deny(patch, word)
+        files.prune(keep=2)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_interrupted_removal_leaves_no_checkpoint(files, tmp_path, monkeypatch):
