@@ -10,6 +10,7 @@ import time
 import tensorflow as tf
 
 from mixer_tf.console import format_duration
+from mixer_tf.training import reporting
 from mixer_tf.training.forecast import Forecast, speed_line
 from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.length import TrainingLength
@@ -177,8 +178,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         self._write(f"\r\x1b[K{line}" if self._is_terminal() else f"{line}\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        reporting.write(self._stream, text)
 
 
 class SpeedLine(tf.keras.callbacks.Callback):
@@ -221,8 +221,7 @@ class SpeedLine(tf.keras.callbacks.Callback):
             lacks_evaluations=self._lacks_evaluations,
         )
         start = "\r\x1b[K" if self._stream.isatty() else ""  # where the progress is shown
-        self._stream.write(f"{start}{line}\n")
-        self._stream.flush()
+        reporting.write(self._stream, f"{start}{line}\n")
 
     def on_epoch_end(self, epoch, logs=None):
         self._lacks_evaluations = False

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 
 from mixer_tf.messages import visible, without_credentials
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NODE = re.compile(r"^\{\{function_node [^}]*\}\}")  # before the message of an operation
 
 
 def write(stream, text: str) -> None:
@@ -29,4 +31,5 @@ def warn(text: str) -> None:
 def reason(error: Exception) -> str:
     """Returns the first line of what an exception of Python or TensorFlow says."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    return next(iter(str(text).strip().splitlines()), "") or type(error).__name__
+    line = next(iter(_NODE.sub("", str(text)).strip().splitlines()), "")
+    return line or type(error).__name__

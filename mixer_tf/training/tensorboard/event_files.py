@@ -8,22 +8,30 @@ resumes with another folder of logs.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 
 from mixer_tf import storage
+from mixer_tf.training import lost_workers
+from mixer_tf.training.reporting import reason, warn
 
 # TensorBoard takes every file with this in its name for a part of a run, copies included.
 _EVENTS, _COPY = "tfevents", "copied-events"
+_RETRY_SECONDS = 60.0  # after a failure
 
 
 class RunLog:
     """Writes the events of one training, which is one run of TensorBoard.
+
+    On a full disk, for example, a warning says so once, and the training goes on without logs until
+    they can be written again.
 
     Args:
         folder: the folder of the run. What an earlier process has logged there after `steps_done`
@@ -36,27 +44,60 @@ class RunLog:
 
     def __init__(self, folder: str, steps_done: int = 0):
         self.folder, self.steps_done = folder, steps_done
-        self._writer = _create_writer(folder, steps_done)
+        self._writer: tf.summary.SummaryWriter | None = _create_writer(folder, steps_done)
+        self._failed_at: float | None = None
 
     def write_scalar(self, tag: str, value: float, step: int) -> None:
-        with self._writer.as_default():
-            tf.summary.scalar(tag, value, step=step)
+        self._write(lambda: tf.summary.scalar(tag, value, step=step))
 
     def write_image(self, tag: str, image: np.ndarray, step: int, description: str = "") -> None:
         """Writes one image, uint8 [height, width, 3]; the description is shown above it."""
-        with self._writer.as_default():
-            tf.summary.image(tag, image[None], step=step, description=description)
+        self._write(lambda: tf.summary.image(tag, image[None], step=step, description=description))
 
     def write_summary(self, summary, step: int = 0) -> None:
         """Writes a tf.compat.v1.Summary, as plugins of TensorBoard make them."""
-        with self._writer.as_default():
-            tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
+        content = summary.SerializeToString()
+        self._write(lambda: tf.summary.experimental.write_raw_pb(content, step=step))
 
     def flush(self) -> None:
-        self._writer.flush()
+        self._write(lambda: None)
 
     def close(self) -> None:
-        self._writer.close()
+        self._write(lambda: None)
+        self._close()
+
+    def _write(self, write: Callable[[], object]) -> None:
+        """Calls a function that adds events, and flushes them."""
+        if self._failed_at is not None and time.monotonic() - self._failed_at < _RETRY_SECONDS:
+            return
+        try:
+            # In the file of the writer that failed, TensorBoard would not read past the failure.
+            self._writer = self._writer or tf.summary.create_file_writer(self.folder)
+            with self._writer.as_default():  # at its end, TensorFlow flushes
+                write()
+        except (OSError, tf.errors.OpError) as error:
+            if lost_workers.is_lost(error):
+                raise
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        if self._failed_at is None:
+            warn(
+                f"the logs in {self.folder} cannot be written ({reason(error)}); the training goes "
+                "on without them, and tries it again every minute."
+            )
+        self._failed_at = time.monotonic()
+        self._close()
+        with contextlib.suppress(OSError, tf.errors.OpError):  # what a failed attempt has left
+            for path in _list_logs(self.folder):
+                if not storage.file_size(path):
+                    storage.remove_file(path)
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer:
+            with contextlib.suppress(OSError, tf.errors.OpError):
+                writer.close()
 
 
 class LogBackup:

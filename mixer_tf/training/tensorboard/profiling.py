@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mixer_tf.training.length import TrainingLength
 from mixer_tf.training.profiled_steps import ProfiledSteps
+from mixer_tf.training.reporting import reason, warn
 
 
 class StepProfiler(tf.keras.callbacks.Callback):
@@ -70,5 +71,8 @@ class StepProfiler(tf.keras.callbacks.Callback):
 
     def _stop_after(self, step: int) -> None:
         if self._is_running and step >= self._profiled.last:
-            tf.profiler.experimental.stop()
             self._is_running = False
+            try:
+                tf.profiler.experimental.stop()
+            except (OSError, tf.errors.OpError) as error:
+                warn(f"the trace of the steps cannot be written ({reason(error)}).")
