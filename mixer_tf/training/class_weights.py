@@ -37,18 +37,27 @@ def class_weights(kind: str | None, class_counts: Sequence[int] | None) -> tuple
     return tuple(weights.tolist())
 
 
-def example_weights(labels: tf.Tensor, weights: Sequence[float], sample_weight) -> tf.Tensor:
-    """Returns the weight of each example in the loss.
+def weighted_labels(
+    labels: tf.Tensor, weights: Sequence[float], sample_weight: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns labels and weights of examples, for the loss alone.
 
-    An image that is mixed of two classes has their mean, weighted as its labels are.
+    The part of the loss that belongs to a class is multiplied by the weight of this class: the loss
+    of an image that is mixed of two classes is Σ w·y·l, with the weights w, the labels y and the
+    losses l of the classes. The labels become w·y / Σ w·y, and the weight of the image Σ w·y. An
+    image of one class keeps its label.
 
     Args:
         labels: float [N, num_classes].
         weights: one for each class.
-        sample_weight: float [N], by which the result is multiplied; None for 1.
+        sample_weight: float [N], by which the weights are multiplied; None for 1.
 
     Returns:
-        float [N].
+        Labels float [N, num_classes], and weights float [N].
     """
-    found = tf.linalg.matvec(labels, tf.constant(weights, labels.dtype))
-    return found if sample_weight is None else found * tf.cast(sample_weight, found.dtype)
+    factors = tf.constant(weights, labels.dtype)
+    totals = tf.linalg.matvec(labels, factors)
+    shares = tf.math.divide_no_nan(labels * factors, totals[:, tf.newaxis])
+    if sample_weight is None:
+        return shares, totals
+    return shares, totals * tf.cast(sample_weight, totals.dtype)

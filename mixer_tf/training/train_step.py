@@ -14,7 +14,7 @@ from mixer_tf.models.noise import step_noise
 from mixer_tf.models.recomputation import recomputing
 from mixer_tf.training.accumulation import accumulate
 from mixer_tf.training.autograph import without_autograph
-from mixer_tf.training.class_weights import example_weights
+from mixer_tf.training.class_weights import weighted_labels
 
 GRADIENT_NORM = "gradient_norm"
 
@@ -84,7 +84,7 @@ def _update(
         with tf.GradientTape() as tape, noise:
             y_pred = model(x, training=True)
             if class_weights is not None:
-                sample_weight = example_weights(y, class_weights, sample_weight)
+                y, sample_weight = weighted_labels(y, class_weights, sample_weight)
             loss = model.compute_loss(x, y, y_pred, sample_weight)
         pairs = optimizer.compute_gradients(loss, variables, tape)
         return [gradient for gradient, _ in pairs], y_pred

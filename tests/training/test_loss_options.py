@@ -4,11 +4,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_train_step import LABELS, PIXELS, WEIGHTS, compiled, fit, with_keras_step
+from test_train_step import LABELS, PIXELS, STILL, WEIGHTS, compiled, fit, with_keras_step
 
 from mixer_tf.recipes.schema import TrainingOptions
 from mixer_tf.training import compilation, train_step
-from mixer_tf.training.class_weights import class_weights, example_weights
+from mixer_tf.training.class_weights import class_weights, weighted_labels
 from mixer_tf.training.input.split import open_splits
 
 
@@ -58,10 +58,42 @@ def test_unknown_counts_are_refused():
         class_weights("balanced", None)
 
 
-def test_a_mixed_image_has_the_mean_weight_of_its_classes():
-    labels = tf.constant([[0.75, 0.25], [0, 1]])
-    found = example_weights(labels, (4.0, 8.0), tf.constant([1.0, 0.5]))
-    np.testing.assert_allclose(found, [5.0, 4.0])
+FACTORS = (0.3, 7.1, 0.0)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_each_class_of_a_mixed_image_has_its_own_weight_in_the_loss(loss):
+    labels = np.array([[0.75, 0.25, 0], [0, 0.5, 0.5], [0, 0, 1]], np.float32)
+    logits = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    losses = {
+        "softmax": tf.keras.losses.CategoricalCrossentropy(from_logits=True),
+        "sigmoid": compilation.SigmoidCrossEntropy(),
+    }[loss]
+    shares, totals = weighted_labels(tf.constant(labels), FACTORS, tf.constant([1.0, 0.5, 1.0]))
+    found = losses(shares, logits, sample_weight=totals).numpy() * 3
+    classes = np.eye(3, dtype=np.float32)
+    of_class = [[float(losses(c[None], row[None])) for c in classes] for row in logits]
+    expected = np.sum(labels * FACTORS * np.array(of_class) * np.array([[1.0], [0.5], [1.0]]))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_unmixed_images_is_weighted_bit_for_bit():
+    labels = tf.one_hot([0, 1, 2, 1], 3)
+    shares, totals = weighted_labels(labels, FACTORS, None)
+    np.testing.assert_array_equal(totals, np.float32([0.3, 7.1, 0.0, 7.1]))
+    np.testing.assert_array_equal(shares[:2], labels[:2])
+    np.testing.assert_array_equal(shares[2], np.zeros(3))  # without a weight, it does not matter
+
+
+def test_labels_of_the_metrics_are_not_weighted(recipe):
+    """A mixed image counts for the class that has most of it."""
+    labels = np.tile(np.float32([0.6, 0.4, 0]), (len(LABELS), 1))
+    histories = []
+    for factors in (None, (1.0, 100.0, 1.0)):
+        model = compiled(recipe, *STILL)
+        train_step.set_train_step(model, class_weights=factors)
+        histories.append(model.fit(PIXELS, labels, 8, verbose=0).history["accuracy"])
+    assert histories[0] == histories[1]
 
 
 def test_weighted_classes_train_as_with_keras_class_weight(recipe):
