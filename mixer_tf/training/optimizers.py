@@ -109,7 +109,8 @@ class DecoupledWeightDecay(tf.keras.optimizers.Optimizer):
         rate_factors: Mapping[str, float] | None = None,
         **kwargs,
     ):
-        super().__init__(name=name, **kwargs)
+        # Keras' default of 0 would subtract 0 from every weight in every step.
+        super().__init__(name=name, weight_decay=None, **kwargs)
         self._rate_factors = dict(rate_factors or {})
         self._momentum_dtype = tf.as_dtype(momentum_dtype)
         is_schedule = isinstance(learning_rate, WarmupDecay)

@@ -196,3 +196,17 @@ def test_config_round_trip(kind):
     copy = tf.keras.optimizers.deserialize(serialized)
     assert type(copy) is kind
     assert copy.get_config() == optimizer.get_config()
+
+
+def test_each_weight_is_changed_once_in_a_step():
+    """Keras' own decay, which is 0, would be a second pass over all of them."""
+    variables = _variables()
+    optimizer = optimizers.create(OptimizerOptions(name="momentum", clip_norm=None), STEPS)
+    optimizer.build(variables)
+
+    @tf.function
+    def step():
+        optimizer.apply_gradients(zip(_gradients()[0], variables, strict=True))
+
+    operations = [each.type for each in step.get_concrete_function().graph.get_operations()]
+    assert operations.count("AssignSubVariableOp") == len(variables)
