@@ -82,17 +82,15 @@ def num_workers() -> int:
 
 def is_chief() -> bool:
     """Whether this process writes the files that all workers share; True without TF_CONFIG."""
-    task = _config().get("task", {})
     if "chief" in _config().get("cluster", {}):
-        return task.get("type") == "chief"
-    return task.get("index", 0) == 0
+        return _task_type() == "chief"
+    return _task_index(0) == 0
 
 
 def worker_name() -> str:
     """Returns a name that no other worker has, such as "worker_1"."""
-    task = _config().get("task", {})
     # The process id is the last resort: in containers, all workers may have the same one.
-    return f"{task.get('type', 'worker')}_{task.get('index', os.getpid())}"
+    return f"{_task_type('worker')}_{_task_index(os.getpid())}"
 
 
 def other_workers() -> dict[str, str]:
@@ -113,11 +111,11 @@ def chief_name() -> str:
 
 def own_address() -> str | None:
     """Returns the address "HOST:PORT" of this worker; None if it is not one of the workers."""
-    task = _config().get("task", {})
-    listed = _config().get("cluster", {}).get(task.get("type"), ())
-    if task.get("type") not in ("chief", "worker") or task.get("index", 0) >= len(listed):
+    kind, index = _task_type(), _task_index(0)
+    listed = _config().get("cluster", {}).get(kind, ())
+    if kind not in ("chief", "worker") or index >= len(listed):
         return None
-    return listed[task.get("index", 0)]
+    return listed[index]
 
 
 def title(name: str) -> str:
@@ -144,6 +142,25 @@ def is_reachable(address: str, seconds: float = 2.0) -> bool:
     except OSError:
         return False
     return True
+
+
+def _task_type(default: str | None = None) -> str | None:
+    return _config().get("task", {}).get("type", default)
+
+
+def _task_index(default: int) -> int:
+    """Returns the index of this worker, which may be a string, as TensorFlow reads it.
+
+    Raises:
+        ValueError: it is not an integer.
+    """
+    index = _config().get("task", {}).get("index", default)
+    try:
+        return int(index)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"the index of the task in {VARIABLE} must be an integer; got {index!r}."
+        ) from None
 
 
 def _config() -> dict:

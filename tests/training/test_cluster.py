@@ -69,3 +69,15 @@ def test_a_malformed_tf_config_is_named(monkeypatch, value):
     monkeypatch.setenv("TF_CONFIG", value)
     with pytest.raises(ValueError, match="TF_CONFIG must be a JSON object"):
         cluster.num_workers()
+
+
+def test_an_index_may_be_a_string_as_in_tensorflow(monkeypatch):
+    set_task(monkeypatch, TWO_WORKERS, "worker", "0")
+    assert cluster.is_chief() and cluster.own_address() == "a:1"
+    assert cluster.worker_name() == cluster.chief_name() == "worker_0"
+    set_task(monkeypatch, TWO_WORKERS, "worker", "1")
+    assert not cluster.is_chief() and cluster.own_address() == "b:1"
+    assert list(cluster.other_workers()) == ["worker_0"]
+    set_task(monkeypatch, TWO_WORKERS, "worker", "one")
+    with pytest.raises(ValueError, match="index of the task in TF_CONFIG must be an integer; got"):
+        cluster.is_chief()
