@@ -129,7 +129,7 @@ def measure(
         recipe,
         _like_the_whole(splits[TRAIN], plan),
         splits.get(EVAL),
-        strategy="default",
+        strategy=tf.distribute.get_strategy(),  # also where TF_CONFIG lists several workers
         checkpoint_dir=os.path.join(folder, "checkpoints"),
         log_dir=os.path.join(folder, "logs"),
         callbacks=[clock],
