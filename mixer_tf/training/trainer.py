@@ -146,6 +146,7 @@ def fit(
         recipe.training.accumulation_steps,
     )
     tf.keras.utils.set_random_seed(recipe.training.seed)
+    identity = _identity(recipe, train, evaluation, length)
     length = length or training_length(recipe.training, train.num_examples)
     is_chief = distribution.is_chief(strategy)
 
@@ -158,7 +159,7 @@ def fit(
         model.optimizer.build(model.trainable_variables)
         if checkpoint_dir:
             best = TrainingCheckpoint(
-                *(model, checkpoint_dir, length, _identity(recipe, train, evaluation)),
+                *(model, checkpoint_dir, length, identity),
                 options=checkpoints,
                 signals=signals,
                 is_chief=is_chief,
@@ -191,8 +192,7 @@ def fit(
     calls += [*callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
         try:
-            if not best.is_exhausted(begin.epochs):
-                loop.run(model, data, length, calls, eval_data, begin)
+            loop.run(model, data, length, calls, eval_data, _start(begin, best, length))
         except StopRequested as stop:
             raise best.stop(*stop.args) from None
     best.load_best(model)
@@ -280,10 +280,28 @@ def _logged_steps(length: TrainingLength, begin: loop.Position) -> int:
     return begin.step - 1 if is_to_be_evaluated else begin.step
 
 
-def _identity(recipe: Recipe, train: Split, evaluation: Split | None) -> dict[str, object]:
-    """Returns what makes this training another one than that of a checkpoint."""
+def _start(begin: loop.Position, best: BestWeights, length: TrainingLength) -> loop.Position:
+    """Returns where to begin: after the last epoch, if an earlier run ended without a better one.
+
+    The callbacks then see the end of the training, which the earlier run may not have logged.
+    """
+    if not best.is_exhausted(begin.epochs):
+        return begin
+    return dataclasses.replace(begin, epochs=length.epochs)
+
+
+def _identity(
+    recipe: Recipe, train: Split, evaluation: Split | None, length: TrainingLength | None
+) -> dict[str, object]:
+    """Returns what makes this training another one than that of a checkpoint.
+
+    Args:
+        recipe, train, evaluation: those of the training.
+        length: a length that is not that of the recipe; None for that of the recipe.
+    """
     sizes = [split.num_examples if split else 0 for split in (train, evaluation)]
-    return {"recipe": json.loads(recipe.to_json()), "examples": sizes}
+    found = {"recipe": json.loads(recipe.to_json()), "examples": sizes}
+    return {**found, "length": dataclasses.asdict(length)} if length else found
 
 
 def _log_backup(log_dir: str, checkpoint_dir: str) -> LogBackup:
