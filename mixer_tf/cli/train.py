@@ -88,8 +88,9 @@ def train(
 
     The epoch with the best top-1 on the evaluation split becomes the model, in OUTPUT/serving/1.
     The same command resumes a training that was stopped or killed, also within an epoch, and ends
-    with the same model. Ctrl-C and SIGTERM let it finish the step and save; the exit code is then
-    130 or 143. A second Ctrl-C stops at once.
+    with the same model where the operations of the device are deterministic. Ctrl-C and SIGTERM
+    let it finish the step and save; the exit code is then 130 or 143. A second Ctrl-C stops at
+    once.
 
     This command does not search for near-duplicates: `mixer dedup` does, and its list of images is
     left out with --exclude. It does not push the model to a server; the pipeline does both.
@@ -176,7 +177,7 @@ def _train(request: _Request) -> None:
         if isinstance(strategy, str):
             strategy = requirements.create_strategy(strategy, recipe)
         if not request.restart and folder.finish(opened, recipe):
-            click.echo("note: the training was complete; its checkpoints are removed now")
+            click.echo("note: the training was complete already; nothing is trained")
             return _show_model(folder, request.source)
         with progress_counter("reading images") as progress:
             info = from_source.prepare(

@@ -3,21 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mixer_tf.export import saved_model
 from mixer_tf.training.trainer import Fitted
 
 
-def export_fitted(fitted: Fitted, class_names: Sequence[str], path: str) -> None:
+def export_fitted(
+    fitted: Fitted,
+    class_names: Sequence[str],
+    path: str,
+    exported: Callable[[], None] | None = None,
+) -> None:
     """Exports the best weights to the SavedModel `path`; of several workers, only the chief does.
 
-    The checkpoints are removed last, so that a run which is killed during the export only has to
-    export again.
+    The checkpoints are removed last, so that a run which is killed before only has to export again.
+
+    Args:
+        fitted: the result of a training.
+        class_names: one name per label.
+        path: the folder of the model.
+        exported: called between the export and the removal of the checkpoints; None for nothing.
 
     Raises:
         FailedCheck: the export does not answer as the trained model does.
     """
-    if fitted.is_chief:
-        saved_model.export_saved_model(fitted.model, fitted.recipe, class_names, path)
-        fitted.discard_checkpoints()
+    if not fitted.is_chief:
+        return
+    saved_model.export_saved_model(fitted.model, fitted.recipe, class_names, path)
+    if exported:
+        exported()
+    fitted.discard_checkpoints()

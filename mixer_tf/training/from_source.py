@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import time
@@ -60,7 +61,7 @@ def train_source(
         verbose: whether to show the progress of the training.
 
     Returns:
-        The result; None if an earlier call was killed after it had written the model.
+        The result; None if an earlier call has written the model.
 
     Raises:
         ValueError: the folder holds something else or is in use, there is nothing to train on, or
@@ -116,9 +117,9 @@ def train_prepared(
         planned=planned,
         verbose=verbose,
     )
-    export_fitted(fitted, info.class_names, output.model)
-    if fitted.is_chief:
-        _write_timing(fitted, strategy, output)
+    # Before the checkpoints are removed, without which the training counts as complete.
+    write_timing = functools.partial(_write_timing, fitted, strategy, output)
+    export_fitted(fitted, info.class_names, output.model, write_timing)
     return fitted
 
 

@@ -148,18 +148,18 @@ class RunDirectory:
         return self._has_data()
 
     def finish(self, source: Source, recipe: Recipe) -> bool:
-        """Completes a training that was killed when only its checkpoints were left to remove.
+        """Completes a training that was killed after its model was written, or that is complete.
 
         Args:
             source, recipe: see `claim`.
 
         Returns:
-            Whether the folder held such a training of this recipe on this source.
+            Whether the folder holds the model of this recipe on this source.
         """
-        if not cluster.is_chief():  # it would wait for the chief, which has nothing to train
-            return self._has_model() and self.is_prepared(source, recipe)
-        if not (self._has_model() and storage.exists(self.checkpoints)):
+        if not self._has_model():
             return False
+        if not cluster.is_chief():  # it would wait for the chief, which has nothing to train
+            return self.is_prepared(source, recipe)
         storage.remove_folder(self.checkpoints)
         return self.read_state() == _state(source, recipe)
 

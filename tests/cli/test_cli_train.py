@@ -60,7 +60,7 @@ def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
 
 
 def test_a_finished_model_is_not_overwritten(mixer, trained):
-    result = mixer(*trained.arguments)
+    result = mixer(*trained.arguments, "--set", "training.epochs=7")
     assert result.exit_code == 1
     assert f"{trained.output} holds a finished model already" in result.output
 
@@ -74,10 +74,20 @@ def test_what_a_kill_after_the_export_has_left_is_removed(mixer, trained, tmp_pa
     assert mixer(*arguments, "--restart").exit_code == 1
     result = mixer(*arguments)
     assert result.exit_code == 0, result.output
-    assert "note: the training was complete; its checkpoints are removed now" in result.output
+    assert "note: the training was complete already; nothing is trained" in result.output
     assert f"model    {output}/serving/1" in result.output and "next:" in result.output
     assert not (output / "checkpoints").exists()
-    assert mixer(*arguments).exit_code == 1
+
+
+def test_what_a_kill_before_the_card_has_left_is_completed(mixer, trained, tmp_path):
+    output = tmp_path / "output"
+    shutil.copytree(trained.output, output)
+    (card,) = (output / "serving" / "1").rglob("*.md")
+    card.unlink()
+    arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
+    result = mixer(*arguments)
+    assert result.exit_code == 0, result.output
+    assert card.exists() and f"card     {card}" in result.output
 
 
 def test_a_folder_with_other_files_is_not_touched(mixer, image_folder, tmp_path):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -21,6 +22,7 @@ from mixer_tf import recipes
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
+from mixer_tf.training import exporting, from_source, trainer
 from mixer_tf.training.from_source import prepare, train_source
 from mixer_tf.training.input.split import open_splits
 from mixer_tf.training.run_directory import RunDirectory
@@ -269,9 +271,17 @@ def test_a_training_that_was_killed_after_its_export_is_finished(images, output)
     add_model(output)
     assert train_source(source, RECIPE, output.root, strategy="default") is None
     assert sorted(os.listdir(output.root)) == ["data", "logs", "serving", "training.json"]
-    assert not output.finish(source, RECIPE)
+
+
+def test_a_training_that_was_killed_before_its_last_files_is_finished(images, output):
+    """After the removal of the checkpoints, and before the card of the model."""
+    prepare(open_source(images), RECIPE, output)
+    add_model(output)
+    before = files_below(pathlib.Path(output.root))
+    assert train_source(open_source(images), RECIPE, output.root, strategy="default") is None
+    assert files_below(pathlib.Path(output.root)) == before
     with pytest.raises(ValueError, match="holds a finished model already"):
-        train_source(source, RECIPE, output.root, strategy="default")
+        train_source(open_source(images), OTHER, output.root, strategy="default")
 
 
 def test_a_worker_does_not_wait_for_a_training_that_is_finished(images, output, monkeypatch):
@@ -348,3 +358,19 @@ def test_a_disk_that_is_full_before_the_claim_locks_nothing(images, output, monk
             train_source(open_source(images), RECIPE, output.root, strategy="default")
         assert not os.path.exists(output.root)
     prepare(open_source(images), OTHER, output)
+
+
+def test_the_timing_is_written_before_the_checkpoints_are_removed(tmp_path, monkeypatch):
+    """Afterwards, the training counts as complete, and nothing writes it again."""
+    done = []
+    fitted = types.SimpleNamespace(is_chief=True, model=None, recipe=None)
+    fitted.discard_checkpoints = lambda: done.append("discard")
+    monkeypatch.setattr(trainer, "fit", lambda *_, **__: fitted)
+    monkeypatch.setattr("mixer_tf.training.input.split.open_splits", lambda *_: {"train": None})
+    monkeypatch.setattr(
+        exporting.saved_model, "export_saved_model", lambda *_: done.append("export")
+    )
+    monkeypatch.setattr(from_source, "_write_timing", lambda *_: done.append("timing"))
+    info = DatasetInfo("folder:/x", ("a",), {"train": {"a": 1}})
+    from_source.train_prepared(info, RECIPE, RunDirectory(str(tmp_path)), strategy=None)
+    assert done == ["export", "timing", "discard"]
