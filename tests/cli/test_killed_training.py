@@ -66,6 +66,7 @@ _MOMENTS = {
         ("mixer_tf.export.saved_model:export_saved_model", 1),
         ("mixer_tf.export.warmup:write", 1),
         ("mixer_tf.training.checkpoint_files:CheckpointFiles.discard", 1),
+        ("mixer_tf.reports.training_folder:write_card", 1),
     ],
 }
 
