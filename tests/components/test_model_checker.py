@@ -3,7 +3,6 @@
 
 import json
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -46,13 +45,6 @@ def exported(tmp_path_factory) -> pathlib.Path:
 def copy(exported, tmp_path) -> pathlib.Path:
     """A copy of the model that a test may damage."""
     return pathlib.Path(shutil.copytree(exported, tmp_path / "Format-Serving"))
-
-
-def change_answer(model_dir: pathlib.Path, signature: str, change) -> None:
-    path = model_dir / EXPECTED
-    answers = json.loads(path.read_text())
-    change(next(a["outputs"] for a in answers if a["signature"] == signature))
-    path.write_text(json.dumps(answers))
 
 
 def run_component(model_dir: pathlib.Path, blessing_dir: pathlib.Path):
@@ -101,48 +93,12 @@ def test_the_process_that_checks_has_nothing_of_this_project():
     assert done.stdout.strip() == "[]"
 
 
-def drop_output(outputs):
-    del outputs["class_names"]
-
-
-def shift_probabilities(outputs):
+def test_an_answer_other_than_the_trained_models_fails_the_check(copy):
+    answers = json.loads((copy / EXPECTED).read_text())
+    outputs = next(a["outputs"] for a in answers if a["signature"] == "serving_default")
     outputs["probabilities"][0][0] += 0.01
-
-
-def shift_features(outputs):
-    outputs["pre_logits"][1][3] += 0.5
-
-
-def swap_names(outputs):
-    outputs["class_names"][0].reverse()
-
-
-@pytest.mark.parametrize(
-    ("signature", "change", "reason"),
-    [
-        ("serving_default", drop_output, "serving_default answers ['class_names', 'probabiliti"),
-        ("serving_default", shift_probabilities, "probabilities differs from the trained model's"),
-        ("features", shift_features, "features: pre_logits differs from the trained model's by up"),
-        ("serving_default", swap_names, "serving_default: class 1 is"),
-    ],
-)
-def test_an_answer_other_than_the_trained_models_fails_the_check(copy, signature, change, reason):
-    change_answer(copy, signature, change)
-    with pytest.raises(check.FailedCheck, match=re.escape(reason)):
-        check.check(str(copy))
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("saved_model.pb", "the model does not load: "),
-        (EXPECTED, f"the model has no {EXPECTED}"),
-        ("assets.extra/tf_serving_warmup_requests", "the model has no assets.extra/tf_serving_w"),
-    ],
-)
-def test_a_missing_file_is_named(copy, name, reason):
-    (copy / name).unlink()
-    with pytest.raises(check.FailedCheck, match=re.escape(reason)):
+    (copy / EXPECTED).write_text(json.dumps(answers))
+    with pytest.raises(check.FailedCheck, match="probabilities differs from the trained model's"):
         check.check(str(copy))
 
 
