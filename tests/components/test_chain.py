@@ -23,13 +23,10 @@ MODES = [
 ]
 
 
-def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
+def run_chain(source: str, downstream: str, folder: pathlib.Path, mode: str | None = None) -> dict:
     """Runs ImageExampleGen, Deduplicator and Preprocessor, and returns their outputs."""
-    beam_args = [
-        "--runner=DirectRunner",
-        f"--direct_running_mode={mode}",
-        "--direct_num_workers=2",
-    ]
+    beam_args = ["--runner=DirectRunner", f"--direct_running_mode={mode}", "--direct_num_workers=2"]
+    beam_args = beam_args if mode else []  # with arguments, TFX packs itself for each executor
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=beam_args, tmp_dir=str(folder / "tmp")
     )
@@ -42,7 +39,7 @@ def run_chain(source: str, folder: pathlib.Path, mode: str) -> dict:
     deduplicator.Executor(context).Do(
         {"examples": [raw]},
         {"deduplicated_examples": [clean], "report": [report]},
-        {"downstream_test_sets": '["digits"]', "within_train": 1},
+        {"downstream_test_sets": json.dumps([downstream]), "within_train": 1},
     )
     preprocessor.Executor(context).Do(
         {"examples": [clean]},
@@ -65,11 +62,22 @@ def read(folder: str, split: str) -> list[list[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def reference(bad_folder, tmp_path_factory) -> dict:
-    return run_chain(f"folder:{bad_folder.path}", tmp_path_factory.mktemp("run"), "in_memory")
+def downstream(tmp_path_factory, write_image_folder) -> str:
+    """Five images, which the class "cat" of the source has, too."""
+    path = tmp_path_factory.mktemp("downstream")
+    write_image_folder(path, classes=("cat",), per_class=5)
+    return f"folder:{path}"
 
 
-def test_good_images_are_kept_and_bad_ones_are_listed_with_the_reason(reference, bad_folder):
+@pytest.fixture(scope="module")
+def reference(bad_folder, downstream, tmp_path_factory) -> dict:
+    return run_chain(f"folder:{bad_folder.path}", downstream, tmp_path_factory.mktemp("run"))
+
+
+def test_good_images_are_kept_and_bad_ones_are_listed_with_the_reason(
+    reference, bad_folder, downstream
+):
+    assert reference["report"]["duplicates_by_set"][downstream] > 0
     held = sum(len(shard) for shards in reference["examples"].values() for shard in shards)
     assert held == len(bad_folder.good) - reference["report"]["removed"]
     assert len(reference["quarantine"].splitlines()) == len(bad_folder.bad)
@@ -77,5 +85,7 @@ def test_good_images_are_kept_and_bad_ones_are_listed_with_the_reason(reference,
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_workers_in_parallel_give_the_same_result(mode, reference, bad_folder, tmp_path):
-    assert run_chain(f"folder:{bad_folder.path}", tmp_path, mode) == reference
+def test_workers_in_parallel_give_the_same_result(
+    mode, reference, bad_folder, downstream, tmp_path
+):
+    assert run_chain(f"folder:{bad_folder.path}", downstream, tmp_path, mode) == reference
