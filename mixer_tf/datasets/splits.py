@@ -4,7 +4,8 @@
 The split of an image depends on its id alone, so it does not change when others are added. A split
 that is held out therefore gets about a tenth of the images: of 120, from 6 to 19 in 19 of 20 cases.
 Where a class of at least five images would get none, the image with the nearest hash is assigned to
-it. A smaller class may get none; `evaluation.class_counts.notes_of_splits` says so.
+it. A smaller class may get none; `evaluation.class_counts.notes_of_splits` says so. Each class has
+a training image: where all would be held out, the one with the highest hash is not.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def assign_splits(
         items: (split or "", id, item) of each image.
         test_share: about which fraction of the training images a missing test split gets.
         label_of: returns the class of an item, so that each class of at least five training images
-            has one in each split; None to not look at the classes.
+            has one in each split, and each smaller one has one in train; None to not look at the
+            classes.
 
     Returns:
         Split → its items.
@@ -139,10 +141,17 @@ def _rules(
         ids[label_of(item)].append(image_id)
     rules = {
         label: hold_out(found, present, test_share)
-        for label, found in ids.items()
         if len(found) >= _ENOUGH_OF_A_CLASS
+        else _with_one_in_train(shared, found)
+        for label, found in ids.items()
     }
-    return lambda item: rules.get(label_of(item), shared)
+    return lambda item: rules[label_of(item)]
+
+
+def _with_one_in_train(rule: HoldOut, image_ids: Iterable[str]) -> HoldOut:
+    """Returns the rule, or one that leaves the highest hash in train if it holds all images out."""
+    highest = max(map(hash_fraction, image_ids))
+    return HoldOut(tuple((split, min(bound, highest)) for split, bound in rule.bounds))
 
 
 def hold_out(

@@ -110,3 +110,26 @@ def test_each_class_with_enough_images_has_one_in_every_split(present):
     for label in moved:
         counts = [sum(item[1] == label for item in plain[split]) for split in plain]
         assert min(n for split, n in zip(plain, counts, strict=True) if split not in present) == 0
+
+
+def test_each_class_has_an_image_in_train():
+    """The rule for all classes would hold out every image of some small ones."""
+    items = []
+    for size in range(1, 7):
+        for number in range(100):
+            label = f"class {size}.{number}"
+            items += [("", f"{label}/{i}", (f"{label}/{i}", label)) for i in range(size)]
+    plain = splits.assign_splits(items)
+    found = splits.assign_splits(items, label_of=lambda item: item[1])
+    labels = {label for _, _, (_, label) in items}
+    lost = labels - {label for _, label in plain["train"]}
+    assert lost and {label for _, label in found["train"]} == labels
+    small = [label for label in labels if label < "class 5"]
+    moved = {item for item in set(found["train"]) - set(plain["train"]) if item[1] in small}
+    assert {label for _, label in moved} == lost and len(moved) == len(lost)
+    for name, label in moved:
+        others = [item[0] for _, _, item in items if item[1] == label]
+        assert name == max(others, key=splits.hash_fraction)
+    for split in ("eval", "test"):
+        kept = {item for item in plain[split] if item[1] in small} - moved
+        assert kept == {item for item in found[split] if item[1] in small}
