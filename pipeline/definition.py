@@ -39,6 +39,7 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
         drift=data.drift_validator and data.drift_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
         examples=examples,
+        data_fingerprint=data.data_fingerprint_value,
         server_blessing=gates.infra_validator and gates.infra_validator.outputs["blessing"],
     )
     report = create_report_stage(config, data, training, gates, delivery)

@@ -19,8 +19,8 @@ class Deployment:
         endpoint: display name of the endpoint; it is created where there is none.
         model_name: display name of the model in the registry; each push is a version of it.
         traffic: percentage of the endpoint's traffic for the new model, 0 to 100.
-        serving_image: one of Vertex AI's own images for TensorFlow 2; "" for that of TensorFlow 2.15
-            with or without a GPU. Others, such as TF Serving, listen elsewhere.
+        serving_image: one of Vertex AI's own images for TensorFlow 2; "" for that of 2.15, with or
+            without a GPU. Others, such as TF Serving, listen elsewhere.
         machine_type: of each replica.
         accelerator: name of an accelerator of Vertex AI; "" for none.
         accelerator_count: number of accelerators of each replica.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel, channel_utils, component_spec, standard_artifacts
 
 from components.pusher.executor import Executor
@@ -17,6 +18,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "keep_versions": component_spec.ExecutionParameter(type=int, optional=True),
         "lineage": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
+        "data_fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
         "root": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -53,8 +55,9 @@ class Pusher(base_component.BaseComponent):
     it, and neither the newest version nor a withdrawn one is the same model. Without a blessing of
     the Evaluator its metrics decide: the model must be right more often than always answering the
     largest class of the test split. Gates that are not connected are skipped. A version appears
-    complete, under its final name, or not at all. Its `assets.extra/lineage.json` says where it
-    comes from, and `assets.extra/MODEL_CARD.md` says it for people.
+    complete, under its final name, or not at all; in a bucket its files appear one by one. Its
+    `assets.extra/lineage.json` says where it comes from, and `assets.extra/MODEL_CARD.md` says it
+    for people.
 
     The output is the standard PushedModel with TFX's custom properties `pushed`,
     `pushed_destination` and `pushed_version`, and with `reason`, which says why nothing was
@@ -89,6 +92,7 @@ class Pusher(base_component.BaseComponent):
         keep_versions: int | None = None,
         lineage: str | None = None,
         fingerprint: str | None = None,
+        data_fingerprint: Placeholder | None = None,
         root: str | None = None,
     ):
         """Makes the component.
@@ -107,6 +111,7 @@ class Pusher(base_component.BaseComponent):
                 for all of them.
             lineage: what the pipeline knows of itself, fields of `Lineage` as JSON.
             fingerprint: the state of the code; the cached output is used while it is equal.
+            data_fingerprint: that of the data, where another step computes it; for the lineage.
             root: the folder below which a relative `push_destination` is stored.
         """
         super().__init__(
@@ -123,6 +128,7 @@ class Pusher(base_component.BaseComponent):
                 keep_versions=keep_versions,
                 lineage=lineage,
                 fingerprint=fingerprint,
+                data_fingerprint=data_fingerprint,
                 root=root,
                 pushed_model=channel_utils.as_channel([standard_artifacts.PushedModel()]),
             )

@@ -29,18 +29,30 @@ def describe(
         properties: its execution properties; "lineage" holds fields of `Lineage` as JSON.
         context: of the executor; None where it runs without an orchestrator.
     """
-    ids = {name: found[0].id for name, found in artifacts.items() if found and found[0].id}
-    execution = getattr(context, "_unique_id", None)  # TFX makes it public in a path only
-    if str(execution).isdecimal():
-        ids["execution"] = int(execution)
+    known = json.loads(properties.get("lineage") or "{}")
+    if properties.get("data_fingerprint"):
+        fingerprints = {**known.get("fingerprints", {}), "data": properties["data_fingerprint"]}
+        known = {**known, "fingerprints": fingerprints}
     return Lineage(
         code_version=__version__,
         pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         **_data(artifacts.get("examples", ())),
         evaluation=next((read_metrics(each.uri) for each in artifacts.get("evaluation", ())), {}),
-        metadata=ids,
-        **json.loads(properties.get("lineage") or "{}"),
+        metadata=_metadata_ids(artifacts, context),
+        **known,
     )
+
+
+def _metadata_ids(artifacts: Mapping[str, Sequence[Artifact]], context) -> dict[str, int]:
+    """Returns the ids in ML Metadata; none on Kubeflow v2 and Vertex AI, which do not tell them.
+
+    TFX gives the artifacts hashes of their names there, and the execution no number.
+    """
+    execution = getattr(context, "_unique_id", None)  # TFX makes it public in a path only
+    if not str(execution).isdecimal():
+        return {}
+    ids = {name: found[0].id for name, found in artifacts.items() if found and found[0].id}
+    return {**ids, "execution": int(execution)}
 
 
 def make_card(artifacts: Mapping[str, Sequence[Artifact]], lineage: Lineage) -> str:

@@ -92,12 +92,12 @@ def predict(
     total = len(found.images) + len(found.problems)
     failures = 0
     with (
-        _open_predictor(model, server, total) as predictor,
+        _open_predictor(model, server, total) as classify,
         _table(output, top) as add,
         _progress(output, total) as progress,
     ):
         show = add or (_show_json if as_json else _show_text)
-        answers = itertools.chain(found.problems.items(), _classify(predictor, found.images))
+        answers = itertools.chain(found.problems.items(), _classify(classify, found.images))
         for count, (path, answer) in enumerate(answers, 1):
             failures += isinstance(answer, str)
             show(_printable(path), answer, top)
@@ -136,13 +136,16 @@ def _printable(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _open_predictor(model: str, server: str | None, total: int) -> Iterator:
-    """Yields what classifies `total` images: a model in this process, or one on a server."""
+def _open_predictor(model: str, server: str | None, total: int) -> Iterator[Callable]:
+    """Yields what classifies `total` images: a model in this process, or one on a server.
+
+    It returns for each image its predictions, or the error of a server about this image.
+    """
     if server:
         from mixer_tf.serving.client import Client
 
         with Client(server, model) as client:
-            yield client
+            yield client.classify_each
         return
     from mixer_tf.lean_imports import import_tensorflow
 
@@ -152,12 +155,12 @@ def _open_predictor(model: str, server: str | None, total: int) -> Iterator:
 
     optimizer.set_experimental_options({"disable_meta_optimizer": total <= _FEW})
     try:
-        yield Predictor(locations.resolve_saved_model(model))
+        yield Predictor(locations.resolve_saved_model(model)).classify
     finally:  # models that this process exports afterwards would keep it
         optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
-def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
+def _classify(classify: Callable, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
     """Yields each path with its predictions, or with the reason why it is unusable."""
     from mixer_tf.images import UnusableImageError
 
@@ -169,9 +172,10 @@ def _classify(predictor, paths: Sequence[str]) -> Iterator[tuple[str, list | str
                 usable[path] = _read(path)
             except UnusableImageError as error:
                 reasons[path] = str(error)
-        answers = predictor.classify(list(usable.values())) if usable else []
+        answers = classify(list(usable.values())) if usable else []
         found = dict(zip(usable, answers, strict=True)) | reasons
-        yield from ((path, found[path]) for path in batch)
+        for path in batch:
+            yield path, found[path] if isinstance(found[path], list) else str(found[path])
 
 
 def _read(path: str) -> bytes:

@@ -15,7 +15,12 @@ import numpy as np
 
 from mixer_tf.serving import contract, prediction
 from mixer_tf.serving.prediction import Prediction
-from mixer_tf.serving.statuses import FAILED_PRECONDITION, INVALID_ARGUMENT, ServingError
+from mixer_tf.serving.statuses import (
+    CANCELLED,
+    FAILED_PRECONDITION,
+    INVALID_ARGUMENT,
+    ServingError,
+)
 from mixer_tf.serving.tensor_json import TensorSpec
 
 _MAX_BACKOFF_SECONDS = 5.0
@@ -100,12 +105,13 @@ class Client:
         All images are sent in one request. If the server refuses it, each is sent alone.
 
         Raises:
-            ServingError: as `predict`, but not INVALID_ARGUMENT.
+            ServingError: as `predict`, but neither INVALID_ARGUMENT nor CANCELLED, as which
+                TensorFlow Serving reports some corrupt images.
         """
         try:
             return list(self.classify(encoded))
         except ServingError as error:
-            if error.code != INVALID_ARGUMENT:
+            if error.code not in (INVALID_ARGUMENT, CANCELLED):
                 raise
             if len(encoded) == 1:
                 return [error]

@@ -23,10 +23,12 @@ class Lineage:
         recipe: name of the recipe; `recipe.json` beside the file has all its fields.
         source: specification of the source, without credentials.
         images: split → number of images after the deduplication.
-        fingerprints: step → the state of its code and its data; equal ones mean equal results.
+        fingerprints: step → the state of its code and its data; equal ones mean equal results. On a
+            cluster, "data" is the state of the data, and those of the steps are of code alone.
         options: options of the pipeline that shape the data and the gates.
         evaluation: metric of the Evaluator → value on the test split.
-        metadata: ids in ML Metadata: "execution" of the push, and of each input artifact by name.
+        metadata: ids in ML Metadata: "execution" of the push, and of each input artifact by name;
+            none where the orchestrator does not tell them (Kubeflow Pipelines v2 and Vertex AI).
     """
 
     code_version: str

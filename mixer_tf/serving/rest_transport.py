@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import threading
+import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,15 +81,17 @@ class RestTransport:
 
     def _request(self, method: str, path: str, timeout: float, body: bytes | None = None) -> Any:
         """Sends a request; a connection that the server closed in the meantime is opened again."""
+        deadline = time.monotonic() + timeout
         connection = self._connection()
         is_used = connection.sock is not None
         try:
-            status, headers, content = self._send(connection, method, path, timeout, body)
-        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected) as error:
-            connection.close()
-            if is_used:
-                return self._request(method, path, timeout, body)
-            raise self._unreachable(error) from error
+            try:
+                status, headers, content = _send(connection, method, path, deadline, body)
+            except (ConnectionResetError, BrokenPipeError):
+                connection.close()
+                if not is_used:
+                    raise
+                status, headers, content = _send(connection, method, path, deadline, body)
         except TimeoutError as error:
             connection.close()
             text = f"{self._where} must answer within {timeout:.1f} s; it did not."
@@ -96,17 +100,6 @@ class RestTransport:
             connection.close()
             raise self._unreachable(error) from error
         return self._parse(status, headers, content)
-
-    def _send(self, connection, method, path, timeout, body) -> tuple[int, Any, bytes]:
-        connection.timeout = timeout
-        if connection.sock is None:
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sock.settimeout(timeout)
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read()
 
     def _parse(self, status: int, headers: Any, content: bytes) -> Any:
         """Returns the JSON of a response, or raises its error."""
@@ -136,6 +129,58 @@ class RestTransport:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         text = f"{self._where} must be reachable; {reason[:1].lower() + reason[1:]}."
         return ServingError(statuses.UNAVAILABLE, text)
+
+
+def _send(connection, method, path, deadline: float, body) -> tuple[int, Any, bytes]:
+    """Returns status, headers and body of the response.
+
+    Raises:
+        TimeoutError: it is not complete at `deadline`, a time of the monotonic clock.
+        OSError, http.client.HTTPException: there is none.
+    """
+    connection.timeout = _seconds_until(deadline)
+    if connection.sock is None:
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    with _ended_at(deadline, connection.sock):
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+@contextlib.contextmanager
+def _ended_at(deadline: float, open_socket: socket.socket) -> Iterator[None]:
+    """Ends all waiting for a socket at `deadline`; its own time-out is that of each single wait.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
+    open_socket.settimeout(_seconds_until(deadline))
+    timer = threading.Timer(_seconds_until(deadline), _shut_down, [open_socket])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        _seconds_until(deadline)
+        raise
+    finally:
+        timer.cancel()
+    _seconds_until(deadline)
+
+
+def _shut_down(open_socket: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the server may have closed it
+        open_socket.shutdown(socket.SHUT_RDWR)
+
+
+def _seconds_until(deadline: float) -> float:
+    """Returns the seconds that are left, or raises TimeoutError."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _split(scheme: str, address: str) -> urllib.parse.SplitResult:

@@ -6,6 +6,7 @@ Source: tensorflow_serving/model_servers/http_server.cc. Imports nothing.
 
 from __future__ import annotations
 
+CANCELLED = "CANCELLED"
 INVALID_ARGUMENT = "INVALID_ARGUMENT"
 NOT_FOUND = "NOT_FOUND"
 FAILED_PRECONDITION = "FAILED_PRECONDITION"
@@ -17,7 +18,7 @@ INTERNAL = "INTERNAL"
 UNKNOWN = "UNKNOWN"
 
 _HTTP = {
-    "CANCELLED": 499,
+    CANCELLED: 499,
     UNKNOWN: 500,
     INVALID_ARGUMENT: 400,
     DEADLINE_EXCEEDED: 504,

@@ -62,8 +62,15 @@ def require_portable(config: PipelineConfig, target: str) -> None:
             "--max-accuracy-drop must not be given with --target=kfp-v2, whose server cannot look "
             "up the last blessed model; use --min-accuracy, or --target=kfp-v1 or vertex."
         )
+    if target == "vertex" and not config.name[0].isalpha():
+        raise ValueError(
+            "a pipeline's name must start with a letter for Vertex AI, which makes the id of the "
+            f"job of it; got {config.name!r}. Give a --name."
+        )
     _require_supported(config, target)
     require_root(config.root, target)
+    require_serving_dir(config.serving_dir or "", target)
+    require_weights(config.recipe.model.weights)
     require_path("--data-dir", config.data_dir or "")
     require_path("--keep-duplicates", config.keep_duplicates or "")
     require_path("--exclude", config.exclude or "")
@@ -102,7 +109,36 @@ def require_root(root: str, target: str) -> None:
         raise ValueError(
             f"--root must be a bucket of Google Cloud, gs://…, for Vertex AI; got {root}."
         )
+    # Its server also takes minio://, which TensorFlow does not read.
+    if target == "kfp-v2" and not root.startswith(("gs://", "s3://")):
+        raise ValueError(
+            "--root must be a bucket, gs://… or s3://…, for Kubeflow Pipelines v2; got "
+            f"{root}. Use --target=kfp-v1 for a root on a volume."
+        )
     require_path("--root", root)
+
+
+def require_serving_dir(path: str, target: str) -> None:
+    """Checks the folder to which models are pushed; a relative one is below the root.
+
+    Raises:
+        ValueError: it would be on the disk of the container.
+    """
+    if target == "vertex" and os.path.isabs(path):
+        raise ValueError(
+            "--serving-dir must be a bucket of Google Cloud, gs://…, or relative to the root, for "
+            f"Vertex AI; got {path}."
+        )
+
+
+def require_weights(weights: str | None) -> None:
+    """Checks weights that are a path; names of published ones have neither folder nor suffix.
+
+    Raises:
+        ValueError: the path is relative.
+    """
+    if weights and (os.path.dirname(weights) or os.path.splitext(weights)[1]):
+        require_path("--set model.weights", weights)
 
 
 def require_source(option: str, spec: str) -> None:

@@ -142,11 +142,13 @@ def choose_values(compiled: Compiled, options: dict) -> dict[str, str]:
             raise ValueError(
                 f"the file has no run-time parameter {name!r}.{hint} It has {', '.join(values)}."
             )
-    compiled.recipe.override(shlex.split(given.get("overrides", "")))
+    recipe = compiled.recipe.override(shlex.split(given.get("overrides", "")))
     checks.require_no_secret(given.values())
     values |= given
     checks.require_source("--source", values["source"])
     checks.require_root(values[root], compiled.target)
+    checks.require_serving_dir(values.get("serving_dir", ""), compiled.target)
+    checks.require_weights(recipe.model.weights)
     return values
 
 

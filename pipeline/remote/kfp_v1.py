@@ -21,6 +21,8 @@ from pipeline.resources import StepResources
 
 # TFX would write it to "/", which only root may.
 _UI_FILE = "/tmp/mlpipeline-ui-metadata.json"
+# That of kubeflow/Dockerfile.
+USER = 10001
 
 
 def compile_workflow(
@@ -49,12 +51,14 @@ def compile_workflow(
     with tempfile.TemporaryDirectory() as folder:
         runner = _Runner(resources, output_dir=folder, output_filename="w.yaml", config=config)
         runner.run(pipeline)
-        return _reproducible(storage.read_text(os.path.join(folder, "w.yaml")))
+        workflow = yaml.safe_load(storage.read_text(os.path.join(folder, "w.yaml")))
+    if volumes:  # a new claim usually belongs to root, and the images do not run as root
+        workflow["spec"]["securityContext"] = {"fsGroup": USER}
+    return _reproducible(workflow)
 
 
-def _reproducible(text: str) -> str:
+def _reproducible(workflow: dict) -> str:
     """The same workflow without the time, and with the fields of TFX's graph in a fixed order."""
-    workflow = yaml.safe_load(text)
     del workflow["metadata"]["annotations"]["pipelines.kubeflow.org/pipeline_compilation_time"]
     for template in workflow["spec"]["templates"]:
         arguments = template.get("container", {}).get("args", [])

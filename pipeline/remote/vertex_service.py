@@ -88,7 +88,8 @@ def made_later(compiled: Compiled, run: Run) -> dict[str, object]:
         endpoint = vertex.Endpoint(name="ENDPOINT", traffic_split={"PREVIOUS": 100})
         deploy = requests.deploy_model(deployment, endpoint, "MODEL@VERSION")
         made["DeployModel"] = to_json(deploy)
-        made |= {"UndeployModel": to_json(each) for each in _undeploy_previous(deployment)}
+        for undeploy in _undeploy_previous(deployment):
+            made["UndeployModel"] = to_json(undeploy)
     return made
 
 

@@ -45,6 +45,11 @@ class DataStage(stage.Stage):
     preprocessor: Preprocessor
 
     @property
+    def data_fingerprint_value(self) -> Placeholder | None:
+        """The digest of the data, for other components; None where no step computes it."""
+        return _value(self.data_fingerprint)
+
+    @property
     def images(self) -> BaseChannel:
         """The examples of the last step before the Preprocessor: images in their own size."""
         if self.deduplicator:

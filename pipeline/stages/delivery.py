@@ -7,6 +7,7 @@ import dataclasses
 import json
 
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.placeholder.placeholder import Placeholder
 from tfx.types import BaseChannel
 
 from components.bulk_predictor import BulkPredictor
@@ -41,6 +42,7 @@ def create_delivery_stage(
     examples: BaseChannel,
     drift: BaseChannel | None = None,
     server_blessing: BaseChannel | None = None,
+    data_fingerprint: Placeholder | None = None,
 ) -> DeliveryStage:
     """Pushes the model to the serving folder, to an endpoint if there is one, and uses it.
 
@@ -56,6 +58,7 @@ def create_delivery_stage(
         examples: the images of the training.
         drift: what the DriftValidator found in them; None where it is off.
         server_blessing: the InfraValidator's verdict on the model; None where it is off.
+        data_fingerprint: digest of the data; None where `config.fingerprints` have it.
     """
     pusher = Pusher(
         model=model,
@@ -70,6 +73,7 @@ def create_delivery_stage(
         keep_versions=config.keep_versions,
         lineage=json.dumps(_lineage(config)),
         fingerprint=config.fingerprints.pusher,
+        data_fingerprint=data_fingerprint,
     )
     return DeliveryStage(
         pusher=pusher,

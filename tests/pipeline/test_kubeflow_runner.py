@@ -140,6 +140,7 @@ def test_v1_has_every_step_with_its_image_and_resources(v1):
         assert mounts == [{"mountPath": "/mnt/data", "name": "data"}]
         claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
         assert templates[step.lower()]["volumes"] == [claim]
+    assert v1["spec"]["securityContext"] == {"fsGroup": 10001}  # who may write there
 
 
 def _ir(v1: dict, step: str) -> dict:
@@ -320,7 +321,7 @@ def test_vertex_writes_below_the_root(vertex):
     ("arguments", "message"),
     [
         (["--source=digits"], "--root must be given"),
-        (["--source=digits", "--root=runs"], "--root must be reachable from the cluster"),
+        (["--source=digits", "--root=runs"], "--root must be a bucket, gs://… or s3://…"),
         (["--source=s3://u:hunter2@h/x", "--root=gs://b/r"], "source must be without user name"),
         (
             ["--source=folder:s3://u:hunter2@h/x", "--root=gs://b/r"],
@@ -337,6 +338,10 @@ def test_vertex_writes_below_the_root(vertex):
         (["--root=gs://b/r", "--step", "Trainr.cpu=1"], "Did you mean Trainer?"),
         (["--root=gs://b/r", "--secret=s3"], "takes a secret as NAME/KEY"),
         (["--root=gs://b/r", "--volume=data"], "--volume must be CLAIM:PATH"),
+        (
+            ["--target=vertex", "--root=gs://b/r", "--step", "Trainer.node_selector=a=b"],
+            "--step Trainer.node_selector must be given for Kubeflow only",
+        ),
     ],
 )
 def test_an_error_is_one_clear_line_and_writes_no_file(tmp_path, monkeypatch, arguments, message):

@@ -239,6 +239,42 @@ def test_a_silent_server_is_a_time_out(kind):
         assert caught.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
 
 
+def test_the_time_out_is_that_of_the_whole_answer():
+    """A server that sends a byte now and then is no exception."""
+    stop = threading.Event()
+
+    class Dripping(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            while not stop.wait(0.2):
+                self.wfile.write(b" ")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("localhost", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        start = time.monotonic()
+        with pytest.raises(ServingError, match="must answer within 0.9 s") as caught:
+            rest_client(server, timeout=0.9).status()
+        stop.set()
+        assert 0.8 < time.monotonic() - start < 8
+        assert caught.value.code == "DEADLINE_EXCEEDED"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("status", [400, 499])
+def test_an_image_that_the_server_cannot_decode_has_an_error_of_its_own(failing, status):
+    """TensorFlow Serving answers some corrupt images with CANCELLED, HTTP status 499."""
+    refused = (status, {}, b'{"error": "corrupt"}')
+    failing.answers = [refused, GOOD, refused, GOOD]
+    first, second, third = rest_client(failing).classify_each([b"x", b"y", b"z"])
+    assert first[0].class_name == third[0].class_name == "a"
+    assert isinstance(second, ServingError) and str(second) == "corrupt"
+
+
 @pytest.mark.parametrize("scheme", ["", "grpc://"])
 def test_a_server_that_does_not_run_is_one_clear_error(scheme, free_port):
     client = Client(f"{scheme}localhost:{free_port}", "m", retries=1, backoff=0.01, timeout=20)

@@ -180,6 +180,16 @@ def test_compressed_and_chunked_bodies_are_read(ask, served):
     assert status == 400 and "must be gzip" in answer["error"]
 
 
+@pytest.mark.parametrize("size", [b"-1", b"0x5", b"1_0", b""])
+def test_the_size_of_a_chunk_is_a_number_of_bytes(model_server, size):
+    connection = http.client.HTTPConnection("localhost", model_server.rest_port, timeout=60)
+    connection.putrequest("POST", "/v1/models/pets:predict")
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders(size + b"\r\nabc")
+    response = connection.getresponse()
+    assert response.status == 400 and b"must start with its size" in response.read()
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(model_server, ask):
     connection = http.client.HTTPConnection("localhost", model_server.rest_port, timeout=60)
     connection.putrequest("POST", "/v1/models/pets:predict")
@@ -330,6 +340,8 @@ def test_versions_are_picked_up_as_they_are_pushed(served, export_version_to, tm
         wait_for(lambda: client.status().get(9) == "END")
         assert client.status()[8] == "AVAILABLE"
         assert len(lines) == 2 and "version 9 is not served" in lines[1]
+        shutil.copytree(tmp_path / "pets" / "8", broken, dirs_exist_ok=True)  # complete at last
+        wait_for(lambda: client.status()[9] == "AVAILABLE")
         shutil.rmtree(broken)
         shutil.rmtree(tmp_path / "pets" / "8")  # as a rollback does
         wait_for(lambda: client.status()[7] == "AVAILABLE")

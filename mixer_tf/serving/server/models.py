@@ -8,10 +8,12 @@ the old one is unloaded; if it does not load, the old one stays.
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from mixer_tf import storage
 from mixer_tf.serving import locations, statuses
 from mixer_tf.serving.server.servable import Servable
 from mixer_tf.serving.statuses import ServingError
@@ -30,6 +32,14 @@ class VersionStatus:
 
     state: str
     error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Failure:
+    """Why a version did not load, and the sizes of the files that it had."""
+
+    error: str
+    file_sizes: Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +97,7 @@ class Model:
         self._folder, self._report = folder, report
         self._lock = threading.Lock()
         self._statuses: dict[int, VersionStatus] = {}
+        self._failures: dict[int, _Failure] = {}
         self._current: Servable | None = None
         self.refresh()
         if self._current is None:
@@ -126,16 +137,27 @@ class Model:
         return {version: found[version]}
 
     def refresh(self) -> None:
-        """Loads the newest version if it is not served yet, and unloads the one before."""
-        newest = self._newest()
-        if newest is None or not self._must_load(newest):
+        """Loads the newest version if it is not served yet, and unloads the one before.
+
+        A version that did not load is tried again when its files have changed, such as those of a
+        copy that was not complete.
+        """
+        versions = self._versions()
+        self._failures = {v: failure for v, failure in self._failures.items() if v in versions}
+        newest = max(versions, default=None)
+        if newest is None or (self._current and self._current.version == newest):
+            return
+        failure, sizes = self._failures.get(newest), self._file_sizes(newest)
+        if failure and failure.file_sizes == sizes:
             return
         self._set(newest, VersionStatus(LOADING))
         try:
             loaded = Servable(self._path(newest), newest)
         except ValueError as error:
             self._set(newest, VersionStatus(END, str(error)))
-            self._report(f"version {newest} is not served: {error}")
+            self._failures[newest] = _Failure(str(error), sizes)
+            if not failure or failure.error != str(error):
+                self._report(f"version {newest} is not served: {error}")
             return
         before, self._current = self._current, loaded
         self._set(newest, VersionStatus(AVAILABLE))
@@ -143,16 +165,15 @@ class Model:
             self._set(before.version, VersionStatus(END))
             self._report(f"version {newest} replaces version {before.version}")
 
-    def _must_load(self, version: int) -> bool:
-        """Whether a version is neither served nor failed; one that was removed may come back."""
-        is_served = self._current is not None and self._current.version == version
-        return not is_served and not self._statuses.get(version, VersionStatus(END)).error
-
-    def _newest(self) -> int | None:
+    def _versions(self) -> list[int]:
         if not self._folder.is_watched:
             name = os.path.basename(self._folder.path)
-            return int(name) if _is_number(name) else 1
-        return max(locations.list_versions(self._folder.path), default=None)
+            return [int(name) if _is_number(name) else 1]
+        return locations.list_versions(self._folder.path)
+
+    def _file_sizes(self, version: int) -> dict[str, int]:
+        files = storage.find_files(os.path.join(glob.escape(self._path(version)), "**"))
+        return {path: storage.file_size(path) for path in files}
 
     def _path(self, version: int) -> str:
         is_watched = self._folder.is_watched

@@ -30,6 +30,7 @@ MAX_BODY = 512 * 2**20
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 _POST = re.compile(_MODEL + r":(classify|regress|predict)", re.IGNORECASE)
 _GET = re.compile(_MODEL + r"(?:/(metadata))?", re.IGNORECASE)
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 _IDLE_SECONDS = 120
 _JSON = "application/json"
 
@@ -152,11 +153,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _chunk_size(self) -> int:
-        line = self.rfile.readline(64).partition(b";")[0].strip()
-        try:
-            return int(line, 16)
-        except ValueError:
+        size = self.rfile.readline(64).partition(b";")[0].strip()
+        if not _HEXADECIMAL.fullmatch(size):
             self._refuse("a chunk of the body must start with its size.")
+        return int(size, 16)
 
     def _unpack(self, body: bytes) -> bytes:
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)

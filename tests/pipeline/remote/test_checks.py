@@ -19,11 +19,38 @@ def test_names_of_a_bucket_are_accepted(target):
     checks.require_portable(CONFIG, target)
 
 
-def test_a_volume_is_accepted_by_kubeflow_only():
+def test_a_root_on_a_volume_is_accepted_by_kubeflow_v1_only():
     config = dataclasses.replace(CONFIG, root="/mnt/runs", source="folder:/mnt/pets")
     checks.require_portable(config, "kfp-v1")
     with pytest.raises(ValueError, match="must be a bucket of Google Cloud"):
         checks.require_portable(config, "vertex")
+    with pytest.raises(ValueError, match="must be a bucket, gs://… or s3://…, for Kubeflow"):
+        checks.require_portable(config, "kfp-v2")
+    s3 = dataclasses.replace(CONFIG, root="s3://b/runs", source="folder:/mnt/pets")
+    checks.require_portable(s3, "kfp-v2")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"serving_dir": "/tmp/serving"}, "--serving-dir must be a bucket of Google Cloud"),
+        ({"name": "2024-pets"}, "name must start with a letter for Vertex AI"),
+    ],
+)
+def test_what_does_not_work_on_vertex(change, message):
+    config = dataclasses.replace(CONFIG, **change)
+    with pytest.raises(ValueError, match=message):
+        checks.require_portable(config, "vertex")
+    checks.require_portable(config, "kfp-v2")
+
+
+def weights(path: str):
+    return CONFIG.recipe.replace(model=CONFIG.recipe.model.replace(weights=path))
+
+
+def test_published_weights_and_those_of_a_bucket_are_accepted():
+    for name in ("imagenet21k", "gs://b/weights.npz", "/mnt/weights.npz"):
+        checks.require_portable(dataclasses.replace(CONFIG, recipe=weights(name)), "kfp-v2")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +62,9 @@ def test_a_volume_is_accepted_by_kubeflow_only():
         ({"source": "csv:gs://b/list.csv"}, "must be a file in the image or on a mounted volume"),
         ({"source": "foldr:/pets"}, "--source: a source must be one of digits, folder:PATH"),
         ({"source": "folder"}, "--source: a source must be one of"),
-        ({"root": "runs/pets"}, "--root must be reachable"),
+        ({"root": "runs/pets"}, "--root must be a bucket, gs://… or s3://…"),
+        ({"recipe": weights("weights.npz")}, "--set model.weights must be reachable"),
+        ({"recipe": weights("runs/pets")}, "--set model.weights must be reachable"),
         ({"data_dir": "tfds"}, "--data-dir must be reachable"),
         ({"keep_duplicates": "keep.txt"}, "--keep-duplicates must be reachable"),
         ({"exclude": "removed.txt"}, "--exclude must be reachable"),
