@@ -20,6 +20,7 @@ from pipeline.definition import create_pipeline
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PIPELINE = (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8")
 
 
 def _blocks(language: str) -> list[str]:
@@ -44,9 +45,12 @@ def test_output_of_the_demo_is_that_of_this_version():
         PipelineConfig(name="demo", root="/r", source="digits", recipe=recipes.get("digits"))
     )
     for step in graph.components:
-        assert re.search(rf"^\[ ?\d+/{len(graph.components)}\] {step.id} ", README, re.MULTILINE)
+        line = rf"^\[ ?\d+/{len(graph.components)}\] {step.id} .*\n"
+        assert re.search(line, PIPELINE, re.MULTILINE)
     for name in ("steps", "images", "duplicates", "unusable", "test split", "pushed", "predict"):
         assert f"\n  {name} " in README
+    shown = re.search(r"^\[11/15\] Trainer.*?^```", README, re.MULTILINE | re.DOTALL)
+    assert shown.group() in PIPELINE
 
 
 def test_python_runs():
