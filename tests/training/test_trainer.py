@@ -204,19 +204,16 @@ def test_the_history_has_the_logs_of_every_epoch(trained):
     assert {"loss", "learning_rate", "val_loss"} <= set(result.history[0])
 
 
-def test_any_split_can_be_the_evaluation(recipe, dataset):
-    splits = open_splits(dataset.folder, dataset.info)
-    fitted = trainer.fit(recipe, splits["eval"], splits["test"], verbose=False)
+def test_any_split_can_be_the_evaluation_and_own_callbacks_see_what_others_add(recipe, dataset):
+    splits, seen = open_splits(dataset.folder, dataset.info), []
+    callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
+    fitted = trainer.fit(
+        recipe, splits["eval"], splits["test"], callbacks=[callback], verbose=False
+    )
+    assert len(seen) == 2 and all("learning_rate" in logs for logs in seen)
     data = batches.evaluation_batches(splits["test"], recipe)
     found = fitted.model.evaluate(data, verbose=0, return_dict=True)["accuracy"]
     assert fitted.accuracy == pytest.approx(found)
-
-
-def test_own_callbacks_see_what_the_built_in_ones_add(recipe, dataset):
-    seen = []
-    callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(logs))
-    trainer.fit(recipe, open_tiny(dataset)["train"], callbacks=[callback], verbose=False)
-    assert len(seen) == 2 and all("learning_rate" in logs for logs in seen)
 
 
 def test_a_warm_start_begins_with_the_given_weights(trained, long_recipe, dataset):
