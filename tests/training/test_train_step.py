@@ -44,16 +44,22 @@ def with_keras_step(model):
     return model
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "sample weights"])
+CLIPPING = ["optimizer.clip_norm=0.01"]
+AVERAGE = ["optimizer.clip_norm=none", "optimizer.ema=0.5", "optimizer.name=momentum"]
+FLOAT16 = ["training.precision=mixed_float16", "optimizer.clip_norm=0.1"]
+JIT = ["training.jit_compile=true"]
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "weights"),
     [
-        ["optimizer.clip_norm=0.01"],
-        ["optimizer.clip_norm=none", "optimizer.ema=0.5", "optimizer.name=momentum"],
-        ["training.precision=mixed_float16", "optimizer.clip_norm=0.1"],
-        pytest.param(["training.jit_compile=true"], marks=pytest.mark.slow),
+        pytest.param(CLIPPING, None, id="clipping"),
+        pytest.param(CLIPPING, WEIGHTS, id="clipping, sample weights"),
+        pytest.param(AVERAGE, None, id="average"),
+        pytest.param(FLOAT16, WEIGHTS, id="float16, sample weights"),
+        pytest.param(JIT, None, id="jit", marks=pytest.mark.slow),
+        pytest.param(JIT, WEIGHTS, id="jit, sample weights", marks=pytest.mark.slow),
     ],
-    ids=["clipping", "average", "float16", "jit"],
 )
 def test_the_weights_are_those_of_keras_own_step(recipe, changes, weights):
     ours, keras = compiled(recipe, *changes), with_keras_step(compiled(recipe, *changes))
@@ -78,8 +84,9 @@ def norm_by_hand(model, pixels, labels, weights=None) -> float:
     return np.sqrt(np.sum(squares))
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "sample weights"])
-@pytest.mark.parametrize("clip_norm", ["none", "0.001"])
+@pytest.mark.parametrize(
+    ("clip_norm", "weights"), [("none", None), ("0.001", WEIGHTS)], ids=["plain", "sample weights"]
+)
 def test_the_norm_is_that_of_the_gradient_before_clipping(recipe, clip_norm, weights):
     model = compiled(recipe, f"optimizer.clip_norm={clip_norm}", *STILL)
     model.optimizer.build(model.trainable_variables)
