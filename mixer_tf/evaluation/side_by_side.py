@@ -78,22 +78,55 @@ class Outcome:
         ]
 
 
-class _Pairs:
-    """Remembers for each image which models are right, if there are several."""
+class _Collector:
+    """Collects the answers of all models.
 
-    def __init__(self, models: Sequence[Model]):
-        self._titles = [model.title for model in models]
+    Args:
+        models: the models.
+        answers: what keeps those of each model.
+        real: the ReaL labels; None for none.
+        table: gets a row for each image and model; None for none.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        answers: Sequence[Answers],
+        real: RealLabels | None,
+        table: AnswersTable | None,
+    ):
+        self.models, self.answers = models, answers
+        self.real_scores = [_real_scores(real, model) for model in models]
+        self.problems: list[tuple[str, str]] = []
+        self._table = table
+        # Which models are right, for each image.
         self._correct: list[list[bool]] = [[] for _ in models]
         self._predicted: list[list[str]] = [[] for _ in models]
 
-    def add(self, index: int, answer: classification.Answer) -> None:
-        if len(self._titles) > 1:
+    def add(self, index: int, record: ImageRecord, answer: classification.Answer) -> None:
+        """Adds the answer of the model at `index`."""
+        if len(self.models) > 1:
             self._correct[index].append(answer.is_correct)
             self._predicted[index].append(answer.predicted)
+        real_scores = self.real_scores[index]
+        real = real_scores.add(record.source, answer.predicted) if real_scores else None
+        self.answers[index].add(answer, record, **({"real": real} if real_scores else {}))
+        if self._table:
+            self._table.add(index, answer, real)
 
-    def compare(self) -> list[Comparison]:
+    def add_unusable(self, path: str, reason: str) -> None:
+        self.problems.append((path, reason))
+
+    def end(self) -> None:
+        """Adds the unusable images to the table, below the others."""
+        if self._table:
+            for problem in self.problems:
+                self._table.add_unusable(*problem)
+
+    def comparisons(self) -> list[Comparison]:
+        titles = [model.title for model in self.models]
         correct, predicted = (
-            dict(zip(self._titles, each, strict=True)) for each in (self._correct, self._predicted)
+            dict(zip(titles, each, strict=True)) for each in (self._correct, self._predicted)
         )
         return comparison.compare(correct, predicted)
 
@@ -122,46 +155,42 @@ def evaluating(
         ValueError: there is no usable image, or the images do not fit the ReaL labels.
     """
     start = time.monotonic()
-    problems: list[tuple[str, str]] = []
-    pairs, reals = _Pairs(models), [_real_scores(options.real, each) for each in models]
     number = MAX_PAGE_MISTAKES if options.with_previews else MAX_MISTAKES
     with contextlib.ExitStack() as stack:
         answers = [
             stack.enter_context(Answers(number, options.keep_all, options.with_previews))
             for _ in models
         ]
-
-        def keep(index: int, record: ImageRecord, answer: classification.Answer) -> None:
-            pairs.add(index, answer)
-            real = reals[index]
-            found = real.add(record.source, answer.predicted) if real else None
-            answers[index].add(answer, record, **({"real": found} if real else {}))
-            if table:
-                table.add(index, answer, found)
-
+        collector = _Collector(models, answers, options.real, table)
         scores = classification.evaluate(
             [model.predictor for model in models],
-            _usable_records(source, splits, problems),
+            _usable_records(source, splits, collector.add_unusable),
             top=options.top,
             batch_size=options.batch_size,
             progress=progress,
-            keep=keep,
+            keep=collector.add,
         )
-        if table:
-            for problem in problems:
-                table.add_unusable(*problem)
+        collector.end()
         if not scores[0].images:
-            raise ValueError(_nothing_to_evaluate(source, splits, problems))
+            raise ValueError(_nothing_to_evaluate(source, splits, collector.problems))
         seconds = time.monotonic() - start
         notes = tuple(options.real.notes()) if options.real else ()
         reports = [
             Report(
-                *(model.predictor, source.spec, splits, scores[index], answers[index]),
-                *(problems, seconds, options.top, reals[index], (*model.remarks, *notes)),
+                predictor=model.predictor,
+                source=source.spec,
+                splits=splits,
+                scores=scores[index],
+                answers=answers[index],
+                problems=collector.problems,
+                seconds=seconds,
+                top=options.top,
+                real=collector.real_scores[index],
+                remarks=(*model.remarks, *notes),
             )
             for index, model in enumerate(models)
         ]
-        yield Outcome(reports, pairs.compare(), [model.title for model in models])
+        yield Outcome(reports, collector.comparisons(), [model.title for model in models])
 
 
 def _real_scores(labels: RealLabels | None, model: Model) -> RealScores | None:
@@ -202,15 +231,15 @@ def count_images(source: Source, splits: Sequence[str]) -> int | None:
 
 
 def _usable_records(
-    source: Source, splits: Sequence[str], problems: list[tuple[str, str]]
+    source: Source, splits: Sequence[str], add_unusable: Callable[[str, str], None]
 ) -> Iterator[ImageRecord]:
-    """Yields the usable images; appends (path, reason) of the others to `problems`."""
+    """Yields the usable images; hands path and reason of the others over."""
     shards = itertools.chain.from_iterable(source.shards_of(split) for split in splits)
     for record in itertools.chain.from_iterable(map(source.read, shards)):
         try:
             yield validation.check_record(record)
         except UnusableImageError as error:
-            problems.append((printable(record.source), str(error)))
+            add_unusable(printable(record.source), str(error))
 
 
 def _nothing_to_evaluate(source: Source, splits: Sequence[str], problems) -> str:

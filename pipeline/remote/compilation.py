@@ -131,8 +131,8 @@ def _resources(pipeline: Pipeline, options: Options) -> dict[str, StepResources]
     selecting = [step for step, given in resources.items() if given.node_selector]
     if selecting and options.target == "vertex":
         raise ValueError(
-            f"--step {selecting[0]}.node_selector must be given for Kubeflow only; Vertex AI has no "
-            "nodes to select. Use --machine-type, or an accelerator of the step."
+            f"--step {selecting[0]}.node_selector must be given for Kubeflow only; Vertex AI has "
+            "no nodes to select. Use --machine-type, or an accelerator of the step."
         )
     for step, node in on_beam.items():
         if resources[step].beam:

@@ -19,8 +19,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from pipeline.local import missing_outputs
-from pipeline.local import run as local_run
+from pipeline.local import missing_outputs, step_selection
 
 BASELINES = []
 
@@ -126,12 +125,12 @@ def test_from_a_step_whose_inputs_are_gone_says_which(root):
     shutil.rmtree(root / "Trainer")
     missing_outputs.forget(connection(root), str(root))
     with pytest.raises(ValueError, match="--from=Evaluator needs .* those of Trainer are gone"):
-        local_run._require_earlier_outputs(connection(root), make_pipeline(root), "Evaluator")
-    local_run._require_earlier_outputs(connection(root), make_pipeline(root), "Trainer")
+        step_selection.require_earlier_outputs(connection(root), make_pipeline(root), "Evaluator")
+    step_selection.require_earlier_outputs(connection(root), make_pipeline(root), "Trainer")
 
 
 def test_from_a_step_that_needs_one_which_never_ran_says_which(root):
     """As with --from=Trainer --warm-start after a run without --warm-start."""
     larger = make_pipeline(root, resolver_id="BaseModelResolver")
     with pytest.raises(ValueError, match="it did not complete BaseModelResolver. Run once without"):
-        local_run._require_earlier_outputs(connection(root), larger, "Evaluator")
+        step_selection.require_earlier_outputs(connection(root), larger, "Evaluator")

@@ -8,12 +8,12 @@ import pytest
 from mixer_tf import recipes
 from pipeline.configs import PipelineConfig
 from pipeline.definition import create_pipeline
-from pipeline.local import run
+from pipeline.local import run, step_selection
 
 
 def _select(from_step: str | None, to_step: str | None) -> set[str]:
     config = PipelineConfig(name="n", root="/r", source="digits", recipe=recipes.get("digits"))
-    return run._select(create_pipeline(config), from_step, to_step)
+    return step_selection.select(create_pipeline(config), from_step, to_step)
 
 
 def test_all_steps_are_selected_without_an_option():
