@@ -24,6 +24,12 @@ _BLOCK_SIZE = 8192
 # Maximum number of candidates per query, pair of views, orientation and block; the most similar are
 # kept, fewer where they are not very similar.
 _MAX_CANDIDATES, _MAX_UNCERTAIN, _HIGH_COSINE = 16, 6, 0.8
+# The same of whole images that are nearly equal, such as the frames of a video: each of them in a
+# test set is a leak. Re-encoded copies have a higher cosine than 0.97.
+_MAX_NEARLY_EQUAL, _NEARLY_EQUAL_COSINE = 128, 0.97
+# Within a set, the first images from each of these cosines on are candidates as well: an image is
+# removed if it is a duplicate of one that is kept, and of a group of duplicates the first is kept.
+_FIRST_COSINES, _NUM_FIRST = (_HIGH_COSINE, 0.9, _NEARLY_EQUAL_COSINE), 2
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
 # The views of a query and of an image of the gallery that are compared; of two crops, none.
@@ -102,9 +108,12 @@ def find_candidates(
         for views in _VIEW_PAIRS
         for orientation in _orientations(views)
     )
-    if indices is not None:
-        found = (pairs.select(pairs.columns < indices[pairs.rows]) for pairs in found)
-    return concatenate(map(_best_of_each_row, found))
+    if indices is None:
+        return concatenate(pairs.select(_are_best(pairs, _MAX_NEARLY_EQUAL)) for pairs in found)
+    earlier = (pairs.select(pairs.columns < indices[pairs.rows]) for pairs in found)
+    return concatenate(
+        pairs.select(_are_best(pairs, _MAX_CANDIDATES) | _are_first(pairs)) for pairs in earlier
+    )
 
 
 def orient(images: np.ndarray, orientations: np.ndarray) -> np.ndarray:
@@ -172,12 +181,34 @@ def _oriented(descriptors: np.ndarray, orientation: int) -> np.ndarray:
     return descriptor.turn(descriptors, max(0, orientation - MIRRORED))
 
 
-def _best_of_each_row(pairs: Pairs) -> Pairs:
-    """The pairs of each row with the highest cosine, sorted by row."""
-    pairs = pairs.select(np.lexsort((-pairs.similarity, pairs.rows)))
-    rank = np.arange(len(pairs)) - np.searchsorted(pairs.rows, pairs.rows)
+def _are_best(pairs: Pairs, max_nearly_equal: int) -> np.ndarray:
+    """Which pairs have the highest cosines of their row, bool [N]."""
     most = np.where(pairs.similarity >= _HIGH_COSINE, _MAX_CANDIDATES, _MAX_UNCERTAIN)
-    return pairs.select(rank < most)
+    are_whole = (pairs.views == WHOLE).all(1)
+    nearly_equal = are_whole & (pairs.similarity >= _NEARLY_EQUAL_COSINE)
+    most = np.where(nearly_equal, max_nearly_equal, most)
+    return _ranks(pairs.rows, -pairs.similarity) < most
+
+
+def _are_first(pairs: Pairs) -> np.ndarray:
+    """Which pairs have the lowest columns of their row from each of `_FIRST_COSINES` on, bool [N].
+
+    The cosines of a group of duplicates are high, but those with other images may be as well.
+    """
+    found = np.zeros(len(pairs), bool)
+    for cosine in _FIRST_COSINES:
+        index = np.flatnonzero(pairs.similarity >= cosine)
+        found[index] |= _ranks(pairs.rows[index], pairs.columns[index]) < _NUM_FIRST
+    return found
+
+
+def _ranks(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """The rank of each pair among those of its row by ascending keys, from 0: int [N]."""
+    order = np.lexsort((keys, rows))
+    ordered = rows[order]
+    ranks = np.empty(len(rows), np.int64)
+    ranks[order] = np.arange(len(rows)) - np.searchsorted(ordered, ordered)
+    return ranks
 
 
 def _all_channels(descriptors: np.ndarray) -> np.ndarray:

@@ -107,7 +107,10 @@ def triples(pairs: candidates.Pairs) -> set[tuple[int, int, int]]:
     return set(zip(pairs.rows, pairs.columns, pairs.orientations, strict=True))
 
 
-def test_the_candidates_with_the_highest_cosine_are_kept(random_image, save, take_fingerprints):
+def test_the_candidates_with_the_highest_cosine_are_kept(
+    random_image, save, take_fingerprints, monkeypatch
+):
+    monkeypatch.setattr(candidates, "_MAX_NEARLY_EQUAL", candidates._MAX_CANDIDATES)
     qualities = range(60, 95)
     encoded = [save(random_image(0), "JPEG", quality=quality) for quality in qualities]
     gallery = take_fingerprints("test", encoded)
