@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares images in Beam: with those of other sets, and with one another, in blocks.
 
-A process holds one block of `blocks.BLOCK_SIZE` images and the 128 images that are compared with
-it, or three blocks within a set: about 0.5 GB whatever the sizes of the sets.
+A process holds one block of `blocks.BLOCK_SIZE` images, and up to half as many that are compared
+with it, or three blocks within a set: about 0.5 GB, whatever the sizes of the sets. On an engine
+that keeps side inputs in memory, such as Flink, the images of all other sets come on top.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsMultiMap, AsSingleton
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
 from mixer_tf.deduplication import block_files, blocks, uniform_sets
 from mixer_tf.deduplication.block_files import Tile
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
 from mixer_tf.deduplication.matching import Match
-from mixer_tf.deduplication.uniform_sets import Samples
+from mixer_tf.deduplication.uniform_sets import Samples, Similar
 from mixer_tf.features import EVAL
 
 _METRICS = "deduplicator"
+# Images that are compared with all blocks at a time: 60 MB. They arrive in smaller records, because
+# Flink cannot sort records of several times 128 images.
+_BUFFER_SIZE = 4096
 
 _Part = tuple[int, Fingerprints]
 
@@ -41,7 +47,7 @@ class FindUniformSets(beam.PTransform):
         return (
             images
             | "Similar" >> beam.Map(uniform_sets.find_similar, AsSingleton(samples))
-            | "All similar" >> beam.CombineGlobally(_union)
+            | "All similar" >> beam.CombineGlobally(uniform_sets.merge_similar)
             | "Uniform" >> beam.Map(_find_uniform_sets, AsSingleton(samples))
         )
 
@@ -147,10 +153,17 @@ class _CountImages(beam.PTransform):
 
 
 class _CompareWithBlocks(beam.DoFn):
-    """Keeps the last block, because there is often only one."""
+    """Compares some thousand images at a time with all blocks, so that each is loaded rarely.
+
+    It keeps the last block, with which the next images are compared first.
+    """
 
     def setup(self):
         self._index, self._block = None, None
+
+    def start_bundle(self):
+        self._images: list[Fingerprints] = []
+        self._others = None
 
     def process(
         self,
@@ -159,13 +172,35 @@ class _CompareWithBlocks(beam.DoFn):
         uniform: tuple[str, ...],
         parts: Mapping[int, Iterable[Fingerprints]],
     ) -> Iterator[Match]:
-        for index in range(blocks.count_blocks(num_others)):
-            if index != self._index:
-                self._block = None  # before the next one is loaded
-                block = concatenate(parts[index])
-                self._block = uniform_sets.with_thresholds(block, uniform)
-                self._index = index
+        self._images.append(images)
+        self._others = num_others, uniform, parts  # no arguments of `finish_bundle`
+        if sum(map(len, self._images)) >= _BUFFER_SIZE:
+            yield from self._compare()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        window = GlobalWindow()
+        for match in self._compare():
+            yield WindowedValue(match, window.max_timestamp(), (window,))
+        self._others = None
+
+    def _compare(self) -> Iterator[Match]:
+        """Compares the images that have arrived, and forgets them."""
+        if not self._images:
+            return
+        images, self._images = concatenate(self._images), []
+        num_blocks = blocks.count_blocks(self._others[0])
+        indices = range(num_blocks)
+        for index in reversed(indices) if self._index == num_blocks - 1 else indices:
+            self._load(index)
             yield from blocks.find_in_block(images, self._block)
+
+    def _load(self, index: int) -> None:
+        if index == self._index:
+            return
+        self._index, self._block = None, None  # before the next one is loaded
+        _, uniform, parts = self._others
+        self._block = uniform_sets.with_thresholds(concatenate(parts[index]), uniform)
+        self._index = index
 
 
 class _WriteBlock(beam.DoFn):
@@ -219,9 +254,5 @@ def _split(images: Fingerprints, num_images: int) -> Iterator[_Part]:
     return blocks.split(images, blocks.count_blocks(num_images))
 
 
-def _find_uniform_sets(similar: frozenset[tuple[str, bytes]], samples: Samples) -> tuple[str, ...]:
+def _find_uniform_sets(similar: Mapping[str, Similar], samples: Samples) -> tuple[str, ...]:
     return uniform_sets.find_uniform_sets(samples, similar)
-
-
-def _union(several: Iterable[frozenset]) -> frozenset:
-    return frozenset().union(*several)

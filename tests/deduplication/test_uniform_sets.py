@@ -5,7 +5,7 @@ from PIL import Image
 
 from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources import opening
-from mixer_tf.deduplication import thresholds
+from mixer_tf.deduplication import connected, thresholds, uniform_sets
 from mixer_tf.deduplication.fingerprints import concatenate, fingerprint
 from mixer_tf.deduplication.matching import find_matches
 from mixer_tf.deduplication.uniform_sets import raise_thresholds
@@ -72,6 +72,66 @@ def test_copies_of_one_image_do_not_make_a_set_uniform(
     planted = [save(random_image(seed), "JPEG", quality=60) for seed in range(1, 31)]
     found = find_matches(take_fingerprints("train", planted), raised)
     assert len({match.image for match in found}) == 30
+
+
+def edited(image: Image.Image, number: int) -> Image.Image:
+    """A crop of one, two, three or four sides by 6 % each."""
+    width, height = image.size
+    left, top, right, bottom = (0.06 * (number >> side & 1) for side in range(4))
+    box = left * width, top * height, (1 - right) * width, (1 - bottom) * height
+    return image.crop(tuple(map(round, box)))
+
+
+@pytest.mark.parametrize("numbers", [(3, 6, 9, 15), range(1, 9)])
+def test_edited_copies_of_its_images_do_not_make_a_set_uniform(
+    numbers, random_image, save, take_fingerprints
+):
+    """Such as 30 photographs, each with several crops: each has a duplicate in the set."""
+    photos = [random_image(seed) for seed in range(30)]
+    crops = [edited(photo, number) for photo in photos for number in numbers]
+    encoded = [save(image, "JPEG", quality=70) for image in crops]
+    images = take_fingerprints("test", [*map(save, photos), *encoded])
+    raised, uniform = raise_thresholds(images)
+    assert uniform == ()
+    planted = [save(photo, "JPEG", quality=60) for photo in photos]
+    found = find_matches(take_fingerprints("train", planted), raised)
+    assert len({match.image for match in found}) == 30
+
+
+def keys(*numbers: int) -> list[bytes]:
+    return [bytes([number]) for number in numbers]
+
+
+def similar(pairs: list[tuple[int, int]], distance: float) -> uniform_sets.Similar:
+    """What is similar if pairs of images, by their numbers, have one distance."""
+    edges = frozenset(connected.make_edge(*keys(*pair)) for pair in pairs)
+    return uniform_sets.Similar(edges, {key: distance for edge in edges for key in edge})
+
+
+CLIQUE = [(first, second) for first in range(5) for second in range(first)]
+CHAIN = [(number, number + 1) for number in range(4)]
+LARGE = [(first, second) for first in range(30) for second in range(first)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "distance", "expected"),
+    [
+        (CLIQUE, 0.02, 0),
+        (CHAIN, 0.02, 5),  # Copies of one image would all be similar.
+        (CLIQUE, 0.2, 5),  # Copies would include one that is nearly equal.
+        ([(0, 1)], 0.02, 0),
+        (LARGE, 0.02, 30),  # So many images of the sample are not copies of one.
+        ([*CLIQUE, (7, 8), (8, 9)], 0.02, 3),
+        ([], 0.02, 0),
+    ],
+)
+def test_copies_and_look_alikes_differ_in_their_groups(pairs, distance, expected):
+    assert uniform_sets._count_look_alikes(similar(pairs, distance), most_copies=12) == expected
+
+
+def test_nearly_identical_images_are_copies_whatever_their_group_is():
+    chain = uniform_sets.Similar(similar(CHAIN, 0.1).edges, {})
+    assert uniform_sets._count_look_alikes(chain, most_copies=12) == 0
 
 
 def test_a_uniform_set_with_copies_is_still_uniform(digits, save, take_fingerprints):
