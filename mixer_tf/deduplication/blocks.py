@@ -19,7 +19,8 @@ import numpy as np
 from mixer_tf.deduplication.fingerprints import Fingerprints, sort_key
 from mixer_tf.deduplication.matching import Match, find_matches
 
-# Mean number of images of a block; at 14.5 kB each, a block has 119 MB.
+# Mean number of images of a block; at 14.5 kB each, a block has 119 MB, and 145 MB when its images
+# were compared.
 BLOCK_SIZE = 8_192
 # Images that are compared with a block at a time.
 _QUERIES = 1024
@@ -42,8 +43,7 @@ def split(images: Fingerprints, num_blocks: int) -> Iterator[tuple[int, Fingerpr
 def find_in_block(images: Fingerprints, block: Fingerprints) -> Iterator[Match]:
     """Yields the duplicates of some images in a block that contains none of them."""
     for start in range(0, len(images), _QUERIES):
-        stop = min(start + _QUERIES, len(images))
-        yield from find_matches(images.take(range(start, stop)), block)
+        yield from find_matches(images.slice(start, start + _QUERIES), block)
 
 
 def find_within(first: Fingerprints, second: Fingerprints) -> Iterator[Match]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from mixer_tf.deduplication.blocks import find_in_block
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate
 from mixer_tf.deduplication.matching import Match, find_matches
 from mixer_tf.deduplication.uniform_sets import raise_thresholds
@@ -36,9 +37,13 @@ class Gallery:
         return np.flatnonzero([image.set_name == EVAL for image in self.images.ids])
 
     @functools.cached_property
-    def tests(self) -> Fingerprints:
-        """The images without those of the evaluation split."""
-        return self.images.take(np.setdiff1d(np.arange(len(self.images)), self.evaluation))
+    def tests(self) -> tuple[Fingerprints, ...]:
+        """The images before and after those of the evaluation split, which are not copied."""
+        if not len(self.evaluation):
+            return (self.images,)
+        first, last = self.evaluation[[0, -1]].tolist()
+        parts = self.images.slice(0, first), self.images.slice(last + 1, len(self.images))
+        return tuple(part for part in parts if len(part))
 
 
 def make_gallery(parts: Iterable[Fingerprints]) -> Gallery:
@@ -48,7 +53,7 @@ def make_gallery(parts: Iterable[Fingerprints]) -> Gallery:
 
 def find_in_gallery(images: Fingerprints, gallery: Gallery) -> Iterator[Match]:
     """Yields the duplicates of some images in a gallery that does not contain them."""
-    return find_matches(images, gallery.images)
+    return find_in_block(images, gallery.images)
 
 
 def list_blocks(gallery: Gallery) -> Iterable[int]:
@@ -72,5 +77,6 @@ def find_in_tests(start: int, gallery: Gallery) -> Iterator[Match]:
 
     The evaluation split is cut from training data, and decides which epoch is used.
     """
-    indices = gallery.evaluation[start : start + _BLOCK_SIZE]
-    return find_matches(gallery.images.take(indices), gallery.tests)
+    queries = gallery.images.take(gallery.evaluation[start : start + _BLOCK_SIZE])
+    for tests in gallery.tests:
+        yield from find_matches(queries, tests)

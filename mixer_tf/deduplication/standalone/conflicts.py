@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -29,10 +29,10 @@ def find_conflicts(
     labeled: dict[bytes, list] = {}
     for number in np.unique(owners[repeated]).tolist():
         wanted = {digest.tobytes() for digest in digests[repeated & (owners == number)]}
-        images = store.fingerprints(items[number])
-        for digest, image in labeled_images(images, comparable_sets):
-            if digest in wanted:
-                labeled.setdefault(digest, []).append(image)
+        for images in store.fingerprints(items[number]):
+            for digest, image in labeled_images(images, comparable_sets):
+                if digest in wanted:
+                    labeled.setdefault(digest, []).append(image)
     return tuple(sorted(conflict for group in labeled.items() for conflict in find_conflict(group)))
 
 
@@ -43,8 +43,7 @@ def _digests(
     owners, digests = [np.zeros(0, np.int32)], []
     for item in items:
         if item.set_name in comparable_sets:
-            found = _labeled_digests(store, item)
-            if len(found):
+            for found in _labeled_digests(store, item):
                 owners.append(np.full(len(found), item.number, np.int32))
                 digests.append(found)
     digests = np.concatenate(digests) if digests else np.zeros((0, 1), np.uint8)
@@ -52,15 +51,12 @@ def _digests(
     return np.concatenate(owners), rows
 
 
-def _labeled_digests(store: Store, item: Item) -> np.ndarray:
-    path = store.path(item.key, ".npz")
-    found = fingerprint_files.read_labels(path)
-    if found is None:
-        store.fingerprints(item)
-        found = fingerprint_files.read_labels(path)
-    names, digests = found
-    has_name = np.array([bool(name) for name in names], bool)
-    return digests[has_name]
+def _labeled_digests(store: Store, item: Item) -> Iterator[np.ndarray]:
+    """The digests of the images with a label, of each file of a work item that has any."""
+    for names, digests in store.read_files(item, fingerprint_files.read_labels):
+        has_name = np.array([bool(name) for name in names], bool)
+        if has_name.any():
+            yield digests[has_name]
 
 
 def _repeated(digests: np.ndarray) -> np.ndarray:

@@ -11,10 +11,11 @@ import collections
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mixer_tf import storage
@@ -33,6 +34,10 @@ from mixer_tf.deduplication.standalone import fingerprint_files
 _PROJECT = pathlib.Path(__file__).parents[2]
 # What decides the content of the files: methods, decoding, and how sources are read.
 _CODE = ("deduplication", "images", "datasets", "features.py")
+
+# Parts of fingerprints that a file holds, of 128 images each: a work item, such as a TFRecord file,
+# may have any number of images.
+_PARTS_OF_FILE = 32
 
 # With the other sets, of evaluation images with test images, and within training.
 OTHERS, TESTS, WITHIN = "others", "tests", "within"
@@ -112,27 +117,48 @@ class Store:
         return os.path.join(self.folder, key[:2], key + suffix)
 
     def has_fingerprints(self, item: Item) -> bool:
-        return os.path.exists(self.path(item.key, ".npz"))
+        return self._count_files(item) is not None
 
     def has_matches(self, job: Job) -> bool:
         return os.path.exists(self.path(job.key, ".json"))
 
-    def fingerprints(self, item: Item) -> Fingerprints:
-        """Returns the fingerprints of the images of a work item, and stores them."""
-        path = self.path(item.key, ".npz")
-        found = fingerprint_files.read(path, item.number)
-        if found is None:
-            reader = _NumberedReader(self.readers[item.set_name], item.work_item)
-            found = concatenate(
-                fingerprint_shard(item.number, reader, item.set_name, self.threshold)
-            )
-            self._write(path, found)
+    def fingerprints(self, item: Item) -> Iterator[Fingerprints]:
+        """Yields the fingerprints of a work item, up to 4,096 images at a time, and stores them."""
+        for index in range(self._count_files(item) or 0):
+            found = fingerprint_files.read(self._file(item, index), item.number)
+            if found is None:
+                yield from itertools.islice(self._make_fingerprints(item), index, None)
+                return
+            yield found
+        if not self.has_fingerprints(item):
+            yield from self._make_fingerprints(item)
+
+    def files(self, item: Item) -> list[str]:
+        """Returns the paths of the files of the fingerprints of a work item, which are made."""
+        if not self.has_fingerprints(item):
+            for _ in self._make_fingerprints(item):
+                pass
+        return [self._file(item, index) for index in range(self._count_files(item))]
+
+    def read_files(self, item: Item, read: Callable[[str], Any]) -> list[Any]:
+        """Returns what a function reads from each file of a work item.
+
+        Args:
+            item: the work item.
+            read: path → what is read; None if the file is damaged.
+        """
+        found = [*map(read, self.files(item))]
+        if any(each is None for each in found):
+            for _ in self.fingerprints(item):  # which makes damaged files again
+                pass
+            found = [*map(read, self.files(item))]
         return found
 
     def gallery(self, items: Iterable[Item]) -> tuple[str, Gallery]:
         """Makes the gallery of all images of some work items; returns its key and itself."""
         items = list(items)
-        found = galleries.make_gallery(map(self.fingerprints, items))
+        parts = itertools.chain.from_iterable(map(self.fingerprints, items))
+        found = galleries.make_gallery(parts)
         key = make_key([(item.set_name, item.number, item.key) for item in items])
         self._write(self.path(key, ".npz"), found.images)
         return key, found
@@ -149,6 +175,29 @@ class Store:
                 pathlib.Path(partial).write_text(text, encoding="ascii")
         return found
 
+    def _make_fingerprints(self, item: Item) -> Iterator[Fingerprints]:
+        reader = _NumberedReader(self.readers[item.set_name], item.work_item)
+        parts = fingerprint_shard(item.number, reader, item.set_name, self.threshold)
+        number = 0
+        while (group := [*itertools.islice(parts, _PARTS_OF_FILE)]) or not number:
+            found = concatenate(group)
+            self._write(self._file(item, number), found)
+            number += 1
+            yield found
+        with storage.replacing(self.path(item.key, ".count"), concurrent=True) as partial:
+            pathlib.Path(partial).write_text(json.dumps({"files": number}), encoding="ascii")
+
+    def _count_files(self, item: Item) -> int | None:
+        """The number of files of a work item, at least 1; None if they are not complete."""
+        try:
+            text = pathlib.Path(self.path(item.key, ".count")).read_text("ascii")
+            return json.loads(text)["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _file(self, item: Item, index: int) -> str:
+        return self.path(item.key, f"-{index}.npz")
+
     def _write(self, path: str, images: Fingerprints) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         fingerprint_files.write(path, images)
@@ -159,13 +208,16 @@ class Store:
             find = galleries.find_in_tests if job.kind == TESTS else galleries.find_within
             matches = find(job.start, gallery)
             return Found({}, {}, tuple(_pairs(matches, columns, columns)))
-        images = self.fingerprints(job.item)
-        rows = {image: row for row, image in enumerate(images.ids)}
-        pairs = tuple(_pairs(galleries.find_in_gallery(images, gallery), rows, columns))
-        counts = {"compared": len(images), "unreadable": images.unreadable.total()}
-        found = sorted({pair[0] for pair in pairs})
-        ids = {row: _describe(images.ids[row]) for row in found}
-        return Found(counts, ids, pairs)
+        counts, ids, pairs = collections.Counter(), {}, []
+        for images in self.fingerprints(job.item):
+            first = counts["compared"]
+            rows = {image: row for row, image in enumerate(images.ids, first)}
+            found = [*_pairs(galleries.find_in_gallery(images, gallery), rows, columns)]
+            rows = sorted({pair[0] for pair in found})
+            ids |= {row: _describe(images.ids[row - first]) for row in rows}
+            pairs += found
+            counts.update(compared=len(images), unreadable=images.unreadable.total())
+        return Found(dict(counts), ids, tuple(pairs))
 
 
 def make_key(parts: Iterable[object]) -> str:
