@@ -32,7 +32,7 @@ from mixer_tf.messages import visible
     "--within",
     is_flag=True,
     help="Also compare the training images with each other; one image of each pair stays. Every "
-    "process then needs about 14.5 kB of memory for each of them.",
+    "process then needs about 18 kB of memory for each of them, and this one 30.",
 )
 @click.option(
     "--ignore-splits",
@@ -61,7 +61,7 @@ from mixer_tf.messages import visible
 @click.option(
     "--keep-duplicates",
     metavar="FILE",
-    help="A file of images that are never listed in removed.txt, one per line: the path that "
+    help="A file of images that are never listed in removed.txt, one per line: the path or id that "
     "report.html or pairs.csv shows, or the line of pairs.jsonl.",
 )
 @click.option(
@@ -100,7 +100,9 @@ def dedup(
     DIR/pairs.csv lists every pair, DIR/report.html shows them, the least certain ones first, and
     DIR/removed.txt is the list of images to leave out of a training with --exclude. The same
     command resumes a comparison that was stopped: what is finished is stored in DIR/work, about
-    14.5 kB for each image, and as much again for the images that others are compared with.
+    14.5 kB for each image, and as much again for the images that others are compared with. Every
+    process holds the latter in memory, about 18 kB for each, and one of them twice as much for a
+    while.
 
     \b
     Examples:
@@ -188,6 +190,12 @@ def _show(outcome, comparison, folder) -> None:
     click.echo("")
     for title, name in files.items():
         click.echo(f"{title:<9}{visible(console.short_path(folder.path(name)))}")
+    if outcome.num_pairs:
+        click.echo(
+            f"\nLook at {output.PAGE}, the least certain pairs first. If one is wrong, put the "
+            "path of its training image into a file for --keep-duplicates=FILE, and run this again "
+            "with --replace."
+        )
     if comparison.options.mode == REMOVE and outcome.result.removed:
         arguments = (
             f"--source={comparison.train.spec}",
@@ -238,6 +246,11 @@ def _details(outcome, summary, comparison):
             f"images that resemble one of another class: {summary['labels_differ']:,}; one of both "
             "labels may be wrong: look at label_conflicts.jsonl"
         )
+    if summary["duplicates"] and summary["duplicates"] == summary["compared"][TRAIN]:
+        yield (
+            f"all {summary['duplicates']:,} training images are duplicates: is one of the other "
+            "sets a copy of --train?"
+        )
     evaluation = summary["evaluation"]["duplicates"]
     if evaluation and evaluation == summary["compared"][EVAL]:
         yield (
@@ -247,10 +260,21 @@ def _details(outcome, summary, comparison):
     listed = summary["kept_because_listed"] + summary["evaluation"]["kept_because_listed"]
     if listed:
         yield f"kept, because --keep-duplicates lists them: {listed:,}"
-    unused = comparison.unused_keep(outcome.result.removals)
+    unused, several = outcome.unused_keep, outcome.keep_several
     if unused:
         yield (
             f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
             f"{unused[0]!r}"
+        )
+    if several:
+        yield (
+            "lines of --keep-duplicates that name several duplicates, which are all kept: "
+            f"{len(several):,}, such as {several[0]!r}; report.html has a name for each of them"
+        )
+    if outcome.num_numbered:
+        yield (
+            f"duplicates whose id other images of {comparison.train.spec} have as well: "
+            f"{outcome.num_numbered:,}; all files name them as SPLIT:NUMBER:ID, which is valid "
+            "while the source does not change"
         )
     yield f"pairs in pairs.csv: {outcome.num_pairs:,}"

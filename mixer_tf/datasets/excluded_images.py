@@ -10,18 +10,20 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mixer_tf import storage
 from mixer_tf.datasets import image_lists
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import SPLITS, ImageRecord
 from mixer_tf.messages import printable, without_credentials
 
 OPTION = "--exclude"
 FILE_NAME = "excluded.txt"
 _HEADER = "# Images that were left out of the source; use it with --exclude=FILE."
+_NUMBERED = re.compile(rf"({'|'.join(SPLITS)}):([0-9]+):(.+)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,20 +33,48 @@ class ExcludingReader:
     Attributes:
         reader: the other reader.
         sources: the paths or ids of the excluded images, as the records have them.
+        indices: work item → indices of further excluded images, whose ids other images have too.
     """
 
     reader: Callable[[Any], Iterator[ImageRecord]]
     sources: frozenset[str]
+    indices: Mapping[Any, frozenset[int]] = dataclasses.field(default_factory=dict, hash=False)
 
     def __call__(self, shard: Any) -> Iterator[ImageRecord]:
-        return (record for record in self.reader(shard) if record.source not in self.sources)
+        records = self.reader(shard)
+        return self.kept(shard, ((record.source, record) for record in records))
+
+    def kept(self, shard: Any, images: Iterable[tuple[str, Any]]) -> Iterator[Any]:
+        """Yields what belongs to the images of a work item that are not excluded.
+
+        Args:
+            shard: the work item.
+            images: path or id of each image of it, in order, and what belongs to the image.
+        """
+        excluded = self.indices.get(shard, ()) if self.indices else ()
+        for index, (source, value) in enumerate(images):
+            if source not in self.sources and index not in excluded:
+                yield value
+
+
+def numbered_name(split: str, number: int, name: str) -> str:
+    """Returns a line that excludes one image, although others have the same path or id.
+
+    Args:
+        split: the split of the image.
+        number: its index among all images of the split, in their order, from 0.
+        name: its path, relative to the source, or id. If the image at the index has another one,
+            the line names none: the source has changed.
+    """
+    return f"{split}:{number}:{name}"
 
 
 def exclude_listed(source: Source, path: str | None) -> Source:
     """Returns the source without the images that a file lists, in every split.
 
     A line of the file is the id of an image, its path relative to the folder of the source, or its
-    absolute path; see `image_lists.read`.
+    absolute path; see `image_lists.read`. If several images have the same id, a line excludes all
+    of them; for one of them, see `numbered_name`.
 
     Args:
         source: an open source.
@@ -66,14 +96,15 @@ def exclude(source: Source, names: Iterable[str]) -> Source:
     """
     names = frozenset(names)
     found = _find(source, names)
-    excluded = frozenset(found.counts)
+    reader = ExcludingReader(source.reader, frozenset(found.counts), found.frozen_indices())
+    lines = sorted([*found.counts, *found.numbered])
     return dataclasses.replace(
         source,
-        reader=ExcludingReader(source.reader, excluded),
-        image_ids=lambda shard: (image for image in source.ids(shard) if image not in excluded),
-        file_signatures=lambda: [*source.file_signatures(), *sorted(excluded)],
+        reader=reader,
+        image_ids=lambda shard: reader.kept(shard, ((image, image) for image in source.ids(shard))),
+        file_signatures=lambda: [*source.file_signatures(), *lines],
         notes=(*source.notes, *_notes(source, found, names)),
-        excluded=source.excluded | set(map(source.relative_name, excluded)),
+        excluded=source.excluded | {*map(source.relative_name, found.counts), *found.numbered},
     )
 
 
@@ -102,21 +133,36 @@ class _Found:
     Attributes:
         counts: path or id of each excluded image → number of images that have it.
         images: line → the paths or ids that it names.
+        numbered: the lines with a number that name an image.
+        indices: work item → indices of the images that these name, and no other line.
     """
 
     counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     images: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    numbered: set[str] = dataclasses.field(default_factory=set)
+    indices: dict[Any, set[int]] = dataclasses.field(default_factory=dict)
+
+    def num_images(self) -> int:
+        """The number of excluded images."""
+        return self.counts.total() + sum(map(len, self.indices.values()))
+
+    def frozen_indices(self) -> dict[Any, frozenset[int]]:
+        return {shard: frozenset(indices) for shard, indices in self.indices.items()}
 
 
 def _find(source: Source, names: frozenset[str]) -> _Found:
-    found = _Found()
+    found, numbered = _Found(), _numbered_lines(names)
     for split in source.splits:
-        before, num_images = found.counts.total(), 0
+        before, num_images = found.num_images(), 0
         for shard in source.shards_of(split):
-            for image in source.ids(shard):
+            for index, image in enumerate(source.ids(shard)):
+                line, name = numbered.get((split, num_images), ("", ""))
                 num_images += 1
-                _find_lines(image, source, names, found)
-        if num_images and found.counts.total() - before == num_images:
+                is_named = bool(line) and name in _names_of(image, source)
+                found.numbered.update([line] if is_named else [])
+                if not _find_lines(image, source, names, found) and is_named:
+                    found.indices.setdefault(shard, set()).add(index)
+        if num_images and found.num_images() - before == num_images:
             raise ValueError(
                 f"{OPTION} must leave at least one image in each split of {source.spec}; it lists "
                 f"all {num_images:,} of {split}. Take some lines out, or use another {split} split."
@@ -124,11 +170,19 @@ def _find(source: Source, names: frozenset[str]) -> _Found:
     return found
 
 
-def _find_lines(image: str, source: Source, names: frozenset[str], found: _Found) -> None:
+def _numbered_lines(names: Iterable[str]) -> dict[tuple[str, int], tuple[str, str]]:
+    """Split and number of each line of `numbered_name` → the line, and the path or id in it."""
+    matches = filter(None, map(_NUMBERED.fullmatch, names))
+    return {(match[1], int(match[2])): (match[0], match[3]) for match in matches}
+
+
+def _find_lines(image: str, source: Source, names: frozenset[str], found: _Found) -> bool:
+    """Notes the lines that name an image by its path or id; returns whether there are any."""
     lines = names.intersection(_names_of(image, source))
     found.counts.update([image] if lines else [])
     for line in lines:
         found.images.setdefault(line, set()).add(image)
+    return bool(lines)
 
 
 def _names_of(image: str, source: Source) -> set[str]:
@@ -140,8 +194,8 @@ def _names_of(image: str, source: Source) -> set[str]:
 
 
 def _notes(source: Source, found: _Found, names: frozenset[str]) -> Iterator[str]:
-    if found.counts:
-        yield f"images excluded by {OPTION}: {found.counts.total():,}"
+    if found.num_images():
+        yield f"images excluded by {OPTION}: {found.num_images():,}"
     several = sorted(
         line
         for line, images in found.images.items()
@@ -152,7 +206,7 @@ def _notes(source: Source, found: _Found, names: frozenset[str]) -> Iterator[str
             f"lines of {OPTION} that name several images, which are all excluded: "
             f"{len(several):,}, such as {several[0]!r}"
         )
-    missing = sorted(names - found.images.keys())
+    missing = sorted(names - found.images.keys() - found.numbered)
     if missing:
         where = (
             "" if source.root is None else "; a path must be absolute, or relative to the source"

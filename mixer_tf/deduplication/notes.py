@@ -41,6 +41,7 @@ def describe_removals(
         *_of_evaluation(tally.duplicates(EVAL), options),
         *_kept(tally),
         *_not_found(tally.unused_keep),
+        *_of_several(tally.keep_several),
     )
 
 
@@ -83,6 +84,15 @@ def _not_found(unused: Sequence[str]) -> Iterator[str]:
         yield (
             f"lines of --keep-duplicates that name no duplicate: {len(unused):,}, such as "
             f"{unused[0]!r}"
+        )
+
+
+def _of_several(lines: Sequence[str]) -> Iterator[str]:
+    """A note on listed ids that several duplicates have, such as file names in TFRecord files."""
+    if lines:
+        yield (
+            "lines of --keep-duplicates that name several duplicates, which are all kept: "
+            f"{len(lines):,}, such as {lines[0]!r}"
         )
 
 

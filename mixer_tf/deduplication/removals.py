@@ -54,7 +54,7 @@ class Removal:
 def decide(
     matches: Iterable[Match],
     comparable_sets: Collection[str] = SPLITS,
-    keep: Collection[str] = frozenset(),
+    keep: Collection[str | ImageId] = frozenset(),
 ) -> list[Removal]:
     """Turns the matches of images into removals, sorted by set and source.
 
@@ -73,8 +73,8 @@ def decide(
     Args:
         matches: as of `matching.find_matches`; those of an evaluation image are with test images.
         comparable_sets: see `image_sets.find_comparable_sets`.
-        keep: paths or ids of images that are kept whatever they are duplicates of; see
-            `DeduplicationOptions`.
+        keep: paths or ids of images, or the images themselves, that are kept whatever they are
+            duplicates of; see `DeduplicationOptions`.
     """
     by_image = collections.defaultdict(list)
     for match in matches:
@@ -99,7 +99,7 @@ def add_others(
     removals: dict[ImageId, Removal],
     by_image: Mapping[ImageId, list[Match]],
     comparable_sets: Collection[str],
-    keep: Collection[str],
+    keep: Collection[str | ImageId],
 ) -> None:
     """Adds the removals that follow from the duplicates in other sets; see `decide`.
 
@@ -119,7 +119,7 @@ def add_within(
     removals: dict[ImageId, Removal],
     by_image: Mapping[ImageId, list[Match]],
     comparable_sets: Collection[str],
-    keep: Collection[str],
+    keep: Collection[str | ImageId],
 ) -> None:
     """Adds the removals that follow from duplicates within training, after those of `add_others`.
 
@@ -154,9 +154,9 @@ def labels_differ(match: Match, comparable_sets: Collection[str]) -> bool:
     return bool(known and first != second)
 
 
-def is_listed(image: ImageId, keep: Collection[str]) -> bool:
+def is_listed(image: ImageId, keep: Collection[str | ImageId]) -> bool:
     """Whether the user's list of images to keep names an image, as the report shows it."""
-    return printable(image.source) in keep
+    return printable(image.source) in keep or image in keep
 
 
 def _is_exact_leak(match: Match) -> bool:
@@ -171,7 +171,7 @@ def _report(
     matches: list[Match],
     all_matches: list[Match],
     comparable_sets: Collection[str],
-    keep: Collection[str],
+    keep: Collection[str | ImageId],
 ) -> Removal:
     """The removal for one image by the matches that decide, with the labels of all of them."""
     best = min(matches, key=_rank)

@@ -24,6 +24,7 @@ class Tally:
         classes: (name of a set, class name) → number of images that are not kept.
         labels_differ: number of images, kept or not, that resemble an image of another label.
         unused_keep: the lines of the list of images to keep that name none of them, sorted.
+        keep_several: those that name several of them, which have the same id, sorted.
     """
 
     decisions: collections.Counter
@@ -31,6 +32,7 @@ class Tally:
     classes: collections.Counter
     labels_differ: int
     unused_keep: tuple[str, ...]
+    keep_several: tuple[str, ...] = ()
 
     def duplicates(self, set_name: str) -> int:
         """Returns the number of images of a set that are not kept."""
@@ -49,16 +51,21 @@ def tally(removals: Iterable[Removal], keep: Collection[str] = frozenset()) -> T
         keep: see `DeduplicationOptions`.
     """
     found = Tally(*(collections.Counter() for _ in range(3)), 0, ())
-    labels_differ, unused = 0, set(keep)
+    labels_differ, uses = 0, dict.fromkeys(keep, 0)
     for removal in removals:
         image = removal.match.image
         found.decisions[image.set_name, removal.kept_because] += 1
         labels_differ += removal.conflict is not None
-        unused.discard(printable(image.source))
+        name = printable(image.source)
+        if name in uses:
+            uses[name] += 1
         if not removal.kept:
             found.classes[image.set_name, image.class_name] += 1
             for name in removal.test_sets or (TRAIN,):
                 found.by_set[image.set_name, name] += 1
     return dataclasses.replace(
-        found, labels_differ=labels_differ, unused_keep=tuple(sorted(unused))
+        found,
+        labels_differ=labels_differ,
+        unused_keep=tuple(sorted(line for line, number in uses.items() if not number)),
+        keep_several=tuple(sorted(line for line, number in uses.items() if number > 1)),
     )

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf.datasets import examples, excluded_images, image_lists, source_writing
-from mixer_tf.datasets.excluded_images import exclude, exclude_listed
+from mixer_tf.datasets.excluded_images import exclude, exclude_listed, numbered_name
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
@@ -132,6 +132,55 @@ def test_an_id_of_several_images_excludes_all_of_them_with_a_note(image_folder, 
     assert sum(map(len, names_by_split(cleaned).values())) == 27
     counted, several = cleaned.notes[len(source.notes) :]
     assert counted.endswith(": 3") and several.startswith("lines of --exclude that name several")
+
+
+def test_a_number_names_one_of_several_images_with_an_id(image_folder, tmp_path):
+    folder = open_source(f"folder:{image_folder}")
+    records = [r for s in folder.shards_of("train") for r in folder.read(s)]
+    for name in ("train", "test", "val"):
+        examples.write(records[:10], str(tmp_path / name), name, 2)
+    source = open_source(f"tfrecord:{tmp_path}/*/Split-*/*")
+    names = names_by_split(source)
+    lines = [
+        numbered_name("train", 1, names["train"][1]),
+        numbered_name("train", 7, names["train"][7]),
+        numbered_name("eval", 0, names["eval"][0]),
+        numbered_name("test", 2, names["test"][3]),  # Another one has this number.
+        numbered_name("test", 99, names["test"][3]),
+    ]
+    cleaned = exclude(source, lines)
+    assert names_by_split(cleaned) == {
+        "train": [name for n, name in enumerate(names["train"]) if n not in (1, 7)],
+        "eval": names["eval"][1:],
+        "test": names["test"],
+    }
+    for split in source.splits:
+        ids = [image for shard in cleaned.shards_of(split) for image in cleaned.ids(shard)]
+        assert ids == names_by_split(cleaned)[split]
+    counted, missing = cleaned.notes[len(source.notes) :]
+    assert counted == "images excluded by --exclude: 3"
+    assert missing.startswith(f"lines of --exclude that name no image of {source.spec}: 2, such")
+    assert len({each.fingerprint() for each in (source, cleaned, exclude(source, lines[:1]))}) == 3
+    excluded_images.write(cleaned, str(tmp_path / "list"))
+    stored = exclude_listed(source, str(tmp_path / "list" / excluded_images.FILE_NAME))
+    assert names_by_split(stored) == names_by_split(cleaned)
+
+
+def test_an_image_that_two_lines_name_is_counted_once(image_folder):
+    source = open_source(f"folder:{image_folder}")
+    first = source.relative_name(names_by_split(source)["train"][0])
+    cleaned = exclude(source, [first, numbered_name("train", 0, first)])
+    assert cleaned.notes[len(source.notes) :] == ("images excluded by --exclude: 1",)
+    by_number = exclude(source, [numbered_name("train", 0, first)])
+    assert names_by_split(by_number) == names_by_split(cleaned)
+
+
+def test_numbers_cannot_empty_a_split(image_folder):
+    source = open_source(f"folder:{image_folder}")
+    names = names_by_split(source)["eval"]
+    lines = [numbered_name("eval", n, source.relative_name(name)) for n, name in enumerate(names)]
+    with pytest.raises(ValueError, match="it lists all .* of eval"):
+        exclude(source, lines)
 
 
 def test_odd_names_survive_the_list(tmp_path, make_pixels, encode):

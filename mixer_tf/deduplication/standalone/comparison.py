@@ -15,11 +15,11 @@ from mixer_tf.datasets import unlabeled, work_items
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.sources.source import Source, short_name
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.removals import Removal
 from mixer_tf.deduplication.standalone.store import Item, code_version, make_key
 from mixer_tf.features import SPLITS, TRAIN
-from mixer_tf.messages import printable
+from mixer_tf.messages import printable, spreadsheet_cell
 
+_NESTED = "of which one contains the other"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -31,11 +31,13 @@ class ComparedSet:
         name: "train", "eval" or "test" for a split of the training source, or the given name.
         source: what it is a part of.
         pieces: its work items.
+        splits: the split of the source that each of them is from.
     """
 
     name: str
     source: Source
     pieces: tuple[Any, ...]
+    splits: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +76,13 @@ class Comparison:
     @functools.cached_property
     def sets(self) -> tuple[ComparedSet, ...]:
         """All sets, training first, then its other splits, then the others by name."""
-        splits = self.train.splits if self.ignore_splits else (TRAIN,)
-        own = [ComparedSet(TRAIN, self.train, _pieces(self.train, splits))]
-        if not self.ignore_splits:
-            own += [
-                ComparedSet(split, self.train, _pieces(self.train, (split,)))
-                for split in self.train.splits
-                if split != TRAIN
-            ]
-        others = [
-            ComparedSet(name, source, _pieces(source, source.splits))
-            for name, source in sorted(self.against.items())
-        ]
-        return (*own, *others)
+        if self.ignore_splits:
+            own = [_make_set(TRAIN, self.train, self.train.splits)]
+        else:
+            others = [split for split in self.train.splits if split != TRAIN]
+            own = [_make_set(split, self.train, (split,)) for split in (TRAIN, *others)]
+        others = sorted(self.against.items())
+        return (*own, *(_make_set(name, source, source.splits) for name, source in others))
 
     def items(self) -> list[Item]:
         """Lists the work items of all sets, with the state of their data; training last."""
@@ -101,21 +97,21 @@ class Comparison:
         return found
 
     def keep(self) -> frozenset[str]:
-        """The images that are never removed, as reports show them.
+        """The images that are never removed, as reports show them; see `names_of_line`."""
+        return frozenset(name for line in self.options.keep for name in self.names_of_line(line))
 
-        A line of the list may also be a path relative to the source, as in pairs.csv.
+    def names_of_line(self, line: str) -> set[str]:
+        """What a line of the list of images to keep may name: as reports show it, or pairs.csv.
+
+        There, paths are relative to the source, and an apostrophe may be before them.
         """
-        return self.options.keep | frozenset(map(self._resolved, self.options.keep))
-
-    def unused_keep(self, removals: Iterable[Removal]) -> list[str]:
-        """Returns the lines of the list of images to keep that name no duplicate, sorted."""
-        found = {printable(removal.match.image.source) for removal in removals}
-        lines = self.options.keep
-        return sorted(line for line in lines if not found & {line, self._resolved(line)})
-
-    def _resolved(self, name: str) -> str:
+        lines = {line}
+        if line[1:] and spreadsheet_cell(line[1:]) == line:
+            lines.add(line[1:])
         root = self.train.root
-        return name if root is None else printable(storage.resolve(root, name))
+        if root is not None:
+            lines |= {printable(storage.resolve(root, name)) for name in lines}
+        return lines
 
     def comparable_sets(self) -> frozenset[str]:
         """The names of the sets whose classes mean the same as those of training.
@@ -185,40 +181,63 @@ def parse_spec(spec: str) -> tuple[str, str]:
 
 
 def require_different(specs: Mapping[str, str]) -> None:
-    """Checks that no source is given twice.
+    """Checks that no source is given twice, and no folder with a part of it.
 
     Args:
         specs: name, or "--train" → specification.
 
     Raises:
-        ValueError: two are the same.
+        ValueError: two are the same, or one of them is in the folder of the other.
     """
-    seen: dict[tuple[str, str], str] = {}
-    for name, spec in specs.items():
-        key = _location(spec)
-        if key in seen and seen[key] == "--train":
-            raise ValueError(
-                f"--against must be another source than --train; got {spec} as both. The splits of "
-                "--train are compared with each other anyway; --within compares its training "
-                "images with each other."
-            )
-        if key in seen:
-            raise ValueError(
-                f"each source must be given once in --against; got {spec} as {seen[key]!r} and as "
-                f"{name!r}."
-            )
-        seen[key] = name
+    names = list(specs)
+    for index, name in enumerate(names):
+        for earlier in names[:index]:
+            _require_different(earlier, specs[earlier], name, specs[name])
 
 
-def _location(spec: str) -> tuple[str, str]:
+def _require_different(first: str, first_spec: str, second: str, second_spec: str) -> None:
+    locations = _location(first_spec), _location(second_spec)
+    is_same = locations[0] == locations[1]
+    if not is_same and not _contains(*locations) and not _contains(*reversed(locations)):
+        return
+    if first == "--train":
+        both = f"{first_spec} and {second_spec}, {'which are one folder' if is_same else _NESTED}"
+        raise ValueError(
+            "--against must be another source than --train; got "
+            f"{f'{first_spec} as both' if first_spec == second_spec else both}. The splits of "
+            "--train are compared with each other anyway; --within compares its training images "
+            "with each other."
+        )
+    names = f"as {first!r} and as {second!r}"
+    raise ValueError(
+        "each source must be given once in --against; got "
+        f"{f'{second_spec} {names}' if is_same else f'{first_spec} and {second_spec}, {_NESTED},'}"
+        f"{'' if is_same else f' {names}'}."
+    )
+
+
+def _contains(folder: tuple[str, bool], other: tuple[str, bool]) -> bool:
+    """Whether both are folders, and one is in the other."""
+    return folder[1] and other[1] and other[0].startswith(os.path.join(folder[0], ""))
+
+
+def _location(spec: str) -> tuple[str, bool]:
+    """Where a source is, whatever its kind, and whether it is a folder of images."""
     kind, location = parse_spec(spec)
-    is_path = kind in ("folder", "csv", unlabeled.KIND) and not storage.is_remote(location)
-    path = os.path.realpath(os.path.expanduser(location)) if is_path else location
-    return kind, path if is_path else spec
+    is_folder = kind in ("folder", unlabeled.KIND)
+    if not is_folder and kind != "csv":
+        return spec, False
+    if storage.is_remote(location):
+        return location.rstrip("/"), is_folder
+    return os.path.realpath(os.path.expanduser(location)), is_folder
 
 
-def _pieces(source: Source, splits: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(work_items.list_pieces(source, splits))
+def _make_set(name: str, source: Source, splits: Iterable[str]) -> ComparedSet:
+    found = [
+        (piece, split) for split in splits for piece in work_items.list_pieces(source, (split,))
+    ]
+    pieces, splits = ([part[index] for part in found] for index in (0, 1))
+    return ComparedSet(name, source, tuple(pieces), tuple(splits))
 
 
 def _suggestion(value: str) -> str:

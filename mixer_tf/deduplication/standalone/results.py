@@ -26,10 +26,12 @@ from mixer_tf.deduplication.result import DeduplicationResult
 from mixer_tf.deduplication.standalone import output, pair_table
 from mixer_tf.deduplication.standalone.comparison import Comparison
 from mixer_tf.deduplication.standalone.conflicts import find_conflicts
+from mixer_tf.deduplication.standalone.image_names import ImageNames, find_names
 from mixer_tf.deduplication.standalone.output import OutputFolder
 from mixer_tf.deduplication.standalone.search import Search
 from mixer_tf.deduplication.standalone.store import WITHIN, Item
 from mixer_tf.features import TRAIN, ImageRecord
+from mixer_tf.messages import printable
 
 # The report has this name in the pipeline.
 _HEADER = """# Images that `mixer dedup` found to be duplicates; leave them out with --exclude=FILE.
@@ -44,22 +46,31 @@ class Outcome:
     Attributes:
         result: the decisions, as of the pipeline.
         num_pairs: the number of all pairs, the rows of pairs.csv.
+        num_numbered: number of duplicates whose id other images of the source have as well; they
+            are named by `excluded_images.numbered_name`.
+        unused_keep: the lines of the list of images to keep that name no duplicate, sorted.
+        keep_several: those that name several duplicates, sorted.
     """
 
     result: DeduplicationResult
     num_pairs: int
+    num_numbered: int = 0
+    unused_keep: tuple[str, ...] = ()
+    keep_several: tuple[str, ...] = ()
 
 
 def write_results(search: Search, comparison: Comparison, folder: OutputFolder) -> Outcome:
     """Writes all files of the folder, each of them completely or not at all."""
     sources = {each.name: each.source for each in comparison.sets}
+    names = find_names(search.store, comparison, search.items)
     with pair_table.writing(folder.path(pair_table.FILE_NAME), sources) as add_row:
-        found = _Decisions(comparison, search)
+        found = _Decisions(comparison, search, names)
         for job in search.jobs:
             found.add(job, add_row)
+    removals = decisions.in_order(found.removals)
     result = DeduplicationResult(
         options=comparison.options,
-        removals=tuple(decisions.in_order(found.removals)),
+        removals=tuple(map(names.rename_removal, removals)),
         counts=found.counts,
         uniform_sets=search.uniform_sets,
         readers=_readers(comparison, search.items),
@@ -68,7 +79,28 @@ def write_results(search: Search, comparison: Comparison, folder: OutputFolder) 
     )
     _write_list(result.removed, comparison, folder)
     _write_report(result, folder)
-    return Outcome(result, found.num_pairs)
+    uses = _count_uses(removals, names, comparison)
+    return Outcome(
+        result,
+        found.num_pairs,
+        num_numbered=sum(names.is_repeated(removal.match.image) for removal in removals),
+        unused_keep=tuple(sorted(line for line, number in uses.items() if not number)),
+        keep_several=tuple(sorted(line for line, number in uses.items() if number > 1)),
+    )
+
+
+def _count_uses(
+    removals: Iterable[Removal], names: ImageNames, comparison: Comparison
+) -> Mapping[str, int]:
+    """Line of the list of images to keep → number of the duplicates that it names."""
+    images = [removal.match.image for removal in removals]
+    found = collections.Counter(
+        name
+        for image in images
+        for name in {printable(image.source), printable(names.rename(image).source)}
+    )
+    lines = comparison.options.keep
+    return {line: sum(found[name] for name in comparison.names_of_line(line)) for line in lines}
 
 
 class _Decisions:
@@ -80,8 +112,9 @@ class _Decisions:
         num_pairs: the number of pairs so far.
     """
 
-    def __init__(self, comparison: Comparison, search: Search):
-        self._keep, self._search = comparison.keep(), search
+    def __init__(self, comparison: Comparison, search: Search, names: ImageNames):
+        self._search, self._names, self._lines = search, names, comparison.keep()
+        self._keep: set[str | ImageId] = {*self._lines}
         self._comparable = comparison.comparable_sets()
         self._leaks = LeakFinder(
             search.galleries[search.test_gallery],
@@ -101,7 +134,10 @@ class _Decisions:
         by_image = collections.defaultdict(list)
         for match in matches:
             by_image[match.image].append(match)
-            add_row(match)
+            add_row(self._names.rename_match(match))
+        for image in by_image:
+            if printable(self._names.rename(image).source) in self._lines:
+                self._keep.add(image)
         add = decisions.add_within if job.kind == WITHIN else decisions.add_others
         add(self.removals, by_image, self._comparable, self._keep)
         self._leaks.add(matches)

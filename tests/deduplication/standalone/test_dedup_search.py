@@ -7,20 +7,25 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
 
-from mixer_tf.datasets import source_writing, work_items
+from mixer_tf.datasets import examples, source_writing, work_items
 from mixer_tf.datasets.excluded_images import exclude_listed
+from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
+from mixer_tf.datasets.unlabeled import open_images
 from mixer_tf.deduplication import fingerprints, local
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.standalone.comparison import Comparison
+from mixer_tf.deduplication.standalone import fingerprint_files, store
+from mixer_tf.deduplication.standalone.comparison import Comparison, require_different
 from mixer_tf.deduplication.standalone.output import OutputFolder
 from mixer_tf.deduplication.standalone.results import Outcome, write_results
 from mixer_tf.deduplication.standalone.search import search
+from mixer_tf.features import SPLITS
 
 FILES = (
     *("pairs.csv", "removed.txt", "report.html", "report.json"),
@@ -182,6 +187,27 @@ def num_read(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(fingerprints, "_read", recording)
     return found
+
+
+def test_a_work_item_of_many_images_is_stored_in_several_files(
+    folders, outcome, tmp_path, monkeypatch
+):
+    """Such as a TFRecord file: never all of its images are in memory."""
+    monkeypatch.setattr(store, "_PARTS_OF_FILE", 2)
+    monkeypatch.setattr(fingerprints, "_BATCH_SIZE", 8)
+    run(make_comparison(folders), tmp_path)
+    several = [*tmp_path.glob("work/*/*-1.npz")]
+    assert len(several) >= 4  # Of 64 images.
+    sizes = [len(fingerprint_files.read(str(path))) for path in tmp_path.glob("work/*/*-*.npz")]
+    assert max(sizes) == 16
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (outcome[0] / name).read_bytes(), name
+    expected = [(tmp_path / name).read_bytes() for name in FILES]
+    several[0].write_bytes(several[0].read_bytes()[:-100])
+    for path in tmp_path.glob("work/*/*.json"):
+        path.unlink()
+    run(make_comparison(folders), tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in FILES] == expected
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4, 5])
@@ -346,3 +372,132 @@ def test_images_are_compared_among_themselves_alone(tmp_path, random_image, save
     assert len(found.result.label_conflicts) == 2
     assert found.result.removed == []
     assert [removal.kept_because for removal in found.result.removals] == ["labels differ"] * 2
+
+
+@pytest.fixture
+def repeated_ids(tmp_path, random_image, save) -> Source:
+    """TFRecord files whose ids repeat in each class and split; the last two cats leaked."""
+    seeds = {
+        ("train", "cat"): [0, 1, 2, 201, 203],
+        ("train", "dog"): [10, 11, 12, 13, 14],
+        ("eval", "cat"): [100, 101],
+        ("test", "cat"): [200, 201, 202, 203],
+    }
+    for split in ("train", "eval", "test"):
+        records = []
+        for label, name in enumerate(("cat", "dog")):
+            for index, seed in enumerate(seeds.get((split, name), [])):
+                encoded = save(random_image(seed))
+                records.append(make_record(encoded, label, name, f"{index:04}.png"))
+        broken = make_record(b"no image", 0, "cat", "broken.png")
+        examples.write([broken, *records], str(tmp_path / "data"), split, 1)
+    return open_source(f"tfrecord:{tmp_path / 'data'}/Split-*/*")
+
+
+def count_by_split(source: Source) -> dict[str, int]:
+    return {split: sum(len([*source.ids(s)]) for s in source.shards_of(split)) for split in SPLITS}
+
+
+def test_one_image_of_several_with_its_id_is_left_out(repeated_ids, tmp_path):
+    comparison = Comparison(repeated_ids, {}, DeduplicationOptions())
+    found = run(comparison, tmp_path / "out")
+    names = ["train:4:0003.png", "train:5:0004.png"]
+    lines = (tmp_path / "out/removed.txt").read_text("utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == names
+    assert found.num_numbered == 2
+    rows = read_rows(tmp_path / "out")
+    assert [row["train"] for row in rows] == names
+    assert [row["against"] for row in rows] == ["test:2:0001.png", "test:4:0003.png"]
+    cleaned = exclude_listed(repeated_ids, str(tmp_path / "out/removed.txt"))
+    assert count_by_split(repeated_ids) == {"train": 11, "eval": 3, "test": 5}
+    assert count_by_split(cleaned) == {"train": 9, "eval": 3, "test": 5}
+    left = [r for s in cleaned.shards_of("train") for r in cleaned.read(s)]
+    assert [(r.class_name, r.source) for r in left] == [
+        ("cat", "broken.png"),
+        *(("cat", f"{index:04}.png") for index in range(3)),
+        *(("dog", f"{index:04}.png") for index in range(5)),
+    ]
+
+
+def test_one_image_of_several_with_its_id_is_kept(repeated_ids, tmp_path):
+    keep = frozenset({"train:4:0003.png", "train:9:0003.png"})
+    found = run(Comparison(repeated_ids, {}, DeduplicationOptions(keep=keep)), tmp_path / "one")
+    assert [removal.match.image.source for removal in found.result.removed] == ["train:5:0004.png"]
+    assert found.result.leaked == {"test": 1}
+    assert found.unused_keep == ("train:9:0003.png",) and not found.keep_several
+
+
+def test_an_id_in_the_list_keeps_all_images_with_it_and_that_is_said(
+    repeated_ids, tmp_path, random_image, save
+):
+    path = next((tmp_path / "data").glob("Split-train/*"))
+    more = make_record(save(random_image(200)), 1, "dog", "0003.png")
+    records = [*examples.read_records(str(path)), dataclasses.replace(more, class_name="")]
+    examples.write(records, str(tmp_path / "data"), "train", 1)
+    keep = frozenset({"0003.png"})
+    comparison = Comparison(open_source(repeated_ids.spec), {}, DeduplicationOptions(keep=keep))
+    found = run(comparison, tmp_path / "out")
+    assert [removal.match.image.source for removal in found.result.removed] == ["train:5:0004.png"]
+    assert (found.unused_keep, found.keep_several) == ((), ("0003.png",))
+
+
+def test_all_images_of_several_splits_with_one_id_are_numbered_in_their_splits(
+    repeated_ids, tmp_path, random_image, save
+):
+    (tmp_path / "web").mkdir()
+    for seed in (12, 202):
+        (tmp_path / f"web/{seed}.png").write_bytes(save(random_image(seed)))
+    web = open_images(f"images:{tmp_path / 'web'}")
+    comparison = Comparison(repeated_ids, {"web": web}, DeduplicationOptions(), ignore_splits=True)
+    run(comparison, tmp_path / "out")
+    cleaned = exclude_listed(repeated_ids, str(tmp_path / "out/removed.txt"))
+    assert count_by_split(cleaned) == {"train": 10, "eval": 3, "test": 4}
+
+
+def test_a_path_is_kept_as_a_spreadsheet_shows_it(tmp_path, random_image, save):
+    images = {"=x/b.png": ("train", 1), "a.png": ("test", 1), "v.png": ("val", 2)}
+    (tmp_path / "=x").mkdir()
+    for name, (_, seed) in images.items():
+        (tmp_path / name).write_bytes(save(random_image(seed)))
+    rows = [f"{name},cat,{split}" for name, (split, _) in images.items()]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    train = open_source(f"csv:{tmp_path / 'list.csv'}")
+    run(Comparison(train, {}, DeduplicationOptions()), tmp_path / "out")
+    (row,) = read_rows(tmp_path / "out")
+    assert row["train"] == "'=x/b.png"
+    for line in ("'=x/b.png", "=x/b.png"):
+        options = DeduplicationOptions(keep=frozenset([line]))
+        found = run(Comparison(train, {}, options), tmp_path / f"keep {len(line)}")
+        assert found.result.removed == [] and found.unused_keep == ()
+
+
+@pytest.mark.parametrize(
+    ("specs", "message"),
+    [
+        (
+            {"--train": "folder:{0}", "web": "images:{0}/"},
+            "than --train; got folder:{0} and images:{0}/, which are one folder. The splits",
+        ),
+        ({"--train": "folder:{0}/link", "web": "images:{0}/pets"}, "which are one folder"),
+        ({"--train": "folder:{0}/pets", "web": "images:{0}"}, "of which one contains the other"),
+        ({"--train": "images:{0}", "web": "folder:{0}/pets/test"}, "which one contains the other"),
+        ({"--train": "folder:gs://a/b", "web": "images:gs://a/b/c"}, "of which one contains"),
+        (
+            {"--train": "digits", "a": "images:{0}", "b": "folder:{0}/pets"},
+            "got images:{0} and folder:{0}/pets, of which one contains the other, as 'a' and as",
+        ),
+        ({"--train": "csv:{0}/pets.csv", "web": "csv:{0}/./pets.csv"}, "got csv:"),
+    ],
+)
+def test_one_folder_as_two_sources_is_an_error(tmp_path, specs, message):
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "link").symlink_to("pets")
+    specs = {name: spec.format(tmp_path) for name, spec in specs.items()}
+    with pytest.raises(ValueError, match=re.escape(message.format(tmp_path))):
+        require_different(specs)
+
+
+def test_folders_side_by_side_are_different_sources(tmp_path):
+    paths = ("pets", "pets-test", "pet", "gs://a/b", "gs://a/bc")
+    specs = {name: f"folder:{name if ':' in name else tmp_path / name}" for name in paths}
+    require_different(specs | {"list": f"csv:{tmp_path / 'pets'}/list.csv", "digits": "digits"})
