@@ -34,7 +34,8 @@ class Preprocess(beam.PTransform):
         quarantine_folder: the folder for `quarantine.jsonl`.
         train_shorter_side: pixels to which the shorter side of larger training images is reduced,
             or None. Evaluation and test images keep their size, as images do in serving.
-        num_shards: number of files for each split; None for that of `shards.count_shards`.
+        num_shards: number of files for each split; None for that of `shards.count_shards`, for
+            which the images are read once more, and not decoded.
         seed: another seed gives another order of the images.
     """
 
@@ -60,7 +61,18 @@ class Preprocess(beam.PTransform):
     def expand(self, pbegin):
         info = DatasetInfo.read(self._folder)
         paths = {split: examples.list_shards(self._folder, split) for split in self._splits}
-        shuffles = {split: self._make_shuffle(split, paths[split], info) for split in paths}
+        shuffles = AsSingleton(
+            self._measure(pbegin, paths)
+            | "Shuffles"
+            >> beam.Map(
+                make_shuffles,
+                num_pieces={split: len(found) for split, found in paths.items()},
+                num_images=info.examples,
+                folder=self._output_folder,
+                num_shards=self._num_shards,
+                seed=self._seed,
+            )
+        )
         prepared = (
             pbegin
             | "Shards" >> beam.Create(list_input_shards(paths), reshuffle=False)
@@ -71,7 +83,8 @@ class Preprocess(beam.PTransform):
         num_prepared = prepared | "Count prepared" >> beam.Map(len)
         written = (
             pbegin
-            | "Output shards" >> beam.Create(list_output_shards(shuffles), reshuffle=False)
+            | "Start" >> beam.Create([None], reshuffle=False)
+            | "Output shards" >> beam.FlatMap(list_output_shards, shuffles)
             | "Spread output" >> beam.Reshuffle()
             | "Merge" >> beam.Map(merge, shuffles, AsSingleton(num_prepared))
             | "Count written" >> beam.CombineGlobally(sum)
@@ -85,10 +98,18 @@ class Preprocess(beam.PTransform):
             quarantine_folder=self._quarantine_folder,
         )
 
-    def _make_shuffle(self, split: str, paths: Sequence[str], info: DatasetInfo) -> Shuffle:
-        num_bytes = sum(map(storage.file_size, paths))
-        num_shards = self._num_shards or shards.count_shards(info.examples.get(split, 0), num_bytes)
-        return Shuffle(self._output_folder, split, len(paths), num_shards, self._seed)
+    def _measure(self, pbegin, paths: Mapping[str, Sequence[str]]) -> beam.PCollection:
+        """Makes one dictionary: split → number of bytes; empty where they do not matter."""
+        if self._num_shards:
+            return pbegin | "Sizes" >> beam.Create([{}], reshuffle=False)
+        return (
+            pbegin
+            | "Shards to measure" >> beam.Create(list_input_shards(paths), reshuffle=False)
+            | "Spread shards to measure" >> beam.Reshuffle()
+            | "Measure" >> beam.Map(measure, self._train_shorter_side)
+            | "Sum" >> beam.CombinePerKey(sum)
+            | "Sizes" >> beam.combiners.ToDict()
+        )
 
 
 def list_input_shards(paths: Mapping[str, Sequence[str]]) -> list[InputShard]:
@@ -96,8 +117,44 @@ def list_input_shards(paths: Mapping[str, Sequence[str]]) -> list[InputShard]:
     return [(split, i, path) for split in paths for i, path in enumerate(paths[split])]
 
 
-def list_output_shards(shuffles: Mapping[str, Shuffle]) -> list[OutputShard]:
+def measure(shard: InputShard, train_shorter_side: int | None) -> tuple[str, int]:
+    """Returns the split of an input shard, and about the size in bytes of its usable images."""
+    split, _, path = shard
+    shorter_side = train_shorter_side if split == TRAIN else None
+    return split, preparation.measure_shard(path, shorter_side)
+
+
+def make_shuffles(
+    sizes: Mapping[str, int],
+    num_pieces: Mapping[str, int],
+    num_images: Mapping[str, int],
+    folder: str,
+    num_shards: int | None,
+    seed: int,
+) -> dict[str, Shuffle]:
+    """Returns split → its shuffle.
+
+    Args:
+        sizes: split → number of bytes.
+        num_pieces: split → number of input shards.
+        num_images: split → number of images.
+        folder, num_shards, seed: see `Preprocess`.
+    """
+    return {
+        split: Shuffle(
+            folder,
+            split,
+            pieces,
+            num_shards or shards.count_shards(num_images.get(split, 0), sizes.get(split, 0)),
+            seed,
+        )
+        for split, pieces in num_pieces.items()
+    }
+
+
+def list_output_shards(start: None, shuffles: Mapping[str, Shuffle]) -> list[OutputShard]:
     """Returns (split, index) of every shard to write."""
+    del start
     return [(split, i) for split in shuffles for i in range(shuffles[split].num_shards)]
 
 

@@ -74,7 +74,9 @@ class Shuffle:
         path = examples.shard_path(self.folder, self.split, index, self.num_shards)
         storage.make_folder(os.path.dirname(path))
         partial = f"{self._piece_path(index)}-{uuid.uuid4().hex}"
-        storage.write_bytes(partial, b"".join(frame for _, frame in frames))
+        with storage.open_new(partial) as file:
+            for _, frame in frames:  # not joined, which would need as much memory again
+                file.write(frame)
         storage.rename_file(partial, path)
         return len(frames)
 

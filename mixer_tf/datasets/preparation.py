@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of Preprocessor on one shard: check, reduce, count, and write the piece of a shuffle."""
+"""The work of Preprocessor on one shard: measure, check, reduce, count, write what is usable."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from mixer_tf import images
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.global_shuffle import Shuffle
 from mixer_tf.features import ImageRecord
+from mixer_tf.images.headers import MAX_PIXELS
+
+_UNCHANGED_FORMATS = ("JPEG", "PNG")
+# Of the 3 bytes of a pixel of a photograph, PNG saves a third.
+_PNG_BYTES_OF_PIXEL = 2
 
 
 @dataclasses.dataclass
@@ -28,6 +33,35 @@ class Prepared:
     counts: Counter[str] = dataclasses.field(default_factory=Counter)
     lines: list[str] = dataclasses.field(default_factory=list)
     remarks: dict[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
+
+
+def measure_shard(path: str, shorter_side: int | None = None) -> int:
+    """Returns about how many bytes the images of a shard have when they are usable.
+
+    Images of other formats than JPEG and PNG become PNG files, which are several times larger;
+    their pixels say how large, because the images are not decoded.
+
+    Args:
+        path: the shard to read.
+        shorter_side: pixels to which the shorter side of larger images is reduced, or None.
+    """
+    num_bytes = 0
+    for example in examples.read_examples(path):
+        record = ImageRecord.from_example(example)
+        num_bytes += len(example)
+        if record.format not in _UNCHANGED_FORMATS:
+            num_bytes += max(0, _size_of_png(record, shorter_side) - len(record.encoded))
+    return num_bytes
+
+
+def _size_of_png(record: ImageRecord, shorter_side: int | None) -> int:
+    """Bytes of an image as PNG; 0 for one that is too large to be used, or unreadable."""
+    pixels = record.width * record.height
+    if not 0 < pixels <= MAX_PIXELS:
+        return 0
+    side = min(record.width, record.height)
+    scale = min(1.0, shorter_side / side) if shorter_side else 1.0
+    return round(_PNG_BYTES_OF_PIXEL * scale**2 * pixels)
 
 
 def prepare_shard(path: str, index: int, shuffle: Shuffle, shorter_side: int | None) -> Prepared:
