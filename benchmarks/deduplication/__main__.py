@@ -2,10 +2,12 @@
 """Tables of found copies and of look-alikes taken for copies.
 
     python -m benchmarks.deduplication --photos=FOLDER
+    python -m benchmarks.deduplication --cifar=FOLDER
 
-FOLDER holds different photographs. Of each, the copies of `copies.py` are made, and the share that
-is found is printed by kind, next to the number of pairs of different photographs. The look-alikes
-of `look_alikes.py` are generated; none of them is a copy. Other libraries are compared if they are
+The second command measures labeled duplicates of CIFAR-10; see `cifar.py`. Of the first, FOLDER
+holds different photographs. Of each, the copies of `copies.py` are made, and the share that is
+found is printed by kind, next to the number of pairs of different photographs. The look-alikes of
+`look_alikes.py` are generated; none of them is a copy. Other libraries are compared if they are
 installed: pip install imagehash pdqhash vision-data-doctor.
 """
 
@@ -18,6 +20,7 @@ import time
 import click
 from PIL import Image, ImageOps
 
+from benchmarks.deduplication import cifar as labeled_cifar
 from benchmarks.deduplication import copies, look_alikes
 from benchmarks.deduplication.methods import list_methods
 from mixer_tf import console
@@ -27,15 +30,29 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @click.command()
 @click.option("--photos", metavar="FOLDER", help="A folder of different photographs.")
+@click.option("--cifar", metavar="FOLDER", help="Labeled CIFAR-10 images; only they are compared.")
 @click.option("--limit", default=60, show_default=True, help="Read at most so many of them.")
 @click.option("--look-alikes", "number", default=120, show_default=True, help="Images of each set.")
 @click.option("--seed", default=0, show_default=True)
-def main(photos: str | None, limit: int, number: int, seed: int) -> None:
+def main(photos: str | None, cifar: str | None, limit: int, number: int, seed: int) -> None:
     """Measures what a deduplication finds and what it takes for duplicates by mistake."""
+    if cifar:
+        _require_cifar(cifar)
+        click.echo(labeled_cifar.make_tables(cifar))
+        return
     methods = list_methods()
     if photos:
         click.echo(_copies_table(methods, photos, limit, seed))
     click.echo(_look_alikes_table(methods, number, seed))
+
+
+def _require_cifar(folder: str) -> None:
+    missing = [name for name in labeled_cifar.FILES if not pathlib.Path(folder, name).is_file()]
+    if missing:
+        raise click.UsageError(
+            f"--cifar must be a folder with {', '.join(labeled_cifar.FILES)}; {folder} has no "
+            f"{missing[0]}."
+        )
 
 
 def _copies_table(methods, photos: str, limit: int, seed: int) -> str:

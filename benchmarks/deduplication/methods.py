@@ -7,7 +7,7 @@ import importlib.util
 import io
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -40,15 +40,16 @@ def list_methods() -> dict[str, Method]:
 
 
 def _find_ours(queries: Sequence[bytes], gallery: Sequence[bytes]) -> Pairs:
-    opened = make_gallery(fingerprint(_records(gallery), "test"))
+    opened = make_gallery(fingerprint(make_records(gallery), "test"))
     return {
         (int(match.image.source), int(match.other.source))
-        for part in fingerprint(_records(queries), "train")
+        for part in fingerprint(make_records(queries), "train")
         for match in find_in_gallery(part, opened)
     }
 
 
-def _records(encoded: Sequence[bytes]) -> Iterator[ImageRecord]:
+def make_records(encoded: Iterable[bytes]) -> Iterator[ImageRecord]:
+    """Yields records of encoded images, whose sources are their indices."""
     for index, each in enumerate(encoded):
         header = images.read_header(each)
         yield ImageRecord(
