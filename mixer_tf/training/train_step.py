@@ -29,7 +29,8 @@ def set_train_step(
 ) -> None:
     """Replaces the train step of a compiled model; call it within the strategy's scope.
 
-    Stochastic depth and dropout draw from `seed` and the number of the step.
+    Stochastic depth and dropout draw from `seed` and the number of the step; each device and each
+    part of a batch draws other noise.
 
     The logs of `fit` then have `gradient_norm`: the L2 norm of the gradient of the loss with
     respect to all weights together, averaged over the steps of an epoch. It is the gradient of the

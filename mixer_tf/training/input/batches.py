@@ -2,7 +2,8 @@
 """From TFRecord shards to batches of uint8 pixels and one-hot labels, under any strategy.
 
 The images of a training step and their augmentation depend only on the recipe's seed and the
-number of the step: neither on the number of workers nor on a restart in between.
+number of the step: neither on the number of workers nor on a restart in between. Mixup alone
+depends on the number of devices, because it mixes the images of one device.
 """
 
 from __future__ import annotations
