@@ -118,7 +118,7 @@ def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
     """Yields a function that shows what is done, how much of it, and the time that is left.
 
     Its arguments are a title, and the numbers of finished and of all parts; with another title, the
-    time starts anew. On a terminal there is one line, which vanishes at the end; elsewhere, such as
+    time restarts. On a terminal there is one line, which vanishes at the end; elsewhere, such as
     in a log, a line is added once a minute.
     """
     is_terminal = sys.stderr.isatty()

@@ -172,7 +172,7 @@ def check_cpu() -> Iterator[Finding]:
 def check_memory() -> Iterator[Finding]:
     with contextlib.suppress(OSError):
         available = int(re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))[1]) << 10
-        text = f"{available / _GIBIBYTE:.1f} GB of memory free"
+        text = f"{available / _GIBIBYTE:.1f} GiB of memory free"
         if available < 4 * _GIBIBYTE:
             fix = "close other programs; the pipeline needs about 4 GB"
             yield Finding(Level.NOTE, text, fix)
@@ -182,7 +182,7 @@ def check_memory() -> Iterator[Finding]:
 
 def check_disk() -> Iterator[Finding]:
     free = shutil.disk_usage(os.getcwd()).free
-    text = f"{free / _GIBIBYTE:.1f} GB of disk free here"
+    text = f"{free / _GIBIBYTE:.1f} GiB of disk free here"
     if free < 5 * _GIBIBYTE:
         fix = "make room, or write elsewhere with --root (pipeline) or --output (mixer train)"
         yield Finding(Level.NOTE, text, fix)

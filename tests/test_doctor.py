@@ -56,8 +56,8 @@ def test_little_free_memory_and_disk_space_are_noted(monkeypatch):
     monkeypatch.setattr(doctor, "_read", lambda path: "MemAvailable:    1048576 kB\n")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: _Disk())
     (memory,), (disk,) = doctor.check_memory(), doctor.check_disk()
-    assert (memory.level, memory.text) == (Level.NOTE, "1.0 GB of memory free")
-    assert (disk.level, disk.text) == (Level.NOTE, "2.0 GB of disk free here")
+    assert (memory.level, memory.text) == (Level.NOTE, "1.0 GiB of memory free")
+    assert (disk.level, disk.text) == (Level.NOTE, "2.0 GiB of disk free here")
 
 
 class _Disk:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from graphs import find_cycle, longest_chain
 
-from pipeline.import_graph import PACKAGES, ImportGraph, find_cycle, longest_chain
+from pipeline.import_graph import PACKAGES, ImportGraph
 
 ROOT = pathlib.Path(__file__).parents[1]
 GRAPH = ImportGraph(ROOT)

@@ -5,5 +5,5 @@
 REMOVE, MARK, REPORT = "remove", "mark", "report"
 MODES = (REMOVE, MARK, REPORT)
 
-# Below this, most of the pairs that are found are no duplicates.
+# Below this, most of the pairs that are found are not duplicates.
 MIN_THRESHOLD = 0.2

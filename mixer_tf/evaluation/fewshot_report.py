@@ -11,7 +11,6 @@ from mixer_tf.console import format_table
 from mixer_tf.evaluation.fewshot import ShotsResult
 
 JSON_FILE = "fewshot.json"  # of the step FewShotEvaluator
-DEVIATION = "standard deviation of the seeds, with n - 1"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -165,7 +165,7 @@ def read(folder: str) -> dict[str, list[Mistake]] | None:
     """Returns kind → the mistakes that `write` has stored; None if there is no such file.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is corrupt.
     """
     path = os.path.join(folder, FILE)
     if not storage.exists(path):

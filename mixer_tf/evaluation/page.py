@@ -24,7 +24,7 @@ MAX_CLASSES = 200  # in the table of classes
 MAX_MATRIX = 40  # in the confusion matrix
 MAX_PROBLEMS = 100
 _SHADES = 10
-_SIDE, _LEFT, _BOTTOM, _BARS = 300, 44, 36, 90  # of the plots, in pixels
+_SIDE, _LEFT, _BOTTOM = 300, 44, 36  # of the plots, in pixels
 _COLOR, _GAP_COLOR = "#1a66d0", "#d9730d"
 
 STYLE = """

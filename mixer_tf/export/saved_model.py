@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from scipy import special
 
 from mixer_tf import factory, storage
 from mixer_tf.export import check, warmup
@@ -142,7 +143,4 @@ def _pixels(request: warmup.Request, recipe: Recipe) -> np.ndarray:
 
 
 def _activate(logits: np.ndarray, loss: str) -> np.ndarray:
-    if loss == "sigmoid":
-        return 1 / (1 + np.exp(-logits))
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return special.expit(logits) if loss == "sigmoid" else special.softmax(logits, axis=1)

@@ -272,6 +272,4 @@ def wrong_inputs(good: bytes, side: int) -> list[tuple[str, str, dict[str, np.nd
 
 
 def _strings(values: Sequence[bytes]) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = list(values)
-    return array
+    return np.array([*values], object)

@@ -13,10 +13,9 @@ from mixer_tf.messages import did_you_mean
 
 _TERA, _GIB = 10**12, 1 << 30
 
-# The authors' training of mixer_b16 on ImageNet, 300 epochs: 2 h 11 min on 128 cores of TPU v3.
-AUTHORS_SECONDS, AUTHORS_CORES = (2 * 60 + 11) * 60, 128
-# That training has 300 x 1,281,167 x 3 x 12.6 G multiply-adds, which is 47 % of the peak of these
-# cores. The paper's Table 3 gives 47 % for mixer_l16 and 57 % for mixer_h14 on JFT-300M as well.
+# The authors' training of mixer_b16 on ImageNet took 2 h 11 min on 128 cores of TPU v3; its
+# 300 x 1,281,167 x 3 x 12.6 G multiply-adds are 47 % of the peak of these cores. Table 3 of the
+# paper gives 47 % for mixer_l16 and 57 % for mixer_h14 on JFT-300M as well.
 TRAINING_UTILIZATION = 0.47
 # Table 3: 1,384 images/s of mixer_b16 on a core of a TPU v3 at inference.
 INFERENCE_UTILIZATION = 0.57

@@ -31,7 +31,7 @@ def read(folder: str) -> dict[str, tuple[Mistake, ...]]:
         folder: the folder of a ModelEvaluation artifact.
 
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is corrupt.
     """
     found = mistakes.read(folder)
     return {} if found is None else describe(found)

@@ -230,6 +230,4 @@ def _open_transport(address: str, model: str, version: int | None):
 
 
 def _strings(encoded: Sequence[bytes]) -> np.ndarray:
-    array = np.empty(len(encoded), object)
-    array[:] = list(encoded)
-    return array
+    return np.array([*encoded], object)

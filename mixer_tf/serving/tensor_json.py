@@ -254,9 +254,7 @@ def _to_strings(name: str, value: Any) -> np.ndarray:
     shape = _shape_of(value)
     leaves: list[bytes] = []
     _collect_strings(name, value, shape, leaves)
-    array = np.empty(len(leaves), object)
-    array[:] = leaves
-    return array.reshape(shape)
+    return np.array(leaves, object).reshape(shape)
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:

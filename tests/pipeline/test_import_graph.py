@@ -4,8 +4,9 @@
 import pathlib
 
 import pytest
+from graphs import find_cycle, longest_chain
 
-from pipeline.import_graph import ImportGraph, find_cycle, longest_chain
+from pipeline.import_graph import ImportGraph
 
 TREE = {
     "app/__init__.py": "",

@@ -45,7 +45,7 @@ def stock_model(mixer: MlpMixer, activation: str) -> keras.Model:
     Shape: uint8 [N, H, W, 3] -> [N, num_classes].
 
     Args:
-        mixer: a Mixer that is no ablation, or has groups of channels only, in float32.
+        mixer: a Mixer without ablations, or that has groups of channels only, in float32.
         activation: name of the activation of the head, such as "softmax".
     """
     config = mixer.config

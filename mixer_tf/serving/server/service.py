@@ -96,9 +96,8 @@ class Service:
                 f"Expected classification signature method_name to be {servable.CLASSIFY_METHOD}. "
                 f"Was: {method}. Use predict for the signature {signature}.",
             )
-        array = np.empty(len(examples), object)
-        array[:] = list(examples)
-        outputs = self.predict(found, signature, {_CLASSIFY_INPUT: array})
+        inputs = {_CLASSIFY_INPUT: np.array([*examples], object)}
+        outputs = self.predict(found, signature, inputs)
         return _label_scores(outputs)
 
     def status(self, target: Target) -> dict[int, VersionStatus]:
