@@ -46,6 +46,9 @@ def model_and_recipe(request, recipe):
     return model, changed
 
 
+softmax_alone = pytest.mark.parametrize("model_and_recipe", ["softmax"], indirect=True)
+
+
 @pytest.fixture(scope="module")
 def path(model_and_recipe, tmp_path_factory):
     path = str(tmp_path_factory.mktemp("export") / "model")
@@ -157,6 +160,7 @@ print(answer["class_names"].numpy()[0, 0].decode(), answer["probabilities"].nump
 """
 
 
+@softmax_alone
 def test_plain_tensorflow_serves_it(path, expected, tmp_path):
     image = tmp_path / "image.jpg"
     image.write_bytes(IMAGES[0])
@@ -194,6 +198,7 @@ for device in trace.step_stats.dev_stats:
 """
 
 
+@softmax_alone
 def test_a_session_joins_products_and_gelu(path, recipe):
     """As TF Serving runs it; once, in a graph without functions, GELU was rewritten before."""
     done = subprocess.run(
@@ -210,6 +215,7 @@ def test_a_session_joins_products_and_gelu(path, recipe):
     assert not {"Tanh", "Pow"} & {operation for _, operation in operations}
 
 
+@softmax_alone
 def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, monkeypatch):
     path = tmp_path / "model"
     path.mkdir()
@@ -224,6 +230,7 @@ def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, 
     assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["model"]
 
 
+@softmax_alone
 def test_an_export_with_other_answers_is_removed(model_and_recipe, tmp_path, monkeypatch):
     right = saved_model.expected_outputs
 
@@ -239,7 +246,7 @@ def test_an_export_with_other_answers_is_removed(model_and_recipe, tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_and_recipe", ["softmax"], indirect=True)
+@softmax_alone
 def test_the_number_of_top_classes_is_read_when_it_is_used(model_and_recipe, tmp_path, monkeypatch):
     """Signatures, expected outputs, their check and the Predictor follow the contract."""
     monkeypatch.setattr(contract, "TOP_K", 3)

@@ -28,9 +28,15 @@ def exported(tmp_path_factory) -> str:
     return path
 
 
-def test_a_good_export_passes(exported):
+@pytest.fixture(scope="module")
+def checked(exported) -> tuple[served_check.Report, list[int]]:
+    """The report of a good export, and the progress that was shown."""
     shown = []
-    report = served_check.check_served(exported, count=180, progress=shown.append)
+    return served_check.check_served(exported, count=180, progress=shown.append), shown
+
+
+def test_a_good_export_passes(checked):
+    report, shown = checked
     refused = sum(report.refused.values())
     assert report.images + refused == 180 and sum(report.served.values()) == report.images
     assert set(report.differences) == set(contract_signatures())
@@ -127,9 +133,14 @@ def test_no_usable_image_is_one_clear_error(exported):
         served_check.check_served(exported, files=[])
 
 
-def test_the_command_prints_what_was_checked(exported, tmp_path):
+def test_the_command_prints_what_was_checked(exported, checked, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        served_check, "check_served", lambda *words: asked.append(words[:3]) or checked[0]
+    )
     result = CliRunner().invoke(main, ["check", exported, "--images=20"])
     assert result.exit_code == 0, result.output
+    assert asked == [(exported, None, 20)]
     assert "stored answers    5 requests in a process without mixer_tf" in result.output
     assert "served = trained  1" in result.output and "batches of 1, 7, 64" in result.output
     assert "refused formats   TIFF" in result.output
