@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from tfx.utils import json_utils
 
 from components import training_config
 from components.trainer import run_fn
-from mixer_tf.training.interruption import TERMINATED, TrainingStopped
+from mixer_tf.training import interruption
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -34,13 +33,8 @@ class Executor(tfx_executor.GenericExecutor):
             ValueError: an override does not fit the recipe.
             TrainingStopped: after Ctrl-C.
         """
-        try:
+        with interruption.exits_after_sigterm():
             super().Do(input_dict, output_dict, complete(exec_properties))
-        except TrainingStopped as stop:
-            if stop.exit_code == TERMINATED:
-                print(f"\n{stop}", file=sys.stderr)
-                sys.exit(TERMINATED)
-            raise
 
 
 def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import cluster, sweep
+from mixer_tf.training import cluster, interruption, sweep
 from mixer_tf.training.search_space import Search
 
 
@@ -41,6 +41,9 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """See the component.
 
+        After SIGTERM, the trials that run save, and the process ends with exit code 143; the same
+        step resumes them.
+
         Raises:
             ValueError: a value does not fit the recipe, there is no image to choose by, the step
                 has several workers, or all trials failed.
@@ -53,13 +56,14 @@ class Executor(base_executor.BaseExecutor):
         points = Search(tuple(config["grids"]), config["count"]).points(recipe)
         root = os.path.join(config["trials_dir"], trials_key(config, data))
         trials = sweep.make_trials(recipe, points, [recipe.training.seed], root)
-        results = sweep.run(
-            trials,
-            data,
-            strategy=config["strategy"],
-            parallel=_parallel(config["strategy"]),
-            finished=_ProgressLines(len(trials)),
-        )
+        with interruption.exits_after_sigterm():
+            results = sweep.run(
+                trials,
+                data,
+                strategy=config["strategy"],
+                parallel=_parallel(config["strategy"]),
+                finished=_ProgressLines(len(trials)),
+            )
         sweep.write_results(recipe, results, root)
         tuner_results.write(
             results,

@@ -12,7 +12,7 @@ from mixer_tf import console
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster, search_space
+from mixer_tf.training import cluster, interruption, search_space
 
 
 @click.command(cls=Command)
@@ -74,7 +74,8 @@ def sweep(
     """Trains a recipe with several hyperparameters and chooses the best.
 
     The evaluation split decides: held-out training images, never the test images. The same command
-    resumes a search that was stopped, and with other values it keeps what is finished. The best
+    resumes a search that was stopped, and with other values it keeps what is finished. After Ctrl-C
+    and SIGTERM, the trainings finish their step and save; a second Ctrl-C stops at once. The best
     recipe is written to OUTPUT/best_recipe.json, and a table of all trainings to
     OUTPUT/results.csv.
 
@@ -104,7 +105,7 @@ def sweep(
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
     try:
-        with folder.lock():
+        with interruption.sigterm_raises(), folder.lock():
             with console.progress_counter("reading images") as progress:
                 info = from_source.prepare(opened, recipe, folder, progress, limit=max_quarantined)
             _require_evaluation(info)
@@ -117,8 +118,10 @@ def sweep(
                 finished=_Progress(len(trials), len(seeds) > 1),
             )
             best = library.write_results(recipe, results, root)
-    except KeyboardInterrupt:
-        raise Stopped("\nStopped; the same command resumes the search.") from None
+    except KeyboardInterrupt as stop:
+        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
+        by = " by SIGTERM" if code == interruption.TERMINATED else ""
+        raise Stopped(f"\nStopped{by}; the same command resumes the search.", code) from None
     _show(library.scores(results), best, root, source)
 
 

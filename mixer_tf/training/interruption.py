@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -71,6 +72,18 @@ def sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def exits_after_sigterm() -> Iterator[None]:
+    """Ends the process with exit code 143 where SIGTERM has stopped what the block trains."""
+    try:
+        yield
+    except TrainingStopped as stop:
+        if stop.exit_code != TERMINATED:
+            raise
+        print(f"\n{stop}", file=sys.stderr)
+        sys.exit(TERMINATED)
 
 
 @contextlib.contextmanager

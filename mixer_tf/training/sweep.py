@@ -23,17 +23,19 @@ import multiprocessing
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from mixer_tf import storage
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training import interruption, reporting
 from mixer_tf.training.search_space import SEED, Point
 
 BEST_RECIPE = "best_recipe.json"
@@ -41,7 +43,9 @@ RESULTS = "results.csv"
 _RESULT = "result.json"
 _OUTPUT = "output.txt"
 _MAX_NAME = 80
+_CHECKPOINTS = "checkpoints"
 _STOPPED = 130
+_PATIENCE_SECONDS = 600.0  # in which a trial that is stopped finishes its step and saves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +149,9 @@ def run(
 ) -> list[Result]:
     """Trains all trials on the data of a folder; those that are finished are not repeated.
 
+    After Ctrl-C or SIGTERM, the trials that run finish their step and save; a second signal ends
+    them at once.
+
     Args:
         trials: what to train.
         data: a folder of prepared data: `dataset.json` and the splits. No other process may train
@@ -156,24 +163,80 @@ def run(
 
     Returns:
         The results in the order of the trials.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; after SIGTERM, a TrainingStopped.
     """
-    devices = _devices(parallel)
+    devices, processes = _devices(parallel), _Processes()
 
     def one(trial: Trial) -> Result:
         result = read_result(trial)
         if result is None:
             with devices() as device:
-                result = _run_apart(trial, data, strategy, device, verbose and parallel == 1)
-        finished(result)
+                arguments = (trial, data, strategy, device, verbose and parallel == 1)
+                result = _run_apart(processes, *arguments)
+        else:  # what a kill after the result has left
+            storage.remove_folder(os.path.join(trial.folder, _CHECKPOINTS))
+        if not processes.are_stopped:
+            finished(result)
         return result
 
     with ThreadPoolExecutor(parallel) as pool:
+        futures = [pool.submit(one, trial) for trial in trials]
         try:
-            return list(pool.map(one, trials))
-        except KeyboardInterrupt:
-            for process in multiprocessing.active_children():
-                process.terminate()
+            with interruption.sigterm_raises():
+                return [future.result() for future in futures]
+        except BaseException as error:
+            for future in futures:  # those that wait
+                future.cancel()
+            if isinstance(error, KeyboardInterrupt):
+                processes.stop(futures)
             raise
+
+
+class _Processes:
+    """The processes of the trials that run at a time.
+
+    Attributes:
+        are_stopped: whether a signal has stopped the search.
+    """
+
+    def __init__(self):
+        self.are_stopped = False
+        self._running, self._lock = set(), threading.Lock()
+
+    def run(self, process: multiprocessing.Process) -> None:
+        """Starts a process and waits for its end; does nothing after `stop`."""
+        with self._lock:
+            if self.are_stopped:
+                return
+            process.start()
+            self._running.add(process)
+        process.join()
+        with self._lock:
+            self._running.remove(process)
+
+    def stop(self, futures: Sequence[Future]) -> None:
+        """Lets all processes save and end; after a second signal they end at once.
+
+        Args:
+            futures: those of the threads that wait for the processes.
+        """
+        self._end(multiprocessing.Process.terminate)
+        reporting.write(
+            sys.stderr,
+            "\nstopping: what is trained finishes its step and saves; a second Ctrl-C ends it at "
+            "once\n",
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            wait(futures, _PATIENCE_SECONDS)
+        self._end(multiprocessing.Process.kill)
+
+    def _end(self, end: Callable[[multiprocessing.Process], None]) -> None:
+        with self._lock:
+            self.are_stopped = True
+            for process in self._running:
+                end(process)
 
 
 def count_gpus() -> int:
@@ -263,12 +326,13 @@ def train_trial(trial: Trial, data: str, strategy: str, verbose: bool) -> None:
             splits[TRAIN],
             splits.get(EVAL),
             strategy=strategy,
-            checkpoint_dir=os.path.join(trial.folder, "checkpoints"),
+            checkpoint_dir=os.path.join(trial.folder, _CHECKPOINTS),
             log_dir=os.path.join(trial.folder, "logs"),
             verbose=verbose,
         )
     except TrainingDivergedError as error:
         _write_result(trial, None, 0, time.monotonic() - start, str(error).partition("\n")[0])
+        storage.remove_folder(os.path.join(trial.folder, _CHECKPOINTS))
         return
     _write_result(trial, fitted.accuracy, fitted.epoch, time.monotonic() - start)
     fitted.discard_checkpoints()
@@ -301,14 +365,20 @@ def _devices(parallel: int) -> Callable[[], contextlib.AbstractContextManager[st
     return lend
 
 
-def _run_apart(trial: Trial, data: str, strategy: str, device: str | None, verbose: bool) -> Result:
+def _run_apart(
+    processes: _Processes,
+    trial: Trial,
+    data: str,
+    strategy: str,
+    device: str | None,
+    verbose: bool,
+) -> Result:
     """Trains in a process of its own, whose end gives all memory back."""
     storage.make_folder(trial.folder)
     start = time.monotonic()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_child, args=(trial, data, strategy, device, verbose))
-    process.start()
-    process.join()
+    processes.run(process)
     result = read_result(trial)
     if result is not None:
         return result
@@ -329,6 +399,7 @@ def _last_words(trial: Trial) -> str:
 def _child(trial: Trial, data: str, strategy: str, device: str | None, verbose: bool) -> None:
     from mixer_tf import console
 
+    _leave_the_terminal()
     _end_with_parent()
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device
@@ -337,8 +408,15 @@ def _child(trial: Trial, data: str, strategy: str, device: str | None, verbose: 
     console.silence_libraries()
     try:
         train_trial(trial, data, strategy, verbose)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        reporting.write(sys.stderr, f"\n{stop}\n")
         sys.exit(_STOPPED)
+
+
+def _leave_the_terminal() -> None:
+    """Lets Ctrl-C reach the parent alone: with the signal that it then sends, it would be two."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the progress is still shown
 
 
 def _end_with_parent() -> None:

@@ -5,7 +5,12 @@ import threading
 
 import pytest
 
-from mixer_tf.training.interruption import StopSignals, TrainingStopped, sigterm_raises
+from mixer_tf.training.interruption import (
+    StopSignals,
+    TrainingStopped,
+    exits_after_sigterm,
+    sigterm_raises,
+)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -43,6 +48,14 @@ def test_sigterm_raises_within_the_block_only():
     with pytest.raises(TrainingStopped) as caught, sigterm_raises():
         os.kill(os.getpid(), signal.SIGTERM)
     assert caught.value.exit_code == 143 and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_step_of_a_pipeline_exits_with_the_code_of_sigterm(capsys):
+    with pytest.raises(SystemExit) as caught, exits_after_sigterm():
+        raise TrainingStopped(signal.SIGTERM)
+    assert caught.value.code == 143 and "Stopped by SIGTERM; the same" in capsys.readouterr().err
+    with pytest.raises(TrainingStopped), exits_after_sigterm():
+        raise TrainingStopped(signal.SIGINT)
 
 
 def test_the_message_says_how_far_it_came():

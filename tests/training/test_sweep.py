@@ -13,7 +13,8 @@ from harness import is_running, wait_for
 
 from mixer_tf import recipes
 from mixer_tf.cli import main
-from mixer_tf.training import sweep
+from mixer_tf.training import sweep, trainer
+from mixer_tf.training.callbacks import TrainingDivergedError
 
 POINTS = [("optimizer.learning_rate=0.01",), ("optimizer.learning_rate=0.03",)]
 
@@ -74,8 +75,23 @@ def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
     path = pathlib.Path(trial.folder, "result.json")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(values), encoding="utf-8")
+    pathlib.Path(trial.folder, "checkpoints").mkdir()  # left by a kill after the result
     (result,) = sweep.run([trial], "")  # no data: nothing is trained
     assert result == sweep.Result(trial, 0.5, 3, 4.0)
+    assert os.listdir(trial.folder) == ["result.json"]
+
+
+def test_a_trial_that_diverges_leaves_no_checkpoints(recipe, tmp_path, dataset, monkeypatch):
+    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+
+    def diverge(*_, checkpoint_dir, **__):
+        os.makedirs(checkpoint_dir)
+        raise TrainingDivergedError("the loss must stay finite")
+
+    monkeypatch.setattr(trainer, "fit", diverge)
+    sweep.train_trial(trial, dataset.folder, "default", verbose=False)
+    assert sweep.read_result(trial).problem == "the loss must stay finite"
+    assert os.listdir(trial.folder) == ["result.json"]
 
 
 @pytest.mark.parametrize(("visible", "count"), [("4,5", 2), ("-1", 1), ("", 1), ("7", 1)])
