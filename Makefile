@@ -46,10 +46,11 @@ test: lint  ## the tests, without the slow ones
 # pytest's 5 means that no test is marked as slow.
 SLOW_PARTS := "tests/models tests/recipes" tests/training \
 	"tests --ignore=tests/models --ignore=tests/recipes --ignore=tests/training"
-# Of each part, tests that have not started after MINUTES are skipped, if it is given.
-SLOW := $(PYTEST) -rs -m "slow and not long" $(if $(MINUTES),--minutes=$(MINUTES))
+# Tests that have not started after MINUTES, if it is given, are skipped.
+UNTIL := $(if $(MINUTES),--until=$$(($$(date +%s) + 60 * $(MINUTES))))
+SLOW := $(PYTEST) -rs -m "slow and not long" $$until
 test-slow: setup  ## the slow tests alone, without those of several minutes
-	@for part in $(SLOW_PARTS); do $(SLOW) $$part || [ $$? -eq 5 ] || exit 1; done
+	@until=$(UNTIL); for part in $(SLOW_PARTS); do $(SLOW) $$part || [ $$? -eq 5 ] || exit 1; done
 
 test-all: lint  ## every test
 	@$(PYTEST)
