@@ -2,6 +2,7 @@
 """The shards of Preprocessor keep their size where images become PNG files."""
 
 import pathlib
+import tracemalloc
 
 import apache_beam as beam
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from components.image_example_gen.transforms import WriteExamples
 from components.preprocessor.transforms import Preprocess
 from mixer_tf.datasets import examples, preparation, shards
+from mixer_tf.datasets.global_shuffle import Shuffle
 from mixer_tf.datasets.sources import opening
 from mixer_tf.features import ImageRecord
 
@@ -80,3 +82,18 @@ def test_only_formats_that_become_png_count_by_their_pixels(tmp_path):
     assert measure(record("WEBP", 40, 30), 15) == 2 * 20 * 15
     assert measure(record("WEBP", 40, 30), 60) == 2 * 40 * 30
     assert measure(record("WEBP", 100_000, 100_000)) == 100  # is not used
+
+
+def test_a_shard_is_in_memory_once_while_it_is_written(tmp_path):
+    rng = np.random.default_rng(0)
+    shuffle = Shuffle(str(tmp_path), "train", num_pieces=10, num_shards=1)
+    for piece in range(10):
+        shuffle.write_piece([rng.bytes(50_000) for _ in range(20)], piece)
+    tracemalloc.start()
+    try:
+        assert shuffle.write_shard(0) == 200
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    (path,) = examples.list_shards(str(tmp_path), "train")
+    assert peak < 1.4 * pathlib.Path(path).stat().st_size
