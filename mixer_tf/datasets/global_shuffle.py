@@ -72,8 +72,6 @@ class Shuffle:
         ]
         # Without the examples as a further key, which would be copied; equal hashes are equal ones.
         frames.sort(key=lambda item: item[0][1])
-            key=lambda item: item[0][1]
-        )  # no copy of an example; equal hashes are equal ones
         path = examples.shard_path(self.folder, self.split, index, self.num_shards)
         storage.make_folder(os.path.dirname(path))
         partial = f"{self._piece_path(index)}-{uuid.uuid4().hex}"
