@@ -43,10 +43,10 @@ class Case:
     """What is evaluated.
 
     Attributes:
-        title: of the rows.
-        recipe: of the model.
+        title: title of the rows.
+        recipe: recipe of the model.
         encoded: different images.
-        number: of images to read.
+        number: number of images to read.
     """
 
     title: str

@@ -49,7 +49,7 @@ def content(name: str, tables: Sequence[Table], where: str) -> str:
     """Returns what is between the markers of a benchmark.
 
     Args:
-        name: of the benchmark.
+        name: name of the benchmark.
         tables: its tables.
         where: the day, the machine and the versions, as `describe_machine` returns them.
     """

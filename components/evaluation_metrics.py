@@ -78,8 +78,8 @@ def read_answers(
 
     Args:
         element: what TFMA has extracted of it.
-        eval_config: of the evaluation.
-        model_name, output_name: of the model, as TFMA calls it; "" where there is only one.
+        eval_config: TFMA's configuration.
+        model_name, output_name: names of the model and its output in TFMA; "" where there is one.
     """
     parsed = metric_util.to_label_prediction_example_weight(
         element,

@@ -88,7 +88,7 @@ def from_preset(name: str, **options) -> MlpMixer:
 
     Args:
         name: one of `KNOWN`.
-        **options: of `create_model`, and the `cache_dir` of `fetch`.
+        **options: arguments of `create_model`, and the `cache_dir` of `fetch`.
 
     Raises:
         ValueError: the name is unknown, or a value is not possible.

@@ -92,7 +92,7 @@ def make_resources(
 
     Args:
         steps: the names of the steps that run in a container.
-        beam_steps: those of them that run on Apache Beam.
+        beam_steps: the steps among them that run on Apache Beam.
         image: the image of all steps.
         train_image: the image of the Trainer and the Tuner; None for `image`.
         assignments: "STEP.FIELD=VALUE" texts, such as "Trainer.cpu=16"; the last one of a field

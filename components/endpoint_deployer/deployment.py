@@ -15,13 +15,13 @@ class Deployment:
     """Where and how models are served.
 
     Attributes:
-        project, region: of Google Cloud.
+        project, region: project and region of Google Cloud.
         endpoint: display name of the endpoint; it is created where there is none.
         model_name: display name of the model in the registry; each push is a version of it.
         traffic: percentage of the endpoint's traffic for the new model, 0 to 100.
         serving_image: one of Vertex AI's own images for TensorFlow 2; "" for that of 2.15, with or
             without a GPU. Others, such as TF Serving, listen elsewhere.
-        machine_type: of each replica.
+        machine_type: machine type of each replica.
         accelerator: name of an accelerator of Vertex AI; "" for none.
         accelerator_count: number of accelerators of each replica.
         min_replicas, max_replicas: the bounds of autoscaling.

@@ -101,7 +101,7 @@ def split_traffic(current: Mapping[str, int], percentage: int) -> dict[str, int]
 
     Args:
         current: id of a deployed model → its percentage.
-        percentage: of the new model.
+        percentage: traffic of the new model, 0 to 100.
     """
     serving = {model: share for model, share in current.items() if share}
     if not serving:

@@ -58,7 +58,7 @@ def make_extractor(eval_config: tfma.EvalConfig) -> tfma.extractors.Extractor:
     """Returns the extractor that keeps the mistakes, to be added behind those of TFMA.
 
     Args:
-        eval_config: of the evaluation, with TFMA's defaults filled in.
+        eval_config: TFMA's configuration, with its defaults filled in.
     """
     target = _target.get()
     keep = KeepMistakes(eval_config, target.folder, target.class_names)
@@ -75,7 +75,7 @@ class KeepMistakes(beam.PTransform):
         """Makes the transform.
 
         Args:
-            eval_config: of the evaluation.
+            eval_config: TFMA's configuration.
             folder: an existing folder; `mistakes.jsonl` is written there.
             class_names: the classes of the model, in label order.
         """

@@ -111,7 +111,7 @@ class Pusher(base_component.BaseComponent):
                 for all of them.
             lineage: what the pipeline knows of itself, fields of `Lineage` as JSON.
             fingerprint: the state of the code; the cached output is used while it is equal.
-            data_fingerprint: that of the data, where another step computes it; for the lineage.
+            data_fingerprint: digest of the data, where another step computes it; for the lineage.
             root: the folder below which a relative `push_destination` is stored.
         """
         super().__init__(

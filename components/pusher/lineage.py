@@ -27,7 +27,7 @@ def describe(
     Args:
         artifacts: the inputs of the Pusher by name.
         properties: its execution properties; "lineage" holds fields of `Lineage` as JSON.
-        context: of the executor; None where it runs without an orchestrator.
+        context: context of the executor; None where it runs without an orchestrator.
     """
     known = json.loads(properties.get("lineage") or "{}")
     if properties.get("data_fingerprint"):

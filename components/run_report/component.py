@@ -87,7 +87,7 @@ class RunReport(base_component.BaseComponent):
 
         Args:
             pipeline_name: the name of the pipeline.
-            options: those of the local runner that give the same run, without the source and the
+            options: options of the local runner that give the same run, without the source and the
                 recipe, which the inputs state.
             root: the root of the pipeline; it is shown, and nothing is read from it.
             fingerprint: the state of the code; the cached output is used while it is equal.

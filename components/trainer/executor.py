@@ -41,7 +41,7 @@ def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the properties with the overrides in the recipe and full paths of folders.
 
     Args:
-        exec_properties: those of the component.
+        exec_properties: execution properties of the component.
 
     Raises:
         ValueError: an override does not fit the recipe.

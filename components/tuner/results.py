@@ -22,8 +22,8 @@ def write(results: Sequence[sweep.Result], best_folder: str, results_folder: str
 
     Args:
         results: one for each combination of hyperparameters.
-        best_folder: of the artifact HyperParameters.
-        results_folder: of the artifact TunerResults.
+        best_folder: folder of the artifact HyperParameters.
+        results_folder: folder of the artifact TunerResults.
 
     Raises:
         ValueError: all trials failed.

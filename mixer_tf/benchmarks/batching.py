@@ -63,7 +63,7 @@ class Trial:
 
     Attributes:
         parameters: how it joined requests.
-        measurements: of each load.
+        measurements: one for each load.
     """
 
     parameters: BatchingParameters

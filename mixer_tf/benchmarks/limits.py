@@ -23,7 +23,7 @@ class Limits:
     """Images per second on all cores.
 
     Attributes:
-        decode: of decoding and cropping alone.
+        decode: rate of decoding and cropping alone.
         forward: batch size -> of the Keras model's forward pass alone.
     """
 
@@ -43,7 +43,7 @@ def measure(
     Args:
         model_dir: path of a SavedModel that mixer_tf exported.
         images: encoded images.
-        batch_sizes: of the forward pass; a small batch uses the cores less well.
+        batch_sizes: images in a forward pass; a small batch uses the cores less well.
         seconds: duration of each measurement.
 
     Raises:

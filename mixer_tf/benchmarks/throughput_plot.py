@@ -16,7 +16,7 @@ def draw(results: Sequence[Result], path: str, title: str) -> None:
     """Writes a PNG file.
 
     Args:
-        results: of `throughput.measure`; those without a rate are left out.
+        results: results of `throughput.measure`; those without a rate are left out.
         path: path of the file.
         title: what was measured, and where.
     """

@@ -20,7 +20,7 @@ class Stopped(click.ClickException):
 
     Args:
         message: what to show.
-        exit_code: that of a shell, 128 + the number of the signal.
+        exit_code: as in a shell, 128 + the number of the signal.
     """
 
     INTERRUPTED = 128 + signal.SIGINT

@@ -210,10 +210,10 @@ def choose_recipe(name: str | None, source: str, overrides: Sequence[str], **sho
     """Returns the recipe that the options ask for.
 
     Args:
-        name: of --recipe; None for the default of the source.
-        source: of --source.
-        overrides: of --set.
-        **shortcuts: of `shortcut_options`.
+        name: value of --recipe; None for the default of the source.
+        source: value of --source.
+        overrides: values of --set.
+        **shortcuts: values of `shortcut_options`.
 
     Raises:
         ValueError: the recipe is unknown, or an override is not possible.

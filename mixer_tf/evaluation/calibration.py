@@ -53,7 +53,7 @@ class Calibration:
         """Counts an answer, or `count` answers.
 
         Args:
-            probability: of the most probable class, in [0, 1].
+            probability: probability of the most probable class, in [0, 1].
             is_correct: whether the answer is right.
             count: number of answers.
         """

@@ -261,7 +261,7 @@ def make_answer(
         label: the index of that class in the model; None if the model does not know it.
         probabilities: in label order, float [C].
         best: the labels of the most probable classes, in descending order.
-        class_names: of the model, in label order.
+        class_names: class names of the model, in label order.
     """
     top = tuple((class_names[index], float(probabilities[index])) for index in best)
     predicted, probability = top[0]

@@ -29,7 +29,7 @@ class Comparison:
         only_first, only_second: number of images on which one of them alone is right.
         difference: top-1 accuracy of the second minus that of the first.
         low, high: the 95 % interval of the difference, by the paired bootstrap.
-        p_value: of the exact McNemar test, two-sided.
+        p_value: p-value of the exact McNemar test, two-sided.
         adjusted_p_value: the same after Holm's correction for the number of pairs compared.
         different_answers: number of images for which the answers differ, right or wrong.
     """

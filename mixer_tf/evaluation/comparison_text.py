@@ -57,7 +57,7 @@ def to_text(reports: Sequence, titles: Sequence[str], comparisons: Sequence[Comp
 
     Args:
         reports: a `report.Report` for each model, on the same images.
-        titles: of the models.
+        titles: titles of the models.
         comparisons: one for each pair of models.
     """
     columns = [report.rows() for report in reports]

@@ -135,8 +135,8 @@ def require_distinct(class_names: Iterable[str], names: Sequence[str]) -> None:
     """Raises an error if a class of the source is the name of several classes of the model.
 
     Args:
-        class_names: those of the source.
-        names: those of the model.
+        class_names: class names of the source.
+        names: class names of the model.
 
     Raises:
         ValueError: such a class exists.

@@ -77,8 +77,8 @@ class Mistakes:
 
         Args:
             answer: the answer.
-            order: of mistakes with equal values, those with the lowest order are kept and come
-                first; of one type in all calls.
+            order: sort key, of one type in all calls: of mistakes with equal values, those with the
+                lowest order are kept and come first.
             encoded: the image; b"" where no previews are kept. A preview is made only of what is
                 kept.
         """

@@ -59,8 +59,8 @@ def render(title: str, figures: Sequence[Figures], comparisons: Sequence[Compari
 
     Args:
         title: plain text.
-        figures: those of each model.
-        comparisons: those of each pair of models, if there are several.
+        figures: the figures of each model.
+        comparisons: one for each pair of models, if there are several.
     """
     if len(figures) == 1:
         parts = list(sections(figures[0]))
@@ -75,8 +75,8 @@ def sections(figures: Figures, level: int = 2) -> Iterator[str]:
     """Yields the HTML of one model; a page that embeds it adds `STYLE` to its style.
 
     Args:
-        figures: those of the model.
-        level: of the headings: 2 for `<h2>`.
+        figures: the figures of the model.
+        level: heading level: 2 for `<h2>`.
     """
 
     def heading(title: str) -> str:

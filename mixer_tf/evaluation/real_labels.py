@@ -128,7 +128,7 @@ class RealScores:
         """Counts nothing yet.
 
         Args:
-            labels: of all images.
+            labels: the labels of all images.
             label_of: name of a class of the model → ImageNet label; an answer without one is wrong.
         """
         self._labels, self._label_of = labels, label_of

@@ -146,7 +146,7 @@ def evaluating(
     Args:
         models: the models, all of which are in memory.
         source: the images.
-        splits: of the source.
+        splits: splits of the source.
         options: what to count and to keep.
         table: to add a row for each image and model to; None for none.
         progress: called after each batch with the number of images so far.

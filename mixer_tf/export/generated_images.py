@@ -20,7 +20,7 @@ def generate(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
 
     Args:
         count: the number of images.
-        seed: of their pixels and sizes.
+        seed: random seed of their pixels and sizes.
     """
     random = np.random.default_rng(seed)
     kinds = itertools.cycle(_available().items())

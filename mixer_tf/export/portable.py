@@ -60,7 +60,7 @@ def convert(
     Args:
         export: the trained model.
         target: path of the file; its suffix says which format.
-        precision: of the weights; see `formats.FORMATS`.
+        precision: type of the weights; see `formats.FORMATS`.
         images: typical images for "int8", each uint8 [H, W, 3].
 
     Raises:
@@ -83,7 +83,7 @@ class Measurement:
         title: name of the model.
         size: bytes of its weights or its file.
         probabilities: float [N, num_classes].
-        seconds: of all calls, one for each image.
+        seconds: duration of all calls, one for each image.
     """
 
     title: str

@@ -59,7 +59,7 @@ class Report:
     Attributes:
         images: number of images whose answers were compared.
         differences: signature -> the largest difference from the trained model.
-        batch_sizes: of the requests.
+        batch_sizes: numbers of images in the requests.
         served: kind -> number of images that the server decodes as training does.
         refused: kind -> number of images that it refuses, and training converts to PNG.
         wrong_inputs: number of wrong requests that were refused, after which the server answered.

@@ -25,7 +25,7 @@ def gelu(x: tf.Tensor, approximate: bool = True, training: bool | None = None) -
     Shape: [...] -> [...].
 
     Args:
-        x: of a floating-point type. In 16 bits, the gradient is computed in float32.
+        x: a floating-point tensor. In 16 bits, the gradient is computed in float32.
         approximate: compute it with tanh instead of the error function.
         training: whether a training step calls it. An exported model has TensorFlow's operations
             only, since it must run where there is no XLA.

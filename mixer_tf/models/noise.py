@@ -23,7 +23,7 @@ def step_noise(seed: int, step: tf.Tensor) -> Iterator[None]:
     """Within the block, the layers of a model draw their noise from the seed and the step.
 
     Args:
-        seed: of the training.
+        seed: training seed.
         step: int64 [], the number of the step. Each replica draws other noise.
     """
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group

@@ -22,8 +22,8 @@ class Estimate:
         title: the device.
         num_devices: number of devices that share each batch.
         seconds: duration.
-        seconds_per_step: of a training step.
-        images_per_second: of the training, on all devices together.
+        seconds_per_step: duration of a training step.
+        images_per_second: training rate of all devices together.
         memory: bytes on each device.
         largest_batch: the largest global batch, a power of two for each device, that fits in
             memory; 0 where not even one image for each device does.

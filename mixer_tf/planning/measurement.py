@@ -34,7 +34,7 @@ class Sample:
     """How many images the measurement needs.
 
     Attributes:
-        batch_size: of its steps; less than that of the recipe where one step would take too long.
+        batch_size: images per step; less than in the recipe where one step would take too long.
         train, evaluation: numbers of images; no evaluation images where the source has none.
     """
 
@@ -56,8 +56,8 @@ class Measurement:
     Attributes:
         start: what happens once: until the end of the first step, which compiles, and what the
             first evaluation and the first logs take longer than the others.
-        step: of a training step with the batch of the recipe.
-        evaluation: of an evaluation batch.
+        step: seconds of a training step with the recipe's batch size.
+        evaluation: seconds of an evaluation batch.
         epoch: what the end of each epoch takes besides: logs and checkpoints.
         batch_size: that was measured; `step` is in proportion.
         matrix_rate: floating-point operations per second of a matrix product.

@@ -33,7 +33,7 @@ class Planner:
 
     Attributes:
         plan: the training; None before its size is known.
-        measurement: of this machine; None before `measure`.
+        measurement: the speed of this machine; None before `measure`.
     """
 
     def __init__(

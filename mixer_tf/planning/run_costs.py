@@ -24,7 +24,7 @@ class RunCost:
 
     Attributes:
         folder: its folder.
-        recipe: that of its model, whose widths are those of upscaled weights.
+        recipe: the recipe of its model, with the widths of upscaled weights.
         seconds: for how long its processes logged, all runs of a resumed training together.
         cores: number of cores or accelerators that worked in parallel.
         accuracy: the best top-1 on the evaluation split, in [0, 1]; None without one.

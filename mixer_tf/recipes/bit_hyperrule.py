@@ -78,7 +78,7 @@ def make_recipe(
     """Returns the recipe of the rule for a number of training images.
 
     Args:
-        name, summary, model: of the recipe.
+        name, summary, model: fields of the recipe.
         num_images: number of training images.
         data: crops and flip; None for those of photographs. The rule sets mixup.
     """

@@ -17,7 +17,7 @@ def describe_data(
     """Returns the facts of the images.
 
     Args:
-        info: of the images that are trained on.
+        info: the dataset that is trained on.
         read: split → number of images of the source, where it is known.
         fingerprint: see `DataFacts`.
     """

@@ -109,7 +109,7 @@ class RecipeFacts:
     """The model and its training.
 
     Attributes:
-        name: of the recipe.
+        name: name of the recipe.
         fields: "section.field" → value.
         changes: "section.field" → the value of the recipe of that name, and the one used; None
             where no recipe of that name is known, such as for one from a file.
@@ -149,7 +149,7 @@ class Mistake:
     Attributes:
         image: its path or id.
         class_name, predicted: its class, and the answer of the model.
-        probability: of the answer.
+        probability: probability of the answer.
         thumbnail: base64 of a JPEG; "" without.
         rank: the position of its class among all, from 1; None where it is not known.
         class_probability: the probability of its class; None where it is not known.
@@ -284,14 +284,14 @@ class RunFacts:
 
     Attributes:
         kind: `PIPELINE` or `TRAINING`.
-        name: of the pipeline, or of the folder of the training.
+        name: name of the pipeline, or of the folder of the training.
         root: the folder of all outputs.
         started: ISO 8601 in UTC; "" where it is not known.
         written: when the facts were collected.
         state: one of the states above.
         error: the message of the step that failed; "" if none did.
         run: the name of the run in the orchestrator; "" where it is not known.
-        code_version: of mixer_tf.
+        code_version: version of mixer_tf.
         options: options of the pipeline that were given, as on the command line.
         model: the folder of the trained model; "" without one.
         others: see `OtherResult`.

@@ -27,7 +27,7 @@ def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = 
     The figures of the pipeline's Evaluator stay; those of `mixer train` are new.
 
     Args:
-        facts: of a run whose model and prepared images exist.
+        facts: facts of a run whose model and prepared images exist.
         progress: called after each batch with the number of images so far.
 
     Raises:

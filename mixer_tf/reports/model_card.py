@@ -27,7 +27,7 @@ def render(facts: RunFacts) -> str:
     """Returns the card.
 
     Args:
-        facts: of the run that trained the model; the sections that it lacks are left out.
+        facts: facts of the run that trained the model; the sections that it lacks are left out.
     """
     parts = [
         _front_matter(facts),

@@ -19,7 +19,7 @@ def describe(
 
     Args:
         recipe: what was trained.
-        num_classes: of the data; None if they are not known.
+        num_classes: number of classes of the data; None if unknown.
         tuned: "section.field" → the value that a search has found.
     """
     fields = flat(recipe)

@@ -20,8 +20,8 @@ def record_path(root: str, name: str) -> str:
     """Returns the file of the facts of one run of a pipeline.
 
     Args:
-        root: of the pipeline.
-        name: of the run; names are sorted by time.
+        root: root folder of the pipeline.
+        name: name of the run; names are sorted by time.
     """
     return os.path.join(root, RECORDS, f"{name}.json")
 

@@ -17,7 +17,7 @@ class Lineage:
     """The history of a version; nothing in it is secret.
 
     Attributes:
-        code_version: of mixer_tf.
+        code_version: version of mixer_tf.
         pushed_at: time of the push, in ISO 8601 and UTC.
         pipeline: name of the pipeline.
         recipe: name of the recipe; `recipe.json` beside the file has all its fields.

@@ -103,7 +103,7 @@ def read_response(body: Any, specs: Mapping[str, TensorSpec]) -> dict[str, np.nd
 
     Args:
         body: the parsed JSON.
-        specs: of each output of the signature.
+        specs: type and shape of each output of the signature.
 
     Raises:
         ValueError: the response is not that of the signature.

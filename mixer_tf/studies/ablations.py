@@ -18,7 +18,7 @@ class VariantScore:
 
     Attributes:
         variant: its name.
-        parameters, multiply_adds: of the model, for one image.
+        parameters, multiply_adds: size of the model, and its cost for one image.
         seeds: number of finished trainings.
         means: name of a measure → mean over the seeds.
         deviations: name of a measure → sample standard deviation; None for a single seed.

@@ -15,8 +15,8 @@ class Measurement:
     Attributes:
         evaluations: how often a training is evaluated on the evaluation split, at equal distances;
             the best of these states counts ("early stopping").
-        shots: images per class of the few-shot read-out.
-        seeds: of the read-out, which chooses other images for each.
+        shots: images per class of the linear probe.
+        seeds: seeds of the linear probe, which chooses other images for each.
     """
 
     evaluations: int = 20

@@ -22,7 +22,7 @@ def make_trials(
         recipes: name → recipe of each model.
         orders: names from `input_order.ORDERS`.
         sizes: name → side of the patches that are shuffled, in pixels.
-        seed: of the orders.
+        seed: random seed of the orders.
         evaluations: see `permutation.train`.
     """
     return [

@@ -129,7 +129,7 @@ class StudyFolder:
 
         Args:
             source: an open source.
-            name: of the folder that it is claimed for.
+            name: name of the folder that it is claimed for.
             progress, limit: see `source_writing.write_source`.
         """
         folder = self.path(name)

@@ -124,7 +124,7 @@ def choose_layers(
     """Returns the layers to plot.
 
     Args:
-        layers: those of all checkpoints together.
+        layers: layers of all checkpoints together.
         patterns: names, which may have * and ?; None for all but the output weights.
         blocks: numbers of the blocks to plot; None for all.
 

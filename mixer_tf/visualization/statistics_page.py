@@ -42,7 +42,7 @@ def write(
 
     Args:
         folder: the folder to write to; created if it does not exist.
-        statistics: those of the whole dataset.
+        statistics: statistics of the whole dataset.
         spec: the specification of the source, such as "folder:/data/pets".
         limits: None for the defaults.
     """

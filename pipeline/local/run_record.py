@@ -123,7 +123,7 @@ def collect_run(
     Args:
         run: what is known without it.
         metadata_connection_config: the store.
-        recipe: of a run that has no model; None if it is not known.
+        recipe: recipe of a run without a model; None if unknown.
 
     Raises:
         ValueError: the store has no run.

@@ -48,7 +48,7 @@ def deployment(options: Mapping[str, object], name: str) -> Deployment | None:
 
     Args:
         options: the keyword arguments of the command.
-        name: of the pipeline; the registry gets it as the name of the model.
+        name: name of the pipeline, and of the model in the registry.
 
     Raises:
         ValueError: an option that is missing, or a bad value.

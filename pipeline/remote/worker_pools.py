@@ -26,8 +26,8 @@ class WorkerPools:
     """Machines for one training.
 
     Attributes:
-        project, region: of Google Cloud.
-        machine_type: of each machine, such as "n1-standard-16", "g2-standard-24" or "cloud-tpu".
+        project, region: project and region of Google Cloud.
+        machine_type: type of the machines, such as "g2-standard-24" or "cloud-tpu".
         workers: number of machines; from 2 on, TF_CONFIG lists them for `--strategy=auto`.
         service_account: the account of the job; "" for the default one.
     """

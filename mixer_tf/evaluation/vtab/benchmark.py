@@ -100,7 +100,7 @@ def run(
     Args:
         readers, missing: see `open_tasks`.
         start: the model.
-        settings: of all trainings.
+        settings: the settings of all trainings.
         output: a new folder, or that of the same run.
         strategy: where to train, as `trainer.fit` takes it.
         progress: see `TaskRun`.

@@ -52,8 +52,8 @@ class VtabSettings:
         model: the model with the weights to start from.
         protocol: one of `PROTOCOLS`.
         learning_rates, steps: the grid of the protocol "paper".
-        seeds: of the final trainings, whose accuracies are averaged; the first one is also that of
-            the selection.
+        seeds: seeds of the final trainings, whose accuracies are averaged; the first one is also
+            used for the selection.
         overrides: assignments for every recipe, such as "training.batch_size=64".
 
     Raises:

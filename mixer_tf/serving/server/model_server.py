@@ -33,8 +33,8 @@ class ModelServer:
 
     Attributes:
         model: the served model.
-        rest_port: of the REST interface.
-        grpc_port: of the gRPC interface.
+        rest_port: port of the REST interface.
+        grpc_port: port of the gRPC interface.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ModelServer:
 
         Args:
             model: as `locations.resolve_saved_model` takes it.
-            name: of the model in requests; the name of the folder by default.
+            name: name of the model in requests; that of the folder by default.
             host: name or address of the network interface.
             rest_port, grpc_port: 0 for any free port.
             batching: how concurrent requests become one batch; the defaults without it.

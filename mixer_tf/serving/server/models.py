@@ -49,7 +49,7 @@ class ModelFolder:
     Attributes:
         path: a folder of versions, or one SavedModel.
         is_watched: whether it is a folder of versions.
-        name: of the model, as the folder says.
+        name: name of the model, as the folder says.
     """
 
     path: str
@@ -79,7 +79,7 @@ class Model:
     """A model whose newest version is served; threads may share it.
 
     Attributes:
-        name: of the model, in requests.
+        name: name of the model in requests.
     """
 
     def __init__(self, folder: ModelFolder, name: str, report: Callable[[str], None] = print):
@@ -87,7 +87,7 @@ class Model:
 
         Args:
             folder: see `find`.
-            name: of the model, in requests.
+            name: name of the model in requests.
             report: gets a line for each version that is loaded or fails later.
 
         Raises:

@@ -24,9 +24,9 @@ class Target:
     """The model that a request names.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         version: None for the newest.
-        label: of a version; "" for none.
+        label: label of a version; "" for none.
     """
 
     name: str
