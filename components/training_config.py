@@ -23,7 +23,7 @@ def complete(exec_properties: Mapping[str, Any], *folders: str) -> dict[str, Any
     """Returns the `custom_config` with the overrides in the recipe, and full paths.
 
     Args:
-        exec_properties: those of the component.
+        exec_properties: execution properties of the component.
         folders: keys of folders, if the config has them, which are below the root if relative.
 
     Raises:
