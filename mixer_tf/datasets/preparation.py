@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from mixer_tf import images
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.global_shuffle import Shuffle
-from mixer_tf.features import ImageRecord
+from mixer_tf.features import FORMAT, ImageRecord
 from mixer_tf.images.headers import MAX_PIXELS
 
 _UNCHANGED_FORMATS = ("JPEG", "PNG")
@@ -45,13 +45,24 @@ def measure_shard(path: str, shorter_side: int | None = None) -> int:
         path: the shard to read.
         shorter_side: pixels to which the shorter side of larger images is reduced, or None.
     """
-    num_bytes = 0
+    num_bytes, unchanged = 0, [*map(_format_entry, _UNCHANGED_FORMATS)]
     for example in examples.read_examples(path):
-        record = ImageRecord.from_example(example)
         num_bytes += len(example)
+        if any(entry in example for entry in unchanged):
+            continue  # Parsing it would take longer than reading it.
+        record = ImageRecord.from_example(example)
         if record.format not in _UNCHANGED_FORMATS:
             num_bytes += max(0, _size_of_png(record, shorter_side) - len(record.encoded))
     return num_bytes
+
+
+def _format_entry(image_format: str) -> bytes:
+    """The bytes of a serialized tf.Example that state the format of its image."""
+    from tensorflow.core.example import feature_pb2
+
+    features = feature_pb2.Features()
+    features.feature[FORMAT].bytes_list.value.append(image_format.encode())
+    return features.SerializeToString()
 
 
 def _size_of_png(record: ImageRecord, shorter_side: int | None) -> int:
