@@ -25,11 +25,13 @@ _BLOCK_SIZE = 8192
 # kept, fewer where they are not very similar.
 _MAX_CANDIDATES, _MAX_UNCERTAIN, _HIGH_COSINE = 16, 6, 0.8
 # The same of whole images that are nearly equal, such as the frames of a video: each of them in a
-# test set is a leak. Re-encoded copies have a higher cosine than 0.97.
-_MAX_NEARLY_EQUAL, _NEARLY_EQUAL_COSINE = 128, 0.97
-# Within a set, the first images from each of these cosines on are candidates as well: an image is
-# removed if it is a duplicate of one that is kept, and of a group of duplicates the first is kept.
-_FIRST_COSINES, _NUM_FIRST = (_HIGH_COSINE, 0.9, _NEARLY_EQUAL_COSINE), 2
+# test set is a leak. Re-encoded and resized copies have a higher cosine than 0.995, but of letters
+# or radiographs of one layout, 5 of 1,000 pairs have it.
+_MAX_NEARLY_EQUAL, _NEARLY_EQUAL_COSINE = 64, 0.995
+# Within a set, the first images from each of these cosines on are candidates as well, as whole
+# images: an image is removed if it is a duplicate of one that is kept, and of a group of duplicates
+# the first is kept. Images that only look alike may be before it.
+_FIRST_COSINES, _NUM_FIRST = (0.8, 0.9, 0.97, 0.995, 0.999), 2
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
 # The views of a query and of an image of the gallery that are compared; of two crops, none.
@@ -184,22 +186,22 @@ def _oriented(descriptors: np.ndarray, orientation: int) -> np.ndarray:
 def _are_best(pairs: Pairs, max_nearly_equal: int) -> np.ndarray:
     """Which pairs have the highest cosines of their row, bool [N]."""
     most = np.where(pairs.similarity >= _HIGH_COSINE, _MAX_CANDIDATES, _MAX_UNCERTAIN)
-    are_whole = (pairs.views == WHOLE).all(1)
-    nearly_equal = are_whole & (pairs.similarity >= _NEARLY_EQUAL_COSINE)
+    nearly_equal = _are_whole(pairs) & (pairs.similarity >= _NEARLY_EQUAL_COSINE)
     most = np.where(nearly_equal, max_nearly_equal, most)
     return _ranks(pairs.rows, -pairs.similarity) < most
 
 
 def _are_first(pairs: Pairs) -> np.ndarray:
-    """Which pairs have the lowest columns of their row from each of `_FIRST_COSINES` on, bool [N].
-
-    The cosines of a group of duplicates are high, but those with other images may be as well.
-    """
-    found = np.zeros(len(pairs), bool)
+    """Which pairs have the lowest columns of their row from each first cosine on, bool [N]."""
+    found, are_whole = np.zeros(len(pairs), bool), _are_whole(pairs)
     for cosine in _FIRST_COSINES:
-        index = np.flatnonzero(pairs.similarity >= cosine)
+        index = np.flatnonzero(are_whole & (pairs.similarity >= cosine))
         found[index] |= _ranks(pairs.rows[index], pairs.columns[index]) < _NUM_FIRST
     return found
+
+
+def _are_whole(pairs: Pairs) -> np.ndarray:
+    return (pairs.views == WHOLE).all(1)
 
 
 def _ranks(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -35,13 +35,18 @@ def test_the_first_images_are_candidates_although_others_are_more_similar():
     cosines = np.array([0.85, 0.5, 0.81, 0.83, 0.98, 0.975, *np.full(30, 0.99)])
     pairs = make_pairs(np.zeros(36, int), np.arange(36), cosines)
     kept = np.flatnonzero(_are_first(pairs)).tolist()
-    assert kept == [0, 2, 4, 5]  # The first two from 0.8 on, and the first two from 0.97 on.
+    assert kept == [
+        0,
+        2,
+        4,
+        5,
+    ]  # The first two from 0.8 on, and from 0.9 or 0.97 on.
     best = _are_best(pairs, candidates._MAX_CANDIDATES)
     assert not best[:6].any() and best.sum() == candidates._MAX_CANDIDATES
 
 
 def test_the_number_of_candidates_is_bounded():
-    pairs = make_pairs(np.repeat([0, 1], 300), np.tile(np.arange(300), 2), np.full(600, 0.99))
-    assert _are_best(pairs, candidates._MAX_NEARLY_EQUAL).sum() == 2 * 128
-    crops = make_pairs(np.zeros(300, int), np.arange(300), np.full(300, 0.99), views=(0, 2))
+    pairs = make_pairs(np.repeat([0, 1], 300), np.tile(np.arange(300), 2), np.full(600, 0.999))
+    assert _are_best(pairs, candidates._MAX_NEARLY_EQUAL).sum() == 2 * 64
+    crops = make_pairs(np.zeros(300, int), np.arange(300), np.full(300, 0.999), views=(0, 2))
     assert _are_best(crops, candidates._MAX_NEARLY_EQUAL).sum() == 16
