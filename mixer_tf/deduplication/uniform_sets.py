@@ -150,12 +150,11 @@ def find_uniform_sets(samples: Samples, similar: Mapping[str, Similar]) -> tuple
 def _find_similar(images: Fingerprints, indices: np.ndarray, sample: Fingerprints) -> Similar:
     """Compares a sample with the distinct images at some indices."""
     distinct = [*{images.digests[index]: index for index in indices[::-1].tolist()}.values()]
-    sampled = frozenset(sample.digests)
+    own, sampled = dict(zip(sample.ids, sample.digests, strict=True)), frozenset(sample.digests)
     edges, nearest = set(), {}
     for start in range(0, len(distinct), _BLOCK_SIZE):
         block = images.take(distinct[start : start + _BLOCK_SIZE])
         digests = dict(zip(block.ids, block.digests, strict=True))
-        own = dict(zip(sample.ids, sample.digests, strict=True))
         for match in find_matches(sample, block):
             digest, other = own[match.image], digests[match.other]
             if other in sampled and other != digest:
