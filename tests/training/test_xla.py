@@ -9,7 +9,9 @@ from harness import TINY_BIT, TINY_MIXER, TINY_VIT, tiny_recipe
 from mixer_tf import factory
 from mixer_tf.models.registry import FAMILIES
 from mixer_tf.recipes import ModelOptions
+from mixer_tf.serving import contract
 from mixer_tf.training import compilation
+from mixer_tf.training.tensorboard.confusion import count_confusion
 
 # Two blocks: stochastic depth never drops the first one.
 DIMENSIONS = {
@@ -22,8 +24,13 @@ OPTIONS = [
     "optimizer.layer_rates=*head*=0.5",
     *("optimizer.warmup_steps=0", "training.batch_size=8", "training.jit_compile=true"),
 ]
+CLASSES = 7  # more than five: top-5 is computed as well
+COUNTS = [9, 1, 2, 3, 0, 4, 5]
 VARIANTS = {
-    "softmax": ["training.loss=softmax", "training.label_smoothing=0.1"],
+    "softmax": [
+        *("training.loss=softmax", "training.label_smoothing=0.1"),
+        "training.class_weights=balanced",
+    ],
     "sigmoid": ["training.loss=sigmoid", "optimizer.name=momentum", "training.recompute=true"],
 }
 
@@ -32,9 +39,9 @@ def compiled(family: str, *changes: str):
     fields = {k: v for k, v in DIMENSIONS[family].items() if k not in ("image_size", "num_classes")}
     model = ModelOptions(family, 16, stochastic_depth=0.2, dropout=0.1, fields=fields)
     recipe = tiny_recipe().replace(model=model).override([*OPTIONS, *changes])
-    model = factory.from_recipe(recipe, 3)
-    compilation.compile_model(model, recipe, 9, tf.distribute.get_strategy())
-    return model
+    model = factory.from_recipe(recipe, CLASSES)
+    compilation.compile_model(model, recipe, 9, tf.distribute.get_strategy(), COUNTS)
+    return model, count_confusion(model, CLASSES)
 
 
 @pytest.mark.slow
@@ -42,16 +49,20 @@ def compiled(family: str, *changes: str):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_steps_of_training_and_evaluation_compile(family, loss):
     """An operation that XLA does not support is an error; so is a shape that is not static."""
-    model = compiled(family, *VARIANTS[loss])
+    model, confusion = compiled(family, *VARIANTS[loss])
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (16, 16, 16, 3), dtype=np.uint8)
-    labels = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 16)]
+    classes = rng.integers(0, CLASSES, 16)
+    labels = np.eye(CLASSES, dtype=np.float32)[classes]
     weights = np.r_[np.ones(13), np.zeros(3)].astype(np.float32)  # three images are padding
     data = (pixels, labels, weights)
     batches = tf.data.Dataset.from_tensor_slices(data).batch(8, drop_remainder=True)
     before = model.get_weights()
     logs = model.fit(batches, epochs=1, validation_data=batches, verbose=0).history
     assert np.all(np.isfinite([logs["loss"], logs["val_loss"], logs["gradient_norm"]]))
+    assert logs[f"val_{contract.top_k_metric()}"] >= logs["val_accuracy"]
+    counts = np.bincount(classes[:13], minlength=CLASSES)
+    np.testing.assert_array_equal(np.sum(confusion.result(), axis=1), counts)
     assert any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
     for function in (model.train_function, model.test_function):
         assert is_compiled(function, batches)
