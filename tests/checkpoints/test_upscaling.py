@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two exact properties of supplement C, interpolation, and errors."""
 
+import harness
 import numpy as np
 import pytest
 from tensorflow import keras
@@ -15,14 +16,14 @@ def difference(actual, expected) -> float:
     return np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max()
 
 
-@pytest.fixture
-def trained(make_tiny, pixels):
+@pytest.fixture(scope="module")
+def trained():
     """The tiny model after some training steps, so that its weights are not just random."""
-    model = make_tiny()
+    model = harness.make_mixer()
     model.compile(
         keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    model.fit(pixels, np.array([0, 1, 2]), epochs=20, verbose=0)
+    model.fit(harness.make_images(), np.array([0, 1, 2]), epochs=20, verbose=0)
     return model
 
 
