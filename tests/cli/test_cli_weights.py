@@ -2,6 +2,7 @@
 """`mixer convert` and `mixer upscale` on a model of `mixer train`."""
 
 import numpy as np
+import pytest
 from safetensors.numpy import load_file
 
 
@@ -35,13 +36,17 @@ def test_upscale(mixer, trained, bad_folder, tmp_path):
 
 
 def test_upscale_to_a_size_that_is_not_a_multiple(mixer, trained, tmp_path):
-    arguments = ("upscale", trained.output, tmp_path / "larger", "--image-size=24")
-    result = mixer(*arguments)
+    result = mixer("upscale", trained.output, tmp_path / "larger", "--image-size=24")
     assert result.exit_code == 1
     assert result.output == (
         "Error: image_size must be an integer multiple of the model's, 16x16 pixels; got 24x24. "
         "Use 32x32 or 48x48, or interpolate=True, which is not in the paper.\n"
     )
+
+
+@pytest.mark.slow
+def test_upscale_interpolates_where_that_is_asked_for(mixer, trained, tmp_path):
+    arguments = ("upscale", trained.output, tmp_path / "larger", "--image-size=24")
     result = mixer(*arguments, "--interpolate")
     assert result.exit_code == 0, result.output
 
