@@ -95,7 +95,7 @@ def test_an_image_that_cannot_be_read_is_an_error_and_no_crash(run, image_files,
     assert "code 3" in done.stderr and "must be JPEG, PNG, GIF or BMP" in done.stderr
 
 
-@pytest.mark.parametrize("sides", [(16, 16), (32, 8), (8, 8), (20, 20)])
+@pytest.mark.parametrize("sides", [(16, 16), (32, 8)])
 def test_pixels_of_another_size_are_an_error(run, sides):
     """Also where the number of patches is right, as in 32 x 8."""
     done = run("pixels", "probabilities", "--pixels", *sides)
