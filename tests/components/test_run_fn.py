@@ -34,6 +34,7 @@ def fn_args(dataset, recipe, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_it_trains_exports_and_logs_where_tfx_says(fn_args, tmp_path):
     run_fn.run_fn(fn_args)
     signatures = tf.saved_model.load(fn_args.serving_model_dir).signatures
