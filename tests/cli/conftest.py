@@ -2,12 +2,15 @@
 """A model trained by the real `mixer train`, for the tests of the commands that use one."""
 
 import dataclasses
+import functools
+import os
 import pathlib
 
 import pytest
 from click.testing import CliRunner, Result
 
 from mixer_tf.cli import main
+from mixer_tf.datasets import files
 
 TINY = {
     "model.name": "mixer",
@@ -57,7 +60,26 @@ def tiny_options() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trained(bad_folder, tmp_path_factory) -> Training:
+def one_load_of_each_model():
+    """Commands in this process load a SavedModel once, as long as its files do not change."""
+    from mixer_tf.serving import predictor
+
+    @functools.cache
+    def load(folder, _):
+        return load_anew(folder)
+
+    load_anew = predictor._load
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            predictor,
+            "_load",
+            lambda folder: load(os.path.realpath(folder), files.tree_signature(folder)),
+        )
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(bad_folder, tmp_path_factory, one_load_of_each_model) -> Training:
     """A model of cats, dogs and "été 夏", trained for two epochs on a folder with bad images."""
     output = tmp_path_factory.mktemp("train") / "my pets"
     arguments = ("train", f"--source=folder:{bad_folder.path}", f"--output={output}")
