@@ -38,6 +38,11 @@ def pytest_collection():
         gc.enable()
 
 
+def pytest_unconfigure():
+    """Or TensorFlow's functions would complain when they are deleted at the end."""
+    gc.unfreeze()
+
+
 def pytest_runtest_setup(item):
     until = item.config.getoption("--until")
     if until is not None and time.time() > until:
