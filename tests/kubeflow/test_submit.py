@@ -150,7 +150,7 @@ def test_kubeflow_gets_what_the_dry_run_prints(submit, files, server, monkeypatc
     [
         ("/moved", "redirects to http://localhost/login; use that host for --host, or log in"),
         ("/page", "must answer with the id of what it started; it answered '<html>'"),
-        ("/list", "must answer with the id of what it started; it answered '{\"runs\": "),
+        ("/list", 'must answer with the id of what it started; it answered \'{"runs": '),
     ],
 )
 def test_a_server_that_starts_nothing_is_an_error(submit, files, path, error):
