@@ -189,7 +189,8 @@ class TrainingOptions(Options):
             about as long as a pass over the training split, that are then called epochs.
         batch_size: global batch size: images per step on all devices together.
         accumulation_steps: number of equal parts in which a device computes its part of a batch,
-            one after the other, to need less memory; the result is that of the whole batch.
+            one after the other, to need less memory; the result is that of the whole batch, except
+            for what dropout and stochastic depth draw, which differs for each part.
         recompute: compute the activations of each block a second time for the gradient instead of
             keeping them: a training of many blocks needs a fraction of the memory, and a third
             more operations; the result is the same.
@@ -201,7 +202,8 @@ class TrainingOptions(Options):
             as well.
         class_weights: "balanced" multiplies the loss of an image by n / (k·nᵢ), where nᵢ of the n
             training images have its class and k is the number of classes with images
-            (scikit-learn's formula); none for equal weights.
+            (scikit-learn's formula); none for equal weights. Of an image that mixup has mixed, the
+            part of each class has the weight of that class.
         freeze: patterns of layers that keep their weights, separated by commas, such as
             "stem,block_*"; none to train all.
         seed: random seed for the initial weights, the order of the images and their augmentation.

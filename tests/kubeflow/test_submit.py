@@ -313,7 +313,7 @@ def test_vertex_gets_what_the_dry_run_prints(submit, files, monkeypatch, schedul
         (["--source=folder:s3://user:hunter2@host/x"], "a URL holds a user name"),
         (["--source=folder:pets"], "--source must be reachable from the cluster"),
         (["--source=foldr:/pets"], "--source: a source must be one of"),
-        (["--root=runs"], "--root must be reachable from the cluster"),
+        (["--root=runs"], "--root must be a bucket, gs://… or s3://…"),
         (["--host="], "a file for kfp-v2 requires --host"),
         (["--name=refused"], "answered 400"),
     ],

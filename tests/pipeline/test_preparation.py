@@ -138,5 +138,5 @@ def test_it_is_known_without_tfx_which_runs_include_the_trainer(tmp_path):
     nodes = [node.id for node in create_pipeline(config).components]
     for step in nodes:
         pipeline = create_pipeline(config)
-        assert preparation.trains(step, None) == ("Trainer" in run._select(pipeline, step, None))
-        assert preparation.trains(None, step) == ("Trainer" in run._select(pipeline, None, step))
+        assert preparation.trains(step, None) == ("Trainer" in step_selection.select(pipeline, step, None))
+        assert preparation.trains(None, step) == ("Trainer" in step_selection.select(pipeline, None, step))
