@@ -10,7 +10,8 @@ from mixer_tf.checkpoints.downloading import DownloadError
 from mixer_tf.datasets.sources import opening
 from pipeline import local_runner
 from pipeline.definition import create_pipeline
-from pipeline.local import preparation, run
+from pipeline.local import preparation
+from pipeline.local.step_selection import select
 
 DEFAULTS = local_runner.main.make_context("local_runner", []).params
 
@@ -138,5 +139,5 @@ def test_it_is_known_without_tfx_which_runs_include_the_trainer(tmp_path):
     nodes = [node.id for node in create_pipeline(config).components]
     for step in nodes:
         pipeline = create_pipeline(config)
-        assert preparation.trains(step, None) == ("Trainer" in step_selection.select(pipeline, step, None))
-        assert preparation.trains(None, step) == ("Trainer" in step_selection.select(pipeline, None, step))
+        assert preparation.trains(step, None) == ("Trainer" in select(pipeline, step, None))
+        assert preparation.trains(None, step) == ("Trainer" in select(pipeline, None, step))
