@@ -147,17 +147,15 @@ def _open_predictor(model: str, server: str | None, total: int) -> Iterator[Call
         with Client(server, model) as client:
             yield client.classify_each
         return
+    from mixer_tf.graph_optimization import graphs_as_written
     from mixer_tf.lean_imports import import_tensorflow
 
-    optimizer = import_tensorflow().config.optimizer
+    import_tensorflow()
     from mixer_tf.serving import locations
     from mixer_tf.serving.predictor import Predictor
 
-    optimizer.set_experimental_options({"disable_meta_optimizer": total <= _FEW})
-    try:
+    with graphs_as_written() if total <= _FEW else contextlib.nullcontext():
         yield Predictor(locations.resolve_saved_model(model)).classify
-    finally:  # models that this process exports afterwards would keep it
-        optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def _classify(classify: Callable, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:

@@ -228,6 +228,7 @@ def test_an_interrupted_export_leaves_the_old_model(model_and_recipe, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         saved_model.export_saved_model(*model_and_recipe, CLASS_NAMES, str(path))
     assert os.listdir(path) == ["old"] and os.listdir(tmp_path) == ["model"]
+    assert not tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer")
 
 
 @softmax_alone
