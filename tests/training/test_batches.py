@@ -318,6 +318,24 @@ def test_decode_and_crop_gives_the_size_that_the_model_expects(dataset):
         assert image.shape == (12, 12, 3) and image.dtype == tf.uint8
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        [
+            *("data.train_crop=inception", "data.randaugment_layers=2"),
+            *("data.randaugment_magnitude=10", "data.mixup=0.3"),
+        ],
+        ["data.train_crop=resize_random", "data.color_jitter=0.3"],
+    ],
+)
+def test_samples_are_the_batch_of_a_training_that_does_not_shuffle(recipe, dataset, overrides):
+    split = open_splits(dataset.folder, dataset.info)["train"]
+    recipe = recipe.override(["data.shuffle_buffer=1", "training.batch_size=16", *overrides])
+    expected, _ = next(iter(batches.training_batches(split, recipe)))
+    np.testing.assert_allclose(read_samples(split, recipe), expected, atol=1e-4)
+
+
 def test_samples_do_not_depend_on_the_parts_of_a_batch(recipe, dataset):
     split = open_splits(dataset.folder, dataset.info)["train"]
     parts = recipe.override(["training.batch_size=24", "training.accumulation_steps=3"])

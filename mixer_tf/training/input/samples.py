@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training.input import batches
-from mixer_tf.training.input.split import Split
+from mixer_tf.training.augmentation.mixup import mixup
+from mixer_tf.training.input.split import Split, parse_examples, read_records
+from mixer_tf.training.input.transforms import deterministic_transform, random_transform
 
 NUM_SAMPLES = 16
 
@@ -18,24 +19,29 @@ NUM_SAMPLES = 16
 def read_samples(
     split: Split, recipe: Recipe, transform: Callable[[tf.Tensor], tf.Tensor] | None = None
 ) -> np.ndarray:
-    """Returns augmented images of a split: a batch of the training, but smaller.
+    """Returns the first images of a split, augmented as those of the first step are.
 
-    They come from the first shards, because a full shuffle buffer takes long to read.
+    They are computed one by one: another input pipeline would take seconds to be made.
 
     Args:
         split: the training examples; at least one.
         recipe: the recipe of the training, whose augmentation is applied.
-        transform: applied to the images of the batch, [N, S, S, 3].
+        transform: applied to the images together, [N, S, S, 3].
 
     Returns:
         [N, S, S, 3] with values 0 to 255, uint8, or float32 with mixup.
     """
-    smaller = recipe.replace(
-        data=recipe.data.replace(shuffle_buffer=NUM_SAMPLES),
-        training=recipe.training.replace(batch_size=NUM_SAMPLES, accumulation_steps=1),
-    )
-    dataset = batches.training_batches(split, smaller)
-    if transform:
-        dataset = batches.map_images(dataset, transform)
-    images, *_ = next(iter(dataset))
-    return images.numpy()
+    seed = tf.constant(recipe.training.seed, tf.int64)
+    examples = parse_examples(read_records(split.files), split.num_classes)
+    images, labels = [], []
+    with tf.device("CPU"):
+        for index, (encoded, label) in enumerate(examples.repeat().take(NUM_SAMPLES)):
+            pixels = deterministic_transform(encoded, recipe)
+            image_seed = tf.stack([seed, tf.constant(index, tf.int64)])
+            images.append(random_transform(pixels, recipe, image_seed))
+            labels.append(tf.one_hot(label, split.num_classes))
+        batch = tf.stack(images)
+        if recipe.data.mixup:
+            first_step = tf.stack([seed, tf.constant(-1, tf.int64)])
+            batch, _ = mixup(batch, tf.stack(labels), recipe.data.mixup, first_step)
+        return (transform(batch) if transform else batch).numpy()
