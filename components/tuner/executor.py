@@ -26,7 +26,7 @@ from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import cluster, interruption, sweep
+from mixer_tf.training import cluster, gpus, interruption, sweep, sweep_trials
 from mixer_tf.training.search_space import Search
 
 
@@ -55,7 +55,7 @@ class Executor(base_executor.BaseExecutor):
         recipe = Recipe.from_json(config["recipe"])
         points = Search(tuple(config["grids"]), config["count"]).points(recipe)
         root = os.path.join(config["trials_dir"], trials_key(config, data))
-        trials = sweep.make_trials(recipe, points, [recipe.training.seed], root)
+        trials = sweep_trials.make_trials(recipe, points, [recipe.training.seed], root)
         with interruption.exits_after_sigterm():
             results = sweep.run(
                 trials,
@@ -64,7 +64,7 @@ class Executor(base_executor.BaseExecutor):
                 parallel=_parallel(config["strategy"]),
                 finished=_ProgressLines(len(trials)),
             )
-        sweep.write_results(recipe, results, root)
+        sweep_trials.write_results(recipe, results, root)
         tuner_results.write(
             results,
             artifact_utils.get_single_uri(output_dict["best_hyperparameters"]),
@@ -88,7 +88,7 @@ class _ProgressLines:
     def __init__(self, total: int):
         self._total, self._done = total, 0
 
-    def __call__(self, result: sweep.Result) -> None:
+    def __call__(self, result: sweep_trials.Result) -> None:
         self._done += 1
         reached = result.problem or f"top-1 {result.accuracy:.4f}"
         text = f"trial {self._done}/{self._total}  {' '.join(result.trial.point)}  {reached}"
@@ -97,7 +97,7 @@ class _ProgressLines:
 
 def _parallel(strategy: str) -> int:
     """One trial on each GPU, unless a strategy is named that uses several devices."""
-    return sweep.count_gpus() if strategy in ("auto", "default") else 1
+    return gpus.count_gpus() if strategy in ("auto", "default") else 1
 
 
 def _require_one_worker() -> None:

@@ -12,12 +12,12 @@ import keras_tuner
 
 from components.hyperparameters import BEST_FILE, RESULTS_FILE
 from mixer_tf import storage
-from mixer_tf.training import sweep
+from mixer_tf.training import sweep_trials
 
 _PLAIN = (bool, int, float, str)
 
 
-def write(results: Sequence[sweep.Result], best_folder: str, results_folder: str) -> None:
+def write(results: Sequence[sweep_trials.Result], best_folder: str, results_folder: str) -> None:
     """Writes the best hyperparameters, and one record for each trial.
 
     Args:
@@ -46,12 +46,12 @@ def _write(folder: str, name: str, content: object) -> None:
     storage.write_text(os.path.join(folder, name), json.dumps(content))
 
 
-def _rank(result: sweep.Result) -> float:
+def _rank(result: sweep_trials.Result) -> float:
     """The best first, of equal ones the first that was tried; failed ones last."""
     return 1.0 if result.accuracy is None else -result.accuracy
 
 
-def _values(trial: sweep.Trial) -> dict[str, Any]:
+def _values(trial: sweep_trials.Trial) -> dict[str, Any]:
     """Returns {"section.field": value} of what the trial has tried, typed as in its recipe."""
     sections = trial.recipe.to_dict()
     values = {}
@@ -74,7 +74,7 @@ def _space(tables: Sequence[dict[str, Any]]) -> keras_tuner.HyperParameters:
     return space
 
 
-def _record(result: sweep.Result, values: dict[str, Any]) -> dict[str, Any]:
+def _record(result: sweep_trials.Result, values: dict[str, Any]) -> dict[str, Any]:
     """TFX's record of a trial with four columns more; a trial that failed has no score."""
     trial = {"trial_id": os.path.basename(result.trial.folder), "score": result.accuracy}
     more = {"epoch": result.epoch, "seconds": round(result.seconds, 1)}

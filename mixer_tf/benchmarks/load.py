@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -74,44 +74,57 @@ def measure(
     Raises:
         ServingError: the server refused a request.
     """
-    batches = itertools.cycle(_batches(images, batch_size))
-    begin = time.monotonic()
-    lock, requests = threading.Lock(), [[] for _ in range(concurrency)]
-    failed = threading.Event()
-
-    def time_measured() -> _Interval | None:
-        if not all(requests):
-            return None
-        start = max(begin + _WARM_UP_SECONDS, *(answered[0].end for answered in requests))
-        return _Interval(start, start + seconds)
-
-    def is_over() -> bool:
-        """Whether no thread still waits for an answer to a request that counts."""
-        measured = time_measured()
-        return measured is not None and all(
-            answered[-1].end >= measured.end for answered in requests
-        )
-
-    def ask(answered: list[_Interval]) -> None:
-        while not failed.is_set() and not is_over():
-            with lock:
-                batch = next(batches)
-            asked = time.monotonic()
-            try:
-                client.classify(batch)
-            except BaseException:
-                failed.set()
-                raise
-            answered.append(_Interval(asked, time.monotonic()))
-
+    clients = _Clients(client, itertools.cycle(_batches(images, batch_size)), concurrency, seconds)
     with futures.ThreadPoolExecutor(concurrency) as pool:
-        for future in [pool.submit(ask, answered) for answered in requests]:
+        for future in [pool.submit(clients.ask, number) for number in range(concurrency)]:
             future.result()
-    measured = time_measured()
-    counted = [each for answered in requests for each in answered if each.share_in(measured)]
+    measured = clients.time_measured()
+    counted = [each for each in itertools.chain(*clients.requests) if each.share_in(measured)]
     p50, p99 = np.percentile([each.length for each in counted], [50, 99])
     rate = sum(each.share_in(measured) for each in counted) / measured.length
     return Measurement(batch_size, concurrency, rate, float(p50), float(p99))
+
+
+class _Clients:
+    """Threads that ask until each of them has an answer from after the time that is measured.
+
+    Attributes:
+        requests: for each thread, when each of its requests began and was answered.
+    """
+
+    def __init__(self, client: Client, batches: Iterator[list[bytes]], number: int, seconds: float):
+        self.requests: list[list[_Interval]] = [[] for _ in range(number)]
+        self._client, self._batches, self._seconds = client, batches, seconds
+        self._begin = time.monotonic()
+        self._lock, self._has_failed = threading.Lock(), threading.Event()
+
+    def ask(self, number: int) -> None:
+        """Sends the requests of a thread, one after the other."""
+        while not self._has_failed.is_set() and not self._is_over():
+            with self._lock:
+                batch = next(self._batches)
+            asked = time.monotonic()
+            try:
+                self._client.classify(batch)
+            except BaseException:
+                self._has_failed.set()
+                raise
+            self.requests[number].append(_Interval(asked, time.monotonic()))
+
+    def time_measured(self) -> _Interval | None:
+        """Returns the time; None before each thread has an answer, after which it begins."""
+        if not all(self.requests):
+            return None
+        first = (answered[0].end for answered in self.requests)
+        start = max(self._begin + _WARM_UP_SECONDS, *first)
+        return _Interval(start, start + self._seconds)
+
+    def _is_over(self) -> bool:
+        """Whether no thread still waits for an answer to a request that counts."""
+        measured = self.time_measured()
+        return measured is not None and all(
+            answered[-1].end >= measured.end for answered in self.requests
+        )
 
 
 def _batches(images: Sequence[bytes], size: int) -> list[list[bytes]]:

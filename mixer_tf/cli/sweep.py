@@ -93,14 +93,14 @@ def sweep(
     seeds = _seeds(seeds, recipe)
     from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
-    from mixer_tf.training import from_source
-    from mixer_tf.training import sweep as library
+    from mixer_tf.training import from_source, gpus, sweep_trials
+    from mixer_tf.training import sweep as trial_processes
     from mixer_tf.training.run_directory import RunDirectory
 
     opened = exclude_listed(opening.open_source(source, data_dir), exclude)
     root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
     images = f"{opened.spec} {opened.fingerprint()}"
-    trials = library.make_trials(recipe, points, seeds, root, images)
+    trials = sweep_trials.make_trials(recipe, points, seeds, root, images)
     folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
@@ -110,19 +110,19 @@ def sweep(
                 info = from_source.prepare(opened, recipe, folder, progress, limit=max_quarantined)
             _require_evaluation(info)
             click.echo(f"trials   {_count(points, seeds)}")
-            results = library.run(
+            results = trial_processes.run(
                 trials,
                 folder.data,
                 strategy=strategy,
-                parallel=parallel or library.count_gpus(),
+                parallel=parallel or gpus.count_gpus(),
                 finished=_Progress(len(trials), len(seeds) > 1),
             )
-            best = library.write_results(recipe, results, root)
+            best = sweep_trials.write_results(recipe, results, root)
     except KeyboardInterrupt as stop:
         code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
         by = " by SIGTERM" if code == interruption.TERMINATED else ""
         raise Stopped(f"\nStopped{by}; the same command resumes the search.", code) from None
-    _show(library.scores(results), best, root, source)
+    _show(sweep_trials.scores(results), best, root, source)
 
 
 class _Progress:

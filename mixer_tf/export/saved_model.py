@@ -58,7 +58,7 @@ def export_saved_model(
     with storage.replacing_folder(path) as partial:
         tf.saved_model.save(module, partial, signatures=module.functions)
         _write_assets(partial, served, recipe, class_names)
-        # Optimized graphs, which would take as long again, are checked by ModelChecker.
+        # To optimize the graphs would take longer than to answer; ModelChecker does both.
         with graphs_as_written():
             check.check_answers(partial)
 

@@ -16,7 +16,7 @@ from tfx.utils import json_utils, proto_utils
 from components import hyperparameters
 from components.tuner import Tuner, executor, results
 from mixer_tf.datasets.info import DatasetInfo
-from mixer_tf.training import sweep
+from mixer_tf.training import sweep, sweep_trials
 
 RATES = ["optimizer.learning_rate=1e-7,0.01"]
 
@@ -59,8 +59,10 @@ def records(outputs: dict) -> list[dict]:
     return json.loads(path.read_text())
 
 
-def finished(trial: sweep.Trial, accuracy: float | None, problem: str = "") -> sweep.Result:
-    return sweep.Result(trial, accuracy, 3, 4.0, problem)
+def finished(
+    trial: sweep_trials.Trial, accuracy: float | None, problem: str = ""
+) -> sweep_trials.Result:
+    return sweep_trials.Result(trial, accuracy, 3, 4.0, problem)
 
 
 @pytest.fixture
@@ -70,7 +72,9 @@ def trials_run(monkeypatch):
     def set_accuracies(*accuracies):
         def fake(trials, data, *, finished: object, **_):
             found = [
-                sweep.Result(trial, accuracy, 3, 4.0, "" if accuracy is not None else "no memory")
+                sweep_trials.Result(
+                    trial, accuracy, 3, 4.0, "" if accuracy is not None else "no memory"
+                )
                 for trial, accuracy in zip(trials, accuracies, strict=True)
             ]
             for result in found:
@@ -138,7 +142,7 @@ def test_each_trial_is_a_record_the_best_first_and_failed_ones_last(
 def test_values_of_every_type_come_back_as_they_were(grid, changed, recipe, tmp_path):
     first, second = grid.partition("=")[2].split(",")
     points = [(grid.replace(f"{first},{second}", value),) for value in (first, second)]
-    trials = sweep.make_trials(recipe, points, [recipe.training.seed], str(tmp_path))
+    trials = sweep_trials.make_trials(recipe, points, [recipe.training.seed], str(tmp_path))
     found = [finished(trials[0], 0.9), finished(trials[1], 0.1)]
     results.write(found, str(tmp_path / "best"), str(tmp_path / "results"))
     config = json.loads((tmp_path / "best" / "best_hyperparameters.txt").read_text())

@@ -121,25 +121,26 @@ def test_excluded_images_are_not_in_the_dataset_file(image_folder, tmp_path):
     assert DatasetInfo.read(str(tmp_path / "data")).notes == ("images excluded by --exclude: 2",)
 
 
-def test_an_id_of_several_images_excludes_all_of_them_with_a_note(image_folder, tmp_path):
-    """Such as records whose file name is the same."""
+def write_three_splits_of_the_same_images(image_folder, path, num_shards: int):
+    """Returns a source whose splits train, eval and test have ten images of the same ids each."""
     folder = open_source(f"folder:{image_folder}")
     records = [r for s in folder.shards_of("train") for r in folder.read(s)]
     for name in ("train", "test", "val"):
-        examples.write(records[:10], str(tmp_path / name), name, 1)
-    source = open_source(f"tfrecord:{tmp_path}/*/Split-*/*")
-    cleaned = exclude(source, [records[0].source])
+        examples.write(records[:10], str(path / name), name, num_shards)
+    return open_source(f"tfrecord:{path}/*/Split-*/*")
+
+
+def test_an_id_of_several_images_excludes_all_of_them_with_a_note(image_folder, tmp_path):
+    """Such as records whose file name is the same."""
+    source = write_three_splits_of_the_same_images(image_folder, tmp_path, num_shards=1)
+    cleaned = exclude(source, [names_by_split(source)["train"][0]])
     assert sum(map(len, names_by_split(cleaned).values())) == 27
     counted, several = cleaned.notes[len(source.notes) :]
     assert counted.endswith(": 3") and several.startswith("lines of --exclude that name several")
 
 
 def test_a_number_names_one_of_several_images_with_an_id(image_folder, tmp_path):
-    folder = open_source(f"folder:{image_folder}")
-    records = [r for s in folder.shards_of("train") for r in folder.read(s)]
-    for name in ("train", "test", "val"):
-        examples.write(records[:10], str(tmp_path / name), name, 2)
-    source = open_source(f"tfrecord:{tmp_path}/*/Split-*/*")
+    source = write_three_splits_of_the_same_images(image_folder, tmp_path, num_shards=2)
     names = names_by_split(source)
     lines = [
         numbered_name("train", 1, names["train"][1]),

@@ -102,10 +102,11 @@ def tune(examples: str, folder: str) -> list[str]:
     )
     forget_project()
     sweep = importlib.import_module("mixer_tf.training.sweep")
+    sweep_trials = importlib.import_module("mixer_tf.training.sweep_trials")
     from mixer_tf.recipes.schema import Recipe
 
     point = ("optimizer.learning_rate=0.02",)
-    (trial,) = sweep.make_trials(Recipe.from_json(recipe), [point], [0], folder)
+    (trial,) = sweep_trials.make_trials(Recipe.from_json(recipe), [point], [0], folder)
     sweep.train_trial(trial, examples, "default", verbose=False)
     return [*imported, *project_modules()]
 

@@ -13,7 +13,7 @@ from harness import is_running, wait_for
 
 from mixer_tf import recipes
 from mixer_tf.cli import main
-from mixer_tf.training import sweep, trainer
+from mixer_tf.training import gpus, sweep, sweep_trials, trainer
 from mixer_tf.training.callbacks import TrainingDivergedError
 
 POINTS = [("optimizer.learning_rate=0.01",), ("optimizer.learning_rate=0.03",)]
@@ -26,30 +26,31 @@ def recipe():
 
 def make_results(trials, accuracies):
     return [
-        sweep.Result(trial, accuracy, 1, 2.0, "" if accuracy is not None else "diverged")
+        sweep_trials.Result(trial, accuracy, 1, 2.0, "" if accuracy is not None else "diverged")
         for trial, accuracy in zip(trials, accuracies, strict=True)
     ]
 
 
 def test_each_point_and_seed_is_a_trial_with_its_recipe_and_folder(recipe, tmp_path):
-    trials = sweep.make_trials(recipe, POINTS, [0, 7], str(tmp_path))
+    trials = sweep_trials.make_trials(recipe, POINTS, [0, 7], str(tmp_path))
     assert [(t.point, t.seed) for t in trials] == [(p, s) for p in POINTS for s in (0, 7)]
     assert [t.recipe.optimizer.learning_rate for t in trials] == [0.01, 0.01, 0.03, 0.03]
     assert [t.recipe.training.seed for t in trials] == [0, 7, 0, 7]
     names = [pathlib.Path(t.folder).name for t in trials]
     assert len(set(names)) == 4 and names[0].startswith("learning_rate=0.01,seed=0-")
-    again = sweep.make_trials(recipe, POINTS[1:], [7], str(tmp_path))
+    again = sweep_trials.make_trials(recipe, POINTS[1:], [7], str(tmp_path))
     assert again[0].folder == trials[3].folder
     other = recipe.override(["training.epochs=3"])
-    assert sweep.make_trials(other, POINTS[1:], [7], str(tmp_path))[0].folder != trials[3].folder
+    (changed,) = sweep_trials.make_trials(other, POINTS[1:], [7], str(tmp_path))
+    assert changed.folder != trials[3].folder
 
 
 def test_the_best_mean_over_the_seeds_wins_and_a_failed_seed_loses(recipe, tmp_path):
     points = [*POINTS, ("optimizer.learning_rate=0.1",)]
-    trials = sweep.make_trials(recipe, points, [0, 1, 2], str(tmp_path))
+    trials = sweep_trials.make_trials(recipe, points, [0, 1, 2], str(tmp_path))
     accuracies = [0.5, 0.6, 0.7, 0.9, 0.1, 0.2, 0.99, None, 0.99]
     results = make_results(trials, accuracies)
-    found = sweep.scores(results)
+    found = sweep_trials.scores(results)
     assert [score.point for score in found] == [points[0], points[1], points[2]]
     assert found[0].mean == pytest.approx(0.6)
     assert found[0].deviation == pytest.approx(0.1)
@@ -57,32 +58,32 @@ def test_the_best_mean_over_the_seeds_wins_and_a_failed_seed_loses(recipe, tmp_p
 
 
 def test_the_table_and_the_best_recipe_are_written(recipe, tmp_path):
-    trials = sweep.make_trials(recipe, POINTS, [0], str(tmp_path))
-    path = sweep.write_results(recipe, make_results(trials, [0.5, 0.75]), str(tmp_path))
+    trials = sweep_trials.make_trials(recipe, POINTS, [0], str(tmp_path))
+    path = sweep_trials.write_results(recipe, make_results(trials, [0.5, 0.75]), str(tmp_path))
     assert recipes.get(path) == recipe.override(POINTS[1])
-    with open(tmp_path / sweep.RESULTS, encoding="utf-8") as file:
+    with open(tmp_path / sweep_trials.RESULTS, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["optimizer.learning_rate"] for row in rows] == ["0.01", "0.03"]
     assert [float(row["accuracy"]) for row in rows] == [0.5, 0.75]
     failed = make_results(trials, [None, None])
-    assert sweep.write_results(recipe, failed, str(tmp_path)) is None
+    assert sweep_trials.write_results(recipe, failed, str(tmp_path)) is None
 
 
 def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
-    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
-    assert sweep.read_result(trial) is None
+    (trial,) = sweep_trials.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    assert sweep_trials.read_result(trial) is None
     values = {"accuracy": 0.5, "epoch": 3, "seconds": 4.0, "problem": ""}
     path = pathlib.Path(trial.folder, "result.json")
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(values), encoding="utf-8")
     pathlib.Path(trial.folder, "checkpoints").mkdir()  # left by a kill after the result
     (result,) = sweep.run([trial], "")  # no data: nothing is trained
-    assert result == sweep.Result(trial, 0.5, 3, 4.0)
+    assert result == sweep_trials.Result(trial, 0.5, 3, 4.0)
     assert os.listdir(trial.folder) == ["result.json"]
 
 
 def test_a_trial_that_diverges_leaves_no_checkpoints(recipe, tmp_path, dataset, monkeypatch):
-    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    (trial,) = sweep_trials.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
 
     def diverge(*_, checkpoint_dir, **__):
         os.makedirs(checkpoint_dir)
@@ -90,45 +91,45 @@ def test_a_trial_that_diverges_leaves_no_checkpoints(recipe, tmp_path, dataset, 
 
     monkeypatch.setattr(trainer, "fit", diverge)
     sweep.train_trial(trial, dataset.folder, "default", verbose=False)
-    assert sweep.read_result(trial).problem == "the loss must stay finite"
+    assert sweep_trials.read_result(trial).problem == "the loss must stay finite"
     assert os.listdir(trial.folder) == ["result.json"]
 
 
 @pytest.mark.parametrize(("visible", "count"), [("4,5", 2), ("-1", 1), ("", 1), ("7", 1)])
 def test_only_visible_gpus_count(monkeypatch, visible, count):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert sweep.count_gpus() == count
+    assert gpus.count_gpus() == count
 
 
 def test_trials_get_the_numbers_of_visible_gpus(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
-    lend = sweep._devices(2)
+    lend = gpus.make_lender(2)
     with lend() as first, lend() as second:
         assert {first, second} == {"4", "5"}
 
 
 def test_trials_of_other_images_are_not_reused(recipe, tmp_path):
     def folder(data):
-        return sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path), data)[0].folder
+        return sweep_trials.make_trials(recipe, POINTS[:1], [0], str(tmp_path), data)[0].folder
 
     assert folder("folder:pets 1") == folder("folder:pets 1")
     assert len({folder("folder:pets 1"), folder("folder:pets 2"), folder("folder:cats 1")}) == 3
 
 
 def test_each_of_several_trials_has_a_device_of_its_own():
-    lend = sweep._devices(2)
+    lend = gpus.make_lender(2)
     with lend() as first, lend() as second:
         assert {first, second} == {"0", "1"}
     with lend() as first:
         assert first in ("0", "1")
-    with sweep._devices(1)() as only:
+    with gpus.make_lender(1)() as only:
         assert only is None
 
 
 def test_a_trial_whose_process_ends_gives_the_last_line_of_its_output(recipe, tmp_path):
-    (trial,) = sweep.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    (trial,) = sweep_trials.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
     (result,) = sweep.run([trial], str(tmp_path / "nowhere"))
-    assert result.accuracy is None and sweep.read_result(trial) is None
+    assert result.accuracy is None and sweep_trials.read_result(trial) is None
     assert result.problem.startswith("the process ended with exit code 1: ")
     assert "a dataset folder must contain dataset.json; got" in result.problem
     assert result.problem.endswith(f"; see {trial.folder}/output.txt")
@@ -142,7 +143,7 @@ def test_a_trial_ends_with_the_process_that_started_it(recipe, tmp_path, dataset
     script.write_text(
         "import multiprocessing, sys, threading, time\n"
         "from mixer_tf import recipes\n"
-        "from mixer_tf.training import sweep\n"
+        "from mixer_tf.training import sweep, sweep_trials\n"
         "def write_pid():\n"
         "    while not multiprocessing.active_children():\n"
         "        time.sleep(0.1)\n"
@@ -151,13 +152,13 @@ def test_a_trial_ends_with_the_process_that_started_it(recipe, tmp_path, dataset
         "if __name__ == '__main__':\n"
         "    threading.Thread(target=write_pid, daemon=True).start()\n"
         f"    point = {point!r}\n"
-        "    trials = sweep.make_trials(recipes.get('digits'), [point], [0], sys.argv[1])\n"
+        "    trials = sweep_trials.make_trials(recipes.get('digits'), [point], [0], sys.argv[1])\n"
         "    sweep.run(trials, sys.argv[2])\n"
     )
     command = [sys.executable, str(script), str(tmp_path), dataset.folder, str(pids)]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     with subprocess.Popen(command, env=environment) as process:
-        (trial,) = sweep.make_trials(recipe, [point], [0], str(tmp_path))
+        (trial,) = sweep_trials.make_trials(recipe, [point], [0], str(tmp_path))
         wait_for(lambda: list(pathlib.Path(trial.folder).glob("checkpoints/*")))
         os.kill(int(pids.read_text()), 0)  # it runs
         process.kill()
@@ -197,7 +198,7 @@ def test_a_search_trains_resumes_and_its_best_recipe_can_be_trained(tmp_path):
     first = CliRunner().invoke(main, [*arguments, grid])
     assert first.exit_code == 0, first.output
     assert "1e8  the loss must stay finite" in first.output
-    best = recipes.get(str(output / sweep.BEST_RECIPE))
+    best = recipes.get(str(output / sweep_trials.BEST_RECIPE))
     assert best.optimizer.learning_rate == 0.01
     results = {path: path.stat().st_mtime for path in output.glob("trials/*/result.json")}
     assert len(results) == 3 and not list(output.glob("trials/*/checkpoints/*"))
@@ -206,13 +207,13 @@ def test_a_search_trains_resumes_and_its_best_recipe_can_be_trained(tmp_path):
     assert again.exit_code == 0, again.output
     assert {path: path.stat().st_mtime for path in results} == results
     assert len(list(output.glob("trials/*/result.json"))) == 4
-    with open(output / sweep.RESULTS, encoding="utf-8") as file:
+    with open(output / sweep_trials.RESULTS, encoding="utf-8") as file:
         rows = {row["optimizer.learning_rate"]: row for row in csv.DictReader(file)}
     (folder,) = [p.parent for p in results if rows["0.01"]["folder"] == str(p.parent)]
     assert dataclasses.asdict(best)["training"]["epochs"] == 1
     trained = CliRunner().invoke(
         main,
-        ["train", "--source=digits", f"--recipe={output / sweep.BEST_RECIPE}"]
+        ["train", "--source=digits", f"--recipe={output / sweep_trials.BEST_RECIPE}"]
         + [f"--output={tmp_path / 'model'}"],
     )
     assert trained.exit_code == 0, trained.output
