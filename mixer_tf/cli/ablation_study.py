@@ -9,7 +9,7 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli import options, study_trials
-from mixer_tf.cli.command import Command
+from mixer_tf.cli.command import Command, resumable
 
 _COLUMNS = (
     *("variant", "seed", "model", "parameters", "multiply_adds", "images", "epochs", "steps"),
@@ -31,6 +31,7 @@ _COLUMNS = (
 @click.option(
     "--seeds",
     metavar="S1,S2,...",
+    callback=options.numbers_of(minimum=0),
     help="Train each variant once with each seed, and compare the means. Default: the recipe's own "
     "seed.",
 )
@@ -75,10 +76,9 @@ def ablations(
     recipe = options.choose_recipe(recipe_name, source, overrides)
     measurement = study_trials.choose_measurement(shots, shot_seeds, evaluations)
     names = study_trials.names(variants) or OF_TOKEN_MIXING
-    chosen = study_trials.integers(seeds, "--seeds") if seeds else None
-    trials = make_trials(recipe, names, chosen, measurement)
+    trials = make_trials(recipe, names, seeds, measurement)
     study_trials.require_weights({trial.settings["variant"]: trial.recipe for trial in trials})
-    with study_trials.resumable():
+    with resumable("the study"):
         opened = study_trials.open_data(source, data_dir, exclude)
         other = study_trials.open_data(target, data_dir) if target else None
         folder = study_trials.output_folder(

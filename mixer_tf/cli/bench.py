@@ -13,6 +13,7 @@ import click
 from mixer_tf import storage
 from mixer_tf.cli.bench_throughput import throughput
 from mixer_tf.cli.command import Command
+from mixer_tf.cli.options import numbers_of
 from mixer_tf.console import format_table
 
 
@@ -30,30 +31,18 @@ def bench() -> None:
 bench.add_command(throughput)
 
 
-class _Numbers(click.ParamType):
-    """A list such as "1,8,32"."""
-
-    name = "numbers"
-
-    def convert(self, value, parameter, context) -> tuple[int, ...]:
-        words = value.split(",")
-        if not all(word.isdecimal() and int(word) for word in words):
-            self.fail(f"must be numbers such as 1,8,32; got {value!r}.", parameter, context)
-        return tuple(map(int, words))
-
-
 @bench.command(cls=Command)
 @click.argument("model")
 @click.option(
     "--batch-sizes",
-    type=_Numbers(),
+    callback=numbers_of(minimum=1),
     default="1,8,32",
     show_default=True,
     help="Images in a request.",
 )
 @click.option(
     "--concurrency",
-    type=_Numbers(),
+    callback=numbers_of(minimum=1),
     default="1,4,16",
     show_default=True,
     help="Clients that ask at the same time.",

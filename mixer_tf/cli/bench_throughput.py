@@ -19,20 +19,13 @@ from mixer_tf.messages import visible
 _SIZES = "32,64,128,256,512,1024,2048,4096,8192"
 
 
-def _numbers(context, option, text: str) -> tuple[int, ...]:
-    words = text.split(",")
-    if not all(word.strip().isdecimal() and int(word) for word in words):
-        raise click.BadParameter(f"must be numbers such as 32,64; got {text!r}.", context, option)
-    return tuple(sorted(set(map(int, words))))
-
-
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--batch-sizes",
     default=_SIZES,
     show_default=True,
-    callback=_numbers,
+    callback=options.numbers_of(minimum=1),
     help="Images of a batch; they increase until memory ends.",
 )
 @click.option(
@@ -99,7 +92,7 @@ def throughput(
     limit = None if memory is None else int(memory * 1e9)
     results = []
     for result in library.measure(
-        names, modes, batch_sizes, seconds=seconds, memory=limit, **settings
+        names, modes, sorted(batch_sizes), seconds=seconds, memory=limit, **settings
     ):
         results.append(result)
         click.echo(_line(result), err=True)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Iterator
 
 import click
 
 from mixer_tf import console
 from mixer_tf.messages import clear_message, require_no_credentials
+from mixer_tf.training import interruption
 
 _VERBOSE = "mixer_tf.verbose"
 # Parameters of commands that name what is written.
@@ -31,6 +34,22 @@ class Stopped(click.ClickException):
 
     def show(self, file=None) -> None:
         click.echo(self.format_message(), file=file, err=file is None)
+
+
+@contextlib.contextmanager
+def resumable(work: str) -> Iterator[None]:
+    """Within the block, Ctrl-C and SIGTERM end the command with a line that says how to resume.
+
+    Args:
+        work: what the same command resumes, such as "the study".
+    """
+    try:
+        with interruption.sigterm_raises():
+            yield
+    except KeyboardInterrupt as stop:
+        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
+        by = " by SIGTERM" if code == interruption.TERMINATED else ""
+        raise Stopped(f"\nStopped{by}; the same command resumes {work}.", code) from None
 
 
 def _set_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -8,7 +8,7 @@ import os
 import click
 
 from mixer_tf import console
-from mixer_tf.cli.command import Command, Stopped
+from mixer_tf.cli.command import Command, resumable
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE, REPORT
@@ -112,23 +112,17 @@ def dedup(
       mixer dedup --train=folder:photos --ignore-splits --within --out=photos-dedup
       mixer train --source=folder:pets --exclude=pets-dedup/removed.txt
     """
-    from mixer_tf.training import interruption
-
-    try:
-        with interruption.sigterm_raises():
-            _dedup(
-                train=train,
-                against=against,
-                out=out,
-                options=_options(threshold, within, mode, keep_duplicates),
-                ignore_splits=ignore_splits,
-                processes=processes,
-                replace=replace,
-                data_dir=data_dir,
-            )
-    except KeyboardInterrupt as stop:
-        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
-        raise Stopped("\nStopped; the same command resumes the comparison.", code) from None
+    with resumable("the comparison"):
+        _dedup(
+            train=train,
+            against=against,
+            out=out,
+            options=_options(threshold, within, mode, keep_duplicates),
+            ignore_splits=ignore_splits,
+            processes=processes,
+            replace=replace,
+            data_dir=data_dir,
+        )
 
 
 def _options(threshold, within, mode, keep_duplicates):

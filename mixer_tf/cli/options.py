@@ -85,7 +85,8 @@ def numbers_of(minimum: int, kind: type = int) -> Callable:
             numbers = tuple(kind(word) for word in text.split(","))
         except ValueError:
             numbers = ()
-        if not numbers or min(numbers) < minimum or len(set(numbers)) < len(numbers):
+        in_range = all(number >= minimum for number in numbers)  # false for NaN
+        if not numbers or not in_range or len(set(numbers)) < len(numbers):
             raise click.BadParameter(
                 f"must be different numbers of at least {minimum}, separated by commas; got "
                 f"{text!r}."

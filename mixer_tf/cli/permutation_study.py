@@ -9,7 +9,7 @@ import os
 import click
 
 from mixer_tf.cli import options, study_trials
-from mixer_tf.cli.command import Command
+from mixer_tf.cli.command import Command, resumable
 from mixer_tf.console import format_table
 
 _JSON, _CSV, _CHART = "permutation.json", "permutation.csv", "permutation.png"
@@ -96,7 +96,7 @@ def permutation(
     if "test" not in opened.splits:
         raise click.ClickException(f"the source must have test images; {opened.spec} has none.")
     folder = study_trials.output_folder(output, f"permutation-{opened.name}")
-    with study_trials.resumable(), folder.lock():
+    with resumable("the study"), folder.lock():
         if trained:
             rows, examples = _evaluate(folder, trained, opened, orders, settings)
         else:

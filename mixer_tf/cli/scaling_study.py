@@ -9,7 +9,7 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli import options, study_trials
-from mixer_tf.cli.command import Command
+from mixer_tf.cli.command import Command, resumable
 
 _COLUMNS = (
     *("model", "share", "images", "epochs", "steps", "best_step", "parameters", "multiply_adds"),
@@ -75,7 +75,7 @@ def scaling(
     measurement = study_trials.choose_measurement(shots, shot_seeds, evaluations)
     trials = make_trials(recipes, _shares(shares), subset_seed, measurement)
     study_trials.require_weights(recipes)
-    with study_trials.resumable():
+    with resumable("the study"):
         opened = study_trials.open_data(source, data_dir, exclude)
         other = study_trials.open_data(target, data_dir) if target else None
         folder = study_trials.output_folder(output, os.path.join("runs", f"scaling-{opened.name}"))

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from mixer_tf import console
 from mixer_tf.cli import options
-from mixer_tf.cli.command import Stopped
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster, interruption
+from mixer_tf.training import cluster
 
 _STRATEGIES = tuple(name for name in cluster.STRATEGIES if name != "multi_worker")
 
@@ -85,6 +83,7 @@ def measurement_options(command: Callable) -> Callable:
         default="0,1,2",
         show_default=True,
         metavar="S1,S2,...",
+        callback=options.numbers_of(minimum=0),
         help="Seeds that choose these images; the mean counts.",
     )
     evaluations = click.option(
@@ -97,11 +96,11 @@ def measurement_options(command: Callable) -> Callable:
     return target(shots(seeds(evaluations(command))))
 
 
-def choose_measurement(shots: int, shot_seeds: str, evaluations: int):
+def choose_measurement(shots: int, shot_seeds: tuple[int, ...], evaluations: int):
     """Returns the Measurement that the options ask for."""
     from mixer_tf.studies.measurement import Measurement
 
-    return Measurement(evaluations, shots, integers(shot_seeds, "--shot-seeds"))
+    return Measurement(evaluations, shots, shot_seeds)
 
 
 def choose_models(models: str | None, recipe_name: str | None, source: str, assignments):
@@ -132,14 +131,6 @@ def require_weights(recipes_by_name) -> None:
 def names(text: str | None) -> list[str]:
     """Returns the names in a list with commas; [] for None."""
     return [name.strip() for name in text.split(",")] if text else []
-
-
-def integers(text: str, option: str) -> tuple[int, ...]:
-    """Returns different integers from "0,1,2"."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
-        raise click.UsageError(f"{option} must be different integers such as 0,1,2; got {text!r}.")
-    return tuple(map(int, parts))
 
 
 def open_data(source: str, data_dir: str | None, exclude: str | None = None):
@@ -233,17 +224,6 @@ def output_folder(output: str | None, default: str):
     from mixer_tf.studies.study_folder import StudyFolder
 
     return StudyFolder(os.path.expanduser(output or default))
-
-
-@contextlib.contextmanager
-def resumable() -> Iterator[None]:
-    """Within the block, Ctrl-C and SIGTERM end the command with a line that says how to resume."""
-    try:
-        with interruption.sigterm_raises():
-            yield
-    except KeyboardInterrupt as stop:
-        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
-        raise Stopped("\nStopped; the same command resumes the study.", code) from None
 
 
 def accuracies(row: dict) -> str:

@@ -10,9 +10,9 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli import options
-from mixer_tf.cli.command import Command, Stopped
+from mixer_tf.cli.command import Command, resumable
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster, interruption, search_space
+from mixer_tf.training import cluster, search_space
 
 
 @click.command(cls=Command)
@@ -37,8 +37,8 @@ from mixer_tf.training import cluster, interruption, search_space
 )
 @click.option(
     "--seeds",
-    default="",
     metavar="S1,S2,...",
+    callback=options.numbers_of(minimum=0),
     help="Train each combination once with each seed, and compare the means. Default: the recipe's "
     "own seed.",
 )
@@ -90,7 +90,7 @@ def sweep(
     recipe = options.choose_recipe(recipe_name, source, overrides, **shortcuts)
     cluster.parse_strategy(strategy)
     points = search_space.Search(tuple(grids), count).points(recipe)
-    seeds = _seeds(seeds, recipe)
+    seeds = seeds or (recipe.training.seed,)
     from mixer_tf.datasets.excluded_images import exclude_listed
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, gpus, sweep_trials
@@ -104,24 +104,19 @@ def sweep(
     folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
-    try:
-        with interruption.sigterm_raises(), folder.lock():
-            with console.progress_counter("reading images") as progress:
-                info = from_source.prepare(opened, recipe, folder, progress, limit=max_quarantined)
-            _require_evaluation(info)
-            click.echo(f"trials   {_count(points, seeds)}")
-            results = trial_processes.run(
-                trials,
-                folder.data,
-                strategy=strategy,
-                parallel=parallel or gpus.count_gpus(),
-                finished=_Progress(len(trials), len(seeds) > 1),
-            )
-            best = sweep_trials.write_results(recipe, results, root)
-    except KeyboardInterrupt as stop:
-        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
-        by = " by SIGTERM" if code == interruption.TERMINATED else ""
-        raise Stopped(f"\nStopped{by}; the same command resumes the search.", code) from None
+    with resumable("the search"), folder.lock():
+        with console.progress_counter("reading images") as progress:
+            info = from_source.prepare(opened, recipe, folder, progress, limit=max_quarantined)
+        _require_evaluation(info)
+        click.echo(f"trials   {_count(points, seeds)}")
+        results = trial_processes.run(
+            trials,
+            folder.data,
+            strategy=strategy,
+            parallel=parallel or gpus.count_gpus(),
+            finished=_Progress(len(trials), len(seeds) > 1),
+        )
+        best = sweep_trials.write_results(recipe, results, root)
     _show(sweep_trials.scores(results), best, root, source)
 
 
@@ -141,18 +136,6 @@ class _Progress:
         seconds = (time.monotonic() - self._start) / self._done * left
         eta = f"  {seconds:,.0f} s left" if left else ""
         click.echo(f"{self._done}/{self._total}  {visible(name)}  {visible(reached)}{eta}")
-
-
-def _seeds(text: str, recipe) -> list[int]:
-    if not text:
-        return [recipe.training.seed]
-    try:
-        seeds = [int(part) for part in text.split(",")]
-    except ValueError:
-        seeds = []
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise click.UsageError(f"--seeds must be different integers; got {text!r}.")
-    return seeds
 
 
 def _require_evaluation(info) -> None:

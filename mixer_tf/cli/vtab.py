@@ -10,11 +10,11 @@ import click
 
 from mixer_tf import console, storage
 from mixer_tf.cli import options
-from mixer_tf.cli.command import Command, Stopped
+from mixer_tf.cli.command import Command, resumable
 from mixer_tf.evaluation.vtab import protocols
 from mixer_tf.evaluation.vtab.tasks import GROUPS, TASKS
 from mixer_tf.messages import visible
-from mixer_tf.training import cluster, interruption
+from mixer_tf.training import cluster
 
 
 @click.command(cls=Command)
@@ -110,26 +110,22 @@ def vtab(
     storage.require_literal(output or "", "--output")
     _require_one_machine(strategy)
     _require_no_grid(protocol, {"--learning-rates": learning_rates, "--steps": steps})
-    try:
-        with interruption.sigterm_raises():
-            _vtab(
-                model,
-                tasks.split(","),
-                data_dir,
-                os.path.expanduser(output or os.path.join("runs", "vtab")),
-                {
-                    "protocol": protocol,
-                    "learning_rates": learning_rates or protocols.LEARNING_RATES,
-                    "steps": steps or protocols.STEPS,
-                    "seeds": seeds,
-                    "overrides": overrides,
-                },
-                strategy,
-                as_json,
-            )
-    except KeyboardInterrupt as stop:
-        code = getattr(stop, "exit_code", Stopped.INTERRUPTED)
-        raise Stopped("\nStopped; the same command resumes the run.", code) from None
+    with resumable("the run"):
+        _vtab(
+            model,
+            tasks.split(","),
+            data_dir,
+            os.path.expanduser(output or os.path.join("runs", "vtab")),
+            {
+                "protocol": protocol,
+                "learning_rates": learning_rates or protocols.LEARNING_RATES,
+                "steps": steps or protocols.STEPS,
+                "seeds": seeds,
+                "overrides": overrides,
+            },
+            strategy,
+            as_json,
+        )
 
 
 def _require_one_machine(strategy: str) -> None:

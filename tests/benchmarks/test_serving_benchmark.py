@@ -119,14 +119,6 @@ def test_large_requests_count_as_much_as_those_of_one_image(loads):
     assert loads[0] == [(1, 32), (10, 4)]
 
 
-def test_numbers_of_the_options():
-    convert = bench._Numbers().convert
-    assert convert("1,8", None, None) == (1, 8)
-    for wrong in ("", "1,x", "0", "1,,2"):
-        with pytest.raises(bench.click.UsageError, match="must be numbers such as 1,8,32"):
-            convert(wrong, None, None)
-
-
 def test_the_photographs_are_of_the_size_of_photographs():
     from mixer_tf.benchmarks.limits import photographs
     from mixer_tf.images import read_header

@@ -83,8 +83,8 @@ def test_a_plot_of_what_was_measured(tmp_path):
     [
         (["mixer_x99"], "unknown model 'mixer_x99'"),
         (["mixer_s32", "--image-size=100"], "patch_size must divide image_size"),
-        (["mixer_s32", "--batch-sizes=1,x"], "must be numbers such as 32,64"),
-        (["mixer_s32", "--batch-sizes=0"], "must be numbers such as 32,64"),
+        (["mixer_s32", "--batch-sizes=1,x"], "must be different numbers of at least 1"),
+        (["mixer_s32", "--batch-sizes=0"], "must be different numbers of at least 1"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -171,8 +171,8 @@ def test_a_trial_ends_with_the_process_that_started_it(recipe, tmp_path, dataset
         (["--grid=optimizer.rate=1,2"], "optimizer has no field 'rate'|optimizer.rate"),
         (["--grid=training.epochs=0,3"], "epochs must be from 1 to"),
         (["--grid=optimizer.learning_rate=1e-4..1e-2"], "requires --random"),
-        (["--seeds=1,1"], "--seeds must be different integers; got '1,1'"),
-        (["--seeds=a"], "--seeds must be different integers; got 'a'"),
+        (["--seeds=1,1"], "'--seeds': must be different numbers of at least 0"),
+        (["--seeds=a"], "'--seeds': must be different numbers of at least 0"),
     ],
 )
 def test_what_cannot_be_searched_is_one_error_before_anything_is_written(

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all sub-commands share: lists of numbers, and how a signal ends a command."""
+
+import signal
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mixer_tf.cli.command import Stopped, resumable
+from mixer_tf.cli.options import numbers_of
+from mixer_tf.training.interruption import TrainingStopped
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "Stopped; the same command resumes the study."),
+        (
+            TrainingStopped(signal.SIGTERM, " after step 3 of 9"),
+            143,
+            "Stopped by SIGTERM; the same command resumes the study.",
+        ),
+    ],
+)
+def test_a_signal_says_how_to_resume(stop, code, message):
+    with pytest.raises(Stopped) as stopped, resumable("the study"):
+        raise stop
+    assert stopped.value.exit_code == code
+    assert stopped.value.format_message().strip() == message
+
+
+@click.command()
+@click.option("--sizes", default="1,8", callback=numbers_of(minimum=1))
+@click.option("--rates", callback=numbers_of(minimum=0, kind=float))
+def numbers(sizes, rates) -> None:
+    click.echo(f"{sizes} {rates}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ([], "(1, 8) None\n"),
+        (["--sizes=32, 4"], "(32, 4) None\n"),
+        (["--rates=0,1e-3"], "(1, 8) (0.0, 0.001)\n"),
+    ],
+)
+def test_numbers(arguments, shown):
+    assert CliRunner().invoke(numbers, arguments).output == shown
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--sizes=", "--sizes=1,x", "--sizes=0", "--sizes=1,,2", "--sizes=4,4", "--rates=nan,1"],
+)
+def test_wrong_numbers(argument):
+    result = CliRunner().invoke(numbers, [argument])
+    assert result.exit_code == 2
+    option, text = argument.split("=")
+    minimum = 1 if option == "--sizes" else 0
+    assert f"must be different numbers of at least {minimum}, separated by" in result.output
+    assert repr(text) in result.output
