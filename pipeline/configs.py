@@ -34,6 +34,10 @@ DEDUPLICATE = (*MODES, OFF)
 
 MAX_ACCURACY_DROP = 0.01
 
+# Where a run finds what earlier runs have left.
+METADATA, FILES = "metadata", "files"
+HISTORIES = (METADATA, FILES)
+
 # Where the InfraValidator starts TensorFlow Serving.
 DOCKER, KUBERNETES = "docker", "kubernetes"
 INFRA_VALIDATORS = (DOCKER, KUBERNETES, OFF)
@@ -96,10 +100,11 @@ class PipelineConfig:
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
             None: a model must be right more often than always answering the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
-        baseline: whether the last blessed model is looked up, for `max_accuracy_drop`. False where
-            the orchestrator cannot, as Kubeflow Pipelines v2.
-        drift: whether the data are compared with the last accepted data. False where the
-            orchestrator cannot find these.
+        history: where the earlier model, for `max_accuracy_drop` and `warm_start`, and the last
+            accepted data are looked up: "metadata" is ML Metadata, by Resolvers. "files" are those
+            that earlier runs have left below the root: the newest pushed model, and statistics. Of
+            Resolvers, Kubeflow Pipelines v2 has none, and those of Vertex AI do not tell the
+            pipelines of a project apart.
         allow_drift: whether data whose distribution has moved away from that of the last accepted
             data may be pushed, and become what later runs are compared with.
         warm_start: whether the training starts from the last blessed model of the same classes, if
@@ -145,8 +150,7 @@ class PipelineConfig:
     statistics_limits: StatisticsLimits = StatisticsLimits()
     min_accuracy: float | None = None
     max_accuracy_drop: float = MAX_ACCURACY_DROP
-    baseline: bool = True
-    drift: bool = True
+    history: str = METADATA
     allow_drift: bool = False
     warm_start: bool = False
     search: Search | None = None
@@ -189,6 +193,10 @@ class PipelineConfig:
             raise ValueError(
                 f"infra_validator must be one of {', '.join(INFRA_VALIDATORS)}; got "
                 f"{self.infra_validator!r}."
+            )
+        if self.history not in HISTORIES:
+            raise ValueError(
+                f"history must be one of {', '.join(HISTORIES)}; got {self.history!r}."
             )
         if any(number < 1 for number in self.few_shot):
             raise ValueError(
@@ -251,6 +259,11 @@ class PipelineConfig:
     def serving_path(self) -> str:
         """The folder whose numbered sub-folders TF Serving watches."""
         return self.serving_dir or os.path.join(self.root, "serving")
+
+    @property
+    def reference_path(self) -> str:
+        """The folder of the statistics of the last accepted data, with the history "files"."""
+        return os.path.join(self.root, "reference_statistics")
 
     @property
     def checkpoint_path(self) -> str:

@@ -12,6 +12,7 @@ from tfx.orchestration.pipeline import Pipeline
 from pipeline.configs import PipelineConfig
 from pipeline.stages.data import create_data_stage
 from pipeline.stages.delivery import create_delivery_stage
+from pipeline.stages.earlier_model import create_last_pushed_model
 from pipeline.stages.gates import create_gates_stage
 from pipeline.stages.report import create_report_stage
 from pipeline.stages.training import create_training_stage
@@ -27,16 +28,19 @@ def create_pipeline(config: PipelineConfig, metadata_connection_config=None) -> 
     """
     data = create_data_stage(config)
     examples = data.preprocessor.outputs["preprocessed_examples"]
-    training = create_training_stage(config, examples=examples)
+    last_pushed = create_last_pushed_model(config)
+    training = create_training_stage(config, examples=examples, last_pushed=last_pushed)
     model = training.trainer.outputs["model"]
-    gates = create_gates_stage(config, examples=examples, model=model, images=data.images)
+    gates = create_gates_stage(
+        config, examples=examples, model=model, images=data.images, last_pushed=last_pushed
+    )
     delivery = create_delivery_stage(
         config,
         model=model,
         model_blessing=gates.evaluator.outputs["blessing"],
         infra_blessing=gates.model_checker.outputs["blessing"],
         anomalies=data.example_validator.outputs["anomalies"],
-        drift=data.drift_validator and data.drift_validator.outputs["anomalies"],
+        drift=data.drift_validator.outputs["anomalies"],
         evaluation=gates.evaluator.outputs["evaluation"],
         examples=examples,
         data_fingerprint=data.data_fingerprint_value,

@@ -171,11 +171,6 @@ def _run(options: dict) -> None:
     storage.make_folder(os.path.dirname(path))
     storage.write_text(path, text)
     print(f"{console.short_path(path)}: {config.name} for {options['target']}")
-    if options["target"] == "kfp-v2":
-        print(
-            "note: Kubeflow Pipelines v2 cannot look up the last blessed model, so no model is "
-            "compared with it; --min-accuracy is checked"
-        )
 
 
 def _volume(text: str) -> tuple[str, str]:

@@ -73,6 +73,7 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "ImportSchemaGen": _SMALL,
     "ExampleValidator": _SMALL,
     "DriftValidator": _SMALL,
+    "LastPushedModel": _SMALL,
     "ModelChecker": {"cpu": "2", "memory": "8Gi", "timeout": _HOUR},
     "Pusher": {**_SMALL, "cache": False},
     "RunReport": _SMALL,

@@ -15,6 +15,8 @@ class DriftValidatorSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "allow_drift": component_spec.ExecutionParameter(type=int, optional=True),
+        "reference_dir": component_spec.ExecutionParameter(type=str, optional=True),
+        "root": component_spec.ExecutionParameter(type=str, optional=True),
         "fingerprint": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -37,7 +39,9 @@ class DriftValidator(base_component.BaseComponent):
 
     `next_reference` is what the next run compares with: the statistics of this run if there was
     no drift or it is allowed, else the reference of this run once more. So drifted data do not
-    become the reference by being run a second time.
+    become the reference by being run a second time. With a `reference_dir` the same statistics are
+    also kept there, for orchestrators that cannot look up artifacts of earlier runs; the step must
+    then not be cached.
 
     ```
     reference = Resolver(
@@ -61,6 +65,8 @@ class DriftValidator(base_component.BaseComponent):
         schema: BaseChannel,
         reference: BaseChannel | None = None,
         allow_drift: bool = False,
+        reference_dir: str | None = None,
+        root: str | None = None,
         fingerprint: str | None = None,
     ):
         """Makes the component.
@@ -70,6 +76,8 @@ class DriftValidator(base_component.BaseComponent):
             schema: a channel of the Schema with its `drift_comparator`s.
             reference: a channel of the last `next_reference`; without any, there is no drift.
             allow_drift: whether drift is only noted, and the new data become the reference.
+            reference_dir: the folder that keeps the last `next_reference`, instead of `reference`.
+            root: the folder below which a relative `reference_dir` is stored.
             fingerprint: the state of the code; the cached output is used while it is equal.
         """
         super().__init__(
@@ -78,6 +86,8 @@ class DriftValidator(base_component.BaseComponent):
                 schema=schema,
                 reference=reference,
                 allow_drift=int(allow_drift),
+                reference_dir=reference_dir,
+                root=root,
                 fingerprint=fingerprint,
                 anomalies=channel_utils.as_channel([standard_artifacts.ExampleAnomalies()]),
                 next_reference=channel_utils.as_channel([ReferenceStatistics()]),

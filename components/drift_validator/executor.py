@@ -32,6 +32,8 @@ class Executor(base_executor.BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See the component. Drift is not an error: the anomalies say it."""
+        kept = exec_properties.get("reference_dir")
+        kept = kept and storage.resolve(exec_properties.get("root") or "", kept)
         found = artifact_utils.get_single_instance(input_dict["statistics"])
         schema = artifact_utils.get_single_instance(input_dict["schema"])
         references = input_dict.get("reference") or ()
@@ -42,7 +44,8 @@ class Executor(base_executor.BaseExecutor):
             split: stats_artifact_utils.load_statistics(found, split).proto()
             for split in found.splits
         }
-        reference = _read(references[0].uri, statistics) if references else {}
+        folders = [each.uri for each in references] + ([kept] if kept else [])
+        reference = _read(folders[0], statistics) if folders else {}
         drift, notes = _compare(statistics, reference, _read_schema(schema.uri))
         is_allowed = bool(exec_properties.get("allow_drift"))
         drifted = [split for split, each in drift.items() if each.anomaly_info]
@@ -56,7 +59,8 @@ class Executor(base_executor.BaseExecutor):
         anomalies.set_string_custom_property(NOTE, "\n".join(notes))
         is_accepted = is_allowed or not drifted
         for split, each in (statistics if is_accepted else reference).items():
-            _write(next_reference.uri, split, STATISTICS_FILE, each)
+            for folder in filter(None, (next_reference.uri, kept)):
+                _write(folder, split, STATISTICS_FILE, each)
 
 
 def _compare(

@@ -10,6 +10,7 @@ from tfx.components.evaluator import executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
+from components import earlier_model
 from components import evaluation_metrics  # noqa: F401 - TFMA imports it, by its name
 from components.evaluator import extractors, page, transforms
 from mixer_tf.serving import contract, locations
@@ -31,5 +32,5 @@ class Executor(executor.Executor):
         folder = artifact_utils.get_single_uri(output_dict["evaluation"])
         with transforms.keeping_mistakes(folder, class_names):
             properties = {**exec_properties, "custom_extractors": extractors.PATH}
-            super().Do(input_dict, output_dict, properties)
+            super().Do(earlier_model.without_missing(input_dict), output_dict, properties)
         page.write(folder, class_names)

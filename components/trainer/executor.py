@@ -10,7 +10,7 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.types import Artifact
 from tfx.utils import json_utils
 
-from components import training_config
+from components import earlier_model, training_config
 from components.trainer import run_fn
 from mixer_tf.training import interruption
 
@@ -34,7 +34,8 @@ class Executor(tfx_executor.GenericExecutor):
             TrainingStopped: after Ctrl-C.
         """
         with interruption.exits_after_sigterm():
-            super().Do(input_dict, output_dict, complete(exec_properties))
+            inputs = earlier_model.without_missing(input_dict)
+            super().Do(inputs, output_dict, complete(exec_properties))
 
 
 def complete(exec_properties: Mapping[str, Any]) -> dict[str, Any]:

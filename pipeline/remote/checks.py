@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mixer_tf import storage
 from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import without_credentials
-from pipeline.configs import DOCKER, MAX_ACCURACY_DROP, OFF, PipelineConfig
+from pipeline.configs import DOCKER, OFF, PipelineConfig
 
 # Target → its run-time parameter for the root; TFX itself adds that of kfp-v1.
 ROOTS = {"kfp-v1": "pipeline-root", "kfp-v2": "pipeline_root", "vertex": "pipeline_root"}
@@ -57,11 +57,6 @@ def require_portable(config: PipelineConfig, target: str) -> None:
             f"a pipeline's name must be at most 63 lower-case letters, digits and hyphens, and "
             f"start and end with a letter or digit; got {config.name!r}. Give a --name."
         )
-    if target == "kfp-v2" and config.max_accuracy_drop != MAX_ACCURACY_DROP:
-        raise ValueError(
-            "--max-accuracy-drop must not be given with --target=kfp-v2, whose server cannot look "
-            "up the last blessed model; use --min-accuracy, or --target=kfp-v1 or vertex."
-        )
     if target == "vertex" and not config.name[0].isalpha():
         raise ValueError(
             "a pipeline's name must start with a letter for Vertex AI, which makes the id of the "
@@ -87,15 +82,10 @@ def _require_supported(config: PipelineConfig, target: str) -> None:
         )
     if config.infra_validator == DOCKER:
         raise ValueError("--infra-validator must be kubernetes or off on a cluster; got docker.")
-    given = {
-        "--warm-start": config.warm_start,
-        "--infra-validator": config.infra_validator != OFF,
-        "--allow-drift": config.allow_drift,
-    }
-    used = [option for option, is_given in given.items() if is_given]
-    if used and target != "kfp-v1":
+    if config.infra_validator != OFF and target != "kfp-v1":
         raise ValueError(
-            f"{used[0]} must be given with --target=kfp-v1 only; got --target={target}."
+            "--infra-validator must be given with --target=kfp-v1 only, because TFX refuses it for "
+            f"others; got --target={target}. The ModelChecker loads each model there too."
         )
 
 

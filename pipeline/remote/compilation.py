@@ -13,11 +13,15 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 
 from pipeline import fingerprints
-from pipeline.configs import PipelineConfig
+from pipeline.configs import FILES, METADATA, PipelineConfig
 from pipeline.definition import create_pipeline
 from pipeline.remote import checks, kfp_v1, kfp_v2
 from pipeline.remote.parameters import add_parameters
 from pipeline.resources import TRAINER, TUNER, StepResources, make_resources
+
+# What these read is not an input. Kubeflow Pipelines v2 and Vertex AI have no drivers: from the
+# cache, the steps would never see that the data changed or a model was pushed.
+_READ_FOLDERS = ("DataFingerprint", "DriftValidator", "LastPushedModel")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +81,9 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
         config,
         fingerprints=fingerprints.fingerprint_offline(config),
         fingerprint_data=True,
-        # "resolver not implemented yet", says the server of Kubeflow Pipelines v2.
-        baseline=options.target != "kfp-v2",
-        drift=options.target == "kfp-v1",
+        # "resolver not implemented yet", says the server of Kubeflow Pipelines v2. The queries of
+        # TFX for Vertex AI name a type of artifact and no pipeline.
+        history=METADATA if options.target == "kfp-v1" else FILES,
     )
     pipeline = create_pipeline(config)
     resources = _resources(pipeline, options)
@@ -91,8 +95,8 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
         resources |= _train_on_machines(pipeline, resources, options.machines)
     if options.target == "kfp-v1":
         return kfp_v1.compile_workflow(pipeline, resources, options.secrets, options.volumes)
-    # These have no drivers: a cached DataFingerprint would never see that the data changed.
-    resources["DataFingerprint"] = dataclasses.replace(resources["DataFingerprint"], cache=False)
+    for step in _READ_FOLDERS:
+        resources[step] = dataclasses.replace(resources[step], cache=False)
     job = kfp_v2.compile_job(pipeline, resources, parameters)
     if options.target == "vertex":
         return json.dumps(job, indent=2, sort_keys=True)

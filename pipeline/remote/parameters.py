@@ -18,6 +18,7 @@ SOURCE, DATA_DIR, OVERRIDES, SERVING_DIR = "source", "data_dir", "overrides", "s
 
 # Below the root, so that they follow it.
 _SERVING = "serving"
+_REFERENCE = "reference_statistics"
 _FOLDERS = {
     "Trainer": {"checkpoint_dir": "checkpoints"},
     "Tuner": {"trials_dir": "tuning"},
@@ -49,6 +50,9 @@ def add_parameters(pipeline: Pipeline, config: PipelineConfig, target: str) -> d
     for node in nodes.values():
         _replace(node, parameters)
     nodes["ImportSchemaGen"].exec_properties["schema_file"] = _SCHEMA_FILE
+    if target != "kfp-v1":
+        reference = {"reference_dir": _REFERENCE, "root": parameters["root"]}
+        nodes["DriftValidator"].exec_properties.update(reference)
     for step in _FOLDERS.keys() & nodes.keys():
         _follow_root(nodes[step].exec_properties, _FOLDERS[step])
     return defaults | ({} if target == "kfp-v1" else {ROOTS[target]: config.root})
@@ -69,6 +73,7 @@ _REPLACED = {
     "Trainer": {"overrides": OVERRIDES, "root": "root"},
     "Tuner": {"overrides": OVERRIDES, "root": "root"},
     "Pusher": {"push_destination": SERVING_DIR, "root": "root"},
+    "LastPushedModel": {"push_destination": SERVING_DIR, "root": "root"},
     "RunReport": {"root": "root"},
 }
 

@@ -21,7 +21,7 @@ from components.image_statistics import ImageStatistics
 from components.import_schema_gen import ImportSchemaGen
 from components.preprocessor import Preprocessor
 from mixer_tf import features
-from pipeline.configs import OFF, SCHEMA_FILE, PipelineConfig
+from pipeline.configs import METADATA, OFF, SCHEMA_FILE, PipelineConfig
 from pipeline.stages import stage
 
 # Statistics of the encoded bytes and of the paths say nothing, cost half of the time, and would
@@ -41,7 +41,7 @@ class DataStage(stage.Stage):
     import_schema_gen: ImportSchemaGen
     example_validator: ExampleValidator
     reference: Resolver | None
-    drift_validator: DriftValidator | None
+    drift_validator: DriftValidator
     preprocessor: Preprocessor
 
     @property
@@ -86,16 +86,15 @@ def create_data_stage(config: PipelineConfig) -> DataStage:
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=import_schema_gen.outputs["schema"]
     )
-    reference = drift_validator = None
-    if config.drift:
-        reference = _create_reference()
-        drift_validator = DriftValidator(
-            statistics=statistics_gen.outputs["statistics"],
-            schema=import_schema_gen.outputs["schema"],
-            reference=reference.outputs["reference"],
-            allow_drift=config.allow_drift,
-            fingerprint=fingerprints.drift_validator,
-        )
+    reference = _create_reference() if config.history == METADATA else None
+    drift_validator = DriftValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=import_schema_gen.outputs["schema"],
+        reference=reference and reference.outputs["reference"],
+        allow_drift=config.allow_drift,
+        reference_dir=None if reference else config.reference_path,
+        fingerprint=fingerprints.drift_validator,
+    )
     preprocessor = Preprocessor(
         examples=examples,
         train_shorter_side=config.recipe.data.train_shorter_side,

@@ -12,13 +12,14 @@ from tfx.types import BaseChannel
 
 from components.evaluator import Evaluator
 from components.few_shot_evaluator import FewShotEvaluator
+from components.last_pushed_model import LastPushedModel
 from components.model_checker import ModelChecker
 from mixer_tf import features
 from mixer_tf.deduplication.modes import MARK
 from mixer_tf.serving import contract
 from pipeline.configs import DOCKER, OFF, PipelineConfig
 from pipeline.eval_config import make_eval_config
-from pipeline.stages import blessed_model, stage
+from pipeline.stages import earlier_model, stage
 
 # The image tensorflow/serving:TAG of the TensorFlow that exports the model.
 TF_SERVING_TAG = "2.15.1"
@@ -27,9 +28,9 @@ NUM_REQUESTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class GatesStage(stage.Stage):
-    """The components that bless or probe a model, and the Resolver of the one to compare with."""
+    """The components that bless or probe a model, and the step that finds the baseline."""
 
-    baseline: Resolver | None
+    baseline: Resolver | LastPushedModel
     evaluator: Evaluator
     few_shot_evaluator: FewShotEvaluator | None
     model_checker: ModelChecker
@@ -37,21 +38,26 @@ class GatesStage(stage.Stage):
 
 
 def create_gates_stage(
-    config: PipelineConfig, examples: BaseChannel, model: BaseChannel, images: BaseChannel
+    config: PipelineConfig,
+    examples: BaseChannel,
+    model: BaseChannel,
+    images: BaseChannel,
+    last_pushed: LastPushedModel | None = None,
 ) -> GatesStage:
-    """Evaluates a model against the thresholds and the last blessed model, and loads it afresh.
+    """Evaluates a model against the thresholds and an earlier model, and loads it afresh.
 
     Args:
         config: the run.
         examples: a channel of preprocessed Examples.
         model: a channel of the trained Model.
         images: a channel of Examples with images in their own size, for few-shot probes.
+        last_pushed: the model to compare with; None for the last blessed one, by a Resolver.
     """
-    baseline = blessed_model.create_resolver("Resolver") if config.baseline else None
+    baseline = last_pushed or earlier_model.create_resolver("Resolver")
     evaluator = Evaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline and baseline.outputs["model"],
+        baseline_model=baseline.outputs["model"],
         eval_config=make_eval_config(
             config.min_accuracy,
             config.max_accuracy_drop,

@@ -12,32 +12,38 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.proto import trainer_pb2
 from tfx.types import BaseChannel
 
+from components.last_pushed_model import LastPushedModel
 from components.trainer import Trainer
 from components.tuner import Tuner
 from mixer_tf import features
 from pipeline.configs import PipelineConfig
-from pipeline.stages import blessed_model, stage
+from pipeline.stages import earlier_model, stage
 
 BASE_MODEL_RESOLVER = "BaseModelResolver"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(stage.Stage):
-    """The components that tune and train, and the Resolver of the model to start from."""
+    """The components that tune and train, and the step that finds the model to start from."""
 
-    base_model: Resolver | None
+    base_model: Resolver | LastPushedModel | None
     tuner: Tuner | None
     trainer: Trainer
 
 
-def create_training_stage(config: PipelineConfig, examples: BaseChannel) -> TrainingStage:
+def create_training_stage(
+    config: PipelineConfig, examples: BaseChannel, last_pushed: LastPushedModel | None = None
+) -> TrainingStage:
     """Trains the model of the recipe, with the best hyperparameters that a search has found.
 
     Args:
         config: the run.
         examples: a channel of preprocessed Examples.
+        last_pushed: the model that a warm start begins with; None for a Resolver's.
     """
-    base_model = blessed_model.create_resolver(BASE_MODEL_RESOLVER) if config.warm_start else None
+    base_model = None
+    if config.warm_start:
+        base_model = last_pushed or earlier_model.create_resolver(BASE_MODEL_RESOLVER)
     tuner = _create_tuner(config, examples)
     trainer = Trainer(
         examples=examples,

@@ -49,6 +49,7 @@ class Runs:
         self._folder = folder
         self._count = 0
         self.reference = None
+        self.kept = {}  # the parameters by which the reference is kept in a folder
         self.schema = self._make(standard_artifacts.Schema)
         text = pathlib.Path(SCHEMA_FILE).read_text()
         (pathlib.Path(self.schema.uri) / "schema.pbtxt").write_text(text)
@@ -69,12 +70,12 @@ class Runs:
             path.parent.mkdir()
             path.write_bytes(each.SerializeToString())
         inputs = {"statistics": [statistics], "schema": [self.schema]}
-        if self.reference:
+        if self.reference and not self.kept:
             inputs["reference"] = [self.reference]
         anomalies = self._make(standard_artifacts.ExampleAnomalies)
         self.reference = self._make(ReferenceStatistics)
         outputs = {"anomalies": [anomalies], "next_reference": [self.reference]}
-        Executor().Do(inputs, outputs, {"allow_drift": int(allow_drift)})
+        Executor().Do(inputs, outputs, {"allow_drift": int(allow_drift), **self.kept})
         note = anomalies.get_string_custom_property(NOTE)
         return gates.reasons_not_to_push({"drift": [anomalies]}), note
 
@@ -177,3 +178,16 @@ def test_a_change_over_many_classes_is_found_and_chance_is_not():
     assert "Jensen-Shannon divergence 0.2" in drift.anomaly_info[features.CLASS_NAME].description
     assert comparison.images_missing(equal, same) is None
     assert comparison.images_missing(make_statistics(names * 19, [8] * 1900), same) == (1900, 2000)
+
+
+def test_a_folder_keeps_the_last_accepted_data_where_no_artifact_is_found(runs, tmp_path):
+    runs.kept = {"reference_dir": "reference", "root": str(tmp_path)}
+    assert runs.run(train=draw(0)) == ([], "")
+    file = tmp_path / "reference" / "Split-train" / "FeatureStats.pb"
+    accepted = file.read_bytes()
+    for _ in range(2):  # drifted data do not become the reference by being run a second time
+        assert len(runs.run(train=draw(1, width=1500))[0]) == 1
+        assert file.read_bytes() == accepted
+    assert runs.run(allow_drift=True, train=draw(1, width=1500))[0] == []
+    assert file.read_bytes() != accepted
+    assert runs.run(train=draw(2, width=1500)) == ([], "")

@@ -245,7 +245,11 @@ def test_the_trainer_gets_the_best_hyperparameters_of_the_tuner(config):
 @pytest.mark.parametrize("target", ["v1", "2.0", "2.1"])
 def test_a_search_compiles_for_each_runner(config, target, tmp_path):
     search = Search(("training.epochs=1,2",))
-    pipeline = create_pipeline(dataclasses.replace(config, search=search, drift=target == "v1"))
+    pipeline = create_pipeline(
+        dataclasses.replace(
+            config, search=search, history="metadata" if target == "v1" else "files"
+        )
+    )
     path = tmp_path / "file"
     if target == "v1":
         kubeflow_dag_runner.KubeflowDagRunner(
@@ -325,9 +329,8 @@ def test_compiles_for_kubeflow_pipelines_v2_and_vertex(full_config, tmp_path, ne
             default_image=IMAGE, use_pipeline_spec_2_1=new_spec
         ),
         output_filename=str(path),
-    ).run(create_pipeline(dataclasses.replace(full_config, drift=False)))
+    ).run(create_pipeline(dataclasses.replace(full_config, history="files")))
     spec = json.loads(path.read_text())
     tasks = spec.get("pipelineSpec", spec)["root"]["dag"]["tasks"]
-    # A Resolver with a strategy becomes one task for the model and one for its blessing.
-    drift = {"DriftValidator", "ReferenceResolver"}  # v2 does not know our strategy
-    assert {name.split("-")[0] for name in tasks} == (STEPS | OPTIONAL_STEPS) - drift
+    resolvers = {"ReferenceResolver", "Resolver", "BaseModelResolver"}
+    assert set(tasks) == (STEPS | OPTIONAL_STEPS | {"LastPushedModel"}) - resolvers

@@ -25,9 +25,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 STEPS = {
     *("DataFingerprint", "ImageExampleGen", "Deduplicator", "Preprocessor", "StatisticsGen"),
     "ImageStatistics",
-    *("ImportSchemaGen", "ExampleValidator", "Trainer", "Evaluator", "ModelChecker", "Pusher"),
-    "RunReport",
+    *("ImportSchemaGen", "ExampleValidator", "DriftValidator"),
+    *("Trainer", "Evaluator", "ModelChecker", "Pusher", "RunReport"),
 }
+RESOLVERS = {"resolver", "referenceresolver"}
+V2_STEPS = {*STEPS, "LastPushedModel"}  # in place of the Resolvers
 BEAM, GPU = "registry.example/mixer-tf:beam", "registry.example/mixer-tf:train-gpu"
 ARGUMENTS = [
     *("--source=folder:gs://data/pets", "--root=gs://data/runs", f"--image={BEAM}"),
@@ -114,8 +116,7 @@ def test_the_same_command_writes_the_same_file(files, target, tmp_path):
 
 def test_v1_has_every_step_with_its_image_and_resources(v1):
     templates = {template["name"]: template for template in v1["spec"]["templates"]}
-    steps = {*STEPS, "DriftValidator"}  # for which v2 and Vertex lack the Resolver
-    assert {step.lower() for step in steps} | {"resolver", "referenceresolver"} == {
+    assert {step.lower() for step in STEPS} | RESOLVERS == {
         name for name in templates if name != v1["spec"]["entrypoint"]
     }
     trainer = templates["trainer"]
@@ -133,7 +134,7 @@ def test_v1_has_every_step_with_its_image_and_resources(v1):
     assert trainer["activeDeadlineSeconds"] == 86400
     assert templates["deduplicator"]["retryStrategy"]["limit"] == 5
     assert templates["deduplicator"]["container"]["image"] == BEAM
-    for step in steps:
+    for step in STEPS:
         secrets = templates[step.lower()]["container"]["envFrom"]
         assert {"secretRef": {"name": "s3"}} in secrets
         mounts = templates[step.lower()]["container"]["volumeMounts"]
@@ -244,7 +245,7 @@ def test_v2_has_every_step_with_its_image_and_resources(v2, vertex):
     for spec, accelerator in ((v2[0], "nvidia.com/gpu"), (vertex["pipelineSpec"], "NVIDIA_L4")):
         executors = spec["deploymentSpec"]["executors"]
         containers = {n.removesuffix("_executor"): e.get("container") for n, e in executors.items()}
-        assert {step for step, container in containers.items() if container} == STEPS
+        assert {step for step, container in containers.items() if container} == V2_STEPS
         trainer = containers["Trainer"]
         assert trainer["image"] == GPU
         assert trainer["resources"] == {
@@ -261,8 +262,9 @@ def test_v2_has_every_step_with_its_image_and_resources(v2, vertex):
         ]
         tasks = spec["root"]["dag"]["tasks"]
         assert tasks["Deduplicator"]["retryPolicy"] == {"maxRetryCount": 5}
-        not_cached = {step for step in STEPS if "cachingOptions" not in tasks[step]}
-        assert not_cached == {"DataFingerprint", "Evaluator", "Pusher"}
+        not_cached = {step for step in V2_STEPS if "cachingOptions" not in tasks[step]}
+        reading = {"DataFingerprint", "DriftValidator", "LastPushedModel"}  # what is not an input
+        assert not_cached == {*reading, "Evaluator", "Pusher"}
 
 
 def test_every_class_that_a_container_imports_exists(v2):
@@ -281,15 +283,32 @@ def test_every_class_that_a_container_imports_exists(v2):
         assert import_utils.import_class_by_path(TITLE_TO_CLASS_PATH.get(title, title))
 
 
-def test_only_vertex_has_a_resolver(v2, vertex):
-    """The server of Kubeflow Pipelines v2 answers that resolvers are not implemented."""
-
-    def resolvers(spec: dict) -> list[str]:
+def test_v2_and_vertex_find_what_earlier_runs_left_below_the_root(v2, vertex):
+    """Resolvers are not implemented there, or find the artifacts of all pipelines of a project."""
+    for spec in (v2[0], vertex["pipelineSpec"]):
         executors = spec["deploymentSpec"]["executors"]
-        return [name for name, executor in executors.items() if "resolver" in executor]
+        assert not [name for name, executor in executors.items() if "resolver" in executor]
+        tasks = spec["root"]["dag"]["tasks"]
+        root = {"componentInputParameter": "pipeline_root"}
+        earlier = tasks["LastPushedModel"]["inputs"]["parameters"]
+        pushed = {"componentInputParameter": "serving_dir"}
+        assert earlier == {"root": root, "push_destination": pushed}
+        drift = tasks["DriftValidator"]["inputs"]
+        folder = {"runtimeValue": {"constant": "reference_statistics"}}
+        assert drift["parameters"].items() >= {"root": root, "reference_dir": folder}.items()
+        assert set(drift["artifacts"]) == {"statistics", "schema"}
+        baseline = tasks["Evaluator"]["inputs"]["artifacts"]["baseline_model"]
+        assert baseline["taskOutputArtifact"]["producerTask"] == "LastPushedModel"
 
-    assert resolvers(v2[0]) == []
-    assert len(resolvers(vertex["pipelineSpec"])) == 2
+
+def test_a_warm_start_of_v2_and_vertex_is_from_the_last_pushed_model(tmp_path):
+    arguments = ["--source=digits", "--root=gs://b/r", "--image=i:1", "--warm-start"]
+    for target in ("kfp-v2", "vertex"):
+        compile_file(target, tmp_path / target, *arguments)
+        document = next(yaml.safe_load_all((tmp_path / target).read_text()))
+        tasks = document.get("pipelineSpec", document)["root"]["dag"]["tasks"]
+        base = tasks["Trainer"]["inputs"]["artifacts"]["base_model"]["taskOutputArtifact"]
+        assert base == {"producerTask": "LastPushedModel", "outputArtifactKey": "model"}
 
 
 def test_v2_has_what_only_kubernetes_understands_in_a_second_document(v2):

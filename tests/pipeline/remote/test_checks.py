@@ -15,8 +15,10 @@ CONFIG = PipelineConfig(
 
 
 @pytest.mark.parametrize("target", ["kfp-v1", "kfp-v2", "vertex"])
-def test_names_of_a_bucket_are_accepted(target):
+def test_names_of_a_bucket_and_earlier_runs_are_accepted(target):
     checks.require_portable(CONFIG, target)
+    earlier = {"warm_start": True, "allow_drift": True, "max_accuracy_drop": 0.1}
+    checks.require_portable(dataclasses.replace(CONFIG, **earlier), target)
 
 
 def test_a_root_on_a_volume_is_accepted_by_kubeflow_v1_only():
@@ -71,10 +73,8 @@ def test_published_weights_and_those_of_a_bucket_are_accepted():
         ({"downstream_test_sets": ("folder:x",)}, "--downstream-test-sets must be reachable"),
         ({"predict": "images:/x"}, "--predict must be given to the local runner only"),
         ({"infra_validator": "docker"}, "--infra-validator must be kubernetes or off"),
-        ({"warm_start": True}, "--warm-start must be given with --target=kfp-v1 only"),
-        ({"allow_drift": True}, "--allow-drift must be given with --target=kfp-v1 only"),
+        ({"infra_validator": "kubernetes"}, "must be given with --target=kfp-v1 only, because TFX"),
         ({"name": "My Pets"}, "a pipeline's name must be"),
-        ({"max_accuracy_drop": 0.1}, "--max-accuracy-drop must not be given with --target=kfp-v2"),
     ],
 )
 def test_what_does_not_work_there_is_one_clear_message(change, message):

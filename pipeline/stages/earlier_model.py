@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Resolver of the last blessed model: the baseline, and where a warm start begins."""
+"""The model of an earlier run: the baseline, and where a warm start begins."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
 )
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.last_pushed_model import LastPushedModel
+from pipeline.configs import FILES, PipelineConfig
 
 
 def create_resolver(node_id: str) -> Resolver:
@@ -22,3 +25,10 @@ def create_resolver(node_id: str) -> Resolver:
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id(node_id)
+
+
+def create_last_pushed_model(config: PipelineConfig) -> LastPushedModel | None:
+    """Returns the one step that takes the place of these Resolvers; None where they can be used."""
+    if config.history != FILES:
+        return None
+    return LastPushedModel(push_destination=config.serving_path)
