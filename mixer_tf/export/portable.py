@@ -77,13 +77,13 @@ def convert(
 
 @dataclasses.dataclass
 class Measurement:
-    """A model's answers to images, and what they cost.
+    """A model's predictions, and what they cost.
 
     Attributes:
         title: name of the model.
         size: bytes of its weights or its file.
         probabilities: float [N, num_classes].
-        seconds: duration of all calls, one for each image.
+        seconds: duration of all calls, one call per image.
     """
 
     title: str
@@ -96,7 +96,7 @@ class Measurement:
         return 1000 * self.seconds / len(self.probabilities)
 
     def top_1(self, labels: np.ndarray) -> float:
-        """Returns the share of right answers."""
+        """Returns the share of images that are classified correctly."""
         return float(np.mean(self.probabilities.argmax(axis=1) == labels))
 
     def agreement(self, other: Measurement) -> float:
@@ -125,5 +125,5 @@ def measure_file(path: str, images: Sequence[np.ndarray]) -> Measurement:
 def _measure(title: str, size: int, classify, images: Sequence[np.ndarray]) -> Measurement:
     classify(images[0][None])  # the first call compiles
     start = time.perf_counter()
-    answers = [classify(image[None]) for image in images]
-    return Measurement(title, size, np.concatenate(answers), time.perf_counter() - start)
+    predictions = [classify(image[None]) for image in images]
+    return Measurement(title, size, np.concatenate(predictions), time.perf_counter() - start)

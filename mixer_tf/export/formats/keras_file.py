@@ -98,8 +98,12 @@ class KerasModel:
     """
 
     def __init__(self, path: str):
-        self._model = keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
+        pixels = tf.TensorSpec(model.input_shape, tf.uint8)
+        self._classify = tf.function(
+            lambda pixels: model(pixels, training=False), input_signature=[pixels], autograph=False
+        )
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, 3] -> float32 [N, num_classes]."""
-        return self._model(tf.constant(pixels), training=False).numpy()
+        return self._classify(pixels).numpy()
