@@ -119,30 +119,39 @@ class ProgressBar(tf.keras.callbacks.Callback):
 
     Args:
         length: the length of the whole training.
-        first_step: number of steps that an earlier run has done.
+        times: what measures the steps, called before this; None to show a speed per epoch alone.
+        batch_size: images per step.
         stream: the text stream to write to; None for standard output.
     """
 
     _supports_tf_logs = True
 
-    def __init__(self, length: TrainingLength, first_step: int = 0, stream=None):
+    def __init__(
+        self,
+        length: TrainingLength,
+        times: StepTimes | None = None,
+        batch_size: int = 1,
+        stream=None,
+    ):
         super().__init__()
-        self._length, self._first_step = length, first_step
+        self._length, self._times, self._batch_size = length, times, batch_size
         self._stream = stream or sys.stdout
+        self._compiled: tuple[int, float] | None = None  # the first step of the run, and its end
         self._every = 1 if self._is_terminal() else math.ceil(length.epochs / _MAX_LINES)
         self._evaluation = ""
 
     def on_train_begin(self, logs=None):
-        self._begin = time.monotonic()
-        self._shown_at = -math.inf if self._is_terminal() else self._begin
+        self._shown_at = -math.inf if self._is_terminal() else time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
+        step = self._length.end(self._epoch) + batch + 1
+        self._compiled = self._compiled or (step, time.monotonic())
         if self._is_due(_REFRESH_SECONDS if self._is_terminal() else _LINE_SECONDS):
-            step = self._length.end(self._epoch) + batch + 1
-            self._show(self._line(self._epoch, step, float(logs["loss"])))
+            line = self._line(self._epoch, step, float(logs["loss"]))
+            self._show(line + _images_per_second(self._measured_speed()))
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_accuracy" in logs:
@@ -151,9 +160,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
         if (epoch + 1) % self._every and not is_last and not self._is_due(_LINE_SECONDS):
             return
         line = self._line(epoch, self._length.end(epoch + 1), float(logs["loss"]))
-        speed = logs.get("examples_per_second")
-        line += f"  {speed:,.0f} images/s" if speed else ""
-        self._show(line)
+        self._show(line + _images_per_second(logs.get("examples_per_second")))
 
     def on_train_end(self, logs=None):
         if self._is_terminal():
@@ -161,10 +168,15 @@ class ProgressBar(tf.keras.callbacks.Callback):
 
     def _line(self, epoch: int, step: int, loss: float) -> str:
         """Returns the line after a step, counted from the start of the whole training."""
-        done, left = step - self._first_step, self._length.steps - step
-        seconds = (time.monotonic() - self._begin) / max(done, 1) * left
+        first, end = self._compiled or (step, 0.0)
+        done, left = step - first, self._length.steps - step
+        seconds = (time.monotonic() - end) / max(done, 1) * left
         eta = f"  {format_duration(seconds)} left" if done and left else ""
         return f"epoch {epoch + 1}/{self._length.epochs}  loss {loss:.4f}{self._evaluation}{eta}"
+
+    def _measured_speed(self) -> float | None:
+        per_step = self._times and self._times.timing.seconds_per_step
+        return self._batch_size / per_step if per_step else None
 
     def _is_terminal(self) -> bool:
         return self._stream.isatty()
@@ -179,6 +191,10 @@ class ProgressBar(tf.keras.callbacks.Callback):
 
     def _write(self, text: str) -> None:
         reporting.write(self._stream, text)
+
+
+def _images_per_second(speed: float | None) -> str:
+    return f"  {speed:,.0f} images/s" if speed else ""
 
 
 class SpeedLine(tf.keras.callbacks.Callback):

@@ -48,6 +48,12 @@ def speed_line(
     return f"{line} (planned: {_speed(planned, batch_size)}{time})"
 
 
+def planned_line(planned: Forecast, batch_size: int) -> str:
+    """Returns "expected 540 images/s; about 1 h 20 min in all", to show before the start."""
+    time = duration_in_words(planned.seconds)
+    return f"expected {_speed(planned, batch_size)}; about {time} in all"
+
+
 def _speed(forecast: Forecast, batch_size: int) -> str:
     speed = batch_size / forecast.seconds_per_step
     return f"{speed:,.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s"

@@ -6,43 +6,28 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import json
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf import factory
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import compilation, distribution, freezing, loop, lost_workers
-from mixer_tf.training.callbacks import (
-    History,
-    ProgressBar,
-    SpeedLine,
-    TerminateOnDivergence,
-    Throughput,
-)
+from mixer_tf.training import distribution, freezing, loop, lost_workers
+from mixer_tf.training.callbacks import History, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpoint_options import CheckpointOptions
-from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested, TrainingCheckpoint
+from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested
 from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.input import batches
-from mixer_tf.training.input.samples import read_samples
 from mixer_tf.training.input.split import Split
 from mixer_tf.training.input.wait import InputWait
 from mixer_tf.training.interruption import StopSignals
-from mixer_tf.training.length import TrainingLength, length_notes, training_length
-from mixer_tf.training.plan import Plan
+from mixer_tf.training.length import TrainingLength, length_notes
 from mixer_tf.training.profiled_steps import ProfiledSteps
-from mixer_tf.training.tensorboard import LogBackup
-from mixer_tf.training.tensorboard.confusion import count_confusion
-from mixer_tf.training.tensorboard.loggers import create_loggers
 from mixer_tf.training.tensorboard.step_scalars import LastPoint
 from mixer_tf.training.timing import StepTimes, Timing
-
-ImageTransform = Callable[[tf.Tensor], tf.Tensor]
+from mixer_tf.training.training_setup import ImageTransform, TrainingSetup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +111,8 @@ def fit(
         transform: applied to the images of each batch, [B, S, S, 3], of both splits.
         length: the number of steps, and after which of them the model is evaluated; None for those
             of the recipe.
-        planned: what was planned, to show beside the forecast; None without a plan.
+        planned: what was planned, to show before the start and beside the forecast; None without a
+            plan.
         verbose: whether to show the progress.
 
     Raises:
@@ -139,55 +125,28 @@ def fit(
     start = time.monotonic()
     if isinstance(strategy, str):
         strategy = distribution.create_strategy(strategy)
-    _check_splits(train, evaluation)
-    distribution.require_divisible(
-        recipe.training.batch_size,
-        strategy.num_replicas_in_sync,
-        recipe.training.accumulation_steps,
+    setup = TrainingSetup(
+        *(recipe, train, evaluation, strategy, checkpoint_dir, log_dir, transform, length)
     )
+    length = setup.length
     tf.keras.utils.set_random_seed(recipe.training.seed)
-    identity = _identity(recipe, train, evaluation, length)
-    length = length or training_length(recipe.training, train.num_examples)
-    is_chief = distribution.is_chief(strategy)
-
     history, signals, last_point = History(), StopSignals(), LastPoint()
-    best = BestWeights(length.patience)
     with strategy.scope():
-        model = _create_model(recipe, train.num_classes, initial_weights)
-        notes = compilation.compile_model(model, recipe, length.steps, strategy, train.class_counts)
-        confusion = count_confusion(model, train.num_classes) if log_dir and evaluation else None
+        model = setup.create_model(initial_weights)
+        notes = setup.compile(model)
+        confusion = setup.count_confusion(model)
         model.optimizer.build(model.trainable_variables)
-        if checkpoint_dir:
-            best = TrainingCheckpoint(
-                *(model, checkpoint_dir, length, identity),
-                options=checkpoints,
-                signals=signals,
-                is_chief=is_chief,
-                logs=_log_backup(log_dir, checkpoint_dir) if log_dir and is_chief else None,
-                stateful=_stateful([history, last_point, *callbacks]),
-            )
+        stateful = _stateful([history, last_point, *callbacks])
+        best = setup.create_checkpoint(model, checkpoints, signals, stateful)
         begin = best.restore()
 
-    wait = InputWait()
-    data, eval_data = _distribute(recipe, train, evaluation, strategy, begin.step, transform, wait)
-    times = StepTimes(length, start)
+    wait, times = InputWait(), StepTimes(length, start)
+    data, eval_data = setup.create_batches(begin.step, wait)
     calls = [times, Throughput(recipe.training.batch_size, wait), TerminateOnDivergence()]
-    if log_dir:
-        calls += create_loggers(
-            *(log_dir, recipe, length, _logged_steps(length, begin)),
-            read_images=lambda: read_samples(train, recipe, transform),
-            input_wait=wait,
-            last_point=last_point,
-            confusion=confusion,
-            class_names=train.class_names,
-            profile=profile,
-            is_chief=is_chief,
-        )
-    if verbose and is_chief:
-        _show_plan(recipe, length, train, evaluation, strategy, model)
-        options = dict(resumed=begin.step > 0, evaluates=evaluation is not None)
-        speed = SpeedLine(times, recipe.training.batch_size, planned, **options)
-        calls += [speed, ProgressBar(length, begin.step)]
+    calls += setup.create_loggers(begin, wait, last_point, confusion, profile)
+    if verbose and setup.is_chief:
+        setup.show_plan(model, planned)
+        calls += setup.create_progress(times, begin, planned)
     # The checkpoint comes last: after it, no callback is repeated.
     calls += [*callbacks, history, best]
     with signals if checkpoint_dir else contextlib.nullcontext():
@@ -207,7 +166,7 @@ def fit(
         seconds=time.monotonic() - start,
         notes=(*notes, *_notes(recipe, train, best, len(history.epochs), length)),
         history=tuple(history.epochs),
-        is_chief=is_chief,
+        is_chief=setup.is_chief,
         timing=times.timing,
         _weights=best,
     )
@@ -236,26 +195,6 @@ def _patience_notes(best: BestWeights, epochs: int, length: TrainingLength) -> t
     )
 
 
-def _create_model(
-    recipe: Recipe, num_classes: int, initial_weights: Sequence[np.ndarray] | None
-) -> ConfiguredModel:
-    model = factory.from_recipe(recipe, num_classes)
-    if initial_weights is not None:
-        _require_same_shapes(model, initial_weights)
-        model.set_weights(initial_weights)
-    return model
-
-
-def _require_same_shapes(model: ConfiguredModel, weights: Sequence[np.ndarray]) -> None:
-    wanted, given = [[tuple(w.shape) for w in each] for each in (model.weights, weights)]
-    if wanted != given:
-        raise ValueError(
-            f"initial_weights must have the shapes of the recipe's {len(wanted)} weights; got "
-            f"{len(given)} arrays, {sum(a != b for a, b in zip(wanted, given, strict=False))} of "
-            "them with another shape. Use the weights of the same model."
-        )
-
-
 def _stateful(objects: Sequence[object]) -> dict[str, Stateful]:
     """Returns those that continue after a restart, such as callbacks, by the name of their class.
 
@@ -271,15 +210,6 @@ def _stateful(objects: Sequence[object]) -> dict[str, Stateful]:
     return found
 
 
-def _logged_steps(length: TrainingLength, begin: loop.Position) -> int:
-    """Returns the steps up to which an earlier run has logged everything.
-
-    What is logged at the end of an epoch follows its evaluation.
-    """
-    is_to_be_evaluated = begin.step == length.end(begin.epochs + 1)
-    return begin.step - 1 if is_to_be_evaluated else begin.step
-
-
 def _start(begin: loop.Position, best: BestWeights, length: TrainingLength) -> loop.Position:
     """Returns where to begin: after the last epoch, if an earlier run ended without a better one.
 
@@ -288,86 +218,3 @@ def _start(begin: loop.Position, best: BestWeights, length: TrainingLength) -> l
     if not best.is_exhausted(begin.epochs):
         return begin
     return dataclasses.replace(begin, epochs=length.epochs)
-
-
-def _identity(
-    recipe: Recipe, train: Split, evaluation: Split | None, length: TrainingLength | None
-) -> dict[str, object]:
-    """Returns what makes this training another one than that of a checkpoint.
-
-    Args:
-        recipe, train, evaluation: those of the training.
-        length: a length that is not that of the recipe; None for that of the recipe.
-    """
-    sizes = [split.num_examples if split else 0 for split in (train, evaluation)]
-    found = {"recipe": json.loads(recipe.to_json()), "examples": sizes}
-    return {**found, "length": dataclasses.asdict(length)} if length else found
-
-
-def _log_backup(log_dir: str, checkpoint_dir: str) -> LogBackup:
-    return LogBackup(log_dir, os.path.join(checkpoint_dir, "logs"))
-
-
-def _show_plan(
-    recipe: Recipe,
-    length: TrainingLength,
-    train: Split,
-    evaluation: Split | None,
-    strategy: tf.distribute.Strategy,
-    model: ConfiguredModel,
-) -> None:
-    plan = Plan(
-        recipe,
-        length,
-        train.num_examples,
-        evaluation.num_examples if evaluation else 0,
-        train.num_classes,
-        strategy.num_replicas_in_sync,
-        *distribution.describe(strategy),
-        built=model.config,
-    )
-    print("\n".join(plan.lines()), flush=True)
-
-
-def _distribute(
-    recipe: Recipe,
-    train: Split,
-    evaluation: Split | None,
-    strategy: tf.distribute.Strategy,
-    first_step: int,
-    transform: ImageTransform | None,
-    wait: InputWait,
-) -> tuple[loop.Dataset, loop.Evaluation | None]:
-    """Returns the batches to train on and those to evaluate on."""
-    on_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-
-    def transformed(dataset):
-        return batches.map_images(dataset, transform) if transform else dataset
-
-    def training(context):
-        dataset = transformed(batches.training_batches(train, recipe, first_step, context))
-        # The host of a TPU that is reached by its name has no access to variables of this process.
-        return dataset if on_tpu else wait.measured(dataset)
-
-    def validation(context):
-        return transformed(batches.evaluation_batches(evaluation, recipe, context))
-
-    data = strategy.distribute_datasets_from_function(training)
-    if not evaluation:
-        return data, None
-    eval_data = strategy.distribute_datasets_from_function(validation)
-    return data, loop.Evaluation(eval_data, batches.num_steps(evaluation, recipe))
-
-
-def _check_splits(train: Split, evaluation: Split | None) -> None:
-    for name, split in (("train", train), ("evaluation", evaluation)):
-        if split and not (split.num_examples and split.num_classes):
-            raise ValueError(
-                f"{name} must have examples and classes; got {split.num_examples} examples of "
-                f"{split.num_classes} classes."
-            )
-    if evaluation and evaluation.num_classes != train.num_classes:
-        raise ValueError(
-            "evaluation must have the classes of train; got "
-            f"{evaluation.num_classes} and {train.num_classes} classes."
-        )

@@ -118,6 +118,9 @@ def test_a_training_is_compared_with_its_plan(planned, mixer, image_folder, tiny
     result = mixer("train", *arguments, f"--output={tmp_path / 'run'}")
     assert result.exit_code == 0, result.output
     (line,) = (line for line in result.output.splitlines() if line.startswith("planned "))
+    lines = result.output.splitlines()
+    (before,) = (number for number, line in enumerate(lines) if line.startswith("expected "))
+    assert before < lines.index(line) and " images/s; about " in lines[before]
     seconds = json.loads(path.read_text())["seconds"]
     assert line.startswith(f"planned {seconds:,.0f} s, ") and "; actual " in line
 

@@ -6,7 +6,7 @@ import types
 import pytest
 import tensorflow as tf
 
-from mixer_tf.training import callbacks
+from mixer_tf.training import callbacks, timing
 from mixer_tf.training.length import TrainingLength
 
 
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 def run(stream, epochs, first_epoch=0, steps=3, done=0, **logs):
     """Calls the callback as Keras does; `done` steps of the first epoch were done before."""
     length = TrainingLength(epochs, epochs * steps)
-    line = callbacks.ProgressBar(length, first_epoch * steps + done, stream)
+    line = callbacks.ProgressBar(length, stream=stream)
     line.on_train_begin()
     for epoch in range(first_epoch, epochs):
         line.on_epoch_begin(epoch)
@@ -43,7 +43,8 @@ def test_a_long_epoch_has_lines_too(monkeypatch):
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: float(next(clock)))
     lines = run(io.StringIO(), epochs=40, steps=50).splitlines()
     assert len(lines) > 40 * 50 // 4
-    assert lines[0].startswith("epoch 1/40  loss 2.0000") and "left" in lines[0]
+    assert lines[0] == "epoch 1/40  loss 2.0000"  # the first step, which does not count
+    assert lines[1].startswith("epoch 1/40  loss 2.0000") and "left" in lines[1]
     assert sum("loss 1.5000" in line for line in lines) > 10
 
 
@@ -55,6 +56,29 @@ def test_a_terminal_has_one_line():
 
 def test_speed_is_shown():
     assert "  1,234 images/s" in run(io.StringIO(), 2, examples_per_second=1234.4)
+
+
+def test_within_an_epoch_the_line_shows_speed_and_time_left_without_the_first_step(monkeypatch):
+    """The first step compiles: 90 s, and then 19 steps of 2 s."""
+    clock = types.SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(callbacks, "time", clock)
+    monkeypatch.setattr(timing, "time", clock)
+    length = TrainingLength(1, 20)
+    times = timing.StepTimes(length, 0.0)
+    bar = callbacks.ProgressBar(length, times, batch_size=600, stream=Terminal())
+    bar.on_train_begin()
+    shown = []
+    for step, seconds in enumerate([90.0, 2.0, 2.0]):
+        for each in (times, bar):
+            each.on_epoch_begin(0) if step == 0 else None
+        times.on_train_batch_begin(step)
+        clock.now += seconds
+        for each in (times, bar):
+            each.on_train_batch_end(step, {"loss": 2.0})
+        shown.append(bar._stream.getvalue().split("\x1b[K")[-1])
+    assert shown[0] == "epoch 1/1  loss 2.0000"
+    assert shown[1] == "epoch 1/1  loss 2.0000  0:36 left  300 images/s"
+    assert shown[2] == "epoch 1/1  loss 2.0000  0:34 left  300 images/s"
 
 
 def test_after_a_restart_the_epochs_continue():

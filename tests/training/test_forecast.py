@@ -6,7 +6,7 @@ import io
 import pytest
 
 from mixer_tf.training import callbacks, timing
-from mixer_tf.training.forecast import Forecast, speed_line
+from mixer_tf.training.forecast import Forecast, planned_line, speed_line
 from mixer_tf.training.length import TrainingLength
 
 PLANNED = Forecast(5100, 0.12)
@@ -30,6 +30,10 @@ PLANNED = Forecast(5100, 0.12)
 def test_one_line_says_speed_and_duration(options, expected):
     line = speed_line(Forecast(4800, 64 / 540), 64, **options)
     assert line == f"speed    540 images/s; {expected}"
+
+
+def test_a_plan_is_shown_before_the_start():
+    assert planned_line(PLANNED, 64) == "expected 533 images/s; about 1 h 25 min in all"
 
 
 def test_a_slow_training_has_digits_behind_the_point():

@@ -129,7 +129,7 @@ def test_another_folder_gets_the_epochs_of_the_first_one(tmp_path):
 _KILLED = """
 import os, pickle, signal, sys
 import tensorflow as tf
-from mixer_tf.training import checkpointing, tensorboard, trainer
+from mixer_tf.training import checkpointing, tensorboard, trainer, training_setup
 from mixer_tf.training.tensorboard import step_scalars
 
 where, epoch, (recipe, splits, arguments) = pickle.load(sys.stdin.buffer)
@@ -147,8 +147,8 @@ def die_after(owner, name):
     setattr(owner, name, wrapped)
 
 callbacks = {}
-make = trainer.TrainingCheckpoint
-trainer.TrainingCheckpoint = lambda *a, **b: callbacks.setdefault("best", make(*a, **b))
+make = training_setup.TrainingCheckpoint
+training_setup.TrainingCheckpoint = lambda *a, **b: callbacks.setdefault("best", make(*a, **b))
 die_after(*{
     "after the logs": (tensorboard.LogBackup, "save"),
     "after the checkpoint": (checkpointing.TrainingCheckpoint, "save"),
