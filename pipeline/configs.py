@@ -21,7 +21,7 @@ from mixer_tf.images.headers import MIN_SIDE
 from mixer_tf.messages import require_no_credentials
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.training import cluster
-from mixer_tf.training.checkpoint_options import MINUTES_VARIABLE, CheckpointOptions
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.search_space import Search
 
@@ -120,6 +120,8 @@ class PipelineConfig:
         strategy: the name of a tf.distribute strategy, as `distribution.create_strategy` takes it.
         checkpoint_minutes: the training saves at least every so many minutes; no step is repeated
             because of another number.
+        checkpoint_steps: it saves after so many steps as well; None to do so by time alone.
+        keep_checkpoints: number of last checkpoints to keep.
         profile: the steps of the training to trace for TensorBoard's profiler, as
             `ProfiledSteps.parse` reads them, such as "10:20"; None for none.
         keep_versions: number of pushed versions that stay; None for all of them.
@@ -159,6 +161,8 @@ class PipelineConfig:
     predict: str | None = None
     strategy: str = "auto"
     checkpoint_minutes: float = CheckpointOptions.minutes
+    checkpoint_steps: int | None = None
+    keep_checkpoints: int = CheckpointOptions.keep
     profile: str | None = None
     keep_versions: int | None = 5
     serving_dir: str | None = None
@@ -186,7 +190,7 @@ class PipelineConfig:
         for name in ("root", "serving_dir"):
             storage.require_literal(getattr(self, name) or "", name)
         cluster.parse_strategy(self.strategy)
-        CheckpointOptions(minutes=self.checkpoint_minutes)
+        _ = self.checkpoints
         if self.profile is not None:
             ProfiledSteps.parse(self.profile)
         if self.infra_validator not in INFRA_VALIDATORS:
@@ -271,11 +275,16 @@ class PipelineConfig:
         return os.path.join(self.root, "checkpoints")
 
     @property
+    def checkpoints(self) -> CheckpointOptions:
+        """When the training saves, and how much of it stays."""
+        return CheckpointOptions(
+            self.checkpoint_minutes, self.checkpoint_steps, self.keep_checkpoints
+        )
+
+    @property
     def training_environment(self) -> dict[str, str]:
         """The environment variables of the Trainer, which the cache of its step does not know."""
-        if self.checkpoint_minutes == CheckpointOptions.minutes:
-            return {}
-        return {MINUTES_VARIABLE: str(self.checkpoint_minutes)}
+        return self.checkpoints.environment()
 
     @property
     def log_path(self) -> str | None:

@@ -24,6 +24,8 @@ _VALUES = {
     "predict": "--predict",
     "strategy": "--strategy",
     "checkpoint_minutes": "--checkpoint-minutes",
+    "checkpoint_steps": "--checkpoint-steps",
+    "keep_checkpoints": "--keep-checkpoints",
     "profile": "--profile",
 }
 _FLAGS = {

@@ -202,6 +202,14 @@ _OPTIONS = (
         default=CheckpointOptions.minutes,
         help="Save the training at least every so many minutes, also within an epoch.",
     ),
+    click.option("--checkpoint-steps", type=int, help="Save it every so many steps as well."),
+    click.option(
+        "--keep-checkpoints",
+        type=int,
+        metavar="N",
+        default=CheckpointOptions.keep,
+        help="Keep the last N checkpoints, beside the best weights, until the model is exported.",
+    ),
     click.option(
         "--profile",
         metavar="FIRST:LAST",
@@ -298,6 +306,8 @@ def make_config(options: dict, root: str) -> PipelineConfig:
         predict=options["predict"],
         strategy=options["strategy"],
         checkpoint_minutes=options["checkpoint_minutes"],
+        checkpoint_steps=options["checkpoint_steps"],
+        keep_checkpoints=options["keep_checkpoints"],
         profile=options["profile"],
         beam_args=tuple(word for text in options["beam"] for word in shlex.split(text)),
         report=not options["no_report"],

@@ -54,6 +54,14 @@ _INSTALL = "pip install 'tensorboard-plugin-profile==2.15.0'"
 )
 @click.option("--checkpoint-steps", type=int, help="Save every so many steps as well.")
 @click.option(
+    "--keep-checkpoints",
+    type=int,
+    metavar="N",
+    default=CheckpointOptions.keep,
+    show_default=True,
+    help="Keep the last N, beside the best weights, until the model is written.",
+)
+@click.option(
     "--profile",
     metavar="FIRST:LAST",
     help="Trace these steps of the training, such as 10:20, for TensorBoard's profiler.",
@@ -77,6 +85,7 @@ def train(
     strategy,
     checkpoint_minutes,
     checkpoint_steps,
+    keep_checkpoints,
     profile,
     plan_path,
     **shortcuts,
@@ -113,7 +122,7 @@ def train(
         limit=max_quarantined,
         restart=restart,
         strategy=strategy,
-        checkpoints=CheckpointOptions(minutes=checkpoint_minutes, steps=checkpoint_steps),
+        checkpoints=CheckpointOptions(checkpoint_minutes, checkpoint_steps, keep_checkpoints),
         profile=ProfiledSteps.parse(profile) if profile else None,
         planned=plan_file.read(plan_path, recipe) if plan_path else None,
     )
@@ -139,7 +148,7 @@ class _Request:
         limit: how many images may be unusable; None for any number.
         restart: whether to discard an unfinished training.
         strategy: a name that `distribution.create_strategy` knows.
-        checkpoints: when to save.
+        checkpoints: when to save, and how many to keep.
         profile: the steps to trace; None for none.
         planned: the plan to compare with; None without one.
     """

@@ -5,10 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 
-# Where a training gets its arguments from an orchestrator, whose cache knows them all, the minutes
-# come from the environment: another number must not repeat a training that is complete.
+# Where a training gets its arguments from an orchestrator, whose cache knows them all, the options
+# come from the environment: another value must not repeat a training that is complete.
 MINUTES_VARIABLE = "MIXER_TF_CHECKPOINT_MINUTES"
+STEPS_VARIABLE = "MIXER_TF_CHECKPOINT_STEPS"
+KEEP_VARIABLE = "MIXER_TF_KEEP_CHECKPOINTS"
+
+_VARIABLES = {  # field -> its variable, what reads it, and what that is called
+    "minutes": (MINUTES_VARIABLE, float, "a number of minutes"),
+    "steps": (STEPS_VARIABLE, int, "a number of steps"),
+    "keep": (KEEP_VARIABLE, int, "a number of checkpoints"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,22 +39,19 @@ class CheckpointOptions:
 
     @classmethod
     def from_environment(cls, **fields) -> CheckpointOptions:
-        """Returns the options, with the minutes of `MINUTES_VARIABLE` unless they are given.
+        """Returns the options; those that are not given are taken from environment variables.
 
         Raises:
-            ValueError: a value is out of range, or that of the variable is not a number.
+            ValueError: a value is out of range, or that of a variable is not a number.
         """
-        text = os.environ.get(MINUTES_VARIABLE)
-        if text is None or "minutes" in fields:
-            return cls(**fields)
-        try:
-            minutes = float(text)
-        except ValueError:
-            raise ValueError(
-                f"the environment variable {MINUTES_VARIABLE} must be a number of minutes; got "
-                f"{text!r}."
-            ) from None
-        return cls(minutes=minutes, **fields)
+        found = {name: _read(*_VARIABLES[name]) for name in _VARIABLES if name not in fields}
+        return cls(**fields, **{name: value for name, value in found.items() if value is not None})
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables from which `from_environment` reads what is not the default."""
+        values = {name: getattr(self, name) for name in _VARIABLES}
+        changed = {name: each for name, each in values.items() if each != getattr(type(self), name)}
+        return {_VARIABLES[name][0]: str(each) for name, each in changed.items()}
 
     def __post_init__(self):
         if not self.minutes > 0:
@@ -58,3 +64,15 @@ class CheckpointOptions:
         ):
             if value < 1:
                 raise ValueError(f"the {name} checkpoints must be at least 1; got {value}.")
+
+
+def _read(variable: str, convert: Callable[[str], float], title: str) -> float | None:
+    text = os.environ.get(variable)
+    if text is None:
+        return None
+    try:
+        return convert(text)
+    except ValueError:
+        raise ValueError(
+            f"the environment variable {variable} must be {title}; got {text!r}."
+        ) from None

@@ -199,6 +199,7 @@ def test_an_impossible_model_fails_before_the_source_is_opened(
         (["--source=digits", "--recipe=photo"], "Did you mean photos?"),
         (["--source=digits", "--strategy=gpu"], "strategy must be one of auto, default, "),
         (["--source=digits", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
+        (["--source=digits", "--keep-checkpoints=0"], "number of checkpoints must be at least 1"),
         (["--source=digits", "--profile=20:10"], "FIRST:LAST, from 1, the last one included; got"),
         (
             ["--source=digits", "--set", "training.epochs=3", "--epochs=4"],
@@ -249,18 +250,24 @@ def test_two_machines_share_one_output(image_folder, tmp_path, tiny_options, two
     assert (tmp_path / "output" / "serving" / "1" / "saved_model.pb").exists()
 
 
+def kept(output):
+    return len(list((output / "checkpoints").glob("step-*")))
+
+
 @pytest.mark.slow
 def test_the_same_command_resumes_a_killed_training(image_folder, tmp_path, tiny_options):
     output = tmp_path / "output"
     epochs = "training.epochs=200"
     command = [sys.executable, "-m", "mixer_tf.cli", "train", f"--source=folder:{image_folder}"]
     command += [f"--output={output}", *tiny_options, "--set", epochs]
+    command += ["--checkpoint-steps=20", "--keep-checkpoints=4"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
-    while not list((output / "checkpoints").glob("step-*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while kept(output) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert 4 <= kept(output) <= 5  # one more while it removes the first
     assert not (output / "serving").exists()
 
     done = subprocess.run(command, capture_output=True, text=True)

@@ -34,12 +34,13 @@ BEAM, GPU = "registry.example/mixer-tf:beam", "registry.example/mixer-tf:train-g
 ARGUMENTS = [
     *("--source=folder:gs://data/pets", "--root=gs://data/runs", f"--image={BEAM}"),
     *(f"--train-image={GPU}", "--recipe=photos", "--beam=--runner=DirectRunner"),
-    "--checkpoint-minutes=20",
+    *("--checkpoint-minutes=20", "--keep-checkpoints=3"),
     *("--step", "Trainer.cpu=16", "--step", "Trainer.memory=64Gi"),
     *("--step", "Deduplicator.retries=5", "--step", "Evaluator.cache=false"),
     *("--step", "Deduplicator.beam=--direct_num_workers=2", "--step", "Trainer.timeout=86400"),
 ]
 MINUTES = {"name": "MIXER_TF_CHECKPOINT_MINUTES", "value": "20.0"}
+KEEP = {"name": "MIXER_TF_KEEP_CHECKPOINTS", "value": "3"}
 KUBERNETES = [
     *("--step", "Trainer.accelerator=nvidia.com/gpu:2"),
     *("--step", "Trainer.node_selector=cloud.google.com/gke-accelerator=nvidia-l4"),
@@ -126,7 +127,7 @@ def test_v1_has_every_step_with_its_image_and_resources(v1):
         "memory": "64Gi",
         "nvidia.com/gpu": "2",
     }
-    assert MINUTES in trainer["container"]["env"]
+    assert MINUTES in trainer["container"]["env"] and KEEP in trainer["container"]["env"]
     assert MINUTES not in templates["evaluator"]["container"].get("env", [])
     graph = trainer["container"]["args"][trainer["container"]["args"].index("--tfx_ir") + 1]
     assert MINUTES["name"] not in graph  # on which the key of the cache depends
@@ -253,7 +254,7 @@ def test_v2_has_every_step_with_its_image_and_resources(v2, vertex):
             "memoryLimit": pytest.approx(68.719, abs=1e-3),
             "accelerator": {"type": accelerator, "count": "2"},
         }
-        assert trainer["env"] == [MINUTES] and "env" not in containers["Evaluator"]
+        assert trainer["env"] == [MINUTES, KEEP] and "env" not in containers["Evaluator"]
         assert trainer["command"][:2] == ["timeout", "86400"]
         assert containers["Deduplicator"]["image"] == BEAM
         assert containers["Deduplicator"]["args"][-2:] == [

@@ -170,7 +170,7 @@ def test_pushed_model_serves_with_plain_tensorflow_only(first_run):
 def test_second_run_is_cached_and_pushes_nothing_new(first_run):
     root, _, first = first_run
     arguments = ["--source=digits", f"--root={root}", "--min-accuracy=0.2", *FAST]
-    arguments += ["--checkpoint-minutes=1"]  # which no result depends on
+    arguments += ["--checkpoint-minutes=1", "--keep-checkpoints=1"]  # which no result depends on
     result = _run_in_this_process(*arguments)
     assert result.exit_code == 0, result.output
     summary = _summary(root)

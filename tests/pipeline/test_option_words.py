@@ -38,7 +38,7 @@ def _config(*arguments: str):
         ["--tune", "--grid=training.epochs=1,2", "--grid=data.mixup=0,0.2", "--random=3"],
         ["--predict=images:/new", "--infra-validator=docker", "--strategy=mirrored"],
         ["--warm-start", "--no-cache", "--no-report", "--profile=10:20", "--name=my-pets"],
-        ["--checkpoint-minutes=0.5"],
+        ["--checkpoint-minutes=0.5", "--checkpoint-steps=100", "--keep-checkpoints=3"],
         ["--few-shot=1,5"],
         ["--max-unreadable=0.5", "--max-near-constant=0", "--max-skew=1", "--max-class-skew=0.7"],
         ["--recipe=photos", "--set", "training.epochs=7", "--data-dir=/tfds"],
