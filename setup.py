@@ -35,7 +35,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.11",
     packages=find_packages(include=["mixer_tf", "mixer_tf.*"]),
-    package_data={"mixer_tf.serving.server": ["page.html"]},
+    package_data={
+        "mixer_tf.deduplication.pair_page": ["page.html", "page.css", "page.js"],
+        "mixer_tf.serving.server": ["page.html"],
+    },
     install_requires=[
         "click>=8.1",
         "numpy>=1.23,<2",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fingerprints of the code and the data of each step: the cache key of TFX holds neither.
 
-The code of a step is every project module that its entry module imports, however far down.
+The code of a step is every project module that its entry module imports, however far down, and the
+files beside a module that it names, such as "page.html".
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mixer_tf.datasets import files
 from mixer_tf.datasets.sources.source import Source
@@ -103,7 +104,9 @@ def fingerprint_offline(config: PipelineConfig) -> Fingerprints:
 
 
 def fingerprint_code(root: pathlib.Path = PROJECT) -> dict[str, str]:
-    """Returns step → a digest of the paths and contents of all modules that it imports.
+    """Returns step → a digest of the names and contents of all modules that it imports.
+
+    Files beside a module that it names, such as the style of a page, are part of it.
 
     Args:
         root: the folder that holds the packages mixer_tf, components and pipeline.
@@ -111,11 +114,18 @@ def fingerprint_code(root: pathlib.Path = PROJECT) -> dict[str, str]:
     graph = ImportGraph(root)
     return {
         step: _digest(
-            f"{module}\n{graph.path(module).read_text('utf-8')}"
+            f"{name}\n{path.read_text('utf-8')}"
             for module in sorted(graph.closure(entry_module))
+            for name, path in _files(graph, module)
         )
         for step, entry_module in ENTRY_MODULES.items()
     }
+
+
+def _files(graph: ImportGraph, module: str) -> Iterator[tuple[str, pathlib.Path]]:
+    yield module, graph.path(module)
+    for path in graph.files(module):
+        yield f"{module}:{path.name}", path
 
 
 def _schema() -> str:

@@ -72,6 +72,16 @@ class ImportGraph:
             self._lazy[package] = _lazy_table(package, self._trees(package))
         return self._lazy[package]
 
+    def files(self, module: str) -> list[pathlib.Path]:
+        """Returns the files beside a module that it names, such as "page.html", sorted."""
+        names = {
+            node.value
+            for node in ast.walk(self._trees(module))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        beside = sorted(self._files[module].parent.iterdir())
+        return [path for path in beside if path.name in names and path.suffix not in ("", ".py")]
+
     def dependencies(self, module: str) -> set[str]:
         """Returns the modules that a module may import, its whole table of lazy ones included."""
         return {*self.imports(module), *self.lazy_attributes(module).values()} - {module}

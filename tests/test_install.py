@@ -22,6 +22,20 @@ def run(*command, cwd) -> subprocess.CompletedProcess:
     return result
 
 
+def test_every_file_of_the_library_is_in_the_package(tmp_path):
+    """As a wheel is made, without the network: pages, styles and scripts are not modules."""
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "mixer_tf", tmp_path / "mixer_tf", ignore=ignored)
+    run(sys.executable, "setup.py", "--quiet", "build_py", "--build-lib=built", cwd=tmp_path)
+    assert _files(tmp_path / "built" / "mixer_tf") == _files(tmp_path / "mixer_tf")
+
+
+def _files(folder: pathlib.Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> pathlib.Path:
     """A virtual environment into which pip has installed a copy of the checkout alone."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from mixer_tf.deduplication import page, report
+from mixer_tf.deduplication import report
 from mixer_tf.deduplication.label_conflicts import Conflict, LabeledImage
 from mixer_tf.deduplication.modes import MARK, REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.pair_page import page
 from mixer_tf.deduplication.removals import LABELS_DIFFER, LISTED
 from mixer_tf.deduplication.tally import Tally
 from mixer_tf.features import EVAL, TRAIN

@@ -9,11 +9,13 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from mixer_tf.deduplication import filtering, page, report, tally
+from mixer_tf.deduplication import filtering, report, tally
 from mixer_tf.deduplication.image_sets import Reader
 from mixer_tf.deduplication.label_conflicts import Conflict
 from mixer_tf.deduplication.modes import REMOVE
 from mixer_tf.deduplication.options import DeduplicationOptions
+from mixer_tf.deduplication.pair_page import page
+from mixer_tf.deduplication.pairs import PairsOf
 from mixer_tf.deduplication.removals import Removal
 from mixer_tf.deduplication.tally import Tally
 
@@ -83,7 +85,7 @@ class DeduplicationResult:
         """
         summary = self.summary()
         report.write(folder, summary, self.removals, self.label_conflicts)
-        pairs = page.PairsOf(self.removals, self.options)
+        pairs = PairsOf(self.removals, self.options)
         page.write(
             folder,
             summary,

@@ -7,7 +7,7 @@ import json
 import os
 
 from mixer_tf import storage
-from mixer_tf.deduplication.page import FILE_NAME as PAIRS_PAGE
+from mixer_tf.deduplication.pair_page.page import FILE_NAME as PAIRS_PAGE
 from mixer_tf.reports.facts import DuplicateFacts, StatisticsFacts
 from mixer_tf.visualization.statistics_page import JSON_FILE, PAGE
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 
 from mixer_tf import console, storage
-from mixer_tf.deduplication.page import FILE_NAME as PAIRS_PAGE
+from mixer_tf.deduplication.pair_page.page import FILE_NAME as PAIRS_PAGE
 from mixer_tf.evaluation import fewshot_report
 from mixer_tf.messages import visible
 from mixer_tf.serving import contract

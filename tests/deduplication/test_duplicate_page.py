@@ -12,12 +12,20 @@ import time
 import pytest
 from webdriver import needs_browser, open_browser
 
-from mixer_tf.deduplication import kept_images, page, previews
+from mixer_tf.deduplication import kept_images, previews
 from mixer_tf.deduplication.fingerprints import ImageId
 from mixer_tf.deduplication.label_conflicts import LabeledImage
 from mixer_tf.deduplication.matching import COPY, EXACT, Match
 from mixer_tf.deduplication.options import DeduplicationOptions
-from mixer_tf.deduplication.page import Pair
+from mixer_tf.deduplication.pair_page import conflicts as conflicts_part
+from mixer_tf.deduplication.pair_page import page
+from mixer_tf.deduplication.pairs import (
+    KEPT_LABELS_DIFFER,
+    KEPT_LISTED,
+    REMOVED,
+    Pair,
+    PairsOf,
+)
 from mixer_tf.deduplication.removals import Removal
 from mixer_tf.features import ImageRecord
 
@@ -107,11 +115,11 @@ def pairs() -> list[Pair]:
             image(("test", OTHER)[position % 2], f"other {name}", f"class {name}"),
             distance=round(position / 100, 4),
             reason=COPY if position else EXACT,
-            decision=page.KEPT_LISTED if position == 7 else page.REMOVED,
+            decision=KEPT_LISTED if position == 7 else REMOVED,
         )
         for position, name in enumerate(HOSTILE)
     ]
-    differs = {"decision": page.KEPT_LABELS_DIFFER, "labels_differ": True}
+    differs = {"decision": KEPT_LABELS_DIFFER, "labels_differ": True}
     found[-1] = dataclasses.replace(found[-1], other=image("test", "b", "dog"), **differs)
     return found
 
@@ -137,7 +145,7 @@ def test_each_work_item_is_read_once_and_an_unreadable_image_has_no_picture(tmp_
     images = [
         image("train", f"{item}/{index}", "", item, index) for item in "ab" for index in (0, 2)
     ]
-    pairs = [Pair(each, image("test", "t", "", "c", 1), 0.1, COPY, page.REMOVED) for each in images]
+    pairs = [Pair(each, image("test", "t", "", "c", 1), 0.1, COPY, REMOVED) for each in images]
     data = data_of(write(tmp_path, pairs, readers))
     assert {name: dict(reader.read) for name, reader in readers.items()} == {
         "train": {"a": 1, "b": 1},
@@ -188,7 +196,7 @@ def test_the_table_counts_the_leaked_images_of_each_set(tmp_path, readers):
     test_image = image("test", "t")
     pairs = [Pair(image("train", name), test_image, 0.1, COPY, "removed") for name in "abc"]
     pairs.append(Pair(image("train", "d"), image(OTHER, "o"), 0.1, COPY, "removed"))
-    pairs.append(Pair(image("train", "e"), image(OTHER, "p"), 0.1, COPY, page.KEPT_LISTED))
+    pairs.append(Pair(image("train", "e"), image(OTHER, "p"), 0.1, COPY, KEPT_LISTED))
     pairs.append(Pair(image("eval", "v"), image("test", "w"), 0.1, COPY, "removed"))
     readers["eval"] = readers["test"]
     rows = re.findall(r"<tr><th scope=row>(.*?)</th>(.*)", text_of(write(tmp_path, pairs, readers)))
@@ -229,9 +237,7 @@ def test_removals_become_pairs_with_what_was_done():
         Removal(match, ("test",), labels_differ=True),
         Removal(match, ("test",), listed=True),
     ]
-    decisions = [
-        [*page.PairsOf(removals, DeduplicationOptions(mode=m))] for m in ("remove", "report")
-    ]
+    decisions = [[*PairsOf(removals, DeduplicationOptions(mode=m))] for m in ("remove", "report")]
     assert [[pair.decision for pair in found] for found in decisions] == [
         ["removed", "kept because labels differ", "kept because listed"],
         ["only reported", "kept because labels differ", "kept because listed"],
@@ -244,7 +250,7 @@ def test_equal_bytes_with_different_labels_are_listed_apart(tmp_path, readers, m
     text = text_of(write(tmp_path, [], readers, [conflict]))
     assert "2 images with equal bytes and different labels." in text
     assert "<b><bdi>&lt;dog&gt;</bdi></b> in <bdi>train</bdi>" in text and "<a>" not in text
-    monkeypatch.setattr(page, "_MAX_CONFLICTS", 1)
+    monkeypatch.setattr(conflicts_part, "_MAX_GROUPS", 1)
     text = text_of(write(tmp_path, [], readers, [conflict, conflict]))
     assert "1 more groups are listed in label_conflicts.jsonl" in text
     many = tuple(LabeledImage("train", f"{number}", "cat") for number in range(25))

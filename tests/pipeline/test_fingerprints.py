@@ -149,6 +149,7 @@ CHANGES = {
     "mixer_tf/datasets/shards.py": {
         *("image_example_gen", "deduplicator", "preprocessor", "bulk_predictor"),
     },
+    "mixer_tf/deduplication/pair_page/page.css": {"deduplicator", *REPORT},
     "components/preprocessor/component.py": {"preprocessor"},
     "components/trainer/run_fn.py": {"trainer"},
     "components/tuner/results.py": {"tuner"},

@@ -28,6 +28,9 @@ TREE = {
     "app/function_name.py": "RUN = 'app.leaf.run'",
     "app/type_name.py": "TYPE = 'app.Report'",
     "app/script.py": "PATH = folder / 'leaf.py'",
+    "app/page.py": "NAMES = 'page.html', 'missing.css', 'leaf.py'",
+    "app/page.html": "<p>",
+    "app/style.css": "",
     "app/composed.py": "import importlib\nimportlib.import_module(f'app.shapes.{name}')",
     "app/listed.py": "from app import shapes\npkgutil.iter_modules(shapes.__path__)",
     "app/found/__init__.py": "import importlib\nimportlib.import_module(f'{__name__}.{name}')",
@@ -77,6 +80,11 @@ def test_closure_has_parent_packages_and_what_these_import(graph):
     assert graph.closure("app.lazy_import") == {
         *("app", "app.lazy_import", "app.shapes", "app.shapes.circle", "app.lazy_attributes")
     }
+
+
+def test_files_are_those_beside_a_module_that_it_names(graph):
+    assert [path.name for path in graph.files("app.page")] == ["page.html"]
+    assert graph.files("app.leaf") == []
 
 
 def test_dependencies_have_the_whole_table_of_lazy_attributes(graph):

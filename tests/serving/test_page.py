@@ -2,7 +2,6 @@
 """The page of the server in a real browser: choosing, dropping, refused files, the keyboard."""
 
 import base64
-import pathlib
 import re
 import urllib.error
 import urllib.request
@@ -95,8 +94,3 @@ def test_the_name_of_the_model_is_escaped():
     text = page.render('<script>"x"').decode()
     assert "<title>&lt;script&gt;&quot;x&quot; –" in text
     assert text.count("<script>") == 1
-
-
-def test_the_page_is_part_of_the_package():
-    setup = (pathlib.Path(__file__).parents[2] / "setup.py").read_text()
-    assert '"mixer_tf.serving.server": ["page.html"]' in setup
