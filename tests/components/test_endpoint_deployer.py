@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """EndpointDeployer against a local server that speaks Vertex AI's own messages."""
 
-import concurrent.futures
 import dataclasses
 import json
 
 import grpc
 import pytest
 from google.cloud import aiplatform_v1 as vertex
-from google.longrunning import operations_pb2
 from tfx.types import standard_artifacts
+from vertex_server import FakeVertex
 
 from components.endpoint_deployer import executor, requests
 from components.endpoint_deployer.deployment import Deployment
@@ -58,94 +57,9 @@ def test_the_image_has_a_gpu_where_the_machine_has_one():
     assert names == ["tf2-cpu.2-15:latest", "tf2-gpu.2-15:latest", "tf2-cpu.2-12:latest"]
 
 
-class FakeVertex(grpc.GenericRpcHandler):
-    """A registry and endpoints, in memory; every long operation is done at once."""
-
-    def __init__(self):
-        self.models: dict[str, list[vertex.Model]] = {}
-        self.endpoints: list[vertex.Endpoint] = []
-        self.calls: list[str] = []
-        self.num_deployments = 0
-
-    def service(self, details):
-        name = details.method.rpartition("/")[2]
-        kind = getattr(vertex, f"{name}Request")
-
-        def call(data: bytes, _) -> bytes:
-            self.calls.append(name)
-            answer = getattr(self, name)(kind.deserialize(data))
-            return type(answer).serialize(answer) if hasattr(type(answer), "pb") else answer
-
-        return grpc.unary_unary_rpc_method_handler(call)
-
-    def ListModels(self, request):
-        assert request.filter == 'display_name="pets-model"'
-        return vertex.ListModelsResponse(models=[versions[-1] for versions in self.models.values()])
-
-    def ListModelVersions(self, request):
-        return vertex.ListModelVersionsResponse(models=self.models[request.name])
-
-    def UploadModel(self, request):
-        assert request.parent == PARENT
-        name = request.parent_model or f"{PARENT}/models/{len(self.models) + 1}"
-        versions = self.models.setdefault(name, [])
-        model = request.model
-        model.name, model.version_id = name, str(len(versions) + 1)
-        versions.append(model)
-        return done(vertex.UploadModelResponse(model=name, model_version_id=model.version_id))
-
-    def ListEndpoints(self, request):
-        assert request.filter == 'display_name="pets"'
-        return vertex.ListEndpointsResponse(endpoints=self.endpoints)
-
-    def CreateEndpoint(self, request):
-        endpoint = request.endpoint
-        endpoint.name = f"{request.parent}/endpoints/1"
-        self.endpoints.append(endpoint)
-        return done(endpoint)
-
-    def DeployModel(self, request):
-        (endpoint,) = self.endpoints
-        assert request.endpoint == endpoint.name
-        deployed = request.deployed_model
-        self.num_deployments += 1
-        deployed.id = str(self.num_deployments)
-        deployed.model, _, deployed.model_version_id = deployed.model.partition("@")
-        endpoint.deployed_models.append(deployed)
-        split = dict(request.traffic_split)
-        endpoint.traffic_split = {deployed.id: split.pop("0"), **split}
-        assert sum(endpoint.traffic_split.values()) == 100
-        return done(vertex.DeployModelResponse(deployed_model=deployed))
-
-    def GetEndpoint(self, request):
-        (endpoint,) = self.endpoints
-        assert request.name == endpoint.name
-        return endpoint
-
-    def UndeployModel(self, request):
-        (endpoint,) = self.endpoints
-        split = dict(endpoint.traffic_split)
-        assert request.endpoint == endpoint.name and not split.pop(request.deployed_model_id, 0)
-        endpoint.traffic_split = split
-        endpoint.deployed_models = [
-            each for each in endpoint.deployed_models if each.id != request.deployed_model_id
-        ]
-        return done(vertex.UndeployModelResponse())
-
-
-def done(message) -> bytes:
-    operation = operations_pb2.Operation(name="o", done=True)
-    operation.response.Pack(type(message).pb(message))
-    return operation.SerializeToString()
-
-
 @pytest.fixture
 def server(monkeypatch):
-    handler = FakeVertex()
-    grpc_server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
-    grpc_server.add_generic_rpc_handlers([handler])
-    channel = grpc.insecure_channel(f"localhost:{grpc_server.add_insecure_port('localhost:0')}")
-    grpc_server.start()
+    handler = FakeVertex(PARENT)
 
     def clients(region: str):
         assert region == "europe-west4"
@@ -153,8 +67,10 @@ def server(monkeypatch):
             yield kind(transport=kind.get_transport_class("grpc")(channel=channel))
 
     monkeypatch.setattr(executor, "clients", clients)
-    yield handler
-    grpc_server.stop(None).wait()
+    with handler.serve() as port:
+        channel = grpc.insecure_channel(f"localhost:{port}")
+        yield handler
+        channel.close()
 
 
 def run(
