@@ -83,7 +83,7 @@ def start(recipe, dataset, devices, training, weights_path, **environment):
 
 def finish(process, weights_path):
     """Returns accuracy, notes and weights."""
-    _, errors = process.communicate(timeout=500)
+    _, errors = process.communicate(timeout=1500)
     assert process.returncode == 0, errors.decode()[-3000:]
     return pickle.loads(weights_path.read_bytes())
 
@@ -142,12 +142,12 @@ def test_a_signal_to_one_machine_stops_both_and_both_resume(
 
     (whole, _) = finish_both(tmp_path / "a")
     processes, saved = start_both(tmp_path / "b"), tmp_path / "b" / "checkpoints"
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not list(saved.glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     processes[1].send_signal(signal.SIGTERM)
     for process in processes:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=600)
         assert b"TrainingStopped: Stopped by SIGTERM after step " in errors, errors[-3000:]
         assert b", which is saved; the same command resumes" in errors
     assert not (tmp_path / "b" / "weights0").exists()
