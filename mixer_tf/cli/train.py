@@ -168,6 +168,7 @@ class _Request:
 
 def _train(request: _Request) -> None:
     from mixer_tf.datasets.excluded_images import exclude_listed
+    from mixer_tf.datasets.info import DatasetInfo
     from mixer_tf.datasets.sources import opening
     from mixer_tf.training import from_source, requirements
     from mixer_tf.training.run_directory import RunDirectory
@@ -182,28 +183,24 @@ def _train(request: _Request) -> None:
     folder = RunDirectory(os.path.expanduser(root))
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
-    with folder.lock():
-        if isinstance(strategy, str):
-            strategy = requirements.create_strategy(strategy, recipe)
-        if not request.restart and folder.finish(opened, recipe):
-            click.echo("note: the training was complete already; nothing is trained")
-            return _show_model(folder, request.source)
-        with progress_counter("reading images") as progress:
-            info = from_source.prepare(
-                *(opened, recipe, folder, progress), restart=request.restart, limit=request.limit
-            )
-        _show_data(info, folder, opened.notes)
-        result = from_source.train_prepared(
-            *(info, recipe, folder),
-            strategy=strategy,
-            checkpoints=request.checkpoints,
-            profile=request.profile,
-            planned=request.planned,
-        )
+    result = from_source.train_source(
+        *(opened, recipe, folder.root),
+        strategy=strategy,
+        restart=request.restart,
+        limit=request.limit,
+        progress=progress_counter("reading images"),
+        prepared=lambda info: _show_data(info, folder, opened.notes),
+        checkpoints=request.checkpoints,
+        profile=request.profile,
+        planned=request.planned,
+    )
+    if result is None:
+        click.echo("note: the training was complete already; nothing is trained")
+        return _show_model(folder, request.source)
     if request.profile:
         how = "under Profile" if importlib.util.find_spec(_PROFILER) else f"with `{_INSTALL}`"
         click.echo(f"profile  is in the logs; TensorBoard shows it {how}")
-    _show_result(result, info, folder, request)
+    _show_result(result, DatasetInfo.read(folder.data), folder, request)
 
 
 def _show_data(info, folder, shown_notes) -> None:

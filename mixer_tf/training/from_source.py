@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -40,10 +41,11 @@ def train_source(
     root: str,
     *,
     strategy: str | tf.distribute.Strategy = "auto",
-    progress: Callable[[int], None] | None = None,
     restart: bool = False,
-    checkpoints: CheckpointOptions | None = None,
-    verbose: bool = True,
+    limit: QuarantineLimit | None = None,
+    progress: contextlib.AbstractContextManager | None = None,
+    prepared: Callable[[DatasetInfo], None] | None = None,
+    **options,
 ) -> Fitted | None:
     """Trains a recipe on a source; called again after an interruption, it resumes.
 
@@ -55,10 +57,12 @@ def train_source(
         root: the folder that `RunDirectory` describes.
         strategy: a name that `distribution.create_strategy` knows, or its result. Several workers
             must create theirs before they open the source.
-        progress: called from time to time with the number of images that were checked.
         restart: see `RunDirectory.claim`.
-        checkpoints: when to save within epochs; None for the defaults.
-        verbose: whether to show the progress of the training.
+        limit: how many images may be unusable; None for any number.
+        progress: entered while images are checked; its value is called from time to time with their
+            number.
+        prepared: called with what describes the images, before the training.
+        options: `checkpoints`, `profile`, `planned` and `verbose` of `train_prepared`.
 
     Returns:
         The result; None if an earlier call has written the model.
@@ -68,16 +72,17 @@ def train_source(
             the recipe does not fit its weights or the devices.
         DownloadError: the weights of the recipe cannot be downloaded.
     """
-    if isinstance(strategy, str):
-        strategy = requirements.create_strategy(strategy, recipe)
     output = RunDirectory(root)
     with output.lock():
+        if isinstance(strategy, str):
+            strategy = requirements.create_strategy(strategy, recipe)
         if not restart and output.finish(source, recipe):
             return None
-        info = prepare(source, recipe, output, progress, restart=restart)
-        return train_prepared(
-            info, recipe, output, strategy=strategy, checkpoints=checkpoints, verbose=verbose
-        )
+        with progress or contextlib.nullcontext() as count:
+            info = prepare(source, recipe, output, count, restart=restart, limit=limit)
+        if prepared:
+            prepared(info)
+        return train_prepared(info, recipe, output, strategy=strategy, **options)
 
 
 def train_prepared(
@@ -95,9 +100,9 @@ def train_prepared(
 
     Args:
         info: what `prepare` has returned.
-        recipe, strategy, checkpoints, verbose: see `train_source`.
+        recipe: the model and the training.
         output: the folder, of which the caller holds the lock.
-        profile, planned: see `trainer.fit`.
+        strategy, checkpoints, profile, planned, verbose: see `trainer.fit`.
     """
     from mixer_tf.training import trainer
     from mixer_tf.training.exporting import export_fitted
@@ -154,8 +159,9 @@ def prepare(
     With several workers that share the folder, the chief does it and the others wait.
 
     Args:
-        source, recipe, progress, restart: as in `train_source`.
+        source, recipe, restart: as in `train_source`.
         output: the folder.
+        progress: called from time to time with the number of images that were checked.
         limit: how many images may be unusable; None for any number.
 
     Raises:
