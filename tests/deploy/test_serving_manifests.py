@@ -9,6 +9,8 @@ import subprocess
 import pytest
 import yaml
 from google.protobuf import text_format
+from jsonschema import ValidationError
+from schemas import require_valid
 from tensorflow_serving.config import model_server_config_pb2
 
 from mixer_tf.serving.batching_parameters import BatchingParameters
@@ -150,6 +152,7 @@ def test_kserve(name):
         "serving.kserve.io/v1beta1",
         "InferenceService",
     )
+    require_valid(document, "kserve_inference_service")
     model = document["spec"]["predictor"]["model"]
     require_type(model["resources"], "V1ResourceRequirements", "resources")
     require_type(model["readinessProbe"], "V1Probe", "readinessProbe")
@@ -159,6 +162,22 @@ def test_kserve(name):
         model["storageUri"] == f"pvc://{of_kind('PersistentVolumeClaim')['metadata']['name']}/mixer"
     )
     assert ("nvidia.com/gpu" in model["resources"]["limits"]) == ("gpu" in name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("modelFormat", "tensorflow"),
+        ("minReplicas", "1"),
+        ("storageURI", "pvc://mixer-models/mixer"),
+    ],
+)
+def test_a_wrong_field_of_kserve_is_found(field, value):
+    (document,) = documents("kserve/inference_service.yaml")
+    predictor = document["spec"]["predictor"]
+    (predictor if field == "minReplicas" else predictor["model"])[field] = value
+    with pytest.raises(ValidationError):
+        require_valid(document, "kserve_inference_service")
 
 
 def test_the_health_check_of_compose_runs_against_a_server(served_for_health):

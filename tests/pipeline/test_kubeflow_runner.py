@@ -12,7 +12,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from google.protobuf import json_format
+from jsonschema import ValidationError
 from kfp.pipeline_spec import pipeline_spec_pb2
+from schemas import require_valid
 from tfx.orchestration.kubeflow.v2.compiler_utils import TITLE_TO_CLASS_PATH
 from tfx.utils import import_utils
 
@@ -172,8 +174,20 @@ def test_v1_gives_beam_options_to_their_steps(v1):
     assert beam("Pusher") == []
 
 
+def test_v1_is_valid_for_the_schema_of_argo_workflows(v1):
+    require_valid(v1, "argo_workflow")
+    wrong = json.loads(json.dumps(v1))
+    wrong["spec"]["templates"][0]["retryStrateggy"] = {"limit": 1}
+    with pytest.raises(ValidationError, match="retryStrateggy"):
+        require_valid(wrong, "argo_workflow")
+    wrong = json.loads(json.dumps(v1))
+    wrong["spec"]["arguments"]["parameters"][0]["name"] = 1
+    with pytest.raises(ValidationError, match="1 is not of type 'string'"):
+        require_valid(wrong, "argo_workflow")
+
+
 def test_v1_is_a_workflow_that_argo_can_resolve(v1):
-    """What the schema of Argo asks for, and what it cannot: every name that is used is there."""
+    """What a schema cannot ask for: every name that is used is there."""
     assert (v1["apiVersion"], v1["kind"]) == ("argoproj.io/v1alpha1", "Workflow")
     spec = v1["spec"]
     templates = {template["name"]: template for template in spec["templates"]}
