@@ -64,29 +64,19 @@ class Predict(beam.DoFn):
         self._predictor = Predictor(self._model_dir)
 
     def process(self, batch: Sequence[ImageRecord]) -> Iterator[dict]:
+        checked = images.examine_all([record.encoded for record in batch])
         usable = {}
-        for index, record in enumerate(batch):
-            try:
-                usable[index] = check(record)
-            except images.UnusableImageError as error:
-                yield {"image": record.source, "error": str(error)}
+        for index, (record, found) in enumerate(zip(batch, checked, strict=True)):
+            if record.problem or isinstance(found, images.UnusableImageError):
+                yield {"image": record.source, "error": record.problem or str(found)}
+            else:
+                usable[index] = found.encoded
         answers = self._predictor.classify(list(usable.values())) if usable else []
         for index, answer in zip(usable, answers, strict=True):
             found = [
                 {"class_name": each.class_name, "probability": each.probability} for each in answer
             ]
             yield {"image": batch[index].source, "predictions": found}
-
-
-def check(record: ImageRecord) -> bytes:
-    """Returns the bytes of an image that the model can decode.
-
-    Raises:
-        UnusableImageError: it is not such an image; the message is the reason.
-    """
-    if record.problem:
-        raise images.UnusableImageError(record.problem)
-    return images.check(record.encoded)
 
 
 def to_line(answer: dict) -> str:

@@ -160,35 +160,30 @@ def _open_predictor(model: str, server: str | None, total: int) -> Iterator[Call
 
 def _classify(classify: Callable, paths: Sequence[str]) -> Iterator[tuple[str, list | str]]:
     """Yields each path with its predictions, or with the reason why it is unusable."""
-    from mixer_tf.images import UnusableImageError
-
     paths = iter(paths)
     while batch := list(itertools.islice(paths, _BATCH_SIZE)):
-        usable, reasons = {}, {}
-        for path in batch:
-            try:
-                usable[path] = _read(path)
-            except UnusableImageError as error:
-                reasons[path] = str(error)
+        usable, reasons = _read(batch)
         answers = classify(list(usable.values())) if usable else []
         found = dict(zip(usable, answers, strict=True)) | reasons
         for path in batch:
             yield path, found[path] if isinstance(found[path], list) else str(found[path])
 
 
-def _read(path: str) -> bytes:
-    """Returns the bytes of an image that the model can decode.
-
-    Raises:
-        UnusableImageError: the file is not such an image; the message is the reason.
-    """
+def _read(paths: Sequence[str]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Returns path → bytes that the model can decode; path → why the file is not such an image."""
     from mixer_tf import images
     from mixer_tf.datasets.files import read_image
 
-    record = read_image(path, None, "")
-    if record.problem:
-        raise images.UnusableImageError(record.problem)
-    return images.check(record.encoded)
+    records = {path: read_image(path, None, "") for path in paths}
+    reasons = {path: record.problem for path, record in records.items() if record.problem}
+    readable = {path: each.encoded for path, each in records.items() if not each.problem}
+    usable = {}
+    for path, found in zip(readable, images.examine_all([*readable.values()]), strict=True):
+        if isinstance(found, images.UnusableImageError):
+            reasons[path] = str(found)
+        else:
+            usable[path] = found.encoded
+    return usable, reasons
 
 
 def _show_text(image: str, answer, top: int) -> None:

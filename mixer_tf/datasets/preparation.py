@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -97,13 +98,14 @@ def reduce_record(record: ImageRecord, shorter_side: int) -> ImageRecord:
 
 def _usable_examples(path: str, shorter_side: int | None, prepared: Prepared) -> Iterator[bytes]:
     """Yields the tf.Example of each usable image; what was not changed is not serialized again."""
-    for example in examples.read_examples(path):
-        record = ImageRecord.from_example(example)
-        try:
-            usable, remarks = validation.examine_record(record)
-        except images.UnusableImageError as error:
-            prepared.lines.append(validation.to_line(record, prepared.split, str(error)))
+    serialized, copies = itertools.tee(examples.read_examples(path))
+    records = map(ImageRecord.from_example, copies)
+    examined = validation.examine_records(records)
+    for example, (record, found) in zip(serialized, examined, strict=True):
+        if isinstance(found, images.UnusableImageError):
+            prepared.lines.append(validation.to_line(record, prepared.split, str(found)))
             continue
+        usable, remarks = found
         for remark in remarks:
             number, first = prepared.remarks.get(remark, (0, record.source))
             prepared.remarks[remark] = number + 1, min(first, record.source)

@@ -101,15 +101,14 @@ class _ValidatedSource:
     def usable_records(self, split: str) -> Iterator[ImageRecord]:
         by_class = collections.Counter()
         for shard in self._source.shards_of(split):
-            for record in self._source.read(shard):
+            for record, found in validation.examine_records(self._source.read(shard)):
                 self.num_read += 1
-                try:
-                    checked, remarks = validation.examine_record(record)
-                    self.remarks += [(remark, record.source) for remark in remarks]
-                    yield checked
-                    by_class[record.class_name] += 1
-                except images.UnusableImageError as error:
-                    line = validation.to_line(record, split, str(error))
-                    self._quarantine.write(line + "\n")
+                if isinstance(found, images.UnusableImageError):
+                    self._quarantine.write(validation.to_line(record, split, str(found)) + "\n")
+                    continue
+                checked, remarks = found
+                self.remarks += [(remark, record.source) for remark in remarks]
+                yield checked
+                by_class[record.class_name] += 1
             self._progress(self.num_read)
         self.counts[split] = dict(sorted(by_class.items()))

@@ -13,7 +13,6 @@ from mixer_tf.datasets import validation
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.export.loading import Export
 from mixer_tf.features import ImageRecord
-from mixer_tf.images import UnusableImageError
 from mixer_tf.images.preprocessing import decode_and_crop
 
 
@@ -46,8 +45,5 @@ def image_batches(
 
 
 def _usable_records(source: Source, split: str) -> Iterator[ImageRecord]:
-    for record in itertools.chain.from_iterable(map(source.read, source.shards_of(split))):
-        try:
-            yield validation.check_record(record)
-        except UnusableImageError:
-            continue
+    records = itertools.chain.from_iterable(map(source.read, source.shards_of(split)))
+    return validation.usable_records(records, lambda record, error: None)

@@ -154,7 +154,12 @@ def extract(
     """
     rows: list[Row] = []
     problems: list[tuple[str, str]] = []
-    for batch in prefetched(_batched(_usable(records, problems), batch_size)):
+
+    def add_problem(record: ImageRecord, error: UnusableImageError) -> None:
+        problems.append((printable(without_credentials(record.source)), str(error)))
+
+    usable = validation.usable_records(records, add_problem)
+    for batch in prefetched(_batched(usable, batch_size)):
         values = extractor([record.encoded for record in batch])
         rows += [(r.source, r.label, row) for r, row in zip(batch, values, strict=True)]
     return rows, problems
@@ -172,14 +177,6 @@ def in_order(rows: Iterable[Row], dim: int) -> Features:
     rows = sorted(rows, key=lambda row: row[:2])
     values = np.array([row[2] for row in rows], np.float32).reshape(-1, dim)
     return Features(values, np.array([row[1] for row in rows], np.int64))
-
-
-def _usable(records: Iterable[ImageRecord], problems: list) -> Iterator[ImageRecord]:
-    for record in records:
-        try:
-            yield validation.check_record(record)
-        except UnusableImageError as error:
-            problems.append((printable(without_credentials(record.source)), str(error)))
 
 
 def _batched(records: Iterable[ImageRecord], size: int) -> Iterator[list[ImageRecord]]:

@@ -20,7 +20,6 @@ from mixer_tf.evaluation.mistakes import MAX_PAGE_MISTAKES
 from mixer_tf.evaluation.real_labels import RealLabels, RealScores
 from mixer_tf.evaluation.report import MAX_MISTAKES, Report
 from mixer_tf.features import ImageRecord
-from mixer_tf.images import UnusableImageError
 from mixer_tf.messages import listing, printable, visible
 from mixer_tf.serving import contract
 
@@ -233,13 +232,12 @@ def count_images(source: Source, splits: Sequence[str]) -> int | None:
 def _usable_records(
     source: Source, splits: Sequence[str], add_unusable: Callable[[str, str], None]
 ) -> Iterator[ImageRecord]:
-    """Yields the usable images; hands path and reason of the others over."""
+    """Returns the usable images; path and reason of the others are handed over."""
     shards = itertools.chain.from_iterable(source.shards_of(split) for split in splits)
-    for record in itertools.chain.from_iterable(map(source.read, shards)):
-        try:
-            yield validation.check_record(record)
-        except UnusableImageError as error:
-            add_unusable(printable(record.source), str(error))
+    return validation.usable_records(
+        itertools.chain.from_iterable(map(source.read, shards)),
+        lambda record, error: add_unusable(printable(record.source), str(error)),
+    )
 
 
 def _nothing_to_evaluate(source: Source, splits: Sequence[str], problems) -> str:

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_attributes.attach(
         "make_decodable": "conversion",
         "check": "validation",
         "examine": "validation",
+        "examine_all": "validation",
         "decode": "decoding",
         "decode_and_inception_crop": "random_crops",
         "inception_crop": "resizing",

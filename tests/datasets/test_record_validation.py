@@ -48,3 +48,22 @@ def test_a_line_is_json_with_readable_unicode(record):
         "class_name": "cat",
         "reason": "empty file",
     }
+
+
+def test_records_are_examined_as_each_of_them_alone(bad_folder, record, monkeypatch):
+    names = [*bad_folder.good, *bad_folder.bad, "cat/not there.jpg"]
+    records = [files.read_image(str(bad_folder.path / name), 0, "cat") for name in names]
+    records.insert(3, dataclasses.replace(record, label=None))
+    monkeypatch.setattr(validation, "_BATCH_SIZE", 20)
+    unusable = []
+    found = list(validation.usable_records(records, lambda *each: unusable.append(each)))
+    expected, reasons = [], []
+    for each in records:
+        try:
+            expected.append(validation.check_record(each))
+        except images.UnusableImageError as error:
+            reasons.append((each, str(error)))
+    assert found == expected and len(found) == len(bad_folder.good)
+    assert [(each, str(error)) for each, error in unusable] == reasons
+    pairs = validation.examine_records(records)
+    assert [each for each, _ in pairs] == records
