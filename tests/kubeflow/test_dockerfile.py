@@ -2,6 +2,7 @@
 """The images: exact versions, no root, a health check, and the install steps at work."""
 
 import dataclasses
+import hashlib
 import http.server
 import json
 import pathlib
@@ -115,6 +116,31 @@ def test_working_directory_holds_the_schema_that_compiled_files_name():
     assert [a for i, a in history("beam") if i == "WORKDIR"][-1] == "/app"
     assert ("COPY", "pipeline pipeline") in STAGES["beam"].instructions
     assert pathlib.Path(SCHEMA_FILE) == ROOT / "pipeline" / "schema.pbtxt"
+
+
+def test_files_that_google_publishes_without_checksums_are_compared_with_an_earlier_build(tmp_path):
+    (command,) = [each for each in STAGES["packages-tpu"].all_of("RUN") if "sha256sum" in each]
+    for folder in ("wheels", "lib"):
+        (tmp_path / folder).mkdir()
+        command = command.replace(f"/{folder}/", f"{tmp_path}/{folder}/")
+    wheel, library = tmp_path / "wheels" / "tensorflow-1.whl", tmp_path / "lib" / "libtpu.so"
+
+    def build(sums: str = "") -> int:
+        environment = {"PATH": "/usr/bin:/bin", "TPU_SHA256SUMS": sums}
+        return subprocess.run(["sh", "-c", command], env=environment).returncode
+
+    wheel.write_text("wheel")
+    library.write_text("library")
+    assert build() == 0
+    sums = (tmp_path / "lib" / "train-tpu.sha256").read_text()
+    digests = [hashlib.sha256(text).hexdigest() for text in (b"wheel", b"library")]
+    assert sums == f"{digests[0]}  {wheel}\n{digests[1]}  {library}\n"
+    assert build(sums.rstrip()) == 0  # as $(cat FILE) gives it
+    for path in (wheel, library):
+        before = path.read_text()
+        path.write_text("another one")
+        assert build(sums.rstrip()) != 0
+        path.write_text(before)
 
 
 def test_dockerfile_passes_hadolint():
