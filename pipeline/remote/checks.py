@@ -19,12 +19,18 @@ TARGETS = tuple(ROOTS)
 
 _LOCAL_KINDS = ("folder", "csv", "tfrecord")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# An option of a library or a field of a document, whose value is a secret.
-_SECRET_NAME = re.compile(
-    r"""--?["']?([\w-]*(?:password|passwd|secret|token|credential|api[_-]?key|access[_-]?key"""
-    r"""|connection[_-]?string)[\w-]*)"""
-    r"""["']?[=\s]+[^\s=]""",
-    re.IGNORECASE,
+_WORDS = (
+    r"password|passwd|secret|token|credential|api[._-]?key|access[._-]?key|secret[._-]?key"
+    r"|private[._-]?key|connection[._-]?string"
+)
+# An option of a library, whose value is a secret.
+_SECRET_OPTION = re.compile(
+    rf"""--?["']?([\w-]*(?:{_WORDS})[\w-]*)["']?[=\s]+[^\s=]""", re.IGNORECASE
+)
+# A field of a document or a variable, such as {"env": {"DB_PASSWORD": "…"}}; unlike tokens_mlp_dim,
+# its name ends with the word.
+_SECRET_FIELD = re.compile(
+    rf"""([\w.-]*(?:{_WORDS}))["']?\s*[=:]\s*["']?[^\s"'=:{{\[]""", re.IGNORECASE
 )
 _SECRET_VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -32,10 +38,16 @@ _SECRET_VALUE = re.compile(
     r"|\bya29\.[\w-]{20,}"  # Google OAuth
     r"|\bAIza[\w-]{35}\b"  # Google API
     r"|\bgh[pousr]_\w{36}\b"  # GitHub
+    r"|\bglpat-[\w-]{20}\b"  # GitLab
+    r"|\bxox[abprs]-[\w-]{10,}"  # Slack
     r"|\bhf_[A-Za-z0-9]{30,}\b"  # Hugging Face
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\."  # JSON Web Token
+    r"|\bBearer [\w.~+/-]{8,}"
     r"|[?&](?:sig|X-Amz-Signature|X-Goog-Signature|access_token|token|key)=[\w%.-]{8,}",
     re.IGNORECASE,
 )
+# Without a scheme, as in --job_endpoint=USER:PASSWORD@HOST:8099; not the digest of an image.
+_SECRET_ADDRESS = re.compile(r"""(?:^|[=\s,"'])[^\s/@:=,"']+:[^\s/@"']+@(?!sha256:)[\w.-]+""")
 _HOW_TO = (
     "Give it to the steps as a Kubernetes secret (--secret), a service account or a file in the "
     "image."
@@ -170,11 +182,12 @@ def require_no_secret(texts: Iterable[str]) -> None:
         ValueError: one seems to hold a password, token or key; the message does not repeat it.
     """
     for text in texts:
-        if without_credentials(text) != text:
+        if without_credentials(text) != text or _SECRET_ADDRESS.search(text):
             raise ValueError(f"a URL holds a user name and a password or a token. {_HOW_TO}")
-        named = _SECRET_NAME.search(text)
-        if named:
-            raise ValueError(f"the option {named[1]} would store a secret. {_HOW_TO}")
+        option, field = _SECRET_OPTION.search(text), _SECRET_FIELD.search(text)
+        if option or field:
+            kind, name = ("option", option[1]) if option else ("field", field[1])
+            raise ValueError(f"the {kind} {name} would store a secret. {_HOW_TO}")
         if _SECRET_VALUE.search(text):
             raise ValueError(f"a text looks like a private key or an access token. {_HOW_TO}")
 

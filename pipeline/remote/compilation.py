@@ -76,7 +76,7 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     checks.require_portable(config, options.target)
     checks.require_no_secret(checks.strings(dataclasses.asdict(config)))
     checks.require_no_secret(checks.with_values(config.beam_args))
-    checks.require_no_secret(options.steps)
+    checks.require_no_secret(checks.strings(dataclasses.asdict(options)))
     config = dataclasses.replace(
         config,
         fingerprints=fingerprints.fingerprint_offline(config),

@@ -368,6 +368,8 @@ def test_vertex_writes_below_the_root(vertex):
             ["--root=gs://b/r", "--step", "Trainer.beam=--password=hunter2"],
             "the option password would store a secret",
         ),
+        (["--root=gs://b/r", "--image=u:hunter2@host/i:1"], "a URL holds a user name"),
+        (["--root=gs://b/r", "--secret=DB_PASSWORD=hunter2"], "the field DB_PASSWORD would store"),
         (["--root=gs://b/r", "--set", "training.epoch=3"], "Did you mean training.epochs?"),
         (["--root=gs://b/r", "--step", "Trainr.cpu=1"], "Did you mean Trainer?"),
         (["--root=gs://b/r", "--secret=s3"], "takes a secret as NAME/KEY"),
