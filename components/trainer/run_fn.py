@@ -10,7 +10,7 @@ Its `custom_config` holds
   side; optional: without it, the logs are stored in the ModelRun artifact,
 * `profile`: the steps to trace for TensorBoard's profiler, such as "10:20"; optional,
 * `checkpoints`: optional; fields of `CheckpointOptions`, such as {"minutes": 5, "steps": 1000};
-  without minutes, the environment variable MIXER_TF_CHECKPOINT_MINUTES may hold them,
+  those that are missing may come from the environment variables that it names,
 * `fingerprint`: the state of the code and of whatever else the training depends on.
 
 With `hyperparameters`, those replace fields of the recipe. With a `base_model`, the training starts
@@ -22,9 +22,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from components import hyperparameters, training_config
+from components.trainer import finished_trainings
 from components.training_config import LOGS_FILE
 from mixer_tf import storage
 from mixer_tf.datasets.info import DatasetInfo
@@ -37,24 +39,50 @@ from mixer_tf.training.exporting import export_fitted
 from mixer_tf.training.input.split import open_files
 from mixer_tf.training.profiled_steps import ProfiledSteps
 from mixer_tf.training.tensorboard import runs
+from mixer_tf.training.trainer import Fitted
 
 _RUN_NAME = "run_name.txt"  # beside the checkpoints of the training, and removed with them
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains on the Examples of the pipeline and exports to the Model artifact."""
+    """Trains on the Examples of the pipeline and exports to the Model artifact.
+
+    The last checkpoint stays, because TFX publishes the model afterwards; see
+    `finished_trainings`.
+    """
     config = fn_args.custom_config
     # With several workers, this must be the first thing that TensorFlow does.
     strategy = distribution.create_strategy(config["strategy"])
-    train_files, eval_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     info = DatasetInfo.read(_examples_folder(fn_args.train_files))
-    splits = open_files({TRAIN: train_files, EVAL: eval_files}, info)
     recipe = hyperparameters.apply(Recipe.from_json(config["recipe"]), fn_args.hyperparameters)
-    base_model, config = fn_args.base_model, {**config, "recipe": recipe.to_json()}
+    checkpoint_dir = _checkpoint_dir(fn_args, recipe)
+    if distribution.is_chief(strategy):
+        finished_trainings.unmark(checkpoint_dir)
+        finished_trainings.remove(config["checkpoint_dir"])
+    fitted = _fit(fn_args, recipe, info, strategy, checkpoint_dir)
+    export_fitted(fitted, info.class_names, fn_args.serving_model_dir, keep_checkpoints=True)
+    if fitted.is_chief:
+        finished_trainings.mark(checkpoint_dir)
+
+
+def _checkpoint_dir(fn_args: FnArgs, recipe: Recipe) -> str:
+    config = {**fn_args.custom_config, "recipe": recipe.to_json()}
+    files = [*_files(fn_args.train_files), *_files(fn_args.eval_files)]
+    return os.path.join(config["checkpoint_dir"], checkpoint_key(config, files, fn_args.base_model))
+
+
+def _fit(
+    fn_args: FnArgs,
+    recipe: Recipe,
+    info: DatasetInfo,
+    strategy: tf.distribute.Strategy,
+    checkpoint_dir: str,
+) -> Fitted:
+    config, base_model = fn_args.custom_config, fn_args.base_model
+    files = {TRAIN: _files(fn_args.train_files), EVAL: _files(fn_args.eval_files)}
+    splits = open_files(files, info)
     initial = warm_start.read_weights(base_model, recipe, info.class_names) if base_model else None
-    key = checkpoint_key(config, [*train_files, *eval_files], base_model)
-    checkpoint_dir = os.path.join(config["checkpoint_dir"], key)
-    fitted = trainer.fit(
+    return trainer.fit(
         recipe,
         splits[TRAIN],
         splits.get(EVAL),
@@ -65,7 +93,6 @@ def run_fn(fn_args: FnArgs) -> None:
         profile=ProfiledSteps.parse(config["profile"]) if "profile" in config else None,
         initial_weights=initial,
     )
-    export_fitted(fitted, info.class_names, fn_args.serving_model_dir)
 
 
 def checkpoint_key(config: dict, files: Sequence[str], base_model: str | None = None) -> str:

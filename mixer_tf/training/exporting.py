@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the result of a training to the exported model; then the checkpoints are removed."""
+"""From the result of a training to the exported model, after which checkpoints are removed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def export_fitted(
     class_names: Sequence[str],
     path: str,
     exported: Callable[[], None] | None = None,
+    *,
+    keep_checkpoints: bool = False,
 ) -> None:
     """Exports the best weights to the SavedModel `path`; of several workers, only the chief does.
 
@@ -24,6 +26,7 @@ def export_fitted(
         class_names: one name per label.
         path: the folder of the model.
         exported: called between the export and the removal of the checkpoints; None for nothing.
+        keep_checkpoints: whether they stay, for a model that is published later.
 
     Raises:
         FailedCheck: the export does not answer as the trained model does.
@@ -33,4 +36,5 @@ def export_fitted(
     saved_model.export_saved_model(fitted.model, fitted.recipe, class_names, path)
     if exported:
         exported()
-    fitted.discard_checkpoints()
+    if not keep_checkpoints:
+        fitted.discard_checkpoints()

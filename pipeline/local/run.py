@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from tfx.orchestration import metadata
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from components.trainer import finished_trainings
 from mixer_tf import console
 from mixer_tf.reports.stored import METADATA_FILE
 from mixer_tf.training import requirements
@@ -65,6 +66,7 @@ def run(
         run_record.recorded(config, connection),
         beam_workers.watch(),
         progress.show_steps(len(selected)) as steps,
+        _finished_training_is_forgotten(config, steps),
     ):
         LocalDagRunner().run(pipeline, run_options=options)
     return _summarize(config, RunOutputs(connection, ran=set(steps)), steps, notes)
@@ -116,6 +118,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
         for name in variables:
             del os.environ[name]
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _finished_training_is_forgotten(
+    config: PipelineConfig, steps: Mapping[str, Step]
+) -> Iterator[None]:
+    """After the block, also a failed one, removes the checkpoints of a model that is published."""
+    try:
+        yield
+    finally:
+        if "Trainer" in steps:
+            finished_trainings.remove(config.checkpoint_path)
 
 
 def _note_of_warm_start(base_model: str | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import run_fn
+from components.trainer import finished_trainings, run_fn
 from mixer_tf import factory, recipes
 from mixer_tf.export import saved_model
 from mixer_tf.export.loading import open_export
@@ -36,22 +36,31 @@ def fn_args(dataset, recipe, tmp_path):
 
 @pytest.mark.slow
 def test_it_trains_exports_and_logs_where_tfx_says(fn_args, tmp_path):
+    fn_args.custom_config["checkpoints"] = {"steps": 2, "keep": 3}
     run_fn.run_fn(fn_args)
     signatures = tf.saved_model.load(fn_args.serving_model_dir).signatures
     assert set(signatures) == {"serving_default", "pixels", "features", "examples"}
     (run,) = os.listdir(tmp_path / "run")
     assert re.fullmatch(r"digits-\d{8}-\d{6}", run)
     assert [*(tmp_path / "run" / run).glob("events.out.tfevents.*")]
-    assert os.listdir(tmp_path / "checkpoints") == []
+    (checkpoints,) = (tmp_path / "checkpoints").iterdir()
+    assert len(list(checkpoints.glob("step-*"))) == 1
 
 
-def test_the_minutes_between_checkpoints_come_from_the_environment(fn_args, monkeypatch):
+def test_when_to_save_comes_from_the_environment(fn_args, monkeypatch):
     options = checkpoint_options.CheckpointOptions
-    monkeypatch.setenv(checkpoint_options.MINUTES_VARIABLE, "0.5")
-    assert options.from_environment(steps=3) == options(minutes=0.5, steps=3)
-    assert options.from_environment(minutes=7) == options(minutes=7)
+    given = options(minutes=0.5, steps=7, keep=3)
+    assert options.from_environment() == options() and options().environment() == {}
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert options.from_environment() == given
+    assert options.from_environment(minutes=7, steps=None) == options(minutes=7, keep=3)
     monkeypatch.setenv(checkpoint_options.MINUTES_VARIABLE, "often")
     with pytest.raises(ValueError, match="MIXER_TF_CHECKPOINT_MINUTES must be a number of min"):
+        run_fn.run_fn(fn_args)
+    monkeypatch.setenv(checkpoint_options.MINUTES_VARIABLE, "5")
+    monkeypatch.setenv(checkpoint_options.KEEP_VARIABLE, "2.5")
+    with pytest.raises(ValueError, match="KEEP_CHECKPOINTS must be a number of checkpoints; got '"):
         run_fn.run_fn(fn_args)
 
 
@@ -60,7 +69,7 @@ def test_all_trainings_of_a_pipeline_log_side_by_side(fn_args, tmp_path, monkeyp
     """A training that fails keeps its run when it resumes; the next one gets another."""
     fn_args.custom_config["log_dir"] = str(tmp_path / "logs")
     export = run_fn.export_fitted
-    monkeypatch.setattr(run_fn, "export_fitted", lambda *_: 1 / 0)
+    monkeypatch.setattr(run_fn, "export_fitted", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_fn.run_fn(fn_args)
     monkeypatch.setattr(run_fn, "export_fitted", export)
@@ -68,6 +77,7 @@ def test_all_trainings_of_a_pipeline_log_side_by_side(fn_args, tmp_path, monkeyp
     for _ in range(2):
         run_fn.run_fn(fn_args)
         runs.append(os.listdir(tmp_path / "logs"))
+        finished_trainings.remove(str(tmp_path / "checkpoints"))  # the model is published
     assert [len(names) for names in runs] == [1, 2]
     named = (tmp_path / "run" / "logs.txt").read_text().strip()
     assert os.path.basename(named) in {*runs[1]} - {*runs[0]} and os.path.isdir(named)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real executor of Trainer: after SIGTERM it saves, and the same step resumes in a new run."""
+"""The real executor of Trainer: stopped at any moment, the same step resumes in a new run."""
 
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -27,16 +28,17 @@ from components.trainer.executor import Executor
 from tfx.types import channel_utils
 from mixer_tf.training import checkpointing
 
-examples_folder, work, run, config, stop_at = sys.argv[1:]
+examples_folder, work, run, config, stop_at, kill_at_end = sys.argv[1:]
 
 class Stop(checkpointing.TrainingCheckpoint):
     def on_train_batch_end(self, batch, logs=None):
+        print("step", self.model.optimizer.iterations.numpy())
         if self.model.optimizer.iterations.numpy() == int(stop_at):
             os.kill(os.getpid(), signal.SIGTERM)
         super().on_train_batch_end(batch, logs)
 
-from mixer_tf.training import trainer
-trainer.TrainingCheckpoint = Stop
+from mixer_tf.training import training_setup
+training_setup.TrainingCheckpoint = Stop
 examples = standard_artifacts.Examples()
 examples.uri, examples.split_names = examples_folder, '["train", "eval"]'
 model, model_run = standard_artifacts.Model(), standard_artifacts.ModelRun()
@@ -54,13 +56,17 @@ for name in ("train_args", "eval_args"):
 Executor().Do(
     {"examples": [examples]}, {"model": [model], "model_run": [model_run]}, properties
 )
+if kill_at_end == "True":  # before TFX would publish the model
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def run_step(dataset, work, run, recipe, stop_at=-1):
+def run_step(dataset, work, run, recipe, stop_at=-1, kill_at_end=False):
     config = {"recipe": recipe.to_json(), "strategy": "default", "fingerprint": ""}
     config |= {"checkpoint_dir": "checkpoints", "checkpoints": {"minutes": 60, "steps": 3}}
-    arguments = [dataset.folder, str(work), run, json.dumps(config), str(stop_at)]
+    arguments = [dataset.folder, str(work), run, json.dumps(config)]
+    arguments += [str(stop_at), str(kill_at_end)]
     return subprocess.run(
         [sys.executable, "-c", _PROGRAM, *arguments],
         capture_output=True,
@@ -88,3 +94,22 @@ def test_after_sigterm_the_step_resumes_and_ends_with_the_same_model(dataset, re
         weights(tmp_path / "b", "2"), weights(tmp_path / "a", "1"), strict=True
     ):
         np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.slow
+def test_killed_before_its_model_is_published_the_step_does_not_train_again(
+    dataset, recipe, tmp_path
+):
+    """TFX publishes after the step. The next training removes what has stayed for that moment."""
+    killed = run_step(dataset, tmp_path, "1", recipe, kill_at_end=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
+    assert "step 1\n" in killed.stdout
+    again = run_step(dataset, tmp_path, "2", recipe)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "step 6\n" not in again.stdout  # that of the last checkpoint
+    for weight, expected in zip(weights(tmp_path, "2"), weights(tmp_path, "1"), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    (finished,) = (tmp_path / "checkpoints").iterdir()
+    other = run_step(dataset, tmp_path, "3", recipe.override(["training.seed=1"]))
+    assert other.returncode == 0, other.stderr[-3000:]
+    assert not finished.exists() and len(os.listdir(tmp_path / "checkpoints")) == 1
