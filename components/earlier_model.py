@@ -17,6 +17,10 @@ FOUND = "found"  # 0: the artifact has no content
 def without_missing(artifacts: Mapping[str, Sequence[Artifact]]) -> dict[str, list[Artifact]]:
     """Returns the inputs of a step as a Resolver would give them: without marked artifacts."""
     return {
-        name: [each for each in found if each.get_custom_property(FOUND) != 0]
-        for name, found in artifacts.items()
+        name: [each for each in found if not _is_missing(each)] for name, found in artifacts.items()
     }
+
+
+def _is_missing(artifact: Artifact) -> bool:
+    """In Kubeflow Pipelines v2 a number is a JSON value, which TFX returns as None if it is 0."""
+    return artifact.has_custom_property(FOUND) and not artifact.get_custom_property(FOUND)

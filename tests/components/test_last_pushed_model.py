@@ -64,3 +64,10 @@ def test_without_a_version_later_steps_get_no_input(tmp_path):
     resolved = standard_artifacts.Model()  # of a Resolver, which marks nothing
     found = without_missing({"base_model": [model], "model": [resolved], "examples": []})
     assert found == {"base_model": [], "model": [resolved], "examples": []}
+
+
+@pytest.mark.parametrize(("value", "is_missing"), [(0.0, True), (1.0, False)])
+def test_the_mark_is_read_as_kubeflow_v2_and_vertex_hand_it_over(value, is_missing):
+    model = standard_artifacts.Model()
+    model.set_json_value_custom_property("found", value)
+    assert without_missing({"base_model": [model]})["base_model"] == ([] if is_missing else [model])
