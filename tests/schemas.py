@@ -18,12 +18,27 @@ def require_valid(document: dict, schema: str) -> None:
 
     Args:
         document: a manifest.
-        schema: "argo_workflow" or "kserve_inference_service".
+        schema: "argo_workflow", "kserve_inference_service", or "kubernetes" for one of its kinds.
 
     Raises:
         jsonschema.ValidationError: a field that the schema lacks, or a value of another type.
     """
-    jsonschema.Draft7Validator(_read(schema)).validate(document)
+    found = _read(schema)
+    if schema == "kubernetes":
+        found = {**found, "$ref": f"#/definitions/{_definition(found, document)}"}
+    jsonschema.Draft7Validator(found).validate(document)
+
+
+def _definition(schema: dict, document: dict) -> str:
+    """The name of the definition of a document's kind."""
+    group, _, version = document["apiVersion"].rpartition("/")
+    wanted = {"group": group, "version": version, "kind": document["kind"]}
+    (name,) = [
+        name
+        for name, definition in schema["definitions"].items()
+        if wanted in definition.get("x-kubernetes-group-version-kind", ())
+    ]
+    return name
 
 
 @functools.cache

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the schemas in this folder from those that Argo Workflows and KServe publish.
+"""Makes the schemas in this folder from those of Argo Workflows, KServe and Kubernetes.
 
-    python make_schemas.py ARGO_WORKFLOWS KSERVE
+    python make_schemas.py ARGO_WORKFLOWS KSERVE KUBERNETES_CLIENT
 
-The arguments are clones of github.com/argoproj/argo-workflows (v4.1.2) and
-github.com/kserve/kserve (v0.20.0), both under the Apache License 2.0. Kept is what the kinds
-Workflow and InferenceService use, without the descriptions.
+The arguments are clones of github.com/argoproj/argo-workflows (v4.1.2), github.com/kserve/kserve
+(v0.20.0) and github.com/kubernetes-client/python (v36.0.3, of Kubernetes 1.36), all under the
+Apache License 2.0. Kept is what our kinds use, without the descriptions.
 """
 
 import gzip
@@ -18,6 +18,10 @@ import yaml
 FOLDER = pathlib.Path(__file__).parent
 DEFINITIONS = "#/definitions/"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+KINDS = [
+    *("apps.v1.Deployment", "autoscaling.v2.HorizontalPodAutoscaler", "core.v1.ConfigMap"),
+    *("core.v1.PersistentVolumeClaim", "core.v1.Service", "policy.v1.PodDisruptionBudget"),
+]
 
 
 def without_descriptions(schema: object) -> object:
@@ -42,14 +46,16 @@ def references(schema: object) -> set[str]:
     return own.union(*map(references, schema.values()))
 
 
-def with_references(definitions: dict, name: str) -> dict:
-    """A schema of one definition and of all that it uses."""
-    found, waiting = {}, {name}
+def with_references(definitions: dict, *names: str) -> dict:
+    """A schema of the first definition, with the others and all that they use."""
+    # A port, or the limit of a retry: Kubernetes takes both, and these schemas say "string".
+    definitions[INT_OR_STRING]["type"] = ["integer", "string"]
+    found, waiting = {}, {*names}
     while waiting:
         each = waiting.pop()
         found[each] = definitions[each]
         waiting |= references(definitions[each]) - found.keys()
-    return {"$ref": DEFINITIONS + name, "definitions": found}
+    return {"$ref": DEFINITIONS + names[0], "definitions": found}
 
 
 def write(name: str, schema: dict) -> None:
@@ -57,10 +63,8 @@ def write(name: str, schema: dict) -> None:
     (FOLDER / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def main(argo: str, kserve: str) -> None:
+def main(argo: str, kserve: str, client: str) -> None:
     schema = json.loads(pathlib.Path(argo, "api/jsonschema/schema.json").read_text())
-    # A port, or the limit of a retry: Kubernetes takes both, and this schema says "string".
-    schema["definitions"][INT_OR_STRING]["type"] = ["integer", "string"]
     workflow = "io.argoproj.workflow.v1alpha1.Workflow"
     write("argo_workflow", with_references(schema["definitions"], workflow))
     crd = pathlib.Path(kserve, "config/crd/full/serving.kserve.io_inferenceservices.yaml")
@@ -70,6 +74,9 @@ def main(argo: str, kserve: str) -> None:
         if each["name"] == "v1beta1"
     ]
     write("kserve_inference_service", version["schema"]["openAPIV3Schema"])
+    swagger = json.loads(pathlib.Path(client, "kubernetes/swagger.json.unprocessed").read_text())
+    names = [f"io.k8s.api.{kind}" for kind in KINDS]
+    write("kubernetes", with_references(swagger["definitions"], *names))
 
 
 if __name__ == "__main__":
