@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training import distribution, freezing, loop, lost_workers
+from mixer_tf.training import distribution, freezing, loop, lost_workers, memory_errors
 from mixer_tf.training.callbacks import History, TerminateOnDivergence, Throughput
 from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.checkpointing import BestWeights, Stateful, StopRequested
@@ -71,6 +71,7 @@ class Fitted:
 
 
 @lost_workers.explained
+@memory_errors.explained
 def fit(
     recipe: Recipe,
     train: Split,
@@ -120,6 +121,7 @@ def fit(
         TrainingDivergedError: the loss is no longer finite.
         TrainingStopped: after Ctrl-C or SIGTERM; with a `checkpoint_dir`, the step was finished and
             saved.
+        OutOfMemoryError: a step does not fit in the memory of the device.
         WorkerLostError: another of several workers has died or cannot be reached.
     """
     start = time.monotonic()
