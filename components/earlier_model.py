@@ -22,5 +22,4 @@ def without_missing(artifacts: Mapping[str, Sequence[Artifact]]) -> dict[str, li
 
 
 def _is_missing(artifact: Artifact) -> bool:
-    """In Kubeflow Pipelines v2 a number is a JSON value, which TFX returns as None if it is 0."""
-    return artifact.has_custom_property(FOUND) and not artifact.get_custom_property(FOUND)
+    return artifact.has_custom_property(FOUND) and not artifact.get_int_custom_property(FOUND)

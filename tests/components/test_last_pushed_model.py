@@ -68,6 +68,7 @@ def test_without_a_version_later_steps_get_no_input(tmp_path):
 
 @pytest.mark.parametrize(("value", "is_missing"), [(0.0, True), (1.0, False)])
 def test_the_mark_is_read_as_kubeflow_v2_and_vertex_hand_it_over(value, is_missing):
-    model = standard_artifacts.Model()
-    model.set_json_value_custom_property("found", value)
+    written, model = standard_artifacts.Model(), standard_artifacts.Model()
+    written.set_json_value_custom_property("found", value)  # numbers become JSON values
+    model.set_mlmd_artifact(written.mlmd_artifact)
     assert without_missing({"base_model": [model]})["base_model"] == ([] if is_missing else [model])

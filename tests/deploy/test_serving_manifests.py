@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files in deploy/: schemas of Kubernetes and KServe, TensorFlow Serving's messages and flags."""
+"""The files in deploy/: schemas of Kubernetes and KServe, messages and flags of TensorFlow Serving."""
 
 import pathlib
 import re
