@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files in deploy/: schemas of Kubernetes and KServe, messages and flags of TensorFlow Serving."""
+"""The files in deploy/: published schemas, and TensorFlow Serving's messages and flags."""
 
 import pathlib
 import re
