@@ -37,8 +37,31 @@ data.add_command(stats)
 def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
     """Shows the datasets of the paper, and which of them are prepared on this machine.
 
-    Without NAME: all of them. With NAME: everything about these, such as the license and how to
-    get the files. All figures come from the installed TensorFlow Datasets, which states the number
+    Without NAME: all of them, each with splits, sizes, license and the way to get it. With NAME:
+    everything about these, such as what to download by hand. All figures come from the installed
+    TensorFlow Datasets, which states the number of images of a dataset only once it is prepared;
+    the splits are those of the paper. Nothing is downloaded.
+
+    \b
+    Examples:
+      mixer data list
+      mixer data stats folder:pets --out=pets-statistics
+      mixer data build folder:pets --name=my_pets --data-dir=tfds
+    """
+
+
+data.add_command(stats)
+
+
+@data.command("list", cls=Command)
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
+    """Shows the datasets of the paper, and which of them are prepared on this machine.
+
+    Without NAME: all of them, each with splits, sizes, license and the way to get it. With NAME:
+    everything about these, such as what to download by hand. All figures come from the installed TensorFlow Datasets, which states the number
     of images of a dataset only once it is prepared; the splits are those of the paper. Nothing is
     downloaded.
 
@@ -59,23 +82,55 @@ def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
         click.echo("\n\n".join("\n".join(_describe(*pair, data_dir)) for pair in pairs))
     else:
         click.echo(_table(pairs))
-        click.echo("\n`mixer data list NAME` shows license, splits and how to get a dataset.")
+        click.echo(f"\n{_explain_ways(pairs, data_dir)}")
+
+
+# How to get a dataset.
+_PREPARED, _DOWNLOAD, _GENERATED, _BY_HAND = "prepared", "download", "generated", "by hand"
 
 
 def _table(pairs) -> str:
-    header = ("name", "source", "used for", "prepared", "classes", "images", "download")
-    return format_table(header, [_row(*pair) for pair in pairs], left=4)
+    header = (
+        *("name", "source", "used for", "how to get it", "license", "splits of the paper"),
+        *("classes", "images", "download"),
+    )
+    return format_table(header, [_row(*pair) for pair in pairs], left=6)
 
 
 def _row(each, known) -> tuple[str, ...]:
+    splits = ", ".join(each.splits)
     if known is None:
-        return each.name, "not in TFDS", each.use, "no", "", "", "by hand"
+        return each.name, "not in TFDS", each.use, _BY_HAND, "", splits, "", "", ""
     return (
-        *(each.name, _source(each), each.use, "yes" if known.prepared else "no"),
+        *(each.name, _source(each), each.use, _way(known), known.license or "not stated", splits),
         f"{classes:,}" if (classes := _classes(each, known)) else "",
         f"{sum(known.examples.values()):,}" if known.prepared else "",
-        "by hand" if known.is_manual else _size(known.download_bytes),
+        _size(known.download_bytes) if known.download_bytes else "",
     )
+
+
+def _way(known) -> str:
+    if known.prepared:
+        return _PREPARED
+    if known.is_manual:
+        return _BY_HAND
+    return _DOWNLOAD if known.urls else _GENERATED
+
+
+def _explain_ways(pairs, data_dir: str | None) -> str:
+    """A line for each way to get a dataset that the table has."""
+    where = [f"--data-dir={data_dir}"] if data_dir else []
+    build = ["mixer", "data", "build", "SOURCE"]
+    lines = {
+        _PREPARED: f"use {' '.join(['--source=SOURCE', *where])}",
+        _DOWNLOAD: command_line(*build, "--download", *where),
+        _GENERATED: command_line(*build, *where),
+        _BY_HAND: "as `mixer data list NAME` says; then "
+        + command_line(*build, "--manual-dir=DIR", *where),
+    }
+    ways = {_BY_HAND if known is None else _way(known) for _, known in pairs}
+    found = [f"{way:<9} {text}" for way, text in lines.items() if way in ways]
+    return "\n".join([*found, "TFDS states the number of images of a prepared dataset alone."])
 
 
 def _describe(each, known, data_dir: str | None) -> list[str]:

@@ -98,7 +98,26 @@ def test_a_prepared_dataset_is_shown_with_its_images(tmp_path):
     assert entry["examples"] == {"train": 5, "test": 2}
     result = invoke("data", "list", f"--data-dir={tmp_path}")
     (row,) = [line for line in result.output.splitlines() if line.startswith("cifar10 ")]
-    assert row.split() == ["cifar10", "tfds:cifar10", "transfer", "yes", "10", "7", "170.1", "MB"]
+    assert re.split("  +", row) == [
+        *("cifar10", "tfds:cifar10", "transfer", "prepared", "not stated"),
+        *("train[:98%], train[98%:], test", "10", "7", "170.1 MB"),
+    ]
+    assert f"prepared  use --source=SOURCE --data-dir={tmp_path}\n" in result.output
+
+
+def test_the_overview_says_how_to_get_each_dataset(listed, tmp_path):
+    result = invoke("data", "list", f"--data-dir={tmp_path}")
+    _, *lines = result.output.split("\n\n")[0].splitlines()
+    rows = {row[0]: row for row in (re.split("  +", line) for line in lines)}
+    assert rows.keys() == listed.keys()
+    for name, entry in listed.items():
+        way = "by hand" if not entry["in_tfds"] or entry["manual"] else "download"
+        assert rows[name][3] == way
+        if entry["in_tfds"]:
+            assert rows[name][4:6] == [entry["license"] or "not stated", ", ".join(entry["splits"])]
+    build = "mixer data build SOURCE"
+    assert f"{build} --download --data-dir={tmp_path}\n" in result.output
+    assert f"{build} --manual-dir=DIR --data-dir={tmp_path}\n" in result.output
 
 
 def test_a_dataset_is_described_with_license_and_how_to_get_it(tmp_path):
