@@ -45,29 +45,6 @@ def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
     \b
     Examples:
       mixer data list
-      mixer data stats folder:pets --out=pets-statistics
-      mixer data build folder:pets --name=my_pets --data-dir=tfds
-    """
-
-
-data.add_command(stats)
-
-
-@data.command("list", cls=Command)
-@click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("--data-dir", metavar="PATH", help="Where prepared TFDS datasets are stored.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(names: tuple[str, ...], data_dir: str | None, as_json: bool) -> None:
-    """Shows the datasets of the paper, and which of them are prepared on this machine.
-
-    Without NAME: all of them, each with splits, sizes, license and the way to get it. With NAME:
-    everything about these, such as what to download by hand. All figures come from the installed TensorFlow Datasets, which states the number
-    of images of a dataset only once it is prepared; the splits are those of the paper. Nothing is
-    downloaded.
-
-    \b
-    Examples:
-      mixer data list
       mixer data list cifar10 vtab-resisc45
       mixer data list --json --data-dir=/data/tfds
     """
