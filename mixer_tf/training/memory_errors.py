@@ -43,7 +43,8 @@ def _message(recipe: Recipe, problem: str) -> str:
     parts = 2 * training.accumulation_steps
     ways = [f"a smaller --batch-size than {training.batch_size:,}"]
     if training.batch_size % parts == 0:
-        ways.append(f"--set training.accumulation_steps={parts}, which changes no result")
+        field = f"training.accumulation_steps={parts}"
+        ways.append(f"--set {field}, which computes a batch in {parts} parts")
     if not training.recompute:
         ways.append("--set training.recompute=true, which takes about a third longer")
     what = problem.partition(" by allocator")[0]
