@@ -31,6 +31,22 @@ def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
             corrupt.
     """
     sides = tf.cond(is_jpeg, lambda: _jpeg_sides(encoded), lambda: _other_sides(encoded))
+    with tf.control_dependencies([_assert_valid(sides)]):
+        return tf.identity(encoded)
+
+
+def valid_jpeg_sides(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns height and width, int32 [2], of an encoded JPEG, if they are valid.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as `require_valid_size`.
+    """
+    sides = _jpeg_sides(encoded)
+    with tf.control_dependencies([_assert_valid(sides)]):
+        return tf.identity(sides)
+
+
+def _assert_valid(sides: tf.Tensor) -> tf.Operation:
     rule = (
         f"an image must have at most {MAX_PIXELS:,} pixels, and no side more than {MAX_ASPECT} "
         "times the other; got sides of"
@@ -41,8 +57,7 @@ def require_valid_size(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
         & (tf.reduce_prod(exact) <= MAX_PIXELS)
         & (tf.reduce_max(exact) <= MAX_ASPECT * tf.reduce_min(exact))
     )
-    with tf.control_dependencies([tf.Assert(is_valid, [rule, sides])]):
-        return tf.identity(encoded)
+    return tf.Assert(is_valid, [rule, sides])
 
 
 def _jpeg_sides(encoded: tf.Tensor) -> tf.Tensor:

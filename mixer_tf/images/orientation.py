@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mixer_tf.images.byte_fields import integer_at, matches_at, slice_at, unsigned
+from mixer_tf.images.byte_fields import (
+    called_function,
+    integer_at,
+    matches_at,
+    slice_at,
+    unsigned,
+)
+from mixer_tf.images.plain_starts import has_plain_start
 
 # The tag is stored at the start of the file, before the pixels.
 _HEAD_BYTES = 1 << 18
@@ -25,6 +32,12 @@ def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
     A missing or malformed tag and other formats give 1, upright.
     """
+    upright = tf.constant(1, tf.int64)
+    return tf.cond(has_plain_start(encoded), lambda: upright, lambda: _find_orientation(encoded))
+
+
+@called_function
+def _find_orientation(encoded: tf.Tensor) -> tf.Tensor:
     head = tf.strings.substr(encoded, 0, _HEAD_BYTES)
     mark = tf.where(tf.io.is_jpeg(encoded), "Exif\0\0", "eXIf")
     # One search, faster than a regular expression, avoids the walk below for most images.

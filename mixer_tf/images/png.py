@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from mixer_tf.images.byte_fields import called_function, integer_at, matches_at
 from mixer_tf.images.headers import LOW_RANGE, LOW_RANGE_LIMIT
+from mixer_tf.images.plain_starts import has_plain_start
 
 _DEPTH, _COLOR_TYPE = 24, 25  # Positions in a file.
 _FIRST_CHUNK = 8
@@ -26,15 +27,25 @@ def decode_png(encoded: tf.Tensor) -> tf.Tensor:
             only the low bits.
     """
     head = tf.io.decode_raw(encoded, tf.uint8, fixed_length=28)
-    # One search, faster than a walk over the chunks.
-    before = tf.raw_ops.StringSplitV2(input=[encoded], sep="IDAT", maxsplit=1).values[:1]
-    parts = tf.raw_ops.StringSplitV2(input=before, sep="tRNS", maxsplit=1).values
-    is_usual = (head[_DEPTH] <= 8) & (head[_COLOR_TYPE] < _GRAY_WITH_ALPHA) & (tf.size(parts) < 2)
+    has_transparent_color = tf.cond(
+        has_plain_start(encoded),
+        lambda: tf.constant(False),
+        lambda: _may_have_transparent_color(encoded),
+    )
+    is_usual = (head[_DEPTH] <= 8) & (head[_COLOR_TYPE] < _GRAY_WITH_ALPHA) & ~has_transparent_color
     return tf.cond(
         is_usual,
         lambda: tf.io.decode_png(encoded, channels=3),
         lambda: _decode_unusual(encoded),
     )
+
+
+@called_function
+def _may_have_transparent_color(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether "tRNS" precedes the pixels: one search, faster than a walk over the chunks."""
+    before = tf.raw_ops.StringSplitV2(input=[encoded], sep="IDAT", maxsplit=1).values[:1]
+    parts = tf.raw_ops.StringSplitV2(input=before, sep="tRNS", maxsplit=1).values
+    return tf.size(parts) > 1
 
 
 @called_function

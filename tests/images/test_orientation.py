@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from mixer_tf import images
 from mixer_tf.images import orientation
+from mixer_tf.images.plain_starts import has_plain_start
 
 EXIF = b"Exif\0\0"
 
@@ -122,3 +123,18 @@ def test_random_corruption_never_raises(jpeg):
         corrupt = head.copy()
         corrupt[generator.integers(0, 80, 4)] = generator.integers(0, 256, 4)
         assert 1 <= read(tf.constant(corrupt.tobytes() + whole[80:])) <= 8
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("gap", [b"", b"odd"])
+def test_a_plain_start_is_one_without_anything_optional(make_pixels, encode, image_format, gap):
+    """A file with a segment or chunk before the pixels has to be searched, and so has any other."""
+    plain = encode(make_pixels(0, 20, 30), image_format)
+    assert bool(has_plain_start(tf.constant(plain)))
+    segments = [segment(marker, gap) for marker in (0xFFE1, 0xFFE2, 0xFFEE, 0xFFFE)]
+    chunk = struct.pack(">I", len(gap)) + b"tEXt" + gap + bytes(4)
+    for more in [chunk] if image_format == "PNG" else segments:
+        at = 33 if image_format == "PNG" else 20
+        assert not bool(has_plain_start(tf.constant(plain[:at] + more + plain[at:])))
+    for other in (b"", plain[:20], b"GIF89a" + plain, plain[:2] + plain[20:]):
+        assert not bool(has_plain_start(tf.constant(other)))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mixer_tf import images
+from mixer_tf.images import random_crops
 
 SIDE = 24
 
@@ -50,6 +51,34 @@ def photo(make_pixels):
 def test_jpegs_of_each_subsampling(photo, encode, subsampling, progressive):
     options = {"quality": 90, "subsampling": subsampling, "progressive": progressive}
     assert_same_crops(encode(photo, "JPEG", **options))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize(
+    ("subsampling", "factors"), [("4:2:2", 0x12), ("4:2:0", 0x41), ("4:2:0", 0x14)]
+)
+def test_subsamplings_that_pillow_does_not_write(encode, subsampling, factors, progressive):
+    """Other sampling factors of the luma in the same number of blocks: 4:4:0, 4:1:1, 4:4:1."""
+    pixels = np.random.default_rng(4).integers(0, 256, (96, 96, 3)).astype(np.uint8)
+    options = {"subsampling": subsampling, "progressive": progressive}
+    encoded = bytearray(encode(pixels, "JPEG", **options))
+    encoded[encoded.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 11] = factors
+    assert_same_crops(bytes(encoded), 10)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_each_window_of_a_jpeg(encode, subsampling, progressive):
+    """The corners of a window at each position relative to the blocks of the JPEG."""
+    pixels = np.random.default_rng(5).integers(0, 256, (70, 75, 3)).astype(np.uint8)
+    encoded = encode(pixels, "JPEG", subsampling=subsampling, progressive=progressive)
+    whole = images.decode(tf.constant(encoded)).numpy()
+    decode = tf.function(random_crops._decode_window)
+    for shift in range(34):
+        begin, size = np.array([shift, 33 - shift], "int32"), np.array([36, 41], "int32")
+        window = decode(*map(tf.constant, (encoded, begin, size, np.array([70, 75], "int32"))))
+        (top, left), (bottom, right) = begin, begin + size
+        np.testing.assert_array_equal(window, whole[top:bottom, left:right])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
