@@ -64,7 +64,7 @@ def test_every_field_of_a_configuration_has_an_option_or_a_reason():
         "statistics_limits",
     }
     apart = {"source", "recipe", "root", "fingerprints", "beam_args"}
-    of_the_runner = {"drift", "fingerprint_data", "baseline", "serving_dir", "deployment"}
+    of_the_runner = {"history", "fingerprint_data", "serving_dir", "deployment"}
     names = {field.name for field in dataclasses.fields(PipelineConfig)}
     assert names == typed | apart | of_the_runner
 
