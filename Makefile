@@ -42,10 +42,11 @@ bench: setup  ## measure speed on this machine, and write the tables of docs/spe
 test: lint  ## the tests, without the slow ones
 	@$(PYTEST) -m "not slow"
 
-# In three parts, because the memory of a process grows with every model that it compiles.
-# pytest's 5 means that no test is marked as slow.
-SLOW_PARTS := "tests/models tests/recipes" tests/training \
-	"tests --ignore=tests/models --ignore=tests/recipes --ignore=tests/training"
+# In parts, because the memory of a process grows with every model that it compiles; Flink comes
+# first, so that no limit on the time leaves it out. pytest's 5 means that no test is marked as slow.
+FLINK_TESTS := tests/pipeline/test_flink.py
+SLOW_PARTS := $(FLINK_TESTS) "tests/models tests/recipes" tests/training \
+	"tests --ignore=tests/models --ignore=tests/recipes --ignore=tests/training --ignore=$(FLINK_TESTS)"
 # Tests that have not started after MINUTES, if it is given, are skipped.
 UNTIL := $(if $(MINUTES),--until=$$(($$(date +%s) + 60 * $(MINUTES))))
 SLOW := $(PYTEST) -rs -m "slow and not long" $$until
