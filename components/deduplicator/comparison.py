@@ -56,7 +56,7 @@ class FindInSets(beam.PTransform):
     """Compares images with those of other sets: Fingerprints → Matches.
 
     Each worker loads one block of the others after the other. An engine that keeps side inputs in
-    memory, such as Flink, keeps the fingerprints of all others, 14.5 kB for each image, once on
+    memory, such as Flink, keeps the fingerprints of all others, 16 kB for each image, once on
     each machine.
 
     Args:

@@ -17,7 +17,7 @@ from mixer_tf.deduplication.thresholds import (
     MIN_COSINE_OF_VIEWS,
     NEAR_IDENTICAL,
 )
-from mixer_tf.deduplication.views import LARGE_CROP, SMALL_CROP, TRIMMED, WHOLE
+from mixer_tf.deduplication.views import LARGE_CROP, ONE_SIDED, SMALL_CROP, TRIMMED, WHOLE
 
 # Number of images of the gallery in one matrix product: a few megabytes.
 _BLOCK_SIZE = 8192
@@ -34,10 +34,13 @@ _MAX_NEARLY_EQUAL, _NEARLY_EQUAL_COSINE = 64, 0.995
 _FIRST_COSINES, _NUM_FIRST = (0.8, 0.9, 0.97, 0.995, 0.999), 2
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
-# The views of a query and of an image of the gallery that are compared; of two crops, none.
+# The views of a query and of an image of the gallery that are compared; of two crops, none. The
+# last ones find crops of one side in both directions.
 _VIEW_PAIRS = (
     *itertools.product((WHOLE, TRIMMED), (WHOLE, TRIMMED, LARGE_CROP, SMALL_CROP)),
     *itertools.product((LARGE_CROP, SMALL_CROP), (WHOLE, TRIMMED)),
+    *itertools.product((WHOLE,), ONE_SIDED),
+    *itertools.product(ONE_SIDED, (WHOLE,)),
 )
 
 
@@ -188,7 +191,7 @@ def _are_best(pairs: Pairs, max_nearly_equal: int) -> np.ndarray:
     most = np.where(pairs.similarity >= _HIGH_COSINE, _MAX_CANDIDATES, _MAX_UNCERTAIN)
     nearly_equal = _are_whole(pairs) & (pairs.similarity >= _NEARLY_EQUAL_COSINE)
     most = np.where(nearly_equal, max_nearly_equal, most)
-    return _ranks(pairs.rows, -pairs.similarity) < most
+    return ranks(pairs.rows, -pairs.similarity) < most
 
 
 def _are_first(pairs: Pairs) -> np.ndarray:
@@ -196,7 +199,7 @@ def _are_first(pairs: Pairs) -> np.ndarray:
     found, are_whole = np.zeros(len(pairs), bool), _are_whole(pairs)
     for cosine in _FIRST_COSINES:
         index = np.flatnonzero(are_whole & (pairs.similarity >= cosine))
-        found[index] |= _ranks(pairs.rows[index], pairs.columns[index]) < _NUM_FIRST
+        found[index] |= ranks(pairs.rows[index], pairs.columns[index]) < _NUM_FIRST
     return found
 
 
@@ -204,8 +207,8 @@ def _are_whole(pairs: Pairs) -> np.ndarray:
     return (pairs.views == WHOLE).all(1)
 
 
-def _ranks(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """The rank of each pair among those of its row by ascending keys, from 0: int [N]."""
+def ranks(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Returns the rank of each item among those of its row by ascending keys, from 0: int [N]."""
     order = np.lexsort((keys, rows))
     ordered = rows[order]
     ranks = np.empty(len(rows), np.int64)

@@ -62,22 +62,22 @@ def warp(images: np.ndarray, parameters: np.ndarray) -> tuple[np.ndarray, np.nda
     """Maps images as `Registration` says.
 
     Args:
-        images: float32 [N, S, S] or [N, S, S, C]; S = 32, or more for larger thumbnails.
+        images: float32 [N, S, S] or [N, C, S, S]; S = 32, or more for larger thumbnails.
         parameters: float32 [N, 4], of thumbnails of 32 pixels.
 
     Returns:
         The mapped images, of the same shape, and which pixels they cover, float32 [N, S, S].
     """
-    size = images.shape[1]
+    size = images.shape[-1]
     shifts = parameters[:, 1::2] * np.float32(size / THUMBNAIL_SIZE)
     columns, inside_x = _interpolation(parameters[:, 0], shifts[:, 0], size)
     rows, inside_y = _interpolation(parameters[:, 2], shifts[:, 1], size)
+    # Contiguous arrays: matrix products of others are several times slower.
+    columns = np.ascontiguousarray(columns.swapaxes(1, 2))
+    if images.ndim == 4:
+        rows, columns = rows[:, None], columns[:, None]
     mask = inside_y[:, :, None] * inside_x[:, None, :]
-    if images.ndim == 3:
-        return rows @ images @ columns.swapaxes(1, 2), mask
-    channels = np.moveaxis(images, -1, 1)
-    mapped = rows[:, None] @ channels @ columns.swapaxes(1, 2)[:, None]
-    return np.moveaxis(mapped, 1, -1), mask
+    return rows @ np.ascontiguousarray(images) @ columns, mask
 
 
 def _start(number: int, scale: float) -> np.ndarray:
@@ -88,11 +88,11 @@ def _refine(
     first: np.ndarray, second: np.ndarray, parameters: np.ndarray, steps: int
 ) -> Registration:
     """Takes the steps, and returns the best of all parameters on the way."""
-    gradients = second @ _difference().T, _difference() @ second
+    channels = np.stack([second, second @ _difference().T, _difference() @ second], 1)
     best = Registration(parameters, np.full(len(first), -2, np.float32))
     for step in range(steps + 1):
-        warped, mask = warp(second, parameters)
-        a, b = _centered(first, mask), _centered(warped, mask)
+        warped, mask = warp(channels if step < steps else channels[:, :1], parameters)
+        a, b = _centered(first, mask), _centered(warped[:, 0], mask)
         correlation = _correlation(a, b, mask)
         better = correlation > best.correlation
         best = Registration(
@@ -100,31 +100,43 @@ def _refine(
             np.where(better, correlation, best.correlation),
         )
         if step < steps:
-            parameters = _limit(parameters + _step(a, b, mask, gradients, parameters))
+            parameters = _limit(parameters + _step(a, b, mask, warped[:, 1:]))
     return best
 
 
 def _step(
-    first: np.ndarray,
-    second: np.ndarray,
-    mask: np.ndarray,
-    gradients: tuple[np.ndarray, np.ndarray],
-    parameters: np.ndarray,
+    first: np.ndarray, second: np.ndarray, mask: np.ndarray, gradients: np.ndarray
 ) -> np.ndarray:
-    """The Gauss-Newton step for scales and shifts, beside a gain of the second image."""
-    gain = (first * second).sum((1, 2)) / ((second * second).sum((1, 2)) + 1)
-    gain = np.clip(gain, 0.1, 10)[:, None, None]
-    along_x, along_y = (gain * warp(gradient, parameters)[0] for gradient in gradients)
-    offset = (np.arange(THUMBNAIL_SIZE) - _CENTER).astype(np.float32)
-    derivatives = [along_x * offset, along_x, along_y * offset[:, None], along_y, second]
-    jacobian = (np.stack(derivatives, 1) * mask[:, None]).reshape(len(first), 5, -1)
-    residual = (first - gain * second).reshape(len(first), -1, 1)
-    hessian = jacobian @ jacobian.swapaxes(1, 2)
+    """The Gauss-Newton step for scales and shifts, beside a gain of the second image.
+
+    `gradients` [N, 2, 32, 32] are those of the second image along x and y.
+    """
+    products = _products(first, second, mask, gradients)
+    gain = products[:, 4, 5] / (products[:, 4, 4] + 1)
+    gain = np.clip(gain, 0.1, 10)[:, None]
+    # The derivatives by scales and shifts are those of the second image times the gain.
+    factors = np.where(np.arange(5) < 4, gain, np.float32(1))
+    hessian = products[:, :5, :5] * factors[:, :, None] * factors[:, None]
+    residual = factors * (products[:, :5, 5] - gain * products[:, :5, 4])
     # A little damping, so that images without details have a solution.
     damping = 2e-4 * np.trace(hessian, axis1=1, axis2=2) + 1e-3
     hessian += damping[:, None, None] * np.eye(5, dtype=np.float32)
-    solution = np.linalg.solve(hessian, jacobian @ residual)[:, :4, 0]
+    solution = np.linalg.solve(hessian, residual[..., None])[:, :4, 0]
     return np.clip(solution, -_MAX_STEP, _MAX_STEP).astype(np.float32)
+
+
+def _products(
+    first: np.ndarray, second: np.ndarray, mask: np.ndarray, gradients: np.ndarray
+) -> np.ndarray:
+    """The inner products [N, 6, 6] of four derivatives, the second and the first image."""
+    offset = (np.arange(THUMBNAIL_SIZE) - _CENTER).astype(np.float32)
+    rows = np.empty((len(first), 6, *first.shape[1:]), np.float32)
+    np.multiply(gradients, mask[:, None], out=rows[:, 1:4:2])
+    np.multiply(rows[:, 1], offset, out=rows[:, 0])
+    np.multiply(rows[:, 3], offset[:, None], out=rows[:, 2])
+    rows[:, 4], rows[:, 5] = second, first
+    rows = rows.reshape(len(first), 6, -1)
+    return rows @ rows.swapaxes(1, 2)
 
 
 def _limit(parameters: np.ndarray) -> np.ndarray:
@@ -141,9 +153,15 @@ def _centered(images: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _correlation(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
     pixels = mask.sum((1, 2))
-    norms = np.sqrt((first * first).sum((1, 2)) * (second * second).sum((1, 2)))
-    correlation = (first * second).sum((1, 2)) / (norms + 1e-3 * pixels + 1)
+    products = (_sums(a, b) for a, b in ((first, second), (first, first), (second, second)))
+    covariance, variance, other = products
+    correlation = covariance / (np.sqrt(variance * other) + 1e-3 * pixels + 1)
     return np.where(pixels < _MIN_OVERLAP * THUMBNAIL_SIZE**2, -1, correlation).astype(np.float32)
+
+
+def _sums(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The sums of products over all pixels, [N] from [N, S, S]."""
+    return np.einsum("nyx,nyx->n", first, second)
 
 
 def _interpolation(
@@ -158,8 +176,8 @@ def _interpolation(
     left = np.floor(position).astype(np.int64)
     fraction = (position - left).astype(np.float32)
     matrix = np.zeros((*position.shape, size), np.float32)
-    np.put_along_axis(matrix, left[..., None], 1 - fraction[..., None], axis=2)
-    np.put_along_axis(matrix, left[..., None] + 1, fraction[..., None], axis=2)
+    flat, index = matrix.reshape(-1), left.reshape(-1) + size * np.arange(left.size)
+    flat[index], flat[index + 1] = 1 - fraction.reshape(-1), fraction.reshape(-1)
     return matrix, inside.astype(np.float32)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mixer_tf.deduplication import evidence, views
 from mixer_tf.deduplication.alignment import correlate
-from mixer_tf.deduplication.candidates import TURNED_90, Pairs, concatenate, orient
+from mixer_tf.deduplication.candidates import TURNED_90, Pairs, concatenate, orient, ranks
 from mixer_tf.deduplication.fingerprints import Fingerprints
 from mixer_tf.deduplication.thresholds import NEAR_IDENTICAL
 
@@ -28,6 +28,9 @@ _OFFSET = -19.08
 # the rest. Of 1,941 copies of photographs that are found, 4 have a lower one than 0.75, and 2 a
 # lower one than 0.70; of the labeled duplicates of CIFAR-10, none a lower one than 0.74.
 _COSINE_SHARE, _MIN_SCORE = 0.3, 0.66
+# Pairs of views of one pair of images that are registered at most, those with the highest scores;
+# copies of photographs have up to 14. Small images have two, of which one is mirrored.
+_MAX_VIEWS = 6
 # Rotations that are tried, in degrees, and the range of similarity of pairs that are worth it.
 _ROTATIONS = (-4.5, -3.0, -1.5, 1.5, 3.0, 4.5)
 _ROTATED_RANGE = (0.002, 0.75)
@@ -37,6 +40,9 @@ _MAX_SIMILARITY = 0.995
 # correlations of the details of the stored thumbnails.
 _MIN_DOUBTFUL = 0.2
 _MIN_DETAILS, _MIN_DETAILS_OF_IDENTICAL = 0.8, 0.93
+# The same for parts of documents. Of two generated forms, receipts or letters, it is at most 0.55;
+# of copies that were re-encoded, resized, blurred or have another contrast, at least 0.75.
+_MIN_PARTS = 0.65
 # One pair takes 300 kB of memory.
 _BATCH_SIZE = 64
 
@@ -49,6 +55,7 @@ def judge(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> Pairs:
         queries: the images of their rows.
         gallery: the images of their columns.
     """
+    pairs = pairs.select(~_are_parts_of_documents(pairs, queries, gallery))
     pairs, correlations = _without_hopeless(pairs, queries, gallery)
     parts = (
         _judge(_Batch.make(pairs.select(batch), queries, gallery, correlations[batch]))
@@ -95,8 +102,7 @@ class _Batch:
 
     @property
     def are_large(self) -> np.ndarray:
-        large = self.queries.has_view[self.pairs.rows, views.LARGE_CROP]
-        return large & self.gallery.has_view[self.pairs.columns, views.LARGE_CROP]
+        return _are_large(self.pairs, self.queries, self.gallery)
 
     @property
     def are_whole(self) -> np.ndarray:
@@ -131,19 +137,36 @@ def _batches(number: int) -> Iterator[slice]:
         yield slice(start, start + _BATCH_SIZE)
 
 
+def _are_large(pairs: Pairs, queries: Fingerprints, gallery: Fingerprints) -> np.ndarray:
+    large = queries.has_view[pairs.rows, views.LARGE_CROP]
+    return large & gallery.has_view[pairs.columns, views.LARGE_CROP]
+
+
+def _are_parts_of_documents(
+    pairs: Pairs, queries: Fingerprints, gallery: Fingerprints
+) -> np.ndarray:
+    """Which pairs are of a drawing or a document, and of a part of an image; none is a duplicate.
+
+    The parts of documents of one layout are alike.
+    """
+    photographic = queries.photographic[pairs.rows] & gallery.photographic[pairs.columns]
+    are_whole = (pairs.views == views.WHOLE).all(1)
+    return ~are_whole & ~photographic & _are_large(pairs, queries, gallery)
+
+
 def _without_hopeless(
     pairs: Pairs, queries: Fingerprints, gallery: Fingerprints
 ) -> tuple[Pairs, np.ndarray]:
     """The pairs that are worth a registration, and their correlations."""
-    kept, correlations = [pairs.select(slice(0))], [np.zeros(0, np.float32)]
-    for chosen in _batches(len(pairs)):
-        batch = _Batch.make(pairs.select(chosen), queries, gallery)
-        score = _COSINE_SHARE * batch.pairs.similarity
-        score += (1 - _COSINE_SHARE) * batch.correlations
-        hopeful = score >= _MIN_SCORE
-        kept.append(batch.pairs.select(hopeful))
-        correlations.append(batch.correlations[hopeful])
-    return concatenate(kept), np.concatenate(correlations)
+    found = [
+        _Batch.make(pairs.select(chosen), queries, gallery).correlations
+        for chosen in _batches(len(pairs))
+    ]
+    correlations = np.concatenate([np.zeros(0, np.float32), *found])
+    score = _COSINE_SHARE * pairs.similarity + (1 - _COSINE_SHARE) * correlations
+    images = pairs.rows.astype(np.int64) * len(gallery) + pairs.columns
+    hopeful = (score >= _MIN_SCORE) & (ranks(images, -score) < _MAX_VIEWS)
+    return pairs.select(hopeful), correlations[hopeful]
 
 
 def _judge(batch: _Batch) -> Pairs:
@@ -176,13 +199,14 @@ def _differ_in_details(batch: _Batch, similarity: np.ndarray, identical: np.ndar
     index = np.flatnonzero(doubtful)
     if not len(index):
         return index
-    details = evidence.compare_details(
+    details, parts = evidence.compare_details(
         batch.stored(index)[..., 0],
         batch.gallery.thumbnails[batch.pairs.columns[index], ..., 0],
         np.stack([batch.first[index, ..., 0], batch.second[index, ..., 0]], 1),
     )
     least = np.where(identical[index], _MIN_DETAILS_OF_IDENTICAL, _MIN_DETAILS)
-    return index[(details < least) | ~batch.are_whole[index]]
+    differ = (details < least) | (batch.one_is_flat[index] & (parts < _MIN_PARTS))
+    return index[differ | ~batch.are_whole[index]]
 
 
 def _views(images: Fingerprints, indices: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Views of an image, by which crops, frames and turned copies are found.
 
-The views are the whole image, the image without a border of one color, and two center crops.
-A copy that is a crop resembles a crop of the original; a framed copy without its frame resembles
-the original.
+The views are the whole image, the image without a border of one color, two center crops, and of
+photographs the image without a part of each side. A copy that is a crop resembles a crop of the
+original; a framed copy without its frame resembles the original.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ from mixer_tf.deduplication.descriptor import THUMBNAIL_SIZE
 STORED_SIZE = 64
 # Side of the views by which most candidates are ruled out.
 SMALL_SIZE = 16
-WHOLE, TRIMMED, LARGE_CROP, SMALL_CROP = range(4)
-NUM_VIEWS = 4
+WHOLE, TRIMMED, LARGE_CROP, SMALL_CROP, NO_LEFT, NO_TOP, NO_RIGHT, NO_BOTTOM = range(8)
+NUM_VIEWS = 8
 _CROP_SIDES = {LARGE_CROP: 0.8, SMALL_CROP: 0.64}
+# Views that lack this share of one side, in the order of the edges of a box. A copy whose cut is
+# between none and twice as wide differs from them no more than the center crops do.
+ONE_SIDED = (NO_LEFT, NO_TOP, NO_RIGHT, NO_BOTTOM)
+_CUT = 0.15
 # Smaller images, in pixels, have too few details for other views than the whole.
 _MIN_SIDE = 64
 # A drawing, a document or an icon has more than this share of its pixels within a few gray levels.
 _MAX_FLAT_SHARE, _FLAT_LEVELS = 0.4, 8
+# The same of images without color and with a border, as pages with margins are.
+_MAX_FLAT_SHARE_OF_PAGES = 0.25
 # A line of pixels belongs to a border if no pixel differs more than this, in gray levels, from
 # the border's color; and at most this share of each side is a border.
 _BORDER_DEVIATION, _MAX_BORDER = 14, 0.4
@@ -33,23 +39,30 @@ _BORDER_DEVIATION, _MAX_BORDER = 14, 0.4
 def boxes(thumbnails: np.ndarray, shorter_sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns where the views are, and which of them exist.
 
+    Of images that are not photographs, the views without one side are not used.
+
     Args:
         thumbnails: uint8 [N, 64, 64, 3].
         shorter_sides: shorter sides of the images in pixels, [N].
 
     Returns:
-        float32 [N, 4 views, 4]: left, top, right, bottom in pixels of the thumbnail; and
-        bool [N, 4 views]. An image without a border has no trimmed view, a small one one view.
+        float32 [N, 8 views, 4]: left, top, right, bottom in pixels of the thumbnail; and
+        bool [N, 8 views]. An image without a border has no trimmed view, a small one one view.
     """
     found = np.zeros((len(thumbnails), NUM_VIEWS, 4), np.float32)
     found[:, WHOLE] = 0, 0, STORED_SIZE, STORED_SIZE
     for view, side in _CROP_SIDES.items():
         margin = (1 - side) / 2 * STORED_SIZE
         found[:, view] = margin, margin, STORED_SIZE - margin, STORED_SIZE - margin
-    found[:, TRIMMED] = _without_borders(thumbnails)
+    found[:, ONE_SIDED] = found[:, WHOLE, None]
+    for side, view in enumerate(ONE_SIDED):
+        found[:, view, side] += (1 if side < 2 else -1) * _CUT * STORED_SIZE
+    found[:, TRIMMED] = found[:, WHOLE]
+    large = np.asarray(shorter_sides) >= _MIN_SIDE
+    found[large, TRIMMED] = _without_borders(thumbnails[large])
     exists = np.ones((len(thumbnails), NUM_VIEWS), bool)
     exists[:, TRIMMED] = (found[:, TRIMMED] != found[:, WHOLE]).any(1)
-    exists[:, WHOLE + 1 :] &= (np.asarray(shorter_sides) >= _MIN_SIDE)[:, None]
+    exists[:, WHOLE + 1 :] &= large[:, None]
     return found, exists
 
 
@@ -87,7 +100,8 @@ def shrink(images: np.ndarray) -> np.ndarray:
 
 
 def _crop(thumbnails: np.ndarray, box: np.ndarray) -> np.ndarray:
-    columns, rows = _average(box[:, 0], box[:, 2]), _average(box[:, 1], box[:, 3])
+    box, index = np.unique(box, axis=0, return_inverse=True)  # most boxes are those of fixed views
+    columns, rows = _average(box[:, 0], box[:, 2])[index], _average(box[:, 1], box[:, 3])[index]
     # Contiguous arrays: matrix products of others are several times slower.
     channels = np.ascontiguousarray(np.moveaxis(thumbnails, -1, 1), np.float32)
     columns = np.ascontiguousarray(columns.swapaxes(1, 2))
@@ -106,25 +120,38 @@ def turn_slightly(thumbnails: np.ndarray, degrees: float) -> np.ndarray:
     return np.round(mixed).astype(np.uint8).reshape(thumbnails.shape)
 
 
-def is_photographic(views: np.ndarray, shorter_sides: np.ndarray) -> np.ndarray:
+def is_photographic(
+    thumbnails: np.ndarray, boxes: np.ndarray, exists: np.ndarray, gray: np.ndarray
+) -> np.ndarray:
     """Returns which images are neither small nor mostly of one gray level, as drawings are.
 
-    A turned digit or symbol is another one, so turned copies are found of these images alone.
+    A border does not count. A turned digit or symbol is another one, so turned copies are found of
+    these images alone.
 
     Args:
-        views: uint8 [N, 32, 32, 3] in YCbCr, without their borders.
-        shorter_sides: shorter sides of the images in pixels, [N].
+        thumbnails: uint8 [N, 64, 64, 3] in YCbCr.
+        boxes, exists: as of `boxes`.
+        gray: bool [N], which images have no color.
 
     Returns:
         bool [N].
     """
-    photographic = np.asarray(shorter_sides) >= _MIN_SIDE
-    luma = views[photographic, ..., 0].reshape(-1, THUMBNAIL_SIZE**2)
-    levels = np.sort(luma, axis=1).astype(np.int16)
-    window = int(_MAX_FLAT_SHARE * levels.shape[1])
-    flat = (levels[:, window:] - levels[:, :-window] <= _FLAT_LEVELS).any(1)
-    photographic[photographic] = ~flat
+    photographic = exists[:, LARGE_CROP].copy()
+    rows = np.flatnonzero(photographic)
+    inside = np.where(exists[rows, TRIMMED], TRIMMED, WHOLE)
+    luma = crop(thumbnails[rows], boxes[rows, inside])[..., 0]
+    is_page = gray[rows] & (inside == TRIMMED)
+    photographic[rows] = ~np.where(
+        is_page, _are_flat(luma, _MAX_FLAT_SHARE_OF_PAGES), _are_flat(luma, _MAX_FLAT_SHARE)
+    )
     return photographic
+
+
+def _are_flat(luma: np.ndarray, share: float) -> np.ndarray:
+    """Which images [N, 32, 32] have more than a share of their pixels within a few gray levels."""
+    levels = np.sort(luma.reshape(-1, THUMBNAIL_SIZE**2), axis=1).astype(np.int16)
+    window = int(share * levels.shape[1])
+    return (levels[:, window:] - levels[:, :-window] <= _FLAT_LEVELS).any(1)
 
 
 @functools.cache

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import io
+
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from benchmarks.deduplication.look_alikes import make_sets
 from mixer_tf.deduplication import candidates, thresholds
 from mixer_tf.deduplication.matching import COPY, EXACT, MIRRORED, TURNED, find_matches
 
@@ -21,6 +24,13 @@ def cropped_by(image, share):
     return image.crop(tuple(map(round, box)))
 
 
+def without_side(image, side, share):
+    """The image without a share at the left, top, right or bottom."""
+    box = [0, 0, *image.size]
+    box[side] += round((1 if side < 2 else -1) * share * image.size[side % 2])
+    return image.crop(box)
+
+
 COPIES = {
     "JPEG of low quality": (lambda image: image, {"image_format": "JPEG", "quality": 40}, COPY),
     "another format": (lambda image: image, {"image_format": "WEBP", "quality": 80}, COPY),
@@ -32,6 +42,14 @@ COPIES = {
     "grayscale": (lambda image: image.convert("L"), {}, COPY),
     "mirrored": (ImageOps.mirror, {"image_format": "JPEG"}, MIRRORED),
     "cropped by 15 % of each side": (lambda image: cropped_by(image, 0.15), {}, COPY),
+    "without a fifth at the left": (lambda image: without_side(image, 0, 0.2), {}, COPY),
+    "without a fifth at the top": (lambda image: without_side(image, 1, 0.2), {}, COPY),
+    "without a fifth at the right": (lambda image: without_side(image, 2, 0.2), {}, COPY),
+    "without a fifth at the bottom, mirrored": (
+        lambda image: ImageOps.mirror(without_side(image, 3, 0.2)),
+        {"image_format": "JPEG"},
+        MIRRORED,
+    ),
     "framed": (lambda image: ImageOps.expand(image, 60, "white"), {}, COPY),
     "framed and mirrored": (
         lambda image: ImageOps.expand(ImageOps.mirror(image), 40),
@@ -57,6 +75,25 @@ def test_a_modified_photograph_is_found(change, photo, gallery, save, take_finge
     (match,) = find_matches(take_fingerprints("train", [save(edit(photo), **options)]), gallery)
     assert (match.image.set_name, match.other.source, match.reason) == ("train", "00", reason)
     assert 0 <= match.distance <= 1 - thresholds.DUPLICATE
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_the_original_of_a_cropped_test_image_is_found(side, photo, save, take_fingerprints):
+    gallery = take_fingerprints("test", [save(without_side(photo, side, 0.2), "JPEG")])
+    (match,) = find_matches(take_fingerprints("train", [save(photo)]), gallery)
+    assert match.reason == COPY
+
+
+@pytest.mark.parametrize("name", ["receipts", "letters", "forms"])
+def test_documents_of_one_layout_are_duplicates_of_their_copies_alone(
+    name, save, take_fingerprints
+):
+    documents = [Image.open(io.BytesIO(encoded)) for encoded in dict(make_sets(4))[name]]
+    gallery = take_fingerprints("test", [save(document) for document in documents[:2]])
+    edited = [scaled(documents[0], 0.5), documents[1].filter(ImageFilter.GaussianBlur(1))]
+    queries = [*(save(image, "JPEG", quality=60) for image in edited), *map(save, documents[2:])]
+    matches = find_matches(take_fingerprints("train", queries), gallery)
+    assert {(m.image.source, m.other.source) for m in matches} == {("00", "00"), ("01", "01")}
 
 
 def test_equal_bytes_are_an_exact_copy(gallery, random_image, save, take_fingerprints):

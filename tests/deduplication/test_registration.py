@@ -4,6 +4,7 @@ import pytest
 from scipy import ndimage
 
 from mixer_tf.deduplication import evidence
+from mixer_tf.deduplication.alignment import band_pass
 from mixer_tf.deduplication.registration import register, warp
 
 
@@ -32,6 +33,10 @@ def test_warp_equals_the_interpolation_of_scipy():
         np.testing.assert_allclose(ours[inside > 0], expected[inside > 0], atol=0.1)
     assert mask[0].all()
     assert 0.4 < mask[1].mean() < 0.9
+    channels, same = warp(np.stack([images, 2 * images], 1), PARAMETERS)
+    np.testing.assert_array_equal(same, mask)
+    np.testing.assert_allclose(channels[:, 0], warped, atol=1e-3)
+    np.testing.assert_allclose(channels[:, 1], 2 * warped, atol=1e-3)
 
 
 def test_shifts_are_those_of_small_thumbnails():
@@ -77,3 +82,36 @@ def test_copies_have_equal_details_and_others_do_not():
     other = evidence.measure(pixels, pixels[[1, 2, 3, 0]], ones, ones, gray)
     assert np.abs(other[:, 0]).max() < 0.6
     np.testing.assert_array_equal(evidence.measure(pixels, pixels, ones, ones, ~gray)[:, 2], 0.5)
+
+
+def lines_of_text(seed: int) -> np.ndarray:
+    """Luma of a page [64, 64]: lines at the same heights, of random letters."""
+    page = np.full((64, 64), 240, np.uint8)
+    letters = np.random.default_rng(seed).integers(40, 240, (14, 56), dtype=np.uint8)
+    page[4:60:4, 4:60], page[5:60:4, 4:60] = letters, letters[:, ::-1]
+    return page
+
+
+def test_texts_of_one_layout_differ_in_most_parts():
+    page, copy, other = lines_of_text(0), lines_of_text(0), lines_of_text(1)
+    copy[:20, :20] = 90  # as a logo would
+    whole, parts = evidence.compare_details(np.stack([page] * 3), np.stack([page, copy, other]))
+    np.testing.assert_allclose([whole[0], parts[0]], 1, atol=0.01)
+    assert parts[1] > 0.9 and whole[2] > 0.3 and parts[2] < 0.3
+
+
+def test_the_correlation_of_parts_is_that_of_their_residuals():
+    images = [np.clip(smooth_images(1, 64, seed), 0, 255) for seed in (7, 8)]
+    first, second = (image.astype(np.uint8) for image in images)
+    second = (0.7 * first + 0.3 * second).astype(np.uint8)
+    (_, (ours,)) = evidence.compare_details(first, second)
+    details = [band_pass(image, 0.6, 1.5)[0].astype(float) for image in (first, second)]
+    found = []
+    for y in range(0, 64, 8):
+        for x in range(0, 64, 8):
+            a, b = (image[y : y + 8, x : x + 8] for image in details)
+            a, b = (p - p.mean(0) - p.mean(1)[:, None] + p.mean() for p in (a, b))
+            if max(a.var(), b.var()) >= 2:
+                found.append((a * b).mean() / np.sqrt((a.var() + 0.5) * (b.var() + 0.5)))
+    assert len(found) > 8
+    assert ours == pytest.approx(sorted(found)[int(0.15 * (len(found) - 1))], abs=1e-4)

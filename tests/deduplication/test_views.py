@@ -24,7 +24,9 @@ def mean_of_areas(image: np.ndarray, start: float, end: float, axis: int) -> np.
     return np.diff(at_edges, axis=axis) / (edges[1] - edges[0])
 
 
-@pytest.mark.parametrize("view", [views.WHOLE, views.LARGE_CROP, views.SMALL_CROP])
+@pytest.mark.parametrize(
+    "view", [views.WHOLE, views.LARGE_CROP, views.SMALL_CROP, *views.ONE_SIDED]
+)
 def test_views_are_means_of_areas(thumbnails, view):
     boxes, exist = views.boxes(thumbnails, np.array([64, 300, 1000]))
     assert exist[:, view].all()
@@ -37,7 +39,16 @@ def test_views_are_means_of_areas(thumbnails, view):
 def test_small_images_have_one_view(thumbnails):
     thumbnails[:, :12] = 255
     _, exist = views.boxes(thumbnails, np.array([63, 64, 20]))
-    assert exist.sum(1).tolist() == [1, 4, 1]
+    assert exist.sum(1).tolist() == [1, 8, 1]
+
+
+def test_views_without_one_side_lack_that_side(thumbnails):
+    boxes, _ = views.boxes(thumbnails, np.full(3, 300))
+    left, top, right, bottom = (boxes[0, view].tolist() for view in views.ONE_SIDED)
+    assert left == pytest.approx([0.15 * 64, 0, 64, 64])
+    assert top == pytest.approx([0, 0.15 * 64, 64, 64])
+    assert right == pytest.approx([0, 0, 0.85 * 64, 64])
+    assert bottom == pytest.approx([0, 0, 64, 0.85 * 64])
 
 
 def test_borders_of_one_color_are_found(thumbnails):
@@ -69,8 +80,21 @@ def test_turned_descriptors_are_those_of_turned_images(thumbnails, quarters):
 
 
 def test_drawings_and_small_images_are_not_photographic():
-    photo = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    drawing = photo.copy()
-    drawing[:20] = 250
-    images = np.stack([photo, photo, drawing])
-    assert views.is_photographic(images, np.array([400, 40, 400])).tolist() == [True, False, False]
+    photo = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    drawing, framed = photo.copy(), photo.copy()
+    drawing[10:50] = 250
+    framed[:20] = framed[-8:] = 0
+    images = np.stack([photo, photo, drawing, framed])
+    boxes = views.boxes(images, np.array([400, 40, 400, 400]))
+    found = views.is_photographic(images, *boxes, np.zeros(4, bool))
+    assert found.tolist() == [True, False, False, True]
+
+
+def test_a_page_with_margins_is_not_photographic():
+    """A third of what is within its margins is white, and it has no color."""
+    page = np.full((1, 64, 64, 3), 255, np.uint8)
+    page[0, 8:56, 8:56] = np.random.default_rng(0).integers(0, 256, (48, 48, 1), dtype=np.uint8)
+    page[0, 20:36] = 255
+    boxes = views.boxes(page, np.array([400]))
+    found = [views.is_photographic(page, *boxes, np.array([gray]))[0] for gray in (True, False)]
+    assert found == [False, True]

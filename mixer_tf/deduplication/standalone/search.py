@@ -2,9 +2,9 @@
 """Finds all pairs of a comparison with several processes; what is finished is stored.
 
 The test images are read first. Then each work item of the training images is read and compared with
-them, so that only the test images are held in the memory of every process: about 18 kilobytes each.
+them, so that only the test images are held in the memory of every process: about 20 kilobytes each.
 With `within_train`, the training images are as well, after that. This process puts the images of
-both together, for which it needs twice their fingerprints, about 30 kilobytes for each image.
+both together, for which it needs twice their fingerprints, about 32 kilobytes for each image.
 """
 
 from __future__ import annotations
