@@ -32,7 +32,7 @@ from mixer_tf.messages import visible
     "--within",
     is_flag=True,
     help="Also compare the training images with each other; one image of each pair stays. Every "
-    "process then needs about 18 kB of memory for each of them, and this one 30.",
+    "process then needs about 20 kB of memory for each of them, and this one 32.",
 )
 @click.option(
     "--ignore-splits",
@@ -100,8 +100,8 @@ def dedup(
     DIR/pairs.csv lists every pair, DIR/report.html shows them, the least certain ones first, and
     DIR/removed.txt is the list of images to leave out of a training with --exclude. The same
     command resumes a comparison that was stopped: what is finished is stored in DIR/work, about
-    14.5 kB for each image, and as much again for the images that others are compared with. Every
-    process holds the latter in memory, about 18 kB for each, and one of them twice as much for a
+    16 kB for each image, and as much again for the images that others are compared with. Every
+    process holds the latter in memory, about 20 kB for each, and one of them twice as much for a
     while.
 
     \b
