@@ -18,7 +18,6 @@ from mixer_tf.datasets import shards
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication import kept_images
-from mixer_tf.deduplication.filtering import no_evaluation_images
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.report import PAIRS, REPORT
 from mixer_tf.features import EVAL, TRAIN
@@ -88,9 +87,10 @@ def _require_evaluation_images(info: DatasetInfo, report_dir: str) -> None:
     summary = json.loads(storage.read_text(os.path.join(report_dir, REPORT)))
     removed = summary["evaluation"]["removed"]
     if removed and removed == summary["compared"][EVAL]:
-        example = _example(report_dir, EVAL)
         raise ValueError(
-            no_evaluation_images(info.source, removed, example, "--deduplicate=report")
+            f"at least one evaluation image of {info.source} must not be a duplicate of a test "
+            f"image; all {removed:,} are, {_example(report_dir, EVAL)}. Use another evaluation "
+            "split; --deduplicate=report removes none and shows the pairs."
         )
 
 

@@ -28,6 +28,8 @@ from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.deduplication import blocks, sorted_files
 from mixer_tf.features import SPLITS, ImageRecord
 
+TESTS = pathlib.Path(__file__).parents[1]
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -426,14 +428,15 @@ def test_the_library_finds_exactly_what_the_component_finds(all_sets, whole, tmp
         "import sys\n"
         "sys.modules['apache_beam'] = sys.modules['tfx'] = None  # An import raises.\n"
         "from mixer_tf.datasets.sources.opening import open_source\n"
-        "from mixer_tf.deduplication.local import find_duplicates\n"
+        "from deduplication_in_memory import find_duplicates\n"
         "from mixer_tf.deduplication.options import DeduplicationOptions\n"
         f"sources = [open_source(spec) for spec in {all_sets!r}]\n"
         "options = DeduplicationOptions(within_train=True)\n"
         f"find_duplicates(sources[0], sources[1:], options).write({str(tmp_path / 'local')!r})\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert whole.report["removed"] == 7
     assert whole.report["evaluation"]["removed"] == 2
     for name in ("report.json", "pairs.jsonl", "pairs.html", "label_conflicts.jsonl"):

@@ -10,9 +10,10 @@ from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
 from components.deduplicator.comparison import FindInTests, FindUniformSets
+from components.deduplicator.copying import key_marks
 from components.deduplicator.decisions import Decide
 from components.deduplicator.leaked import FindLeaks
-from components.deduplicator.transforms import Deduplicate, key_marks
+from components.deduplicator.transforms import Deduplicate
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.examples import read_records as read
 from mixer_tf.datasets.files import make_record

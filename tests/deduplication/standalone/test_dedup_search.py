@@ -11,6 +11,7 @@ import re
 import shutil
 
 import pytest
+from deduplication_in_memory import find_duplicates, remove_duplicates
 
 from mixer_tf.datasets import examples, source_writing, work_items
 from mixer_tf.datasets.excluded_images import exclude_listed
@@ -18,7 +19,7 @@ from mixer_tf.datasets.files import make_record
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.datasets.unlabeled import open_images
-from mixer_tf.deduplication import fingerprints, local
+from mixer_tf.deduplication import fingerprints
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.standalone import fingerprint_files, store
 from mixer_tf.deduplication.standalone.comparison import Comparison, require_different
@@ -88,9 +89,7 @@ def outcome(folders, tmp_path_factory) -> tuple[pathlib.Path, Outcome]:
 
 
 def of_library(comparison: Comparison) -> list[tuple]:
-    result = local.find_duplicates(
-        comparison.train, [*comparison.against.values()], comparison.options
-    )
+    result = find_duplicates(comparison.train, [*comparison.against.values()], comparison.options)
     names = {source.spec: name for name, source in comparison.against.items()}
     return [decided(removal, names) for removal in result.removals]
 
@@ -110,7 +109,7 @@ def test_the_decisions_are_those_of_the_library(folders, outcome):
     # Of the two images within training, the first by name stays.
     assert removed == {"003.png", "of test.jpg", "equal.png", "of test.webp", "007.png", "009.png"}
     summary = json.loads((outcome[0] / "report.json").read_text("utf-8"))
-    library = local.find_duplicates(
+    library = find_duplicates(
         comparison.train, [*comparison.against.values()], comparison.options
     ).summary()
     renamed = json.dumps(library).replace(comparison.against["other"].spec, "other")
@@ -151,10 +150,8 @@ def test_images_of_each_set_that_leaked_are_counted_with_all_equal_ones(outcome)
 def test_the_list_leaves_out_exactly_what_the_library_removes(folders, outcome):
     comparison = make_comparison(folders)
     cleaned = exclude_listed(comparison.train, str(outcome[0] / "removed.txt"))
-    result = local.find_duplicates(
-        comparison.train, [*comparison.against.values()], comparison.options
-    )
-    assert names(cleaned) == names(local.remove_duplicates(comparison.train, result))
+    result = find_duplicates(comparison.train, [*comparison.against.values()], comparison.options)
+    assert names(cleaned) == names(remove_duplicates(comparison.train, result))
     lines = (outcome[0] / "removed.txt").read_text("utf-8").splitlines()
     assert len([line for line in lines if not line.startswith("#")]) == len(result.removed)
     assert "train/dog/equal.png" in lines and "val/dog/of test.webp" in lines

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The library on folders; tests/components/test_deduplicator.py compares it with the component."""
+"""Duplicates of folders, in memory; the component and `mixer dedup` are compared with this."""
 
 import json
 import os
 import pathlib
 
 import pytest
+from deduplication_in_memory import find_duplicates, remove_duplicates
 
 from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.deduplication.local import find_duplicates, remove_duplicates
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.result import DeduplicationResult
 
@@ -85,7 +85,6 @@ def test_removed_images_are_not_in_the_cleaned_source(sources, tmp_path):
     assert set(names(train, "train")) - set(names(cleaned, "train")) == set(pairs(result))
     assert len(names(cleaned, "train")) == 10
     assert names(cleaned, "test") == names(train, "test")
-    assert cleaned.fingerprint() != train.fingerprint()
     source_writing.write_source(cleaned, str(tmp_path))
     assert DatasetInfo.read(str(tmp_path)).examples == {"train": 10, "eval": 1, "test": 1}
 
@@ -95,7 +94,7 @@ def test_in_report_mode_nothing_is_removed_and_all_duplicates_are_listed(sources
     removing = find_duplicates(train, [other])
     reporting = find_duplicates(train, [other], DeduplicationOptions(mode="report"))
     assert reporting.removals == removing.removals
-    assert remove_duplicates(train, reporting) is train
+    assert not reporting.removed
     for name, result in (("removing", removing), ("reporting", reporting)):
         result.write(str(tmp_path / name))
     for file in ("pairs.jsonl", "report.json", "pairs.html"):
@@ -115,17 +114,6 @@ def test_no_image_reaches_a_threshold_of_one_unless_its_bytes_are_equal(sources)
     train, other = sources
     result = find_duplicates(train, [other], DeduplicationOptions(threshold=1.0))
     assert pairs(result) == {"05.png": ("same.png", other.spec)}
-
-
-def test_the_training_source_cannot_be_a_reference(sources):
-    with pytest.raises(ValueError, match="as both. To find duplicates within training"):
-        find_duplicates(sources[0], [sources[0]])
-
-
-def test_a_source_without_training_images_is_an_error(tmp_path, write_image_folder):
-    write_image_folder(tmp_path / "test")
-    with pytest.raises(ValueError, match=r"must have training images; .* has only \('test',\)"):
-        find_duplicates(open_source(f"folder:{tmp_path}"))
 
 
 @pytest.mark.parametrize(("other_class", "kept"), [("dog", True), ("thing", False)])
@@ -224,23 +212,13 @@ def test_evaluation_images_are_only_reported_where_that_is_asked_for(leaky_evalu
     removing = find_duplicates(train, [other])
     reporting = find_duplicates(train, [other], DeduplicationOptions(mode="report"))
     assert reporting.removals == removing.removals
-    assert remove_duplicates(train, reporting) is train
+    assert not reporting.removed
     assert reporting.summary()["evaluation"]["removed"] == 0
     assert reporting.summary()["labels_differ"] == 1
     keep = frozenset([f"{train.root}/val/cat/small.png"])
     kept = find_duplicates(train, [other], DeduplicationOptions(keep=keep))
     assert "small.png" in names(remove_duplicates(train, kept), "eval")
     assert kept.summary()["evaluation"]["kept_because_listed"] == 1
-
-
-def test_the_evaluation_split_is_never_emptied(leaky_evaluation):
-    train, other = leaky_evaluation
-    for name in ("cat/fine.png", "dog/label.jpg"):
-        (pathlib.Path(train.root) / "val" / name).unlink()
-    train = open_source(train.spec)
-    result = find_duplicates(train, [other])
-    with pytest.raises(ValueError, match="all 2 are, such as .*equal.png, a duplicate of .*20.png"):
-        remove_duplicates(train, result)
 
 
 def test_a_pair_of_another_label_is_listed_although_another_pair_decides(

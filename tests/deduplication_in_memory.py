@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deduplicates on this machine, without Beam, TFX and TensorFlow.
-
-```
-result = find_duplicates(open_source("folder:photos"), [open_source("folder:test-photos")])
-result.write("report")
-cleaned = remove_duplicates(open_source("folder:photos"), result)
-```
+"""The deduplication of sources in memory and in one process, with which both others are compared:
+the Deduplicator of the pipeline and `mixer dedup`.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from mixer_tf.datasets.sources.source import Source
-from mixer_tf.deduplication import filtering, image_sets, report
+from mixer_tf.deduplication import image_sets, report
 from mixer_tf.deduplication.fingerprints import Fingerprints, fingerprint_shard
 from mixer_tf.deduplication.gallery import (
     Gallery,
@@ -26,7 +23,7 @@ from mixer_tf.deduplication.gallery import (
     list_evaluation_blocks,
     make_gallery,
 )
-from mixer_tf.deduplication.image_sets import ImageSet
+from mixer_tf.deduplication.image_sets import ImageSet, Reader
 from mixer_tf.deduplication.label_conflicts import (
     Conflict,
     LabeledImage,
@@ -38,7 +35,7 @@ from mixer_tf.deduplication.matching import Match
 from mixer_tf.deduplication.options import DeduplicationOptions
 from mixer_tf.deduplication.removals import decide
 from mixer_tf.deduplication.result import DeduplicationResult
-from mixer_tf.features import EVAL, TRAIN
+from mixer_tf.features import TRAIN, ImageRecord
 
 
 def find_duplicates(
@@ -61,13 +58,9 @@ def find_duplicates(
     Returns:
         The result; nothing is written or removed. It equals that of the Deduplicator component,
         which may compare more pairs of images with many look-alikes; see `blocks`.
-
-    Raises:
-        ValueError: `train` has no training images, or is one of the references.
     """
     options = options or DeduplicationOptions()
     references = [*{source.spec: source for source in references}.values()]
-    _require_training_images(train, references)
     train_set, *test_sets = _image_sets(train, references)
     comparable_sets = image_sets.find_comparable_sets(train.class_names, references)
     reading = _Reading(options, comparable_sets, progress or (lambda num_read: None))
@@ -106,14 +99,26 @@ def _search(
 
 
 def remove_duplicates(train: Source, result: DeduplicationResult) -> Source:
-    """Returns the source without the removed images; unchanged if duplicates are only listed.
+    """Returns the source without the removed images."""
+    removed = collections.defaultdict(set)
+    for removal in result.removed:
+        removed[removal.match.image.work_item].add(removal.match.image.index)
+    reader = FilteredReader(train.reader, removed)
+    return dataclasses.replace(train, reader=reader, image_ids=None)
 
-    Raises:
-        ValueError: no evaluation image would be left.
-    """
-    removed, num_evaluation = result.removed, result.counts.get(("compared", EVAL), 0)
-    filtering.require_evaluation_images(removed, num_evaluation, train.spec)
-    return filtering.filter_source(train, removed) if removed else train
+
+@dataclasses.dataclass(frozen=True)
+class FilteredReader:
+    """Reads the work items of another reader without some images, by their indices."""
+
+    reader: Reader
+    removed: Mapping[Any, Collection[int]]
+
+    def __call__(self, shard: Any) -> Iterator[ImageRecord]:
+        removed = self.removed.get(shard, ())
+        for index, record in enumerate(self.reader(shard)):
+            if index not in removed:
+                yield record
 
 
 class _Reading:
@@ -153,15 +158,3 @@ def _image_sets(train: Source, references: Sequence[Source]) -> list[ImageSet]:
         *sorted(own, key=lambda image_set: image_set.name != TRAIN),
         *map(image_sets.from_source, others),
     ]
-
-
-def _require_training_images(train: Source, references: Sequence[Source]) -> None:
-    if TRAIN not in train.splits:
-        raise ValueError(
-            f"a source must have training images; {train.spec} has only {train.splits}."
-        )
-    if any(source.spec == train.spec for source in references):
-        raise ValueError(
-            f"the references must be other sources than the training images; got {train.spec} as "
-            "both. To find duplicates within training, use within_train=True."
-        )
