@@ -10,8 +10,10 @@ from tfx.components.evaluator import executor
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import path_utils
 
-from components import earlier_model
-from components import evaluation_metrics  # noqa: F401 - TFMA imports it, by its name
+from components import (
+    earlier_model,
+    evaluation_metrics,  # noqa: F401 - TFMA imports it, by its name
+)
 from components.evaluator import extractors, page, transforms
 from mixer_tf.serving import contract, locations
 
