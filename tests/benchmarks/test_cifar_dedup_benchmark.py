@@ -68,7 +68,7 @@ def test_a_pair_counts_from_its_similarity_on():
 @pytest.mark.slow
 @pytest.mark.skipif(not _DATA.is_dir(), reason="requires the labeled CIFAR-10 of ../shared/data")
 def test_labeled_duplicates_of_cifar_10_are_found():
-    """Forty seconds of CPU time. Measured: 93.2 and 81.5 % at the default, 95.7 and 91.1 % at 0.3."""
+    """A minute of CPU time. Measured: 93.2 and 81.5 % at the default, 95.7 and 91.1 % at 0.3."""
     labels, found = cifar.read_labels(str(_DATA)), cifar.compare(str(_DATA))
     assert (len(labels.human), len(labels.all), found.num_train) == (117, 271, 50_000)
     default = cifar.measure(found.similarities, labels, 0.75)
