@@ -11,7 +11,7 @@ import pathlib
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 from certificates import Certificate, make_certificate
@@ -20,11 +20,22 @@ from google.longrunning import operations_pb2
 
 
 class FakeVertex(grpc.GenericRpcHandler):
-    """A registry and endpoints, in memory; every long operation is done at once."""
+    """A registry and endpoints, in memory; every long operation is done at once.
 
-    def __init__(self, parent: str, certificate: Certificate | None = None):
+    The container of a custom job is run by a function that takes its command and its environment,
+    and raises an error if it fails.
+    """
+
+    def __init__(
+        self,
+        parent: str,
+        certificate: Certificate | None = None,
+        run_container: Callable[[list[str], dict[str, str]], None] | None = None,
+    ):
         self.parent = parent
         self._certificate = certificate
+        self._run_container = run_container
+        self.custom_jobs: list[vertex.CustomJob] = []
         self.models: dict[str, list[vertex.Model]] = {}
         self.endpoints: list[vertex.Endpoint] = []
         self.calls: list[str] = []
@@ -101,6 +112,29 @@ class FakeVertex(grpc.GenericRpcHandler):
         assert sum(endpoint.traffic_split.values()) == 100
         return done(vertex.DeployModelResponse(deployed_model=deployed))
 
+    def CreateCustomJob(self, request):
+        assert request.parent == self.parent
+        job = request.custom_job
+        job.name = f"{self.parent}/customJobs/{len(self.custom_jobs) + 1}"
+        job.state = vertex.JobState.JOB_STATE_RUNNING
+        self.custom_jobs.append(job)
+        threading.Thread(target=self._run_job, args=(job,), daemon=True).start()
+        return job
+
+    def _run_job(self, job: vertex.CustomJob) -> None:
+        (pool,) = job.job_spec.worker_pool_specs
+        container = pool.container_spec
+        try:
+            command = [*container.command, *container.args]
+            self._run_container(command, {each.name: each.value for each in container.env})
+            job.state = vertex.JobState.JOB_STATE_SUCCEEDED
+        except AssertionError as error:
+            job.error = {"message": str(error)}
+            job.state = vertex.JobState.JOB_STATE_FAILED
+
+    def GetCustomJob(self, request):
+        return next(job for job in self.custom_jobs if job.name == request.name)
+
     def GetEndpoint(self, request):
         (endpoint,) = self.endpoints
         assert request.name == endpoint.name
@@ -124,11 +158,16 @@ def done(message) -> bytes:
 
 
 @contextlib.contextmanager
-def reachable_vertex(folder: pathlib.Path, project: str, region: str):
+def reachable_vertex(folder: pathlib.Path, project: str, region: str, run_container=None):
     """Yields a server, and the environment in which Google's clients take it for the real one.
 
     They connect to the host of Vertex AI through a proxy of this machine, trust its certificate,
     and sign their requests with the key of a service account.
+
+    Args:
+        folder: a new folder for the files of the environment.
+        project, region: those of the clients.
+        run_container: see `FakeVertex`.
     """
     folder.mkdir(parents=True)
     host = f"{region}-aiplatform.googleapis.com"
@@ -142,7 +181,8 @@ def reachable_vertex(folder: pathlib.Path, project: str, region: str):
         "token_uri": "http://localhost:1/unused",
     }
     (folder / "account.json").write_text(json.dumps(account))
-    vertex_server = FakeVertex(f"projects/{project}/locations/{region}", certificate)
+    parent = f"projects/{project}/locations/{region}"
+    vertex_server = FakeVertex(parent, certificate, run_container)
     with vertex_server.serve() as port, _proxy(f"{host}:443", port) as proxy:
         yield (
             vertex_server,

@@ -18,7 +18,7 @@ import pathlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import grpc
 import yaml
@@ -26,28 +26,67 @@ from ml_metadata.metadata_store.pywrap.metadata_store_extension import metadata_
 from ml_metadata.proto import metadata_store_pb2
 
 ROOT = pathlib.Path(__file__).parents[2]
-_SECONDS = 600
+_SECONDS = 1800
 
 
 def run_process(step: str, command: list[str], folder: pathlib.Path, **environment: str) -> None:
-    """Runs the command of a container, in the working directory and with the PATH of the image."""
-    result = subprocess.run(
-        command,
-        cwd=ROOT,  # WORKDIR of kubeflow/Dockerfile holds the same folders
-        env={
-            "HOME": str(folder),
-            "PATH": f"{pathlib.Path(sys.executable).parent}:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-    )
+    """Runs the command of a container, in the working directory and with the PATH of the image.
+
+    Args:
+        step: the name of the step.
+        command: the command of its container.
+        folder: the home of its user, where its output is stored.
+        **environment: more environment variables; PYTHONPATH is in addition to that of the image.
+    """
     log = folder / f"{step}.log"
-    log.write_text(result.stdout + result.stderr)
-    assert result.returncode == 0, f"{step}: {log}\n{result.stderr[-4000:]}"
+    with log.open("w") as output:
+        result = subprocess.run(
+            command,
+            cwd=ROOT,  # WORKDIR of kubeflow/Dockerfile holds the same folders
+            env=_environment(folder, environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=_SECONDS,
+        )
+    assert result.returncode == 0, f"{step}: {log}\n{log.read_text()[-4000:]}"
+
+
+def _environment(folder: pathlib.Path, more: Mapping[str, str]) -> dict[str, str]:
+    paths = [str(ROOT), *filter(None, [more.get("PYTHONPATH")])]
+    return {
+        "HOME": str(folder),
+        "PATH": f"{pathlib.Path(sys.executable).parent}:/usr/bin:/bin",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        **more,
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
+class StepServer:
+    """Takes the place of `run_process`; the processes have TFX imported already."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._process = subprocess.Popen(
+            [sys.executable, pathlib.Path(__file__).with_name("step_server.py")],
+            env=_environment(folder, {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout.readline() == "ready\n"
+
+    def run(self, step: str, command: list[str], folder: pathlib.Path, **environment: str) -> None:
+        """See `run_process`; a process that takes too long is left to the test's own timeout."""
+        log = folder / f"{step}.log"
+        task = {"command": command, "folder": str(ROOT), "log": str(log)}
+        task["environment"] = _environment(folder, environment)
+        print(json.dumps(task), file=self._process.stdin, flush=True)
+        code = self._process.stdout.readline().strip()
+        assert code == "0", f"{step}: {log}\n{log.read_text()[-4000:]}"
+
+    def stop(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
 
 
 # --- Kubeflow Pipelines v2 and Vertex AI ---------------------------------------------------------
@@ -55,18 +94,34 @@ def run_process(step: str, command: list[str], folder: pathlib.Path, **environme
 
 @dataclasses.dataclass
 class PipelineJob:
-    """Runs of a pipeline spec, and the artifacts that they share."""
+    """Runs of a pipeline spec.
+
+    Attributes:
+        spec: the pipeline spec.
+        folder: where each run has a folder.
+        environment: step → environment variables that the platform gives to its container; such a
+            step runs by `run_process`.
+        common: environment variables of all steps.
+        start: `run_process`, or `run` of a StepServer.
+    """
 
     spec: dict
     folder: pathlib.Path
-    artifacts: list[dict] = dataclasses.field(default_factory=list)
+    environment: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    common: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    start: Callable[..., None] = run_process
     _numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     @classmethod
-    def read(cls, path: pathlib.Path, folder: pathlib.Path) -> PipelineJob:
+    def read(
+        cls,
+        path: pathlib.Path,
+        folder: pathlib.Path,
+        **options,
+    ) -> PipelineJob:
         """Opens a JSON file (PipelineJob) or a YAML file (PipelineSpec, platform spec)."""
         document = next(yaml.safe_load_all(path.read_text()))
-        return cls(document.get("pipelineSpec", document), folder)
+        return cls(document.get("pipelineSpec", document), folder, **options)
 
     def run(self, **parameters: str) -> dict[str, dict]:
         """Runs every task, and returns {task: {output: artifact}}."""
@@ -79,14 +134,6 @@ class PipelineJob:
         run = _Run({**values, **parameters}, self.folder / f"job-{next(self._numbers)}", {}, {})
         for name, task in self._ordered_tasks():
             self._run_task(name, task, run)
-        return run.outputs
-
-    def resolve(self) -> dict[str, dict]:
-        """Returns what the tasks that look up artifacts would find in a further run."""
-        run = _Run({}, self.folder, {}, {})
-        for name, task in self._ordered_tasks():
-            if "resolver" in self._executor(task):
-                self._run_task(name, task, run)
         return run.outputs
 
     def _ordered_tasks(self) -> list[tuple[str, dict]]:
@@ -102,16 +149,14 @@ class PipelineJob:
         component = self.spec["components"][task["componentRef"]["name"]]
         executor = self._executor(task)
         inputs = run.inputs(task)
-        if "resolver" in executor:
-            run.outputs[name] = self._resolve(executor["resolver"], inputs)
-            return
         folder = run.folder / name
         folder.mkdir(parents=True)
         message = self._executor_input(component, inputs, run, name)
         container = executor["container"]
         command = [*container["command"], *container["args"]]
         command = [json.dumps(message) if word == "{{$}}" else word for word in command]
-        run_process(name, command, folder)
+        own = self.environment.get(name, {})
+        (run_process if own else self.start)(name, command, folder, **self.common, **own)
         self._collect(name, message, run)
 
     def _executor_input(self, component: dict, inputs: dict, run: _Run, name: str) -> dict:
@@ -149,17 +194,7 @@ class PipelineJob:
         for key, planned in message["outputs"]["artifacts"].items():
             written = found["artifacts"][key]["artifacts"][0]
             artifact = {**planned["artifacts"][0], "metadata": written.get("metadata", {})}
-            self.artifacts.append(artifact)
             run.outputs[name][key] = [artifact]
-
-    def _resolve(self, resolver: dict, inputs: dict) -> dict[str, list[dict]]:
-        """Answers queries: comparisons of a field with a constant, joined by AND."""
-        outputs = {}
-        for key, query in resolver["outputArtifactQueries"].items():
-            text = _insert(query["filter"], inputs)
-            found = [] if text is None else [a for a in self.artifacts if _matches(a, text)]
-            outputs[key] = found[-1:]
-        return outputs
 
 
 @dataclasses.dataclass
@@ -207,43 +242,37 @@ def _needs(task: dict) -> set[str]:
     return {*task.get("dependentTasks", ()), *sources}
 
 
-def _insert(text: str, inputs: dict) -> str | None:
-    """Puts the metadata of inputs into a query; None where there is no such input."""
-    for placeholder, key, field in re.findall(
-        r"(\{\{\$\.inputs\.artifacts\['(\w+)'\]\.metadata\['(\w+)'\]\}\})", text
-    ):
-        artifacts = inputs["artifacts"][key]["artifacts"]
-        if not artifacts:
-            return None
-        text = text.replace(placeholder, str(artifacts[0]["metadata"][field]))
-    return text
-
-
-def _matches(artifact: dict, query: str) -> bool:
-    title = yaml.safe_load(artifact["type"]["instanceSchema"])["title"]
-    facts = {"schema_title": title, "state": "LIVE", "name": artifact["name"]}
-    facts |= {f"metadata.{k}.number_value": v for k, v in artifact["metadata"].items()}
-    for condition in query.split(" AND "):
-        field, _, value = condition.partition("=")
-        if field not in facts or str(facts[field]) not in (value.strip('"'), f"{value}.0"):
-            return False
-    return True
-
-
 # --- Kubeflow Pipelines v1 -----------------------------------------------------------------------
 
 
 @dataclasses.dataclass
 class Workflow:
-    """Runs of a workflow of Argo, with one store of ML Metadata."""
+    """Runs of a workflow of Argo, with one store of ML Metadata.
+
+    Attributes:
+        workflow: the workflow.
+        folder: where each run has a folder, and the store.
+        environment: step, in lower case → environment variables that the cluster gives to its pod;
+            such a step runs by `run_process`.
+        common: environment variables of all steps.
+        start: `run_process`, or `run` of a StepServer.
+    """
 
     workflow: dict
     folder: pathlib.Path
+    environment: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    common: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    start: Callable[..., None] = run_process
     _numbers: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     @classmethod
-    def read(cls, path: pathlib.Path, folder: pathlib.Path) -> Workflow:
-        return cls(yaml.safe_load(path.read_text()), folder)
+    def read(
+        cls,
+        path: pathlib.Path,
+        folder: pathlib.Path,
+        **options,
+    ) -> Workflow:
+        return cls(yaml.safe_load(path.read_text()), folder, **options)
 
     def run(self, **parameters: str) -> None:
         """Runs every task of the entry point; "_" in a name stands for "-"."""
@@ -280,11 +309,12 @@ class Workflow:
             variable["name"]: labels.get(variable["valueFrom"]["fieldRef"]["fieldPath"], "")
             for variable in container["env"]
         }
-        run_process(
+        own = self.environment.get(template["name"], {})
+        (run_process if own else self.start)(
             template["name"],
             command,
             folder,
-            **environment,
+            **{**self.common, **environment, **own},
             METADATA_GRPC_SERVICE_HOST="localhost",  # of the config map metadata-grpc-configmap
             METADATA_GRPC_SERVICE_PORT=str(port),
         )

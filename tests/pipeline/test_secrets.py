@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """No secret reaches the metadata, the data, the model or the console of a run."""
 
-import gzip
 import pathlib
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
+from planted_secrets import SECRET, files_with_secret
 
 from mixer_tf import recipes
 from pipeline import local_runner
 from pipeline.configs import PipelineConfig
 
-SECRET = "hunter2"
 PROJECT = pathlib.Path(__file__).parents[2]
 TINY = [
     *("model.name=mixer", "model.image_size=16", "model.patch_size=4", "model.num_blocks=1"),
@@ -27,16 +26,6 @@ URLS = [
     f"https://host/a?X-Amz-Expires=9&X-Amz-Signature={SECRET}",
     f"https://host/a#access_token={SECRET}",
 ]
-
-
-def content(path: pathlib.Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
-def files_with_secret(root: pathlib.Path) -> list[str]:
-    paths = [path for path in root.rglob("*") if path.is_file()]
-    found = [path for path in paths if SECRET.encode() in content(path)]
-    return [str(path) for path in found + [path for path in paths if SECRET in path.name]]
 
 
 @pytest.mark.parametrize("url", URLS)
