@@ -5,6 +5,7 @@ import dataclasses
 import subprocess
 import sys
 
+import kubernetes_api
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +13,7 @@ from tfx.components.infra_validator import request_builder
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2, infra_validator_pb2
 from tfx.types import artifact_utils, standard_artifacts
-from tfx.utils import proto_utils
+from tfx.utils import json_utils, proto_utils
 
 from components.pusher import gates
 from mixer_tf import factory, recipes
@@ -104,3 +105,56 @@ def test_without_a_docker_daemon_the_run_ends_at_once_with_one_clear_line(tmp_pa
     assert line.startswith("Error: --infra-validator=docker needs a Docker daemon")
     assert "Start Docker, or leave the option out" in line
     assert not (tmp_path / "root" / "metadata.sqlite").exists()
+
+
+_RUN = """
+import sys
+from tfx.components.infra_validator.executor import Executor
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types import artifact_utils
+from tfx.utils import json_utils
+
+inputs, outputs, properties, folder = sys.argv[1:]
+blessing = artifact_utils.parse_artifact_dict(outputs)
+Executor(BaseExecutor.Context(tmp_dir=folder, unique_id="1")).Do(
+    artifact_utils.parse_artifact_dict(inputs), blessing, json_utils.loads(properties)
+)
+print("blessed", blessing["blessing"][0].get_int_custom_property("blessed"))
+"""
+
+
+@pytest.mark.slow
+def test_in_kubernetes_it_starts_a_model_server_and_removes_it(dataset, recipe, tmp_path):
+    """TFX's executor, with the messages of Kubernetes; the pod is a server of mixer_tf."""
+    volume = tmp_path / "volume"
+    model_of_recipe = factory.from_recipe(recipe, 3)
+    path = str(volume / "model" / "Format-Serving")
+    saved_model.export_saved_model(model_of_recipe, recipe, dataset.info.class_names, path)
+    model, examples = standard_artifacts.Model(), standard_artifacts.Examples()
+    model.uri, examples.uri = str(volume / "model"), dataset.folder
+    examples.split_names = artifact_utils.encode_split_names(["train", "eval", "test"])
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    blessing = standard_artifacts.InfraBlessing()
+    blessing.uri = str(volume / "blessing")
+    arguments = [
+        artifact_utils.jsonify_artifact_dict({"model": [model], "examples": [examples]}),
+        artifact_utils.jsonify_artifact_dict({"blessing": [blessing]}),
+        json_utils.dumps(dict(nodes("kubernetes")["InfraValidator"].exec_properties)),
+        str(volume / "temporary"),
+    ]
+    with kubernetes_api.reachable_kubernetes(tmp_path / "pod", volume) as (cluster, environment):
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, *arguments],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **environment},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+    assert done.stdout.strip().endswith("blessed 1"), done.stderr[-3000:]
+    (pod,) = cluster.created
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == f"tensorflow/serving:{tf.__version__}"
+    (mount,) = container["volumeMounts"]
+    assert mount["mountPath"] == str(volume) and mount["readOnly"]
+    assert pod["metadata"]["ownerReferences"][0]["name"] == kubernetes_api.POD
+    assert list(cluster.pods) == [kubernetes_api.POD]
