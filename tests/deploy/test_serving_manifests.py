@@ -10,7 +10,7 @@ import pytest
 import yaml
 from google.protobuf import text_format
 from jsonschema import ValidationError
-from schemas import require_valid
+from schemas import needs_schemas, require_valid
 from tensorflow_serving.config import model_server_config_pb2
 
 from mixer_tf.serving.batching_parameters import BatchingParameters
@@ -24,6 +24,10 @@ FLAGS = {
     *("model_config_file", "model_base_path", "monitoring_config_file", "enable_batching"),
     *("batching_parameters_file", "file_system_poll_wait_seconds", "enable_model_warmup"),
 }
+# Fields and versions that are younger than the client library; the versions' other fields are the
+# same.
+YOUNGER = {"appProtocol", "behavior", "seccompProfile"}
+OLDER = {"autoscaling/v2": "V2beta2", "policy/v1": "V1beta1"}
 
 
 def documents(name: str) -> list[dict]:
@@ -41,11 +45,41 @@ def of_kind(kind: str) -> dict:
     return found
 
 
+def require_type(value, type_name: str, where: str) -> None:
+    """Every field exists in Kubernetes' type and has its type."""
+    models = pytest.importorskip("kubernetes").client.models
+    if found := re.fullmatch(r"list\[(.*)\]", type_name):
+        assert isinstance(value, list), where
+        for index, item in enumerate(value):
+            require_type(item, found.group(1), f"{where}[{index}]")
+    elif found := re.fullmatch(r"dict\(str, (.*)\)", type_name):
+        for key, item in value.items():
+            require_type(item, found.group(1), f"{where}.{key}")
+    elif hasattr(models, type_name):
+        model = getattr(models, type_name)
+        names = {json_name: name for name, json_name in model.attribute_map.items()}
+        for key, item in value.items():
+            if key in YOUNGER:
+                continue
+            assert key in names, f"{where} has no field {key}"
+            require_type(item, model.openapi_types[names[key]], f"{where}.{key}")
+    elif type_name != "object":  # a port may be a number or a name
+        assert isinstance(value, {"str": str, "int": int, "bool": bool}[type_name]), where
+
+
+@pytest.mark.parametrize("document", MANIFESTS, ids=lambda document: document["kind"])
+def test_manifests_have_only_fields_that_kubernetes_knows(document):
+    prefix = OLDER.get(document["apiVersion"], "V1")
+    require_type(document, f"{prefix}{document['kind']}", document["kind"])
+
+
+@needs_schemas
 @pytest.mark.parametrize("document", MANIFESTS, ids=lambda document: document["kind"])
 def test_manifests_are_valid_for_the_schema_of_kubernetes(document):
     require_valid(document, "kubernetes")
 
 
+@needs_schemas
 def test_a_wrong_field_of_kubernetes_is_found():
     for change in ({"replica": 1}, {"replicas": "1"}):
         document = of_kind("Deployment")
@@ -132,8 +166,9 @@ def test_kserve(name):
         "serving.kserve.io/v1beta1",
         "InferenceService",
     )
-    require_valid(document, "kserve_inference_service")
     model = document["spec"]["predictor"]["model"]
+    require_type(model["resources"], "V1ResourceRequirements", "resources")
+    require_type(model["readinessProbe"], "V1Probe", "readinessProbe")
     used = dict(flag.removeprefix("--").split("=", 1) for flag in model["args"])
     assert used.keys() <= FLAGS
     assert (
@@ -142,6 +177,13 @@ def test_kserve(name):
     assert ("nvidia.com/gpu" in model["resources"]["limits"]) == ("gpu" in name)
 
 
+@needs_schemas
+@pytest.mark.parametrize("name", ["inference_service.yaml", "inference_service_gpu.yaml"])
+def test_kserve_is_valid_for_its_schema(name):
+    require_valid(*documents(f"kserve/{name}"), "kserve_inference_service")
+
+
+@needs_schemas
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from google.protobuf import json_format
 from jsonschema import ValidationError
 from kfp.pipeline_spec import pipeline_spec_pb2
-from schemas import require_valid
+from schemas import needs_schemas, require_valid
 from tfx.orchestration.kubeflow.v2.compiler_utils import TITLE_TO_CLASS_PATH
 from tfx.utils import import_utils
 
@@ -174,6 +174,7 @@ def test_v1_gives_beam_options_to_their_steps(v1):
     assert beam("Pusher") == []
 
 
+@needs_schemas
 def test_v1_is_valid_for_the_schema_of_argo_workflows(v1):
     require_valid(v1, "argo_workflow")
     wrong = json.loads(json.dumps(v1))

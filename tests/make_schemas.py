@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the schemas in this folder from those of Argo Workflows, KServe and Kubernetes.
+"""Makes the schemas for the tests from those of Argo Workflows, KServe and Kubernetes.
 
-    python make_schemas.py ARGO_WORKFLOWS KSERVE KUBERNETES_CLIENT
+    python tests/make_schemas.py FOLDER ARGO_WORKFLOWS KSERVE KUBERNETES_CLIENT
+    MIXER_TF_SCHEMAS=FOLDER python -m pytest tests/deploy tests/pipeline/test_kubeflow_runner.py
 
-The arguments are clones of github.com/argoproj/argo-workflows (v4.1.2), github.com/kserve/kserve
-(v0.20.0) and github.com/kubernetes-client/python (v36.0.3, of Kubernetes 1.36), all under the
-Apache License 2.0. Kept is what our kinds use, without the descriptions.
+The last three arguments are clones of github.com/argoproj/argo-workflows (v4.1.2),
+github.com/kserve/kserve (v0.20.0) and github.com/kubernetes-client/python (v36.0.3, of Kubernetes
+1.36), which are not part of this project. Kept is what our kinds use, without the descriptions.
 """
 
-import gzip
 import json
 import pathlib
 import sys
 
 import yaml
 
-FOLDER = pathlib.Path(__file__).parent
 DEFINITIONS = "#/definitions/"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 KINDS = [
@@ -58,12 +57,12 @@ def with_references(definitions: dict, *names: str) -> dict:
     return {"$ref": DEFINITIONS + names[0], "definitions": found}
 
 
-def write(name: str, schema: dict) -> None:
-    text = json.dumps(without_descriptions(schema), sort_keys=True, separators=(",", ":"))
-    (FOLDER / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+def main(folder: str, argo: str, kserve: str, client: str) -> None:
+    def write(name: str, schema: dict) -> None:
+        text = json.dumps(without_descriptions(schema), indent=1)
+        pathlib.Path(folder, f"{name}.json").write_text(text)
 
-
-def main(argo: str, kserve: str, client: str) -> None:
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     schema = json.loads(pathlib.Path(argo, "api/jsonschema/schema.json").read_text())
     workflow = "io.argoproj.workflow.v1alpha1.Workflow"
     write("argo_workflow", with_references(schema["definitions"], workflow))
