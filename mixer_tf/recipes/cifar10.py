@@ -15,6 +15,8 @@ operations) reached about the same, each measured once:
 
 * 0.785 with mixup 0.3: the accuracy on the held-out images no longer grew after epoch 30, while the
   training loss fell from 0.91 to 0.87;
+* 0.770 with mixup 0.3, `stochastic_depth=0.1` and rotation by 7 degrees: the accuracy on the
+  held-out images still grew a little, and the training loss ended at 0.94;
 * 0.774 with mixup 0.5, `stochastic_depth=0.1`, rotation by 10 degrees, color jitter 0.2 and weight
   decay 3e-4: the training loss ended at 1.14, so this was more regularization than 39 epochs need.
 """

@@ -31,13 +31,17 @@ def swap_ema_weights(model: tf.keras.Model) -> None:
             variable.assign(average.numpy())
             average.assign(weight)
     else:
-        _swap(variables, list(averages))
+        # As an argument, a weight in mixed precision would be another one for each call.
+        _swap([variable.handle for variable in variables], [each.handle for each in averages])
 
 
 @tf.function(autograph=False)
-def _swap(variables: list[tf.Variable], others: list[tf.Variable]) -> None:
-    """Swaps the values at once, which takes a seventh of the time of one after another."""
-    values = [variable.read_value() for variable in (*variables, *others)]
+def _swap(handles: list[tf.Tensor], others: list[tf.Tensor]) -> None:
+    """Swaps float32 values at once, which takes a seventh of the time of one after another."""
+    values = [
+        tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+        for handle in (*handles, *others)
+    ]
     with tf.control_dependencies(values):
-        for variable, value in zip((*others, *variables), values, strict=True):
-            variable.assign(value)
+        for handle, value in zip((*others, *handles), values, strict=True):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=value)

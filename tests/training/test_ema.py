@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from mixer_tf import factory
-from mixer_tf.training import compilation
+from mixer_tf.training import compilation, ema
 from mixer_tf.training.ema import averaged_weights
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
@@ -29,6 +29,17 @@ def test_the_average_replaces_the_weights_within_the_block(recipe, precision):
     assert any(np.any(a != b) for a, b in zip(own, average, strict=True))
     for weight, before in zip(model.get_weights(), own, strict=True):
         np.testing.assert_array_equal(weight, before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_model_is_traced_once(recipe, precision):
+    """Each evaluation swaps twice; what every trace keeps would fill the memory."""
+    model = trained(recipe, "optimizer.ema=0.5", f"training.precision={precision}")
+    ema.swap_ema_weights(model)
+    traces = ema._swap.experimental_get_tracing_count()
+    for _ in range(3):
+        ema.swap_ema_weights(model)
+    assert ema._swap.experimental_get_tracing_count() == traces
 
 
 def test_the_weights_return_even_after_an_error(recipe):
