@@ -35,6 +35,7 @@ bench.add_command(throughput)
 @click.argument("model")
 @click.option(
     "--batch-sizes",
+    metavar="N1,N2,...",
     callback=numbers_of(minimum=1),
     default="1,8,32",
     show_default=True,
@@ -42,6 +43,7 @@ bench.add_command(throughput)
 )
 @click.option(
     "--concurrency",
+    metavar="N1,N2,...",
     callback=numbers_of(minimum=1),
     default="1,4,16",
     show_default=True,

@@ -25,6 +25,7 @@ _SIZES = "32,64,128,256,512,1024,2048,4096,8192"
     "--batch-sizes",
     default=_SIZES,
     show_default=True,
+    metavar="N1,N2,...",
     callback=options.numbers_of(minimum=1),
     help="Images of a batch; they increase until memory ends.",
 )

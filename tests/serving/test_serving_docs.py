@@ -26,7 +26,13 @@ def test_commands_and_options_exist(line):
 
 
 def test_all_commands_of_serving_are_there():
-    assert {line.split()[1] for line in COMMANDS} == {"serve", "predict", "check", "bench"}
+    assert {line.split()[1] for line in COMMANDS} == {
+        "serve",
+        "predict",
+        "check",
+        "bench",
+        "export",
+    }
 
 
 def test_files_exist():
