@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 
 from components.image_example_gen.transforms import ReadSplit
-from mixer_tf import images, storage
+from mixer_tf import storage
+from mixer_tf.datasets import validation
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.features import ImageRecord
+from mixer_tf.images import UnusableImageError
 from mixer_tf.messages import printable
 
 COUNTS_FILE = "counts.json"
@@ -64,13 +66,13 @@ class Predict(beam.DoFn):
         self._predictor = Predictor(self._model_dir)
 
     def process(self, batch: Sequence[ImageRecord]) -> Iterator[dict]:
-        checked = images.examine_all([record.encoded for record in batch])
         usable = {}
-        for index, (record, found) in enumerate(zip(batch, checked, strict=True)):
-            if record.problem or isinstance(found, images.UnusableImageError):
-                yield {"image": record.source, "error": record.problem or str(found)}
+        examined = validation.examine_records(batch, labeled=False)
+        for index, (record, found) in enumerate(examined):
+            if isinstance(found, UnusableImageError):
+                yield {"image": record.source, "error": str(found)}
             else:
-                usable[index] = found.encoded
+                usable[index] = found[0].encoded
         answers = self._predictor.classify(list(usable.values())) if usable else []
         for index, answer in zip(usable, answers, strict=True):
             found = [

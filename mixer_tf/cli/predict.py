@@ -171,18 +171,18 @@ def _classify(classify: Callable, paths: Sequence[str]) -> Iterator[tuple[str, l
 
 def _read(paths: Sequence[str]) -> tuple[dict[str, bytes], dict[str, str]]:
     """Returns path → bytes that the model can decode; path → why the file is not such an image."""
-    from mixer_tf import images
+    from mixer_tf.datasets import validation
     from mixer_tf.datasets.files import read_image
+    from mixer_tf.images import UnusableImageError
 
-    records = {path: read_image(path, None, "") for path in paths}
-    reasons = {path: record.problem for path, record in records.items() if record.problem}
-    readable = {path: each.encoded for path, each in records.items() if not each.problem}
-    usable = {}
-    for path, found in zip(readable, images.examine_all([*readable.values()]), strict=True):
-        if isinstance(found, images.UnusableImageError):
+    usable, reasons = {}, {}
+    records = [read_image(path, None, "") for path in paths]
+    examined = validation.examine_records(records, labeled=False)
+    for path, (_, found) in zip(paths, examined, strict=True):
+        if isinstance(found, UnusableImageError):
             reasons[path] = str(found)
         else:
-            usable[path] = found.encoded
+            usable[path] = found[0].encoded
     return usable, reasons
 
 

@@ -33,21 +33,25 @@ def examine_record(record: ImageRecord) -> tuple[ImageRecord, tuple[str, ...]]:
     Raises:
         images.UnusableImageError: as `check_record`.
     """
-    if reason := _why_not_labeled(record):
+    if reason := _why_unusable(record, labeled=True):
         raise images.UnusableImageError(reason)
     return _with_remarks(record, images.examine(record.encoded))
 
 
 def examine_records(
-    records: Iterable[ImageRecord],
+    records: Iterable[ImageRecord], labeled: bool = True
 ) -> Iterator[tuple[ImageRecord, Examined | images.UnusableImageError]]:
     """Yields each record with what `examine_record` returns, or the error that it raises.
 
     Records are read ahead, because many images at once take less time: see `images.examine_all`.
+
+    Args:
+        records: the records.
+        labeled: whether a record without a label is an error.
     """
     records = iter(records)
     while batch := list(itertools.islice(records, _BATCH_SIZE)):
-        yield from zip(batch, _examine_batch(batch), strict=True)
+        yield from zip(batch, _examine_batch(batch, labeled), strict=True)
 
 
 def usable_records(
@@ -68,9 +72,9 @@ def usable_records(
 
 
 def _examine_batch(
-    records: Sequence[ImageRecord],
+    records: Sequence[ImageRecord], labeled: bool
 ) -> Iterator[Examined | images.UnusableImageError]:
-    reasons = [_why_not_labeled(record) for record in records]
+    reasons = [_why_unusable(record, labeled) for record in records]
     encoded = [
         record.encoded for record, reason in zip(records, reasons, strict=True) if not reason
     ]
@@ -81,8 +85,9 @@ def _examine_batch(
         yield found if is_error else _with_remarks(record, found)
 
 
-def _why_not_labeled(record: ImageRecord) -> str | None:
-    return record.problem or ("no label" if record.label is None else None)
+def _why_unusable(record: ImageRecord, labeled: bool) -> str | None:
+    """What is known before the image is decoded."""
+    return record.problem or ("no label" if labeled and record.label is None else None)
 
 
 def _with_remarks(record: ImageRecord, checked) -> Examined:
