@@ -37,6 +37,7 @@ MAX_ACCURACY_DROP = 0.01
 # Where a run finds what earlier runs have left.
 METADATA, FILES = "metadata", "files"
 HISTORIES = (METADATA, FILES)
+REFERENCE_FOLDER = "reference_statistics"  # below the root, with FILES
 
 # Where the InfraValidator starts TensorFlow Serving.
 DOCKER, KUBERNETES = "docker", "kubernetes"
@@ -267,7 +268,7 @@ class PipelineConfig:
     @property
     def reference_path(self) -> str:
         """The folder of the statistics of the last accepted data, with the history "files"."""
-        return os.path.join(self.root, "reference_statistics")
+        return os.path.join(self.root, REFERENCE_FOLDER)
 
     @property
     def checkpoint_path(self) -> str:

@@ -11,14 +11,13 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import ROOT_PARAMETER, Pipeline
 from tfx.utils import json_utils
 
-from pipeline.configs import SCHEMA_FILE, PipelineConfig
+from pipeline.configs import REFERENCE_FOLDER, SCHEMA_FILE, PipelineConfig
 from pipeline.remote.checks import ROOTS
 
 SOURCE, DATA_DIR, OVERRIDES, SERVING_DIR = "source", "data_dir", "overrides", "serving_dir"
 
 # Below the root, so that they follow it.
 _SERVING = "serving"
-_REFERENCE = "reference_statistics"
 _FOLDERS = {
     "Trainer": {"checkpoint_dir": "checkpoints"},
     "Tuner": {"trials_dir": "tuning"},
@@ -51,7 +50,7 @@ def add_parameters(pipeline: Pipeline, config: PipelineConfig, target: str) -> d
         _replace(node, parameters)
     nodes["ImportSchemaGen"].exec_properties["schema_file"] = _SCHEMA_FILE
     if target != "kfp-v1":
-        reference = {"reference_dir": _REFERENCE, "root": parameters["root"]}
+        reference = {"reference_dir": REFERENCE_FOLDER, "root": parameters["root"]}
         nodes["DriftValidator"].exec_properties.update(reference)
     for step in _FOLDERS.keys() & nodes.keys():
         _follow_root(nodes[step].exec_properties, _FOLDERS[step])
