@@ -7,6 +7,7 @@ files beside a module that it names, such as "page.html".
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -112,11 +113,14 @@ def fingerprint_code(root: pathlib.Path = PROJECT) -> dict[str, str]:
         root: the folder that holds the packages mixer_tf, components and pipeline.
     """
     graph = ImportGraph(root)
+
+    @functools.cache  # most modules belong to several steps
+    def texts(module: str) -> list[str]:
+        return [f"{name}\n{path.read_text('utf-8')}" for name, path in _files(graph, module)]
+
     return {
         step: _digest(
-            f"{name}\n{path.read_text('utf-8')}"
-            for module in sorted(graph.closure(entry_module))
-            for name, path in _files(graph, module)
+            text for module in sorted(graph.closure(entry_module)) for text in texts(module)
         )
         for step, entry_module in ENTRY_MODULES.items()
     }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import collections
 import io
+import pathlib
+import subprocess
 import sys
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from PIL import Image
 from sklearn import datasets
 
-from mixer_tf.datasets.sources import digits, opening
+from mixer_tf.datasets.sources import opening
+
+PROJECT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +57,21 @@ def test_no_two_digits_have_equal_bytes(records):
     assert max(counts.values()) == 1
 
 
-def test_without_scikit_learn_the_error_names_the_package_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    digits._load.cache_clear()
-    with pytest.raises(ValueError, match="pip install scikit-learn"):
-        opening.open_source("digits")
+def test_without_scikit_learn_the_error_names_the_package_to_install():
+    program = (
+        "from mixer_tf.datasets.sources import opening\n"
+        "try: opening.open_source('digits')\n"
+        "except ValueError as error: print(error)\n"
+    )
+    without_packages = [sys.executable, "-S", "-c", program]
+    result = subprocess.run(without_packages, cwd=PROJECT, capture_output=True, text=True)
+    assert "pip install scikit-learn" in result.stdout, result.stderr
+
+
+def test_opening_does_not_import_scikit_learn():
+    program = (
+        "import sys; from mixer_tf.datasets.sources import opening\n"
+        "opening.open_source('digits').fingerprint()\n"
+        "assert 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True)

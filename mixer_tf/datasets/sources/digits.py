@@ -7,6 +7,7 @@ Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", 
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,14 +27,19 @@ HELP = "1,797 handwritten digits that come with scikit-learn"
 CLASS_NAMES = tuple("0123456789")
 # With 1,797 images, a tenth would be too few to distinguish 0.96 from 0.97.
 TEST_SHARE = 0.2
+_NUM_IMAGES = 1797
 _MAX_VALUE = 16
 _CHUNK_SIZE = 100
 
 
 def open_source(spec: str, location: str, data_dir: str | None) -> Source:
-    """Returns the digits as a source; about a fifth is held out as test, a tenth as eval."""
-    images, _ = _load()
-    items = [("", _image_id(index), index) for index in range(len(images))]
+    """Returns the digits as a source; about a fifth is held out as test, a tenth as eval.
+
+    Raises:
+        ValueError: scikit-learn is not installed.
+    """
+    _version()  # importing scikit-learn takes a second, which a run from the cache can save
+    items = [("", _image_id(index), index) for index in range(_NUM_IMAGES)]
     by_split = splits.assign_splits(items, TEST_SHARE)
     return Source(
         spec=spec,
@@ -75,19 +81,22 @@ def _encode(image: np.ndarray) -> bytes:
 
 
 def _file_signatures() -> Iterator[str]:
-    import sklearn
-
-    yield sklearn.__version__
+    yield _version()
 
 
-@functools.cache
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def _version() -> str:
     try:
-        from sklearn import datasets
-    except ImportError as error:
+        return importlib.metadata.version("scikit-learn")
+    except importlib.metadata.PackageNotFoundError as error:
         raise ValueError(
             "the source 'digits' needs scikit-learn, which is not installed. "
             "Install it with: pip install scikit-learn"
         ) from error
+
+
+@functools.cache
+def _load() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn import datasets
+
     digits = datasets.load_digits()
     return digits.images, digits.target
