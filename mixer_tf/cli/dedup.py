@@ -100,9 +100,9 @@ def dedup(
     DIR/pairs.csv lists every pair, DIR/report.html shows them, the least certain ones first, and
     DIR/removed.txt is the list of images to leave out of a training with --exclude. The same
     command resumes a comparison that was stopped: what is finished is stored in DIR/work, about
-    16 kB for each image, and as much again for the images that others are compared with. Every
-    process holds the latter in memory, about 20 kB for each, and one of them twice as much for a
-    while.
+    16 kB for each image (4 kB if it has 32x32 pixels), and as much again for the images that others
+    are compared with. Every process holds the latter in memory, about 20 kB for each, and one of
+    them twice as much for a while.
 
     \b
     Examples:

@@ -32,6 +32,8 @@ _MAX_NEARLY_EQUAL, _NEARLY_EQUAL_COSINE = 64, 0.995
 # images: an image is removed if it is a duplicate of one that is kept, and of a group of duplicates
 # the first is kept. Images that only look alike may be before it.
 _FIRST_COSINES, _NUM_FIRST = (0.8, 0.9, 0.97, 0.995, 0.999), 2
+# A pair of which one image has a high threshold; no other limit is higher.
+_MIN_COSINE_OF_STRICT = 2 * NEAR_IDENTICAL - 1
 # How the query is turned before it is compared.
 UPRIGHT, MIRRORED, TURNED_90, TURNED_180, TURNED_270 = range(5)
 # The views of a query and of an image of the gallery that are compared; of two crops, none. The
@@ -166,18 +168,30 @@ def _search(
     if not len(rows):
         return
     first = part(_oriented(queries.descriptors[rows, views[0]], orientation))
-    strict = queries.thresholds[rows] >= NEAR_IDENTICAL
+    lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
+    limits = np.where(queries.has_view[rows, LARGE_CROP], lowest, MIN_COSINE_OF_SMALL)
+    limits[queries.thresholds[rows] >= NEAR_IDENTICAL] = _MIN_COSINE_OF_STRICT
     for start in range(0, len(columns), _BLOCK_SIZE):
         block = columns[start : start + _BLOCK_SIZE]
         cosines = descriptor.cosine(first, part(gallery.descriptors[block, views[1]]))
-        lowest = MIN_COSINE if views == (WHOLE, WHOLE) else MIN_COSINE_OF_VIEWS
-        lowest = np.where(queries.has_view[rows, LARGE_CROP], lowest, MIN_COSINE_OF_SMALL)
-        limits = np.where(strict, 2 * NEAR_IDENTICAL - 1, lowest)[:, None]
-        other = gallery.thresholds[block] >= NEAR_IDENTICAL
-        if other.any():
-            limits = np.where(other, 2 * NEAR_IDENTICAL - 1, limits)
-        row, column = np.nonzero(cosines >= limits)
+        is_strict = gallery.thresholds[block] >= NEAR_IDENTICAL
+        row, column = _at_least(cosines, limits, is_strict)
         yield make_pairs(rows[row], block[column], cosines[row, column], views, orientation)
+
+
+def _at_least(
+    cosines: np.ndarray, limits: np.ndarray, is_strict: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of the cosines [N, M] that reach the limit of their row.
+
+    Those of a strict column, bool [M], must reach that of strict images.
+    """
+    # Faster than `nonzero` of a comparison with a limit for each pair; few remain.
+    low = np.nextafter(limits.astype(np.float32), np.float32(-1))
+    row, column = np.divmod(np.flatnonzero(cosines >= low[:, None]), cosines.shape[1])
+    least = np.where(is_strict[column], _MIN_COSINE_OF_STRICT, limits[row])
+    chosen = cosines[row, column] >= least
+    return row[chosen], column[chosen]
 
 
 def _oriented(descriptors: np.ndarray, orientation: int) -> np.ndarray:

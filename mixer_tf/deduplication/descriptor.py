@@ -13,6 +13,7 @@ import functools
 import numpy as np
 
 THUMBNAIL_SIZE = 32
+DIMENSION = 119
 # Frequencies below these radii are kept: luma, then the two chroma channels. They were chosen, like
 # the weights, on the human-labeled duplicates of CIFAR-10.
 _RADII = (8, 6, 6)
@@ -70,9 +71,13 @@ def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """
     first, second = first.astype(np.float32), second.astype(np.float32)
     products = first @ second.T
-    products /= np.sqrt(np.maximum((first * first).sum(1), 1))[:, None]
-    products /= np.sqrt(np.maximum((second * second).sum(1), 1))[None]
+    products /= np.sqrt(np.maximum(_squared_norms(first), 1))[:, None]
+    products /= np.sqrt(np.maximum(_squared_norms(second), 1))[None]
     return products
+
+
+def _squared_norms(vectors: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", vectors, vectors)
 
 
 def is_gray(thumbnails: np.ndarray) -> np.ndarray:

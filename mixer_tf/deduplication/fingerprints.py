@@ -18,7 +18,7 @@ import numpy as np
 
 from mixer_tf import images
 from mixer_tf.deduplication import views
-from mixer_tf.deduplication.descriptor import describe, is_gray
+from mixer_tf.deduplication.descriptor import DIMENSION, describe, is_gray
 from mixer_tf.deduplication.equal_images import EqualImages, group_equal_images
 from mixer_tf.deduplication.thresholds import DUPLICATE, image_thresholds
 from mixer_tf.features import ImageRecord
@@ -243,16 +243,11 @@ def _describe_views(
     stored: np.ndarray, boxes: np.ndarray, has_view: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The descriptors and the small views; zero where an image has no such view."""
-    descriptors, small = [], []
-    for view, has in enumerate(has_view.T):
+    descriptors = np.zeros((*has_view.shape, DIMENSION), np.int8)
+    small = np.zeros((*has_view.shape, views.SMALL_SIZE, views.SMALL_SIZE), np.uint8)
+    for view in np.flatnonzero(has_view.any(0)):
+        has = has_view[:, view]
         cropped = views.crop(stored[has], boxes[has, view])
-        descriptors.append(_spread(describe(cropped), has))
-        small.append(_spread(views.shrink(cropped[..., :1])[..., 0], has))
-    return np.stack(descriptors, 1), np.stack(small, 1)
-
-
-def _spread(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The rows at the indices that a mask selects, and zeros elsewhere."""
-    found = np.zeros((len(mask), *rows.shape[1:]), rows.dtype)
-    found[mask] = rows
-    return found
+        descriptors[has, view] = describe(cropped)
+        small[has, view] = views.shrink(cropped[..., :1])[..., 0]
+    return descriptors, small

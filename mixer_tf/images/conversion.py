@@ -70,7 +70,9 @@ def _read_rgb(encoded: bytes, draft_size: int | None = None) -> Image.Image:
             has_16_bits = _has_16_bits(image)
             if image.format == "PPM" and image.mode == "I":  # 16 bits, scaled by the stated range.
                 image = _keep_high_byte(image)
-            rgb = _to_rgb(ImageOps.exif_transpose(_first_frame(image)))
+            frame = _first_frame(image)
+            ImageOps.exif_transpose(frame, in_place=True)
+            rgb = _to_rgb(frame)
         except headers.UnusableImageError:
             raise
         except Exception as error:  # As in `open_image`: there is no common base class of errors.
@@ -109,7 +111,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in _WIDE_MODES:
         image = _keep_high_byte(image)
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     with_alpha = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(with_alpha, mask=with_alpha.getchannel("A"))

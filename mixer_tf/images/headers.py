@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import threading
 import warnings
 
 from PIL import Image
@@ -47,16 +48,33 @@ class Header:
     height: int
 
 
+class _Opened(threading.local):
+    """The image whose header a thread has read last, for `open_image` of the same object.
+
+    To open a small JPEG takes as long as to decode it.
+    """
+
+    encoded: bytes | None = None
+    image: Image.Image | None = None
+
+    def keep(self, encoded: bytes | None, image: Image.Image | None) -> None:
+        self.encoded, self.image = encoded, image
+
+
+_opened = _Opened()
+
+
 def read_header(encoded: bytes) -> Header:
     """Reads the header of an image; no pixels are decoded, so this is safe for any file.
 
     Raises:
         UnusableImageError: the bytes are not an image, or its size is out of range.
     """
-    with open_image(encoded) as image:
-        # Phones write JPEGs with a second image inside; decoders read them as JPEG.
-        image_format = "JPEG" if image.format == "MPO" else image.format
-        header = Header(image_format, *image.size)
+    image = open_image(encoded)
+    _opened.keep(encoded, image)
+    # Phones write JPEGs with a second image inside; decoders read them as JPEG.
+    image_format = "JPEG" if image.format == "MPO" else image.format
+    header = Header(image_format, *image.size)
     # PIL takes the size of the frame instead.
     if header.format == "GIF" and b"\0\0" in (encoded[6:8], encoded[8:10]):
         raise UnusableImageError("corrupt GIF: its logical screen has no pixels")
@@ -75,6 +93,10 @@ def open_image(encoded: bytes) -> Image.Image:
     """
     if not encoded:
         raise UnusableImageError("empty file")
+    if encoded is _opened.encoded:
+        image = _opened.image
+        _opened.keep(None, None)  # its pixels may be changed
+        return image
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

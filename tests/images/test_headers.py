@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mixer_tf import images
+from mixer_tf.images import conversion
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF"])
@@ -21,6 +22,20 @@ def test_a_photograph_with_a_second_image_inside_is_a_jpeg(make_pixels, encode):
     second = Image.fromarray(make_pixels(1))
     encoded = encode(make_pixels(0), "MPO", save_all=True, append_images=[second])
     assert images.read_header(encoded).format == "JPEG"
+
+
+def test_an_image_whose_header_was_read_is_opened_once(make_pixels, encode, monkeypatch):
+    encoded, other = (encode(make_pixels(seed), "JPEG", quality=90) for seed in (0, 1))
+    expected = conversion.read_rgb(encoded, 16).tobytes()
+    opened, open_file = [], Image.open
+    monkeypatch.setattr(
+        Image, "open", lambda *args, **kw: opened.append(1) or open_file(*args, **kw)
+    )
+    images.read_header(encoded)
+    assert conversion.read_rgb(encoded, 16).tobytes() == expected and len(opened) == 1
+    assert conversion.read_rgb(encoded, 16).tobytes() == expected and len(opened) == 2
+    images.read_header(encoded)
+    assert conversion.read_rgb(other, 16).tobytes() != expected and len(opened) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fingerprints as .npz files, one for a work item or a gallery, that are complete or missing."""
+"""Fingerprints as .npz files, one for a work item or a gallery, that are complete or missing.
+
+Only the views that an image has are stored, and a thumbnail of repeated pixels once without them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ import numpy as np
 from mixer_tf import storage
 from mixer_tf.deduplication.fingerprints import Fingerprints, ImageId
 
+# Of these arrays, the rows of the views that images have are stored.
+_OF_VIEWS = ("descriptors", "small_views")
 _TEXTS = ("set_name", "source", "class_name")
 _NUMBERS = ("work_item", "index")
-_PLAIN = ("ids", "digests", "unreadable")
+_PLAIN = ("ids", "digests", "unreadable", "thumbnails", *_OF_VIEWS)
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -31,6 +36,8 @@ def write(path: str, images: Fingerprints) -> None:
         for field in dataclasses.fields(images)
         if field.name not in _PLAIN
     }
+    arrays |= {name: getattr(images, name)[images.has_view] for name in _OF_VIEWS}
+    arrays |= _pack_thumbnails(images.thumbnails)
     arrays["digests"] = np.frombuffer(b"".join(images.digests), np.uint8)
     for name in _TEXTS:
         arrays[name] = _encode([getattr(image, name) for image in images.ids])
@@ -57,6 +64,9 @@ def read(path: str, work_item: int | None = None) -> Fingerprints | None:
         ids = tuple(map(ImageId, *texts, items, indices))
         digests = arrays.pop("digests").tobytes()
         unreadable = collections.Counter(_decode(arrays.pop("unreadable")))
+        arrays["thumbnails"] = _unpack_thumbnails(arrays)
+        for name in _OF_VIEWS:
+            arrays[name] = _spread(arrays[name], arrays["has_view"])
         return Fingerprints(
             ids=ids, digests=_split(digests, len(ids)), unreadable=unreadable, **arrays
         )
@@ -86,6 +96,36 @@ def read_sources(path: str) -> tuple[list[str], int] | None:
             return sources, len(sources) + sum(unreadable.values())
     except _DAMAGED:
         return None
+
+
+def _pack_thumbnails(thumbnails: np.ndarray) -> dict[str, np.ndarray]:
+    """Which thumbnails [N, S, S, 3] repeat each pixel, a quarter of these, and the others."""
+    num, size = thumbnails.shape[:2]
+    pixels = thumbnails.reshape(num, size // 2, 2, size // 2, 2, 3)
+    repeats = (pixels[:, :, 0] == pixels[:, :, 1]).all((1, 2, 3, 4))
+    repeats &= (pixels[:, :, 0, :, 0] == pixels[:, :, 0, :, 1]).all((1, 2, 3))
+    kept = pixels[repeats, :, 0, :, 0]
+    return {"repeats": repeats, "pixels": kept, "thumbnails": thumbnails[~repeats]}
+
+
+def _unpack_thumbnails(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    repeats, thumbnails = arrays.pop("repeats"), arrays["thumbnails"]
+    found = np.empty((len(repeats), *thumbnails.shape[1:]), thumbnails.dtype)
+    found[repeats] = _repeat(arrays.pop("pixels"))
+    found[~repeats] = thumbnails
+    return found
+
+
+def _repeat(pixels: np.ndarray) -> np.ndarray:
+    """Doubles the sides of images by repeating each pixel."""
+    return pixels.repeat(2, axis=2).repeat(2, axis=1)
+
+
+def _spread(rows: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The rows at the indices that a mask selects, and zeros elsewhere."""
+    found = np.zeros((*mask.shape, *rows.shape[1:]), rows.dtype)
+    found[mask] = rows
+    return found
 
 
 def _split(digests: bytes, count: int) -> tuple[bytes, ...]:

@@ -44,6 +44,22 @@ def test_every_field_is_stored(images, tmp_path):
     assert [row.tobytes() for row in digests] == list(images.digests)
 
 
+def test_small_images_take_little_space(images, save, make_pixels, tmp_path):
+    """An image of 32x32 pixels has one view, and a thumbnail of 64x64 that repeats its pixels."""
+    sizes = [(32, 32)] * 20 + [(8, 8), (40, 30)]
+    records = [
+        make_record(save(make_pixels(seed, height=height, width=width)), 0, "cat", str(seed))
+        for seed, (height, width) in enumerate(sizes)
+    ]
+    small = concatenate(fingerprint(records, "train", 7))
+    path = str(tmp_path / "small.npz")
+    fingerprint_files.write(path, small.take(range(20)))
+    assert os.path.getsize(path) / 20 < 4200
+    mixed = concatenate([small, dataclasses.replace(images, unreadable=collections.Counter())])
+    fingerprint_files.write(path, mixed)
+    assert_same(fingerprint_files.read(path), mixed)
+
+
 def test_no_image_is_stored_as_well(tmp_path):
     path = str(tmp_path / "a.npz")
     empty = concatenate([])
