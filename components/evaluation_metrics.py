@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of the Evaluator that TFMA lacks: better than one answer; calibration of the answers.
+"""Metrics of the Evaluator that TFMA lacks: better than the largest class; calibration.
 
 TFMA imports this module by its name, in the worker processes of Beam too.
 """
@@ -18,12 +18,12 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from mixer_tf.evaluation.calibration import Calibration
 
-# Accumulator: images by label, images by answer, number of correct answers.
+# Accumulator: images by label, images by prediction, number of correct predictions.
 _Counts = tuple[collections.Counter, collections.Counter, int]
 
 
 class CorrectAboveLargestClass(metrics.Metric):
-    """The number of right answers beyond those that always answering the largest class would give.
+    """The number of right predictions beyond those of always predicting the largest class.
 
     It is 1 or more for a model that is right more often, whatever the distribution of the classes.
     A second value is the number of different top-1 classes. For the images of a single class, the
@@ -32,18 +32,18 @@ class CorrectAboveLargestClass(metrics.Metric):
     Labels are indices, predictions are probabilities in label order.
     """
 
-    def __init__(self, name: str, answers_name: str, fingerprint: str = ""):
+    def __init__(self, name: str, predicted_name: str, fingerprint: str = ""):
         """Makes the metric.
 
         Args:
             name: the name of the first value.
-            answers_name: the name of the second value.
+            predicted_name: the name of the second value.
             fingerprint: the state of the code, for the cache key of the Evaluator.
         """
         super().__init__(
             metric_util.merge_per_key_computations(_computations),
             name=name,
-            answers_name=answers_name,
+            predicted_name=predicted_name,
             fingerprint=fingerprint,
         )
 
@@ -54,7 +54,7 @@ class CorrectAboveLargestClass(metrics.Metric):
 
 def _computations(
     name: str,
-    answers_name: str,
+    predicted_name: str,
     fingerprint: str,
     eval_config: tfma.EvalConfig | None = None,
     model_name: str = "",
@@ -62,13 +62,13 @@ def _computations(
 ) -> metrics.MetricComputations:
     keys = [
         metrics.MetricKey(name=each, model_name=model_name, output_name=output_name)
-        for each in (name, answers_name)
+        for each in (name, predicted_name)
     ]
     combiner = _CountAnswers(keys, eval_config)
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
-def read_answers(
+def read_predictions(
     element: metrics.StandardMetricInputs,
     eval_config: tfma.EvalConfig | None,
     model_name: str,
@@ -93,7 +93,7 @@ def read_answers(
 
 
 class _CombineAnswers(beam.CombineFn):
-    """Combines the answers of a model into the values of `keys`, in their order."""
+    """Combines the predictions of a model into the values of `keys`, in their order."""
 
     def __init__(self, keys: list[metrics.MetricKey], eval_config: tfma.EvalConfig | None):
         self._keys = keys
@@ -103,11 +103,13 @@ class _CombineAnswers(beam.CombineFn):
             output_name=keys[0].output_name,
         )
 
-    def answers(self, element: metrics.StandardMetricInputs) -> Iterator[tuple[int, int, float]]:
+    def predictions(
+        self, element: metrics.StandardMetricInputs
+    ) -> Iterator[tuple[int, int, float]]:
         """Yields label, most probable class, and its probability."""
-        for label, probabilities in read_answers(element, **self._options):
-            answer = int(np.argmax(probabilities))
-            yield label, answer, float(probabilities[answer])
+        for label, probabilities in read_predictions(element, **self._options):
+            prediction = int(np.argmax(probabilities))
+            yield label, prediction, float(probabilities[prediction])
 
     def values(self, *values: object) -> dict[metrics.MetricKey, object]:
         """Returns what `extract_output` must."""
@@ -121,24 +123,26 @@ class _CountAnswers(_CombineAnswers):
         return collections.Counter(), collections.Counter(), 0
 
     def add_input(self, accumulator: _Counts, element: metrics.StandardMetricInputs) -> _Counts:
-        labels, answers, correct = accumulator
-        for label, answer, _ in self.answers(element):
+        labels, predictions, correct = accumulator
+        for label, prediction, _ in self.predictions(element):
             labels[label] += 1
-            answers[answer] += 1
-            correct += label == answer
-        return labels, answers, correct
+            predictions[prediction] += 1
+            correct += label == prediction
+        return labels, predictions, correct
 
     def merge_accumulators(self, accumulators: Iterable[_Counts]) -> _Counts:
-        labels, answers, correct = self.create_accumulator()
-        for more_labels, more_answers, more_correct in accumulators:
+        labels, predictions, correct = self.create_accumulator()
+        for more_labels, more_predictions, more_correct in accumulators:
             labels.update(more_labels)
-            answers.update(more_answers)
+            predictions.update(more_predictions)
             correct += more_correct
-        return labels, answers, correct
+        return labels, predictions, correct
 
     def extract_output(self, accumulator: _Counts) -> dict[metrics.MetricKey, float]:
-        labels, answers, correct = accumulator
-        return self.values(float(correct - max(labels.values(), default=0)), float(len(answers)))
+        labels, predictions, correct = accumulator
+        return self.values(
+            float(correct - max(labels.values(), default=0)), float(len(predictions))
+        )
 
 
 class AnswerCalibration(metrics.Metric):
@@ -197,8 +201,8 @@ class _CountProbabilities(_CombineAnswers):
     def add_input(
         self, accumulator: Calibration, element: metrics.StandardMetricInputs
     ) -> Calibration:
-        for label, answer, probability in self.answers(element):
-            accumulator.add(probability, answer == label)
+        for label, prediction, probability in self.predictions(element):
+            accumulator.add(probability, prediction == label)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Calibration]) -> Calibration:

@@ -18,7 +18,7 @@ PAGE = "evaluation.html"
 TOP_1 = "accuracy"
 EXAMPLE_COUNT = "example_count"
 ABOVE_LARGEST_CLASS = "correct_above_largest_class"
-NUM_ANSWERS = "answered_classes"
+NUM_PREDICTED = "predicted_classes"
 CROSS_ENTROPY = "cross_entropy"
 CALIBRATION_ERROR = "expected_calibration_error"
 # Its plots; TFMA finds them by their form.
@@ -38,16 +38,16 @@ def read_class_counts(folder: str) -> ClassCounts:
     """
     import tensorflow_model_analysis as tfma
 
-    images, correct, num_answers = {}, {}, None
+    images, correct, num_predicted = {}, {}, None
     for slice_key, metrics in tfma.load_eval_result(folder).slicing_metrics:
         found = metrics[""][""]
         if not slice_key:
-            num_answers = _number(found, NUM_ANSWERS)
+            num_predicted = _number(found, NUM_PREDICTED)
         elif slice_key[0][0] == features.CLASS_NAME:
             name = str(slice_key[0][1])
             images[name] = _number(found, EXAMPLE_COUNT)
             correct[name] = round(found[TOP_1]["doubleValue"] * images[name])
-    return ClassCounts(images, correct, num_answers)
+    return ClassCounts(images, correct, num_predicted)
 
 
 def read_leaked(folder: str) -> dict[bool, tuple[int, float]]:

@@ -99,7 +99,7 @@ class PipelineConfig:
             "20" or "1%"; None for any number, as long as one training image is usable.
         statistics_limits: the thresholds above which ImageStatistics reports an anomaly.
         min_accuracy: top-1 accuracy on the test split, in [0, 1], below which nothing is pushed.
-            None: a model must be right more often than always answering the largest class.
+            None: a model must be right more often than always predicting the largest class.
         max_accuracy_drop: how far top-1 accuracy may fall below the last blessed model's.
         history: where the earlier model, for `max_accuracy_drop` and `warm_start`, and the last
             accepted data are looked up: "metadata" is ML Metadata, by Resolvers. "files" are those

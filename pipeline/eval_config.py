@@ -13,7 +13,7 @@ from components.evaluations import (
     CONFUSION_PLOT,
     CROSS_ENTROPY,
     EXAMPLE_COUNT,
-    NUM_ANSWERS,
+    NUM_PREDICTED,
     TOP_1,
 )
 from mixer_tf import features
@@ -27,7 +27,7 @@ def make_eval_config(
     *,
     marked: bool = False,
 ) -> tfma.EvalConfig:
-    """Returns top-1, top-k, cross-entropy, and top-1 above one answer, overall and by class.
+    """Returns top-1, top-k, cross-entropy, and top-1 above the largest class, overall and by class.
 
     The calibration, and the plots of the calibration and the confusion matrix, are for the page.
 
@@ -36,7 +36,7 @@ def make_eval_config(
 
     Args:
         min_accuracy: the lowest top-1 accuracy, in [0, 1]; None if the model must be right more
-            often than always answering the largest class of the test split.
+            often than always predicting the largest class of the test split.
         max_accuracy_drop: how far top-1 accuracy may fall below the baseline's, in [0, 1].
         fingerprint: the state of the code of our metric; the cache key of the Evaluator holds it.
         marked: whether the examples say which of them have a duplicate in training; those with
@@ -66,7 +66,7 @@ def make_eval_config(
                     _gated_top_1(min_accuracy or 0.0, max_accuracy_drop),
                     _above_largest_class(fingerprint, is_gated=min_accuracy is None),
                     _calibration(fingerprint),
-                    # The predictions are at least 0, so that every image has an answer.
+                    # The predictions are at least 0, so that every image has a prediction.
                     _metric("MultiClassConfusionMatrixPlot", CONFUSION_PLOT),
                 ]
             )
@@ -93,11 +93,11 @@ def _gated_top_1(min_accuracy: float, max_accuracy_drop: float) -> tfma.MetricCo
 
 
 def _above_largest_class(fingerprint: str, is_gated: bool) -> tfma.MetricConfig:
-    """A model that is not better than one answer is not a baseline for later runs either."""
+    """A model that is not better than one class is not a baseline for later runs either."""
     metric = _metric(
         evaluation_metrics.CorrectAboveLargestClass.__name__,
         ABOVE_LARGEST_CLASS,
-        f'"answers_name": "{NUM_ANSWERS}"',
+        f'"predicted_name": "{NUM_PREDICTED}"',
         f'"fingerprint": "{fingerprint}"',
     )
     metric.module = evaluation_metrics.__name__

@@ -35,17 +35,17 @@ class PredictSource(beam.PTransform):
             pbegin | f"Read[{split}]" >> ReadSplit(self._source, split)
             for split in self._source.splits
         ]
-        answers = (
+        results = (
             records
             | beam.Flatten()
             | beam.BatchElements(min_batch_size=_BATCH_SIZE, max_batch_size=_BATCH_SIZE)
             | "Predict" >> beam.ParDo(Predict(self._model_dir))
         )
-        lines = answers | "Line" >> beam.Map(to_line)
+        lines = results | "Line" >> beam.Map(to_line)
         _ = lines | "Write" >> beam.io.WriteToText(os.path.join(self._folder, PREFIX), SUFFIX)
         return (
-            answers
-            | "Kind" >> beam.Map(lambda answer: UNUSABLE if "error" in answer else IMAGES)
+            results
+            | "Kind" >> beam.Map(lambda result: UNUSABLE if "error" in result else IMAGES)
             | beam.combiners.Count.PerElement()
             | beam.combiners.ToList()
             | "Counts" >> beam.Map(write_counts, os.path.join(self._folder, COUNTS_FILE))
@@ -53,7 +53,7 @@ class PredictSource(beam.PTransform):
 
 
 class Predict(beam.DoFn):
-    """Batch of ImageRecords → one answer for each; a worker loads the model once."""
+    """Batch of ImageRecords → one result for each; a worker loads the model once."""
 
     def __init__(self, model_dir: str):
         super().__init__()
@@ -73,16 +73,16 @@ class Predict(beam.DoFn):
                 yield {"image": record.source, "error": str(found)}
             else:
                 usable[index] = found[0].encoded
-        answers = self._predictor.classify(list(usable.values())) if usable else []
-        for index, answer in zip(usable, answers, strict=True):
+        results = self._predictor.classify(list(usable.values())) if usable else []
+        for index, result in zip(usable, results, strict=True):
             found = [
-                {"class_name": each.class_name, "probability": each.probability} for each in answer
+                {"class_name": each.class_name, "probability": each.probability} for each in result
             ]
             yield {"image": batch[index].source, "predictions": found}
 
 
-def to_line(answer: dict) -> str:
-    return json.dumps({**answer, "image": printable(answer["image"])}, ensure_ascii=False)
+def to_line(result: dict) -> str:
+    return json.dumps({**result, "image": printable(result["image"])}, ensure_ascii=False)
 
 
 def write_counts(counts: Sequence[tuple[str, int]], path: str) -> None:

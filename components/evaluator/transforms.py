@@ -19,7 +19,7 @@ from tensorflow_model_analysis import metrics
 
 from components import evaluation_metrics
 from mixer_tf.evaluation import mistakes
-from mixer_tf.evaluation.classification import Answer, make_answer
+from mixer_tf.evaluation.classification import LabeledPrediction, make_prediction
 from mixer_tf.evaluation.mistakes import Mistakes
 from mixer_tf.features import ImageRecord
 
@@ -94,7 +94,7 @@ class KeepMistakes(beam.PTransform):
 
 
 class _FindMistakes(beam.DoFn):
-    """Passes the extracts on; wrong answers, with the encoded image, are a second output."""
+    """Passes the extracts on; wrong predictions, with the encoded image, are a second output."""
 
     def __init__(self, eval_config: tfma.EvalConfig, class_names: tuple[str, ...]):
         (model_name,) = [spec.name for spec in eval_config.model_specs if not spec.is_baseline]
@@ -104,23 +104,25 @@ class _FindMistakes(beam.DoFn):
     def process(self, extracts: tfma.types.Extracts) -> Iterator[object]:
         yield extracts
         inputs = metrics.StandardMetricInputs(extracts)
-        for label, probabilities in evaluation_metrics.read_answers(inputs, **self._options):
+        for label, probabilities in evaluation_metrics.read_predictions(inputs, **self._options):
             predicted = int(np.argmax(probabilities))
             if predicted != label:
                 record = ImageRecord.from_example(inputs.inputs.item())
-                answer = self._answer(record, label, probabilities, predicted)
-                yield beam.pvalue.TaggedOutput(_MISTAKES, (answer, record.encoded))
+                prediction = self._prediction(record, label, probabilities, predicted)
+                yield beam.pvalue.TaggedOutput(_MISTAKES, (prediction, record.encoded))
 
-    def _answer(
+    def _prediction(
         self, record: ImageRecord, label: int, probabilities: np.ndarray, predicted: int
-    ) -> Answer:
+    ) -> LabeledPrediction:
         """The class is that of the label, as in the other figures of the evaluation."""
         names = self._class_names
-        return make_answer(record.source, names[label], label, probabilities, [predicted], names)
+        return make_prediction(
+            record.source, names[label], label, probabilities, [predicted], names
+        )
 
 
 class _ChooseMistakes(beam.CombineFn):
-    """(answer, encoded image) → Mistakes; of equal ones, the first by the name of the image.
+    """(prediction, encoded image) → Mistakes; of equal ones, the first by the name of the image.
 
     An accumulator holds previews, and no encoded image.
     """
@@ -128,9 +130,9 @@ class _ChooseMistakes(beam.CombineFn):
     def create_accumulator(self) -> Mistakes:
         return Mistakes(mistakes.MAX_PAGE_MISTAKES)
 
-    def add_input(self, accumulator: Mistakes, found: tuple[Answer, bytes]) -> Mistakes:
-        answer, encoded = found
-        accumulator.add(answer, answer.image, encoded)
+    def add_input(self, accumulator: Mistakes, found: tuple[LabeledPrediction, bytes]) -> Mistakes:
+        prediction, encoded = found
+        accumulator.add(prediction, prediction.image, encoded)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Mistakes]) -> Mistakes:

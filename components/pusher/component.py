@@ -53,7 +53,7 @@ class Pusher(base_component.BaseComponent):
 
     A model is pushed if its data have no anomalies, the Evaluator and the ModelChecker blessed
     it, and neither the newest version nor a withdrawn one is the same model. Without a blessing of
-    the Evaluator its metrics decide: the model must be right more often than always answering the
+    the Evaluator its metrics decide: the model must be right more often than always predicting the
     largest class of the test split. Gates that are not connected are skipped. A version appears
     complete, under its final name, or not at all; in a bucket its files appear one by one. Its
     `assets.extra/lineage.json` says where it comes from, and `assets.extra/MODEL_CARD.md` says it

@@ -52,13 +52,13 @@ def _parse_matches(context, parameter, values: Sequence[str]) -> dict[str, str]:
     "--json",
     "as_json",
     is_flag=True,
-    help="Print all metrics of all classes, and the answer for each image, as one JSON object.",
+    help="Print all metrics of all classes, and the prediction for each image, as one JSON object.",
 )
 @click.option(
     "--csv",
     "csv_file",
     metavar="FILE.csv",
-    help="Write the answers, one row for each image and model. A name that a spreadsheet would "
+    help="Write the predictions, one row for each image and model. A name that a spreadsheet would "
     "run as a formula starts with an apostrophe.",
 )
 @click.option(
@@ -121,9 +121,9 @@ def evaluate(
 
     Shown are top-1 and top-5 accuracy, the calibration (ECE, the expected calibration error: the
     mean difference between probability and accuracy, in 15 equally wide bins of the probability of
-    the answer), recall and precision of each class, and the most confident mistakes. --json and
-    --html have everything. In the JSON, "answers" lists all images, each on a line of its own, with
-    path, class, predicted class and its probability.
+    the prediction), recall and precision of each class, and the most confident mistakes. --json and
+    --html have everything. In the JSON, "predictions" lists all images, each on a line of its own,
+    with path, class, predicted class and its probability.
 
     Several models are compared on the same images: which of them is right where the other one is
     wrong, and whether that is more than chance (exact McNemar test). All of them are in memory at
@@ -133,7 +133,7 @@ def evaluate(
     Examples:
       mixer evaluate pets-model --source=folder:pets
       mixer evaluate runs/digits --source=digits --html=digits.html
-      mixer evaluate pets-model --source=folder:new-photos --split=all --csv=answers.csv
+      mixer evaluate pets-model --source=folder:new-photos --split=all --csv=predictions.csv
       mixer evaluate pets-model --source=folder:pets --json | grep '"correct": false'
       mixer evaluate runs/old runs/new --source=folder:pets
       mixer evaluate imagenet-model --source=tfds:imagenet2012 --split=eval --real=real.json
@@ -162,13 +162,13 @@ def evaluate(
     ):
         _show(outcome, as_json)
         _write_page(html_file, outcome, opened.spec)
-    for title, path in (("answers", csv_file), ("page", html_file)):
+    for title, path in (("predictions", csv_file), ("page", html_file)):
         if path:
             click.echo(f"{title:<8} {visible(path)}", err=as_json)
 
 
 def _check_outputs(csv_file: str | None, html_file: str | None) -> None:
-    from mixer_tf.evaluation.answers_table import require_writable
+    from mixer_tf.evaluation.predictions_table import require_writable
 
     if csv_file:
         require_writable("--csv", csv_file, ".csv")
@@ -250,10 +250,10 @@ def _writing_table(path: str | None, models: Sequence, what) -> Iterator:
     if path is None:
         yield None
         return
-    from mixer_tf.evaluation import answers_table
+    from mixer_tf.evaluation import predictions_table
 
     titles = [model.title for model in models]
-    with answers_table.writing(path, titles, what.top, what.real is not None) as table:
+    with predictions_table.writing(path, titles, what.top, what.real is not None) as table:
         yield table
 
 

@@ -23,7 +23,7 @@ _DEFAULT_TOP = 3
 
 
 def _check_top(context: click.Context, parameter: click.Parameter, value: int | None) -> int:
-    """An exported model answers with `TOP_K` classes, so that no more can be shown."""
+    """An exported model predicts `TOP_K` classes, so that no more can be shown."""
     if value is None:
         return min(_DEFAULT_TOP, contract.TOP_K)
     return click.IntRange(1, contract.TOP_K).convert(value, parameter, context)
@@ -75,7 +75,7 @@ def predict(
       mixer predict pets-model photo.jpg
       mixer predict pets-model holiday/ photo.jpg
       mixer predict runs/digits *.png --top=1
-      mixer predict /models/pets/1732000000 holiday/ --json > answers.jsonl
+      mixer predict /models/pets/1732000000 holiday/ --json > predictions.jsonl
       mixer predict pets photo.jpg --server=localhost:8501
       mixer predict pets-model holiday/ --output=predictions.csv
     """
@@ -97,10 +97,10 @@ def predict(
         _progress(output, total) as progress,
     ):
         show = add or (_show_json if as_json else _show_text)
-        answers = itertools.chain(found.problems.items(), _classify(classify, found.images))
-        for count, (path, answer) in enumerate(answers, 1):
-            failures += isinstance(answer, str)
-            show(_printable(path), answer, top)
+        results = itertools.chain(found.problems.items(), _classify(classify, found.images))
+        for count, (path, result) in enumerate(results, 1):
+            failures += isinstance(result, str)
+            show(_printable(path), result, top)
             progress(count)
     if output:
         click.echo(f"predictions for {total - failures:,} of {total:,} images in {visible(output)}")
@@ -110,20 +110,20 @@ def predict(
 
 @contextlib.contextmanager
 def _table(output: str | None, top: int) -> Iterator[Callable | None]:
-    """Yields what adds an answer to the table; None if there is no table."""
+    """Yields what adds a result to the table; None if there is no table."""
     if output is None:
         yield None
         return
     from mixer_tf.serving import prediction_files
 
     with prediction_files.writing(output, top) as add:
-        yield lambda image, answer, _: add(image, answer)
+        yield lambda image, result, _: add(image, result)
 
 
 def _progress(
     output: str | None, total: int
 ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-    """Counts the images while the answers go to a file; on a terminal they show the progress."""
+    """Counts the images while the results go to a file; on a terminal they show the progress."""
     if sys.stdout.isatty() and not output:
         return contextlib.nullcontext(lambda count: None)
     return progress_counter(f"images ({total:,} in all)")
@@ -163,8 +163,8 @@ def _classify(classify: Callable, paths: Sequence[str]) -> Iterator[tuple[str, l
     paths = iter(paths)
     while batch := list(itertools.islice(paths, _BATCH_SIZE)):
         usable, reasons = _read(batch)
-        answers = classify(list(usable.values())) if usable else []
-        found = dict(zip(usable, answers, strict=True)) | reasons
+        results = classify(list(usable.values())) if usable else []
+        found = dict(zip(usable, results, strict=True)) | reasons
         for path in batch:
             yield path, found[path] if isinstance(found[path], list) else str(found[path])
 
@@ -186,23 +186,23 @@ def _read(paths: Sequence[str]) -> tuple[dict[str, bytes], dict[str, str]]:
     return usable, reasons
 
 
-def _show_text(image: str, answer, top: int) -> None:
+def _show_text(image: str, result, top: int) -> None:
     image = visible(image)
-    if isinstance(answer, str):
-        click.echo(f"{image}: {answer}", err=True)
+    if isinstance(result, str):
+        click.echo(f"{image}: {result}", err=True)
         return
     classes = ", ".join(
-        f"{visible(found.class_name)} {found.probability:.4f}" for found in answer[:top]
+        f"{visible(found.class_name)} {found.probability:.4f}" for found in result[:top]
     )
     click.echo(f"{image}  {classes}")
 
 
-def _show_json(image: str, answer, top: int) -> None:
-    if isinstance(answer, str):
-        line = {"image": image, "error": answer}
+def _show_json(image: str, result, top: int) -> None:
+    if isinstance(result, str):
+        line = {"image": image, "error": result}
     else:
         found = [
-            {"class_name": each.class_name, "probability": each.probability} for each in answer
+            {"class_name": each.class_name, "probability": each.probability} for each in result
         ]
         line = {"image": image, "predictions": found}
     click.echo(json.dumps(line, ensure_ascii=False))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration: whether answers given with probability 0.8 are right in 80 % of the cases.
+"""Calibration: whether predictions given with probability 0.8 are right in 80 % of the cases.
 
 Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), section 2: equal-width bins
 of the probability of the most probable class. No TensorFlow.
@@ -17,13 +17,13 @@ NUM_BINS = 15  # as in the paper's tables
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """The answers with a probability in [left, right); the last bin includes 1.
+    """The predictions with a probability in [left, right); the last bin includes 1.
 
     Attributes:
         left, right: bounds of the probability.
-        images: number of answers; the other two are None where it is 0.
-        confidence: mean probability of the answers.
-        accuracy: share of the answers that are right.
+        images: number of predictions; the other two are None where it is 0.
+        confidence: mean probability of the predictions.
+        accuracy: share of the predictions that are right.
     """
 
     left: float
@@ -34,13 +34,13 @@ class Bin:
 
 
 class Calibration:
-    """Counts answers in equal-width bins of their probability.
+    """Counts predictions in equal-width bins of their probability.
 
     # Deviation: the paper's bins are open on the left; ours on the right, as those of TFMA, so that
     # `mixer evaluate` and the Evaluator agree. It matters only for values on a bound.
 
     Attributes:
-        images, correct: number of all and of right answers in each bin, int [B].
+        images, correct: number of all and of right predictions in each bin, int [B].
         confidence: sum of the probabilities in each bin, float [B].
     """
 
@@ -50,12 +50,12 @@ class Calibration:
         self.confidence = np.zeros(num_bins)
 
     def add(self, probability: float, is_correct: bool, count: int = 1) -> None:
-        """Counts an answer, or `count` answers.
+        """Counts a prediction, or `count` predictions.
 
         Args:
             probability: probability of the most probable class, in [0, 1].
-            is_correct: whether the answer is right.
-            count: number of answers.
+            is_correct: whether the prediction is right.
+            count: number of predictions.
         """
         index = min(int(probability * len(self.images)), len(self.images) - 1)
         self.images[index] += count
@@ -66,7 +66,7 @@ class Calibration:
     def error(self) -> float:
         """The expected calibration error (ECE): the mean of |accuracy - confidence| over the bins.
 
-        Each bin is weighted by its number of answers.
+        Each bin is weighted by its number of predictions.
         """
         return float(np.abs(self.correct - self.confidence).sum() / self.images.sum())
 
@@ -76,7 +76,7 @@ class Calibration:
 
     @property
     def mean_confidence(self) -> float:
-        """The mean probability of all answers; above the accuracy for an overconfident model."""
+        """The mean probability; above the accuracy for an overconfident model."""
         return float(self.confidence.sum() / self.images.sum())
 
     def bins(self) -> Iterator[Bin]:
@@ -88,17 +88,17 @@ class Calibration:
             yield Bin(float(edges[index]), float(edges[index + 1]), images, confidence, accuracy)
 
     def merge(self, other: Calibration) -> None:
-        """Adds the answers that another one has counted, in as many bins."""
+        """Adds the predictions that another one has counted, in as many bins."""
         self.images += other.images
         self.correct += other.correct
         self.confidence += other.confidence
 
     def to_dict(self) -> dict[str, object]:
-        """Returns the error and the bins for JSON; the error of no answers is None."""
-        has_answers = bool(self.images.sum())
+        """Returns the error and the bins for JSON; the error of no predictions is None."""
+        has_images = bool(self.images.sum())
         return {
-            "ece": self.error if has_answers else None,
-            "mean_probability": self.mean_confidence if has_answers else None,
+            "ece": self.error if has_images else None,
+            "mean_probability": self.mean_confidence if has_images else None,
             "bins": [dataclasses.asdict(each) for each in self.bins()],
         }
 

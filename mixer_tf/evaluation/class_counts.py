@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images and correct answers for each class, and the reasons to doubt their accuracy.
+"""Images and correct predictions for each class, and the reasons to doubt their accuracy.
 
 No TensorFlow. The Pusher, the summary of a pipeline, `mixer evaluate` and `mixer train` share it.
 """
@@ -23,13 +23,13 @@ class ClassCounts:
     Attributes:
         images: class name → number of images; a class without any is left out.
         correct: class name → number of these images whose top-1 class is right.
-        num_answers: number of different top-1 classes over all images; None if unknown.
+        num_predicted: number of different top-1 classes over all images; None if unknown.
         where: where the images are from, as notes call it.
     """
 
     images: Mapping[str, int]
     correct: Mapping[str, int]
-    num_answers: int | None = None
+    num_predicted: int | None = None
     where: str = "the test split"
 
     @property
@@ -63,12 +63,14 @@ class ClassCounts:
         return [sign for sign in signs if sign]
 
     def one_answer(self) -> str:
-        """Returns "", or that the model answered one class for images of several classes."""
-        if self.num_answers != 1 or len(self.images) < 2:
+        """Returns "", or that the model predicted one class for images of several classes."""
+        if self.num_predicted != 1 or len(self.images) < 2:
             return ""
         recognized = [repr(name) for name, count in self.correct.items() if count]
-        answer = recognized[0] if recognized else "one and the same class"
-        return f"the model answered {answer} for all {self.num_images:,} images of {self.where}"
+        prediction = recognized[0] if recognized else "one and the same class"
+        return (
+            f"the model predicted {prediction} for all {self.num_images:,} images of {self.where}"
+        )
 
     def not_better_than_one_class(self) -> str:
         """See the function of this name."""
@@ -128,7 +130,7 @@ def notes_of_images(images: Mapping[str, int], class_names: Sequence[str], where
 def not_better_than_one_class(images: Mapping[str, int], num_correct: int, where: str) -> str:
     """Returns "", or why the model may have learned nothing.
 
-    A model that always answers the largest class reaches the share of that class, so a model must
+    A model that always predicts the largest class reaches the share of that class, so a model must
     be right more often.
 
     Args:
@@ -147,5 +149,5 @@ def not_better_than_one_class(images: Mapping[str, int], num_correct: int, where
     total = sum(counts.values())
     return (
         f"accuracy {num_correct / total:.4f} is not above {counts[name] / total:.4f}, which always "
-        f"answering {name!r}, the largest class of {where}, reaches"
+        f"predicting {name!r}, the largest class of {where}, reaches"
     )

@@ -25,7 +25,7 @@ from mixer_tf.serving import contract
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class LabeledPrediction:
     """What a model says about one labeled image.
 
     Attributes:
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def loss(self) -> float | None:
-        """The cross-entropy of the answer; None if the model does not know the class."""
+        """The cross-entropy of the prediction; None if the model does not know the class."""
         if self.class_probability is None:
             return None
         return -math.log(self.class_probability) if self.class_probability else math.inf
@@ -108,13 +108,13 @@ class Scores:
     confusion: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, prediction: LabeledPrediction) -> None:
         """Counts one image."""
         self.images += 1
-        self.correct += answer.is_correct
-        self.ranks[answer.rank] += 1
-        self.confusion[answer.class_name, answer.predicted] += 1
-        self.calibration.add(answer.probability, answer.is_correct)
+        self.correct += prediction.is_correct
+        self.ranks[prediction.rank] += 1
+        self.confusion[prediction.class_name, prediction.predicted] += 1
+        self.calibration.add(prediction.probability, prediction.is_correct)
 
     @property
     def top_1(self) -> float:
@@ -143,8 +143,8 @@ class Scores:
             images[class_name] += count
         for class_name in images:
             correct[class_name] = self.confusion[class_name, class_name]
-        answers = {prediction for _, prediction in self.confusion}
-        return ClassCounts(images, correct, len(answers), where)
+        predictions = {prediction for _, prediction in self.confusion}
+        return ClassCounts(images, correct, len(predictions), where)
 
 
 def top_ks(num_classes: int, top: int) -> list[int]:
@@ -196,7 +196,7 @@ def evaluate(
     top: int = contract.TOP_K,
     batch_size: int = 64,
     progress: Callable[[int], None] | None = None,
-    keep: Callable[[int, ImageRecord, Answer], None] | None = None,
+    keep: Callable[[int, ImageRecord, LabeledPrediction], None] | None = None,
 ) -> list[Scores]:
     """Counts the correct predictions of models on the same labeled images.
 
@@ -204,11 +204,11 @@ def evaluate(
         predictors: `serving.predictor.Predictor` objects, or others with `class_names`,
             `model_dir` and `probabilities`.
         records: images that passed `datasets.validation.check_record`; read ahead in a thread.
-        top: number of classes in each answer; at most as many as the model has.
+        top: number of classes in each prediction; at most as many as the model has.
         batch_size: number of images in one call of a model.
         progress: called after each batch with the number of images so far.
-        keep: called with the index of the model, the image and the answer; for all images in the
-            order of the records within a batch, model after model.
+        keep: called with the index of the model, the image and the prediction; for all images in
+            the order of the records within a batch, model after model.
 
     Returns:
         The counts of each model.
@@ -220,18 +220,18 @@ def evaluate(
     labels = [{name: i for i, name in enumerate(each.class_names)} for each in predictors]
     for batch in prefetched(_batches(records, batch_size)):
         for index, predictor in enumerate(predictors):
-            for record, answer in _answers(predictor, labels[index], batch, top):
-                scores[index].add(answer)
+            for record, prediction in _predictions(predictor, labels[index], batch, top):
+                scores[index].add(prediction)
                 if keep:
-                    keep(index, record, answer)
+                    keep(index, record, prediction)
         if progress:
             progress(scores[0].images)
     return scores
 
 
-def _answers(
+def _predictions(
     predictor, labels: Mapping[str, int], batch: Sequence[ImageRecord], top: int
-) -> Iterator[tuple[ImageRecord, Answer]]:
+) -> Iterator[tuple[ImageRecord, LabeledPrediction]]:
     probabilities = predictor.probabilities([record.encoded for record in batch])
     _require_numbers(probabilities, predictor, batch)
     best = _best(probabilities, top)
@@ -239,20 +239,20 @@ def _answers(
         label = labels.get(record.class_name)
         yield (
             record,
-            make_answer(
+            make_prediction(
                 record.source, record.class_name, label, row, indices, predictor.class_names
             ),
         )
 
 
-def make_answer(
+def make_prediction(
     source: str,
     class_name: str,
     label: int | None,
     probabilities: np.ndarray,
     best: Sequence[int],
     class_names: Sequence[str],
-) -> Answer:
+) -> LabeledPrediction:
     """Returns what a model says about one image.
 
     Args:
@@ -265,7 +265,7 @@ def make_answer(
     """
     top = tuple((class_names[index], float(probabilities[index])) for index in best)
     predicted, probability = top[0]
-    return Answer(
+    return LabeledPrediction(
         image=printable(without_credentials(source)),
         class_name=class_name,
         predicted=predicted,

@@ -31,7 +31,7 @@ class Comparison:
         low, high: the 95 % interval of the difference, by the paired bootstrap.
         p_value: p-value of the exact McNemar test, two-sided.
         adjusted_p_value: the same after Holm's correction for the number of pairs compared.
-        different_answers: number of images for which the answers differ, right or wrong.
+        different_predictions: number of images for which the predictions differ, right or wrong.
     """
 
     first: str
@@ -46,7 +46,7 @@ class Comparison:
     high: float
     p_value: float
     adjusted_p_value: float
-    different_answers: int
+    different_predictions: int
 
     @property
     def is_significant(self) -> bool:
@@ -100,7 +100,7 @@ def compare(
 
     Args:
         correct: title of a model → whether it is right, for each image, bool [N].
-        predicted: title of a model → its answer for each image, [N], equal for equal classes.
+        predicted: title of a model → its prediction for each image, [N], equal for equal classes.
     """
     pairs = list(itertools.combinations(correct, 2))
     found = [_compare(first, second, correct, predicted) for first, second in pairs]
@@ -129,7 +129,7 @@ def _compare(first: str, second: str, correct, predicted) -> Comparison:
         high=high,
         p_value=p_value,
         adjusted_p_value=p_value,
-        different_answers=int(
+        different_predictions=int(
             (np.asarray(predicted[first]) != np.asarray(predicted[second])).sum()
         ),
     )

@@ -23,7 +23,7 @@ def comparison_table(
     comparisons: Sequence[Comparison],
 ) -> tuple[list[str], list[list[str]], list[str]]:
     """Returns a header, a row for each pair of models, and lines that explain the numbers."""
-    header = ["A", "B", "B - A", "95 % interval", "only A", "only B", "answers differ", "p"]
+    header = ["A", "B", "B - A", "95 % interval", "only A", "only B", "predictions differ", "p"]
     rows = [
         [
             each.first,
@@ -32,7 +32,7 @@ def comparison_table(
             f"{each.low:+.4f} to {each.high:+.4f}",
             f"{each.only_first:,}",
             f"{each.only_second:,}",
-            f"{each.different_answers:,}",
+            f"{each.different_predictions:,}",
             _p_value(each),
         ]
         for each in comparisons

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mixer_tf.evaluation.calibration import Calibration
-    from mixer_tf.evaluation.classification import Answer
+    from mixer_tf.evaluation.classification import LabeledPrediction
 
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """A wrong answer.
+    """A wrong prediction.
 
     Attributes:
-        answer: the answer.
+        prediction: the prediction.
         preview: the image as a small JPEG; b"" if it is not kept.
     """
 
-    answer: Answer
+    prediction: LabeledPrediction
     preview: bytes = b""
 
 
@@ -37,7 +37,7 @@ class Figures:
         calibration: probability against accuracy; None if unknown.
         warnings, notes: one line for each thing that the accuracy hides.
         slices: title of a part of the images → title of a metric → value.
-        mistakes: title → wrong answers with their images.
+        mistakes: title → wrong predictions with their images.
         problems: (path, reason) of each image that could not be used.
     """
 

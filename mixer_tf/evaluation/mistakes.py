@@ -20,7 +20,7 @@ from mixer_tf import storage
 from mixer_tf.evaluation.figures import Mistake
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.classification import Answer
+    from mixer_tf.evaluation.classification import LabeledPrediction
 
 MAX_PAGE_MISTAKES = 48  # of each kind
 PREVIEW_SIDE = 160  # pixels
@@ -58,7 +58,7 @@ class _Highest:
 
 
 class Mistakes:
-    """Keeps the mistakes of both kinds among many answers; it can be pickled and merged."""
+    """Keeps the mistakes of both kinds among many predictions; it can be pickled and merged."""
 
     def __init__(self, num_mistakes: int, with_previews: bool = True):
         """Keeps nothing yet.
@@ -72,29 +72,29 @@ class Mistakes:
         self._worst = _Highest(num_mistakes if with_previews else 0)
         self._with_previews = with_previews
 
-    def add(self, answer: Answer, order: int | str, encoded: bytes = b"") -> None:
-        """Keeps an answer if it is wrong, and among the highest.
+    def add(self, prediction: LabeledPrediction, order: int | str, encoded: bytes = b"") -> None:
+        """Keeps a prediction if it is wrong, and among the highest.
 
         Args:
-            answer: the answer.
+            prediction: the prediction.
             order: sort key, of one type in all calls: of mistakes with equal values, those with the
                 lowest order are kept and come first.
             encoded: the image; b"" where no previews are kept. A preview is made only of what is
                 kept.
         """
-        if answer.is_correct:
+        if prediction.is_correct:
             return
 
         @functools.cache
         def make() -> Mistake:
-            return Mistake(answer, _preview(encoded) if self._with_previews else b"")
+            return Mistake(prediction, _preview(encoded) if self._with_previews else b"")
 
-        self._most_confident.add(answer.probability, order, make)
-        if answer.loss is not None:
-            self._worst.add(answer.loss, order, make)
+        self._most_confident.add(prediction.probability, order, make)
+        if prediction.loss is not None:
+            self._worst.add(prediction.loss, order, make)
 
     def merge(self, other: Mistakes) -> None:
-        """Adds the mistakes that another one has kept, of other answers."""
+        """Adds the mistakes that another one has kept, of other predictions."""
         self._most_confident.merge(other._most_confident)
         self._worst.merge(other._worst)
 
@@ -135,8 +135,8 @@ def by_title(found: Mapping[str, Sequence[Mistake]]) -> dict[str, Sequence[Mista
 def write(folder: str, found: Mapping[str, Sequence[Mistake]]) -> None:
     """Writes `mistakes.jsonl`, which appears when it is complete.
 
-    A line is a JSON object with "kind", the fields of the answer but "top", and "preview", a JPEG
-    as base64, or "". The lines of a kind are in the order in which they are shown. Several
+    A line is a JSON object with "kind", the fields of the prediction but "top", and "preview", a
+    JPEG as base64, or "". The lines of a kind are in the order in which they are shown. Several
     processes may write the file at the same time.
 
     Args:
@@ -157,7 +157,7 @@ def write(folder: str, found: Mapping[str, Sequence[Mistake]]) -> None:
 
 def to_dict(kind: str, mistake: Mistake) -> dict[str, object]:
     """Returns the kind and the fields of a mistake for JSON, without the preview."""
-    fields = dataclasses.asdict(mistake.answer)
+    fields = dataclasses.asdict(mistake.prediction)
     return {"kind": kind, **{name: fields[name] for name in _FIELDS}}
 
 
@@ -185,8 +185,8 @@ def read(folder: str) -> dict[str, list[Mistake]] | None:
 
 
 def _parse(line: str) -> tuple[str, Mistake]:
-    from mixer_tf.evaluation.classification import Answer
+    from mixer_tf.evaluation.classification import LabeledPrediction
 
     fields = json.loads(line)
-    answer = Answer(**{name: fields[name] for name in _FIELDS})
-    return fields["kind"], Mistake(answer, base64.b64decode(fields["preview"]))
+    prediction = LabeledPrediction(**{name: fields[name] for name in _FIELDS})
+    return fields["kind"], Mistake(prediction, base64.b64decode(fields["preview"]))

@@ -142,7 +142,7 @@ def _calibration(calibration: Calibration) -> str:
     note = (
         f"<p>Expected calibration error (ECE) {calibration.error:.4f}: the mean difference between "
         f"probability and accuracy in {len(calibration.images)} equally wide bins of the "
-        "probability of the answer. A well calibrated model is right in 80 % of the cases in "
+        "probability of the prediction. A well calibrated model is right in 80 % of the cases in "
         "which it states 0.8. The orange part of a bar is the difference: below the diagonal the "
         "model is overconfident, above it underconfident.</p>"
     )
@@ -183,7 +183,7 @@ def _reliability_svg(calibration: Calibration) -> str:
         f'<line class=axis x1="{_x(0)}" y1="{y(0)}" x2="{_x(1)}" y2="{y(1)}" '
         'stroke-dasharray="4 3" />'
     )
-    return _figure("Accuracy of the answers", height, parts)
+    return _figure("Accuracy of the predictions", height, parts)
 
 
 def _counts_svg(calibration: Calibration) -> str:
@@ -222,7 +222,7 @@ def _x_axis(height: int) -> Iterator[str]:
             f'<text x="{_x(share):.1f}" y="{height - _BOTTOM + 16}" '
             f'text-anchor="middle">{share:.1f}</text>'
         )
-    title = "probability of the answer"
+    title = "probability of the prediction"
     yield f'<text x="{_x(0.5)}" y="{height - 4}" text-anchor="middle">{title}</text>'
 
 
@@ -238,7 +238,7 @@ def _classes(figures: Figures) -> str:
     """The classes in label order; if there are very many, those with the lowest recall."""
     found = by_class(figures.confusion, figures.class_names)
     shown = [item for item in found.items() if item[1].images or item[1].predicted]
-    note = f"<p>Classes with images or answers: {len(shown):,} of {len(found):,}."
+    note = f"<p>Classes with images or predictions: {len(shown):,} of {len(found):,}."
     if len(shown) > MAX_CLASSES:
         shown = sorted(shown, key=lambda item: item[1].rank)[:MAX_CLASSES]
         note += f" Shown are the {MAX_CLASSES} with the lowest recall; the JSON output has all."
@@ -271,7 +271,7 @@ def _matrix(figures: Figures) -> str:
         [_text(name), *(_cell(confusion.get((name, other), 0), images[name]) for other in names)]
         for name in names
     ]
-    note = "<p>Rows: true class. Columns: answer. Color: share of the row."
+    note = "<p>Rows: true class. Columns: prediction. Color: share of the row."
     if number > len(names):
         note += f" {len(names)} of {number:,} classes, those with the most errors."
     head = "".join(f"<th scope=col>{_text(name)}</th>" for name in ["", *names])
@@ -321,16 +321,20 @@ def _mistakes(mistakes: Sequence[Mistake]) -> str:
 
 
 def _mistake(mistake: Mistake) -> str:
-    answer = mistake.answer
-    preview = html_page.image(mistake.preview, answer.image, kind="jpeg") if mistake.preview else ""
+    prediction = mistake.prediction
+    preview = (
+        html_page.image(mistake.preview, prediction.image, kind="jpeg") if mistake.preview else ""
+    )
     own = ""
-    if answer.class_probability is not None:
-        own = f" {answer.class_probability:.4f}, rank {answer.rank:,}"
-    names = [f"<b>{_text(answer.class_name)}</b>{own}"]
-    names += [f"answer <b class=bad>{_text(answer.predicted)}</b> {answer.probability:.4f}"]
+    if prediction.class_probability is not None:
+        own = f" {prediction.class_probability:.4f}, rank {prediction.rank:,}"
+    names = [f"<b>{_text(prediction.class_name)}</b>{own}"]
+    names += [
+        f"prediction <b class=bad>{_text(prediction.predicted)}</b> {prediction.probability:.4f}"
+    ]
     return (
         f"<figure>{preview}<figcaption>{'<br>'.join(names)}<br>"
-        f"<small>{_text(answer.image)}</small></figcaption></figure>"
+        f"<small>{_text(prediction.image)}</small></figcaption></figure>"
     )
 
 

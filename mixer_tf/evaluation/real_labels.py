@@ -3,8 +3,8 @@
 
 Source: Beyer et al., "Are we done with ImageNet?" (2020). Their file real.json has 50,000 lists of
 labels; list i, from 0, belongs to the image ILSVRC2012_val_{i+1:08d}, whatever the order in which
-the images are read. An answer is right if it is one of the labels. The 3,163 images with an empty
-list are left out. No TensorFlow.
+the images are read. A prediction is right if it is one of the labels. The 3,163 images with an
+empty list are left out. No TensorFlow.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ def labels_of_classes(class_names: Sequence[str], *other_names: Sequence[str]) -
 
 
 class RealScores:
-    """Counts the answers of one model that ReaL labels call right.
+    """Counts the predictions of one model that ReaL labels call right.
 
     Attributes:
         images: number of scored images, those with a label.
-        correct: number of these whose answer is one of their labels.
+        correct: number of these whose prediction is one of their labels.
         without_labels: number of images that are left out.
     """
 
@@ -129,14 +129,14 @@ class RealScores:
 
         Args:
             labels: the labels of all images.
-            label_of: name of a class of the model → ImageNet label; an answer without one is wrong.
+            label_of: name of a class of the model → ImageNet label; without one, it is wrong.
         """
         self._labels, self._label_of = labels, label_of
         self._seen: set[int] = set()
         self.images = self.correct = self.without_labels = 0
 
     def add(self, image: str, predicted: str) -> bool | None:
-        """Counts an answer; returns whether it is right, None if the image has no label.
+        """Counts a prediction; returns whether it is right, None if the image has no label.
 
         Args:
             image: path or id of the image.
@@ -162,7 +162,7 @@ class RealScores:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of the scored images whose answer is right; None if there are none."""
+        """The share of the scored images whose prediction is right; None if there are none."""
         return self.correct / self.images if self.images else None
 
     def notes(self) -> list[str]:

@@ -16,10 +16,10 @@ from mixer_tf.messages import visible
 from mixer_tf.serving import contract
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.answers import Answers
     from mixer_tf.evaluation.calibration import Calibration
     from mixer_tf.evaluation.class_counts import ClassCounts
     from mixer_tf.evaluation.classification import ClassMetrics, Scores
+    from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
     from mixer_tf.evaluation.real_labels import RealScores
     from mixer_tf.serving.predictor import Predictor
 
@@ -40,11 +40,11 @@ class Report:
         source: the source of the images, as the user gave it.
         splits: the evaluated splits of the source.
         scores: the counted predictions.
-        answers: the worst mistakes, and for JSON all answers.
+        predictions: the worst mistakes, and for JSON all predictions.
         problems: (path, reason) of each image that could not be used.
         seconds: duration in seconds, without loading the model.
         top: the k of the top-k accuracy that the user asks for.
-        real: the answers against ReaL labels; None without them.
+        real: the predictions against ReaL labels; None without them.
         remarks: further notes, such as how classes were matched.
     """
 
@@ -52,7 +52,7 @@ class Report:
     source: str
     splits: Sequence[str]
     scores: Scores
-    answers: Answers
+    predictions: LabeledPredictions
     problems: Sequence[tuple[str, str]]
     seconds: float
     top: int = contract.TOP_K
@@ -60,15 +60,15 @@ class Report:
     remarks: Sequence[str] = ()
 
     def to_json(self) -> Iterator[str]:
-        """Yields the lines of one JSON object; "answers" is last, with one line for each image."""
+        """Yields the lines of one JSON object; "predictions" is last, a line for each image."""
         yield json.dumps(self.to_dict(), indent=2, ensure_ascii=False).removesuffix("\n}") + ","
-        yield '  "answers": ['
-        for number, line in enumerate(self.answers.lines(), 1):
+        yield '  "predictions": ['
+        for number, line in enumerate(self.predictions.lines(), 1):
             yield f"    {line}" + ("," if number < self.scores.images else "")
         yield "  ]\n}"
 
     def to_dict(self) -> dict[str, object]:
-        """Returns everything but the answers."""
+        """Returns everything but the predictions."""
         classes = {name: dataclasses.asdict(metrics) for name, metrics in self._classes().items()}
         ks = sorted({1, contract.TOP_K, self.top})
         return {
@@ -116,7 +116,7 @@ class Report:
             calibration=self.scores.calibration,
             warnings=self.warnings(),
             notes=self._notes(),
-            mistakes=mistakes.by_title(self.answers.mistakes.by_kind()),
+            mistakes=mistakes.by_title(self.predictions.mistakes.by_kind()),
             problems=self.problems,
         )
 
@@ -179,16 +179,17 @@ class Report:
         if len(names) <= _MAX_MATRIX:
             rows = [[name, *(f"{confusion[name, other]:,}" for other in names)] for name in names]
             header = ["true class", *map(visible, names)]
-            return ["", "images by true class and answer:", format_table(header, rows)]
+            return ["", "images by true class and prediction:", format_table(header, rows)]
         most = sorted(wrong, key=lambda pair: (-wrong[pair], pair))[:_MAX_CONFUSIONS]
         rows = [[name, other, f"{wrong[name, other]:,}"] for name, other in most]
         title = f"the {len(most)} most frequent of {len(wrong):,} confusions; --json has all:"
-        return ["", title, format_table(("class", "answer", "images"), rows, left=2)]
+        return ["", title, format_table(("class", "prediction", "images"), rows, left=2)]
 
     def _mistakes(self) -> list[str]:
         """The most confident mistakes: often a wrong label, or two classes that look alike."""
         worst = [
-            mistake.answer for mistake in self.answers.mistakes.most_confident()[:MAX_MISTAKES]
+            mistake.prediction
+            for mistake in self.predictions.mistakes.most_confident()[:MAX_MISTAKES]
         ]
         if not worst:
             return []
@@ -200,7 +201,7 @@ class Report:
             [mistake.class_name, mistake.predicted, f"{mistake.probability:.4f}", mistake.image]
             for mistake in worst
         ]
-        header = ("class", "answer", "probability", "image")
+        header = ("class", "prediction", "probability", "image")
         return ["", title, format_table(header, rows, left=4)]
 
     def _classes(self) -> dict[str, ClassMetrics]:
@@ -231,7 +232,7 @@ def calibration_text(calibration: Calibration) -> str:
     mean, accuracy = calibration.mean_confidence, calibration.accuracy
     direction = "overconfident" if mean > accuracy else "underconfident"
     return (
-        f"{calibration.error:.4f}  (mean probability of the answers {mean:.4f}, "
+        f"{calibration.error:.4f}  (mean probability of the predictions {mean:.4f}, "
         f"{direction} by {abs(mean - accuracy):.4f})"
     )
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from mixer_tf.datasets import validation
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.evaluation import classification, comparison, label_spaces, real_labels
-from mixer_tf.evaluation.answers import Answers
-from mixer_tf.evaluation.answers_table import AnswersTable
 from mixer_tf.evaluation.comparison import Comparison
 from mixer_tf.evaluation.figures import Figures
+from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
 from mixer_tf.evaluation.mistakes import MAX_PAGE_MISTAKES
+from mixer_tf.evaluation.predictions_table import PredictionsTable
 from mixer_tf.evaluation.real_labels import RealLabels, RealScores
 from mixer_tf.evaluation.report import MAX_MISTAKES, Report
 from mixer_tf.features import ImageRecord
@@ -44,9 +44,9 @@ class Options:
     """What to count and to keep.
 
     Attributes:
-        top: number of classes in each answer, and the k of an additional top-k accuracy.
+        top: number of classes in each prediction, and the k of an additional top-k accuracy.
         batch_size: number of images in one call of a model.
-        keep_all: whether to keep the answers for all images.
+        keep_all: whether to keep the predictions for all images.
         with_previews: whether to keep small images of the mistakes.
         real: the ReaL labels; None for none.
     """
@@ -78,11 +78,11 @@ class Outcome:
 
 
 class _Collector:
-    """Collects the answers of all models.
+    """Collects the predictions of all models.
 
     Args:
         models: the models.
-        answers: what keeps those of each model.
+        predictions: what keeps those of each model.
         real: the ReaL labels; None for none.
         table: gets a row for each image and model; None for none.
     """
@@ -90,11 +90,11 @@ class _Collector:
     def __init__(
         self,
         models: Sequence[Model],
-        answers: Sequence[Answers],
+        predictions: Sequence[LabeledPredictions],
         real: RealLabels | None,
-        table: AnswersTable | None,
+        table: PredictionsTable | None,
     ):
-        self.models, self.answers = models, answers
+        self.models, self.predictions = models, predictions
         self.real_scores = [_real_scores(real, model) for model in models]
         self.problems: list[tuple[str, str]] = []
         self._table = table
@@ -102,16 +102,18 @@ class _Collector:
         self._correct: list[list[bool]] = [[] for _ in models]
         self._predicted: list[list[str]] = [[] for _ in models]
 
-    def add(self, index: int, record: ImageRecord, answer: classification.Answer) -> None:
-        """Adds the answer of the model at `index`."""
+    def add(
+        self, index: int, record: ImageRecord, prediction: classification.LabeledPrediction
+    ) -> None:
+        """Adds the prediction of the model at `index`."""
         if len(self.models) > 1:
-            self._correct[index].append(answer.is_correct)
-            self._predicted[index].append(answer.predicted)
+            self._correct[index].append(prediction.is_correct)
+            self._predicted[index].append(prediction.predicted)
         real_scores = self.real_scores[index]
-        real = real_scores.add(record.source, answer.predicted) if real_scores else None
-        self.answers[index].add(answer, record, **({"real": real} if real_scores else {}))
+        real = real_scores.add(record.source, prediction.predicted) if real_scores else None
+        self.predictions[index].add(prediction, record, **({"real": real} if real_scores else {}))
         if self._table:
-            self._table.add(index, answer, real)
+            self._table.add(index, prediction, real)
 
     def add_unusable(self, path: str, reason: str) -> None:
         self.problems.append((path, reason))
@@ -137,10 +139,10 @@ def evaluating(
     splits: Sequence[str],
     options: Options,
     *,
-    table: AnswersTable | None = None,
+    table: PredictionsTable | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Yields the results; the answers for all images are kept in files until the block ends.
+    """Yields the results; the predictions for all images are kept in files until the block ends.
 
     Args:
         models: the models, all of which are in memory.
@@ -156,11 +158,11 @@ def evaluating(
     start = time.monotonic()
     number = MAX_PAGE_MISTAKES if options.with_previews else MAX_MISTAKES
     with contextlib.ExitStack() as stack:
-        answers = [
-            stack.enter_context(Answers(number, options.keep_all, options.with_previews))
+        predictions = [
+            stack.enter_context(LabeledPredictions(number, options.keep_all, options.with_previews))
             for _ in models
         ]
-        collector = _Collector(models, answers, options.real, table)
+        collector = _Collector(models, predictions, options.real, table)
         scores = classification.evaluate(
             [model.predictor for model in models],
             _usable_records(source, splits, collector.add_unusable),
@@ -180,7 +182,7 @@ def evaluating(
                 source=source.spec,
                 splits=splits,
                 scores=scores[index],
-                answers=answers[index],
+                predictions=predictions[index],
                 problems=collector.problems,
                 seconds=seconds,
                 top=options.top,

@@ -14,7 +14,7 @@ from mixer_tf.visualization import html_page
 from mixer_tf.visualization.html_page import table, text
 
 MAX_CLASSES = 200
-_COUNTS = ("correct_above_largest_class", "answered_classes")
+_COUNTS = ("correct_above_largest_class", "predicted_classes")
 
 
 def render(facts: RunFacts) -> str:

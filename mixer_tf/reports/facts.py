@@ -148,8 +148,8 @@ class Mistake:
 
     Attributes:
         image: its path or id.
-        class_name, predicted: its class, and the answer of the model.
-        probability: probability of the answer.
+        class_name, predicted: its class, and the prediction of the model.
+        probability: probability of the prediction.
         thumbnail: base64 of a JPEG; "" without.
         rank: the position of its class among all, from 1; None where it is not known.
         class_probability: the probability of its class; None where it is not known.
@@ -172,7 +172,7 @@ class EvaluationFacts:
         split: such as "test".
         metrics: name → value over all images.
         classes: class → number of its images, and of those that were recognized.
-        mistaken_for: class → the most frequent wrong answer; {} where it is not known.
+        mistaken_for: class → the most frequent wrong prediction; {} where it is not known.
         slices: name of a part of the images → number of images, and top-1 accuracy.
         mistakes: the most confident first; None where they are not known.
         worst_mistakes: those with the lowest probability of the right class, the lowest first.

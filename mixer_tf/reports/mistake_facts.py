@@ -38,13 +38,13 @@ def read(folder: str) -> dict[str, tuple[Mistake, ...]]:
 
 
 def _describe(found: figures.Mistake) -> Mistake:
-    answer = found.answer
+    prediction = found.prediction
     return Mistake(
-        image=answer.image,
-        class_name=answer.class_name,
-        predicted=answer.predicted,
-        probability=answer.probability,
+        image=prediction.image,
+        class_name=prediction.class_name,
+        predicted=prediction.predicted,
+        probability=prediction.probability,
         thumbnail=base64.b64encode(found.preview).decode(),
-        rank=answer.rank,
-        class_probability=answer.class_probability,
+        rank=prediction.rank,
+        class_probability=prediction.class_probability,
     )

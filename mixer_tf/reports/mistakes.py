@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from mixer_tf.datasets import examples
 from mixer_tf.evaluation import classification
-from mixer_tf.evaluation.answers import Answers
 from mixer_tf.evaluation.class_counts import where
+from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
 from mixer_tf.features import TEST, ImageRecord
 from mixer_tf.reports import mistake_facts
 from mixer_tf.reports.facts import TRAINING, EvaluationFacts, RunFacts
@@ -39,12 +39,12 @@ def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = 
     if not facts.model:
         raise ValueError(f"--evaluate needs a model; {facts.root} has none. Finish the run first.")
     predictor = Predictor(facts.model)
-    kept = Answers(MAX_MISTAKES, with_previews=True)
+    kept = LabeledPredictions(MAX_MISTAKES, with_previews=True)
     (scores,) = classification.evaluate(
         [predictor],
         _read(shards),
         progress=progress,
-        keep=lambda index, record, answer: kept.add(answer, record),
+        keep=lambda index, record, prediction: kept.add(prediction, record),
     )
     before = facts.evaluation
     figures = (

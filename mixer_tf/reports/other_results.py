@@ -37,8 +37,8 @@ def read_evaluation(folder: str) -> EvaluationFacts | None:
 
 
 def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
-    wrong = [answer for answer in found.get("answers", ()) if not answer["correct"]]
-    wrong.sort(key=lambda answer: -answer["probability"])
+    wrong = [prediction for prediction in found.get("predictions", ()) if not prediction["correct"]]
+    wrong.sort(key=lambda prediction: -prediction["probability"])
     top_k = f"top_{contract.TOP_K}"
     metrics = {"accuracy": found["top_1"], "example_count": found["images"]}
     metrics |= {contract.top_k_metric(): found[top_k]} if top_k in found else {}
@@ -48,17 +48,17 @@ def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
         metrics=metrics,
         classes={name: (each["images"], each["correct"]) for name, each in classes.items()},
         mistaken_for={name: each.get("mistaken_for", "") for name, each in classes.items()},
-        mistakes=tuple(_mistake(answer) for answer in wrong[:MAX_MISTAKES]),
+        mistakes=tuple(_mistake(prediction) for prediction in wrong[:MAX_MISTAKES]),
         num_mistakes=len(wrong),
         warnings=tuple(found.get("warnings", ())),
         notes=tuple(found.get("notes", ())),
     )
 
 
-def _mistake(answer: dict[str, Any]) -> Mistake:
+def _mistake(prediction: dict[str, Any]) -> Mistake:
     names = ("image", "class_name", "predicted", "probability")
-    more = {name: answer.get(name) for name in ("rank", "class_probability")}
-    return Mistake(*(answer[name] for name in names), **more)
+    more = {name: prediction.get(name) for name in ("rank", "class_probability")}
+    return Mistake(*(prediction[name] for name in names), **more)
 
 
 def find_results(folder: str) -> tuple[OtherResult, ...]:

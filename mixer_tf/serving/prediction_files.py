@@ -64,7 +64,7 @@ def writing(path: str, top: int) -> Iterator[Add]:
         _local(partial) as file,
         write(file, _columns(top)) as add_row,
     ):
-        yield lambda image, answer: add_row(_row(image, answer, top))
+        yield lambda image, result: add_row(_row(image, result, top))
 
 
 def _columns(top: int) -> list[str]:
@@ -73,10 +73,10 @@ def _columns(top: int) -> list[str]:
     return ["image", *(name for pair in pairs for name in pair), "error"]
 
 
-def _row(image: str, answer: Sequence | str, top: int) -> _Row:
-    if isinstance(answer, str):
-        return [image, *[None] * (2 * top), answer]
-    cells = [cell for each in answer[:top] for cell in (each.class_name, each.probability)]
+def _row(image: str, result: Sequence | str, top: int) -> _Row:
+    if isinstance(result, str):
+        return [image, *[None] * (2 * top), result]
+    cells = [cell for each in result[:top] for cell in (each.class_name, each.probability)]
     return [image, *cells, *[None] * (2 * top - len(cells)), None]
 
 

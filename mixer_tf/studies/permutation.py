@@ -88,7 +88,7 @@ def evaluate(
 
 
 def absorb(model: ConfiguredModel, order: str, seed: int = 0) -> MlpMixer | None:
-    """Returns a Mixer that answers for images in that order as `model` does for the original ones.
+    """Returns a Mixer that predicts for images in that order as `model` does for the original ones.
 
     None for a model that is not a Mixer, for an order that moves pixels between patches, and for
     the original order.

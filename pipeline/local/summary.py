@@ -35,7 +35,7 @@ class Summary:
         reason: why nothing was pushed, or "".
         notes: what to know about the data, such as an empty class folder, and about the metrics,
             such as a class that was never recognized.
-        warnings: signs that the model has learned nothing, such as one answer for all images.
+        warnings: signs that the model has learned nothing, such as one class for all images.
         saved_model: the trained model, pushed or not; None if no training ran.
         quarantine_file: the list of unusable images; None if that step never ran.
         report_dir: the folder of the Deduplicator's report; None if that step never ran.

@@ -46,8 +46,8 @@ def evaluated(mixer, trained, bad_folder, tmp_path_factory) -> Evaluated:
 def test_metrics_equal_an_independent_count(mixer, trained, bad_folder, evaluated):
     report = evaluated.report
     paths = [bad_folder.path / name for name in bad_folder.good]
-    answers = mixer("predict", trained.output, *paths, "--json").stdout.splitlines()
-    first = [json.loads(answer)["predictions"][0]["class_name"] for answer in answers]
+    predictions = mixer("predict", trained.output, *paths, "--json").stdout.splitlines()
+    first = [json.loads(prediction)["predictions"][0]["class_name"] for prediction in predictions]
     right = [name.split("/")[0] for name in bad_folder.good]
     pairs = list(zip(right, first, strict=True))
 
@@ -59,11 +59,11 @@ def test_metrics_equal_an_independent_count(mixer, trained, bad_folder, evaluate
         assert counts["predicted"] == first.count(name)
         assert counts["correct"] == pairs.count((name, name))
     assert len(report["unusable"]) == len(bad_folder.bad)
-    listed = {answer["image"]: answer for answer in report["answers"]}
+    listed = {prediction["image"]: prediction for prediction in report["predictions"]}
     assert {path: listed[path]["class_name"] for path in listed} == dict(
         zip(map(str, paths), right, strict=True)
     )
-    for path, line in zip(paths, answers, strict=True):
+    for path, line in zip(paths, predictions, strict=True):
         best = json.loads(line)["predictions"][0]
         assert listed[str(path)]["predicted"] == best["class_name"]
         assert listed[str(path)]["probability"] == pytest.approx(best["probability"], abs=1e-5)
@@ -109,7 +109,7 @@ def test_a_source_of_other_classes_is_refused(mixer, trained):
 
 @pytest.fixture(scope="module")
 def other(trained, tmp_path_factory):
-    """The same model, but its answers are those for the classes in another order."""
+    """The same model, but its predictions are those for the classes in another order."""
     path = tmp_path_factory.mktemp("other") / "renamed"
     shutil.copytree(trained.output / "serving" / "1", path)
     names = path / "assets.extra" / "class_names.json"
@@ -120,38 +120,40 @@ def other(trained, tmp_path_factory):
 
 def test_csv_json_and_page_hold_the_same_answers(trained, bad_folder, evaluated):
     report, rows, page = evaluated.report, evaluated.rows, evaluated.page
-    assert "answers " in evaluated.stderr and "page " in evaluated.stderr
-    listed = {answer["image"]: answer for answer in report["answers"]}
+    assert "predictions " in evaluated.stderr and "page " in evaluated.stderr
+    listed = {prediction["image"]: prediction for prediction in report["predictions"]}
     assert len(rows) == len(bad_folder.good) + len(bad_folder.bad)
     assert sum(bool(row["error"]) for row in rows) == len(bad_folder.bad)
     for row in filter(lambda row: not row["error"], rows):
-        answer = listed.pop(row["image"])
+        prediction = listed.pop(row["image"])
         assert row["model"] == str(trained.output)
-        assert int(row["correct"]) == (row["class_name"] == row["predicted"]) == answer["correct"]
+        assert (
+            int(row["correct"]) == (row["class_name"] == row["predicted"]) == prediction["correct"]
+        )
         names = [row["predicted"], row["predicted_2"], row["predicted_3"]]
         values = [float(row[f"probability{suffix}"]) for suffix in ("", "_2", "_3")]
-        assert names == [each["class_name"] for each in answer["predictions"]]
-        assert values == [each["probability"] for each in answer["predictions"]]
-        assert sum(values) == pytest.approx(1) and int(row["rank"]) == answer["rank"]
-        assert names[answer["rank"] - 1] == row["class_name"]
-        assert float(row["class_probability"]) == values[answer["rank"] - 1]
+        assert names == [each["class_name"] for each in prediction["predictions"]]
+        assert values == [each["probability"] for each in prediction["predictions"]]
+        assert sum(values) == pytest.approx(1) and int(row["rank"]) == prediction["rank"]
+        assert names[prediction["rank"] - 1] == row["class_name"]
+        assert float(row["class_probability"]) == values[prediction["rank"] - 1]
     assert not listed
-    wrong = [answer for answer in report["answers"] if not answer["correct"]]
+    wrong = [prediction for prediction in report["predictions"] if not prediction["correct"]]
     assert page.count('<img src="data:image/jpeg') == 2 * len(wrong)
     assert "http" not in page.replace("http-equiv", "")
 
 
 def test_calibration_and_confusion_equal_those_of_the_listed_answers(evaluated):
     report = evaluated.report
-    answers = report["answers"]
-    values = np.array([answer["probability"] for answer in answers])
-    right = np.array([answer["correct"] for answer in answers])
+    predictions = report["predictions"]
+    values = np.array([prediction["probability"] for prediction in predictions])
+    right = np.array([prediction["correct"] for prediction in predictions])
     bins = np.minimum((values * 15).astype(int), 14)
     gaps = [abs(values[bins == b].sum() - right[bins == b].sum()) for b in range(15)]
     assert report["calibration"]["ece"] == pytest.approx(sum(gaps) / len(values))
     names = list(report["classes"])
     expected = metrics.confusion_matrix(
-        [a["class_name"] for a in answers], [a["predicted"] for a in answers], labels=names
+        [a["class_name"] for a in predictions], [a["predicted"] for a in predictions], labels=names
     )
     found = [[report["confusion"].get(a, {}).get(b, 0) for b in names] for a in names]
     assert found == expected.tolist()
@@ -162,7 +164,7 @@ def test_two_models_are_compared_image_by_image(mixer, trained, other, bad_folde
     arguments = (trained.output, other, f"--source=folder:{bad_folder.path}", "--split=all")
     report = json.loads(mixer("evaluate", *arguments, "--json", f"--csv={table}").stdout)
     first, second = report["models"]
-    pairs = list(zip(first["answers"], second["answers"], strict=True))
+    pairs = list(zip(first["predictions"], second["predictions"], strict=True))
     assert all(one["image"] == two["image"] for one, two in pairs)
     (comparison,) = report["comparisons"]
     counts = {
@@ -175,7 +177,7 @@ def test_two_models_are_compared_image_by_image(mixer, trained, other, bad_folde
         }.items()
     }
     assert {key: comparison[key] for key in counts} == counts
-    assert comparison["different_answers"] == len(pairs)  # no class keeps its name
+    assert comparison["different_predictions"] == len(pairs)  # no class keeps its name
     assert comparison["difference"] == pytest.approx(second["top_1"] - first["top_1"])
     with open(table, encoding="utf-8", newline="") as file:
         models = [row["model"] for row in csv.DictReader(file) if not row["error"]]
@@ -242,9 +244,9 @@ def test_real_accuracy_is_that_of_the_lists_of_the_named_images(
     report = json.loads(result.stdout)
     labels = {"n01440764": 0, "n02123045": 281, "n15075141": 999}
     expected = {
-        answer["image"]: labels[answer["predicted"]] in images[answer["image"]]
-        for answer in report["answers"]
-        if images[answer["image"]]
+        prediction["image"]: labels[prediction["predicted"]] in images[prediction["image"]]
+        for prediction in report["predictions"]
+        if images[prediction["image"]]
     }
     assert report["real"] == {
         "accuracy": pytest.approx(sum(expected.values()) / 30),
@@ -252,15 +254,15 @@ def test_real_accuracy_is_that_of_the_lists_of_the_named_images(
         "correct": sum(expected.values()),
         "without_labels": 10,
     }
-    for answer in report["answers"]:
-        assert answer["real"] == expected.get(answer["image"])
+    for prediction in report["predictions"]:
+        assert prediction["real"] == expected.get(prediction["image"])
     assert any("of the 49,990 labeled validation images" in note for note in report["notes"])
     result = mixer("evaluate", *arguments, f"--source=images:{tmp_path / 'flat'}")
     flat = json.loads(result.stdout)
     assert flat["real"] == report["real"] and "count as wrong" in result.stderr
-    for answer in flat["answers"]:
-        number = int(answer["image"][-13:-5])
-        assert answer["class_name"] == imagenet.validation_ids()[number - 1]
+    for prediction in flat["predictions"]:
+        number = int(prediction["image"][-13:-5])
+        assert prediction["class_name"] == imagenet.validation_ids()[number - 1]
 
 
 def test_a_model_of_other_names_chooses_among_the_matched_classes(
@@ -279,13 +281,13 @@ def test_a_model_of_other_names_chooses_among_the_matched_classes(
     )
     found = json.loads(mixer("evaluate", *arguments, "--match=house_cat=felis, house cat").stdout)
     plain = (trained.output, f"--source=folder:{image_folder}", "--split=all", "--json")
-    reference = json.loads(mixer("evaluate", *plain).stdout)["answers"]
+    reference = json.loads(mixer("evaluate", *plain).stdout)["predictions"]
     expected = {}
-    for answer in reference:
-        by_class = {each["class_name"]: each["probability"] for each in answer["predictions"]}
+    for prediction in reference:
+        by_class = {each["class_name"]: each["probability"] for each in prediction["predictions"]}
         pair = {"house_cat": by_class["cat"], "Dog": by_class["dog"]}
         best = max(pair, key=pair.get)
-        expected["/".join(answer["image"].split("/")[-2:])] = (
+        expected["/".join(prediction["image"].split("/")[-2:])] = (
             best,
             pair[best] / sum(pair.values()),
         )
@@ -293,8 +295,8 @@ def test_a_model_of_other_names_chooses_among_the_matched_classes(
         "Dog": "dog, domestic dog",
         "house_cat": "felis, house cat",
     }
-    for answer in found["answers"]:
-        folder, name = answer["image"].split("/")[-2:]
+    for prediction in found["predictions"]:
+        folder, name = prediction["image"].split("/")[-2:]
         best, probability = expected[f"{'cat' if folder == 'house_cat' else 'dog'}/{name}"]
-        assert answer["predicted"] == best
-        assert answer["probability"] == pytest.approx(probability, rel=1e-5)
+        assert prediction["predicted"] == best
+        assert prediction["probability"] == pytest.approx(probability, rel=1e-5)

@@ -41,7 +41,7 @@ def test_evaluate_gives_the_figures_of_mixer_evaluate(mixer, trained, bad_folder
     found = json.loads(expected.stdout[expected.stdout.index("{") :])
     shown = words(page)
     assert f"top-1 accuracy {found['top_1']:.4f}" in shown
-    wrong = [answer for answer in found["answers"] if not answer["correct"]]
+    wrong = [prediction for prediction in found["predictions"] if not prediction["correct"]]
     assert (f"{len(wrong)} mistake" in shown) if wrong else ("Mistakes None." in shown)
     assert page.read_text("utf-8").count('<img src="data:image/jpeg') == min(len(wrong), 20)
 

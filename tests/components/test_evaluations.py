@@ -12,7 +12,7 @@ from tfx.types import standard_artifacts
 
 from components.evaluations import (
     CALIBRATION_ERROR,
-    NUM_ANSWERS,
+    NUM_PREDICTED,
     read_class_counts,
     read_figures,
     read_leaked,
@@ -25,7 +25,7 @@ from mixer_tf.evaluation.calibration import Calibration
 from pipeline.eval_config import make_eval_config
 
 CLASSES = ("cat", "dog", "7")
-ONE_ANSWER = {"cat": ["cat"] * 32, "dog": ["cat"]}
+ONE_CLASS = {"cat": ["cat"] * 32, "dog": ["cat"]}
 
 
 def evaluate(
@@ -35,20 +35,20 @@ def evaluate(
     leaked: set[str] | None = None,
     probabilities=None,
 ) -> str:
-    """Runs TFMA as the Evaluator does on class → answers; returns the folder of its result.
+    """Runs TFMA as the Evaluator does on class → predictions; returns the folder of its result.
 
-    With `leaked`, images are marked: those that are answered by one of these classes have leaked.
-    The probability of an answer is 1, unless `probabilities` has a row for each image.
+    With `leaked`, images are marked: those that are predicted by one of these classes have leaked.
+    The probability of a prediction is 1, unless `probabilities` has a row for each image.
     """
     rows = [
         {
             features.LABEL: CLASSES.index(name),
             features.CLASS_NAME: name,
-            "probabilities": [float(answer == other) for other in CLASSES],
-            **({} if leaked is None else {features.LEAKED: int(answer in leaked)}),
+            "probabilities": [float(prediction == other) for other in CLASSES],
+            **({} if leaked is None else {features.LEAKED: int(prediction in leaked)}),
         }
-        for name, answers in images.items()
-        for answer in answers
+        for name, predictions in images.items()
+        for prediction in predictions
     ]
     for row, values in zip(rows, () if probabilities is None else probabilities, strict=False):
         row["probabilities"] = [float(value) for value in values]
@@ -72,63 +72,63 @@ def reasons(folder: str) -> list[str]:
 
 
 def test_counts_are_those_of_the_test_images(tmp_path):
-    answers = {"cat": ["cat", "cat", "dog"], "dog": ["cat", "cat"], "7": ["7"]}
-    found = read_class_counts(evaluate(tmp_path, answers))
+    predictions = {"cat": ["cat", "cat", "dog"], "dog": ["cat", "cat"], "7": ["7"]}
+    found = read_class_counts(evaluate(tmp_path, predictions))
     assert found.images == {"cat": 3, "dog": 2, "7": 1}
     assert found.correct == {"cat": 2, "dog": 0, "7": 1}
-    assert found.num_answers == 3
+    assert found.num_predicted == 3
 
 
 @pytest.mark.parametrize(
-    ("answers", "is_better"),
+    ("predictions", "is_better"),
     [
-        (ONE_ANSWER, False),
+        (ONE_CLASS, False),
         ({"cat": ["cat"] * 9 + ["dog"], "dog": ["dog", "cat"]}, False),  # others, but not better
         ({"cat": ["cat"] * 9 + ["dog"], "dog": ["dog", "dog"]}, True),
         ({"cat": ["cat"] * 20}, False),  # one class only, whose accuracy says nothing
         ({"cat": ["7"] * 3, "dog": ["7"] * 3}, False),
     ],
-    ids=["one answer", "as good", "better", "one class", "all wrong"],
+    ids=["one class only", "as good", "better", "one class", "all wrong"],
 )
-def test_evaluator_and_pusher_agree_and_the_pusher_says_why(tmp_path, answers, is_better):
-    folder = evaluate(tmp_path, answers)
+def test_evaluator_and_pusher_agree_and_the_pusher_says_why(tmp_path, predictions, is_better):
+    folder = evaluate(tmp_path, predictions)
     assert is_blessed(folder) is is_better
     assert (not reasons(folder)) is is_better
-    if answers == ONE_ANSWER:
+    if predictions == ONE_CLASS:
         assert reasons(folder) == [
-            "accuracy 0.9697 is not above 0.9697, which always answering 'cat', the largest class "
+            "accuracy 0.9697 is not above 0.9697, which always predicting 'cat', the largest class "
             "of the test split, reaches"
         ]
 
 
 def test_an_accuracy_that_is_given_is_the_only_gate_but_one_answer_is_a_warning(tmp_path):
-    folder = evaluate(tmp_path, ONE_ANSWER, min_accuracy=0.9)
+    folder = evaluate(tmp_path, ONE_CLASS, min_accuracy=0.9)
     assert is_blessed(folder)
     assert read_class_counts(folder).warnings()[0] == (
-        "the model answered 'cat' for all 33 images of the test split"
+        "the model predicted 'cat' for all 33 images of the test split"
     )
 
 
 def test_evaluations_of_older_versions_are_read(plotted):
     folder = plotted["folder"]
     result = tfma.load_eval_result(folder)
-    assert NUM_ANSWERS in json.dumps(dict(result.slicing_metrics)[()])
+    assert NUM_PREDICTED in json.dumps(dict(result.slicing_metrics)[()])
     for _, metrics in result.slicing_metrics:
-        metrics[""][""].pop(NUM_ANSWERS)
+        metrics[""][""].pop(NUM_PREDICTED)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tfma, "load_eval_result", lambda folder: result)
-        assert read_class_counts(folder).num_answers is None
+        assert read_class_counts(folder).num_predicted is None
 
 
 def test_leaked_images_are_evaluated_by_themselves_and_not_gated(tmp_path):
-    answers = {"cat": ["cat", "cat", "dog"], "dog": ["cat", "dog"], "7": ["7"]}
-    folder = evaluate(tmp_path / "marked", answers, min_accuracy=0.6, leaked={"cat"})
+    predictions = {"cat": ["cat", "cat", "dog"], "dog": ["cat", "dog"], "7": ["7"]}
+    folder = evaluate(tmp_path / "marked", predictions, min_accuracy=0.6, leaked={"cat"})
     assert read_leaked(folder) == {
         True: (3, pytest.approx(2 / 3)),
         False: (3, pytest.approx(2 / 3)),
     }
     assert is_blessed(folder)
-    folder = evaluate(tmp_path / "bad", answers, min_accuracy=0.6, leaked={"7"})
+    folder = evaluate(tmp_path / "bad", predictions, min_accuracy=0.6, leaked={"7"})
     assert read_leaked(folder)[False] == (5, pytest.approx(3 / 5))  # The overall slice decides.
     assert is_blessed(folder)
     counts = read_class_counts(folder)
@@ -136,9 +136,9 @@ def test_leaked_images_are_evaluated_by_themselves_and_not_gated(tmp_path):
 
 
 def test_without_marks_or_leaks_there_is_nothing_to_tell_apart(tmp_path):
-    answers = {"cat": ["cat"], "dog": ["dog"]}
-    assert read_leaked(evaluate(tmp_path / "unmarked", answers)) == {}
-    found = read_leaked(evaluate(tmp_path / "clean", answers, leaked=set()))
+    predictions = {"cat": ["cat"], "dog": ["dog"]}
+    assert read_leaked(evaluate(tmp_path / "unmarked", predictions)) == {}
+    found = read_leaked(evaluate(tmp_path / "clean", predictions, leaked=set()))
     assert found == {False: (2, 1.0)}
 
 
@@ -150,9 +150,11 @@ def plotted(tmp_path_factory) -> dict:
     values = random.dirichlet(np.ones(3), 120).astype(np.float32) + np.eye(3)[labels] * 0.2
     values = (values / values.sum(1, keepdims=True)).astype(np.float32)
     first = [CLASSES[index] for index in values.argmax(1)]
-    answers = {n: [first[i] for i in np.flatnonzero(labels == c)] for c, n in enumerate(CLASSES)}
+    predictions = {
+        n: [first[i] for i in np.flatnonzero(labels == c)] for c, n in enumerate(CLASSES)
+    }
     folder = evaluate(
-        tmp_path_factory.mktemp("plots"), answers, 0.0, leaked={"dog"}, probabilities=values
+        tmp_path_factory.mktemp("plots"), predictions, 0.0, leaked={"dog"}, probabilities=values
     )
     return {"folder": folder, "labels": labels, "values": values}
 

@@ -96,16 +96,16 @@ def evaluated(prepared, model, tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def expected(model, images) -> dict[str, list[dict]]:
-    """The wrong answers of `mixer evaluate --json`: kind → in the order of that kind."""
+    """The wrong predictions of `mixer evaluate --json`: kind → in the order of that kind."""
     arguments = ["evaluate", f"{model.uri}/Format-Serving", f"--source=folder:{images}", "--json"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    answers = json.loads(result.stdout[result.stdout.index("{") :])["answers"]
-    assert len(answers) == 180
-    wrong = [answer for answer in answers if not answer["correct"]]
+    predictions = json.loads(result.stdout[result.stdout.index("{") :])["predictions"]
+    assert len(predictions) == 180
+    wrong = [prediction for prediction in predictions if not prediction["correct"]]
     return {
-        mistakes.MOST_CONFIDENT: sorted(wrong, key=lambda answer: -answer["probability"]),
-        mistakes.WORST: sorted(wrong, key=lambda answer: answer["class_probability"]),
+        mistakes.MOST_CONFIDENT: sorted(wrong, key=lambda prediction: -prediction["probability"]),
+        mistakes.WORST: sorted(wrong, key=lambda prediction: prediction["class_probability"]),
     }
 
 
@@ -114,11 +114,11 @@ def assert_same(found: list[dict], expected: dict[str, list[dict]]) -> None:
         assert len(wrong) > mistakes.MAX_PAGE_MISTAKES
         of_kind = [line for line in found if line["kind"] == kind]
         assert len(of_kind) == mistakes.MAX_PAGE_MISTAKES
-        for line, answer in zip(of_kind, wrong, strict=False):
+        for line, prediction in zip(of_kind, wrong, strict=False):
             for name in ("image", "class_name", "predicted", "rank"):
-                assert line[name] == answer[name]
+                assert line[name] == prediction[name]
             for name in ("probability", "class_probability"):
-                assert line[name] == pytest.approx(answer[name], abs=1e-6)
+                assert line[name] == pytest.approx(prediction[name], abs=1e-6)
 
 
 def read_lines(folder: pathlib.Path) -> list[dict]:
@@ -139,7 +139,7 @@ def test_the_mistakes_are_those_of_mixer_evaluate(evaluated, expected):
 def test_the_previews_are_the_images(evaluated):
     for kept in mistakes.read(str(evaluated))[mistakes.WORST]:
         preview = np.asarray(Image.open(io.BytesIO(kept.preview)), float)
-        image = np.asarray(Image.open(kept.answer.image), float)
+        image = np.asarray(Image.open(kept.prediction.image), float)
         assert np.abs(preview - image).mean() < 12  # a JPEG of it
 
 

@@ -27,7 +27,7 @@ from components.run_report.executor import Executor
 from mixer_tf import features, recipes
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.evaluation import mistakes
-from mixer_tf.evaluation.classification import Answer
+from mixer_tf.evaluation.classification import LabeledPrediction
 from mixer_tf.reports.facts import RunFacts
 from mixer_tf.training.tensorboard.event_files import RunLog
 from pipeline.eval_config import make_eval_config
@@ -53,15 +53,15 @@ def write_examples(folder, counts):
 
 
 def write_evaluation(folder):
-    """Three of four answers are right, where nine of ten are required."""
-    answers = [("cat", "cat"), ("cat", "cat"), ("dog", "cat"), ("dog", "dog")]
+    """Three of four predictions are right, where nine of ten are required."""
+    predictions = [("cat", "cat"), ("cat", "cat"), ("dog", "cat"), ("dog", "dog")]
     rows = [
         {
             features.LABEL: NAMES.index(name),
             features.CLASS_NAME: name,
-            "probabilities": [float(answer == other) for other in NAMES],
+            "probabilities": [float(prediction == other) for other in NAMES],
         }
-        for name, answer in answers
+        for name, prediction in predictions
     ]
     config = make_eval_config(0.9, max_accuracy_drop=1.0)
     config.model_specs[0].ClearField("signature_name")
@@ -73,9 +73,11 @@ def write_evaluation(folder):
     return artifact(standard_artifacts.ModelEvaluation, folder)
 
 
-def wrong_answer(index: int) -> mistakes.Mistake:
-    answer = Answer(f"{index}.png", "dog", "cat", 0.9 - index / 100, 2, 0.1 - index / 1000)
-    return mistakes.Mistake(answer, bytes([index]))
+def wrong_prediction(index: int) -> mistakes.Mistake:
+    prediction = LabeledPrediction(
+        f"{index}.png", "dog", "cat", 0.9 - index / 100, 2, 0.1 - index / 1000
+    )
+    return mistakes.Mistake(prediction, bytes([index]))
 
 
 def write_anomalies(folder):
@@ -171,7 +173,7 @@ def test_mistakes_are_those_that_the_evaluator_has_listed(artifacts, tmp_path):
     assert facts.evaluation.mistakes is None and "mixer report … --evaluate" in page
     assert f"mixer report {tmp_path} --evaluate" in page
 
-    wrong = [wrong_answer(index) for index in range(30)]
+    wrong = [wrong_prediction(index) for index in range(30)]
     found = {mistakes.MOST_CONFIDENT: wrong, mistakes.WORST: wrong[::-1]}
     mistakes.write(evaluation.uri, found)
     facts, page = report(tmp_path / "out", given, root=str(tmp_path))
@@ -183,7 +185,7 @@ def test_mistakes_are_those_that_the_evaluator_has_listed(artifacts, tmp_path):
         for each, mistake in zip(shown, kept, strict=True):
             assert base64.b64decode(each.thumbnail) == mistake.preview
             for name in ("image", "class_name", "predicted", "probability", "rank"):
-                assert getattr(each, name) == getattr(mistake.answer, name)
+                assert getattr(each, name) == getattr(mistake.prediction, name)
     assert "The 20 whose class got the lowest probability" in page
     assert "dog (10.0%, rank 2) taken for cat (90.0%) 0.png" in page
     assert f"mixer report {tmp_path} --evaluate" not in page

@@ -11,8 +11,8 @@ CLASSES = ("cat", "dog", "7")
 @pytest.mark.parametrize(
     ("correct", "is_doubted"),
     [
-        ({"cat": 200, "dog": 0}, True),  # one answer only
-        ({"cat": 197, "dog": 3}, True),  # other answers, but not better
+        ({"cat": 200, "dog": 0}, True),  # one prediction only
+        ({"cat": 197, "dog": 3}, True),  # other predictions, but not better
         ({"cat": 197, "dog": 4}, False),
     ],
 )
@@ -22,7 +22,7 @@ def test_a_model_must_beat_the_share_of_the_largest_class(correct, is_doubted):
 
 
 def test_images_of_one_class_say_nothing():
-    counts = ClassCounts({"cat": 50}, {"cat": 50}, num_answers=1)
+    counts = ClassCounts({"cat": 50}, {"cat": 50}, num_predicted=1)
     assert counts.warnings() == [
         "all images of the test split are of class 'cat', so that the accuracy says nothing"
     ]
@@ -30,16 +30,16 @@ def test_images_of_one_class_say_nothing():
 
 
 @pytest.mark.parametrize(
-    ("correct", "num_answers", "warning"),
+    ("correct", "num_predicted", "warning"),
     [
-        ({"cat": 9, "dog": 0}, 1, "the model answered 'cat' for all 12 images of the eval split"),
-        ({"cat": 0, "dog": 0}, 1, "the model answered one and the same class for all 12 images"),
+        ({"cat": 9, "dog": 0}, 1, "the model predicted 'cat' for all 12 images of the eval split"),
+        ({"cat": 0, "dog": 0}, 1, "the model predicted one and the same class for all 12 images"),
         ({"cat": 9, "dog": 0}, 2, ""),
         ({"cat": 9, "dog": 0}, None, ""),
     ],
 )
-def test_one_answer_for_all_images_is_named(correct, num_answers, warning):
-    counts = ClassCounts({"cat": 9, "dog": 3}, correct, num_answers, "the eval split")
+def test_one_answer_for_all_images_is_named(correct, num_predicted, warning):
+    counts = ClassCounts({"cat": 9, "dog": 3}, correct, num_predicted, "the eval split")
     assert counts.one_answer().startswith(warning) and bool(counts.one_answer()) == bool(warning)
 
 

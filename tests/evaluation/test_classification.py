@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from mixer_tf.evaluation.answers import Answers
-from mixer_tf.evaluation.classification import Answer, ClassMetrics, Scores, evaluate, top_ks
+from mixer_tf.evaluation.classification import (
+    ClassMetrics,
+    LabeledPrediction,
+    Scores,
+    evaluate,
+    top_ks,
+)
+from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
 from mixer_tf.evaluation.report import Report
 from mixer_tf.features import ImageRecord
 from mixer_tf.serving import contract
@@ -26,7 +32,7 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
 
 
 class TablePredictor:
-    """Answers with the row of a table whose number is the image's bytes."""
+    """LabeledPredictions with the row of a table whose number is the image's bytes."""
 
     model_dir = "runs/table"
 
@@ -100,7 +106,7 @@ def test_counts_of_classes_equal_numpys(scores, predictions):
         assert counts.images[name] == (labels == index).sum()
         assert counts.correct[name] == right[labels == index].sum()
     assert set(counts.images) == set(counts.correct) == set(NAMES[:7])
-    assert counts.num_answers == len(np.unique(values.argmax(1)))
+    assert counts.num_predicted == len(np.unique(values.argmax(1)))
     assert counts.where == "the eval split"
 
 
@@ -111,7 +117,7 @@ def test_a_class_without_images_or_predictions_has_no_recall():
 
 def test_classes_that_the_model_does_not_know_come_last():
     scores = Scores()
-    scores.add(Answer("a.png", "horse", "dog", 0.9))
+    scores.add(LabeledPrediction("a.png", "horse", "dog", 0.9))
     assert list(scores.by_class(["dog", "cat"])) == ["dog", "cat", "horse"]
 
 
@@ -126,7 +132,7 @@ def test_every_image_is_counted_once_for_any_batch_size(predictions, scores, bat
         iter(records),
         batch_size=batch_size,
         progress=progress.append,
-        keep=lambda index, record, answer: kept.append(answer.image),
+        keep=lambda index, record, prediction: kept.append(prediction.image),
     )
     assert sum(predictor.batch_sizes) == 200 and max(predictor.batch_sizes) <= batch_size
     assert kept == [record.source for record in records]
@@ -142,15 +148,15 @@ def test_answers_hold_rank_and_probabilities(predictions):
         [TablePredictor(NAMES, values)],
         make_records(NAMES[label] for label in labels[:20]),
         top=3,
-        keep=lambda index, record, answer: kept.append(answer),
+        keep=lambda index, record, prediction: kept.append(prediction),
     )
-    for label, row, answer in zip(labels, values, kept, strict=False):
+    for label, row, prediction in zip(labels, values, kept, strict=False):
         order = np.argsort(-row, kind="stable")
-        assert answer.top == tuple((NAMES[i], row[i]) for i in order[:3])
-        assert (answer.predicted, answer.probability) == answer.top[0]
-        assert answer.rank == 1 + list(order).index(label)
-        assert answer.class_probability == row[label]
-        assert answer.loss == pytest.approx(-np.log(row[label]))
+        assert prediction.top == tuple((NAMES[i], row[i]) for i in order[:3])
+        assert (prediction.predicted, prediction.probability) == prediction.top[0]
+        assert prediction.rank == 1 + list(order).index(label)
+        assert prediction.class_probability == row[label]
+        assert prediction.loss == pytest.approx(-np.log(row[label]))
 
 
 def test_an_unknown_class_has_no_rank():
@@ -159,8 +165,8 @@ def test_an_unknown_class_has_no_rank():
     (scores,) = evaluate(
         [predictor], make_records(["horse"]), keep=lambda *each: kept.append(each[-1])
     )
-    (answer,) = kept
-    assert (answer.rank, answer.class_probability, answer.loss) == (None, None, None)
+    (prediction,) = kept
+    assert (prediction.rank, prediction.class_probability, prediction.loss) == (None, None, None)
     assert (scores.correct, scores.top(2), scores.ranks) == (0, 0, {None: 1})
 
 
@@ -174,10 +180,12 @@ def test_several_models_get_the_same_images(predictions):
         [TablePredictor(NAMES, values), TablePredictor(NAMES[::-1], flipped)],
         records,
         batch_size=32,
-        keep=lambda index, record, answer: kept.append((index, answer)),
+        keep=lambda index, record, prediction: kept.append((index, prediction)),
     )
     assert first.confusion == second.confusion  # another order of the classes is the same model
-    assert [answer.image for index, answer in kept if index == 1] == [r.source for r in records]
+    assert [prediction.image for index, prediction in kept if index == 1] == [
+        r.source for r in records
+    ]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -190,7 +198,9 @@ def test_a_model_that_returns_no_number_is_refused(value):
 def test_the_number_of_top_classes_is_read_from_the_contract(monkeypatch, predictions, scores):
     labels, values = predictions
     monkeypatch.setattr(contract, "TOP_K", 3)
-    report = Report(TablePredictor(NAMES, values), "a", ["test"], scores, Answers(0), (), 1.0, 3)
+    report = Report(
+        TablePredictor(NAMES, values), "a", ["test"], scores, LabeledPredictions(0), (), 1.0, 3
+    )
     count = scores.correct_in_top(3)
     assert f"\ntop-3    {count / 200:.4f}  ({count} of 200)\n" in report.to_text()
     assert "top-5" not in report.to_text()

@@ -35,7 +35,7 @@ def test_counts_of_a_comparison_are_those_of_the_images():
     assert (found.both_right, found.both_wrong) == (3, 1)
     assert (found.only_first, found.only_second) == (1, 3)
     assert found.difference == pytest.approx(second.mean() - first.mean())
-    assert found.different_answers == 5
+    assert found.different_predictions == 5
     assert found.p_value == found.adjusted_p_value == pytest.approx(0.625)
     assert not found.is_significant
 
@@ -70,4 +70,4 @@ def test_several_pairs_are_corrected_by_holms_rule():
 def test_equal_models_do_not_differ():
     right = np.array([True, False, True])
     (found,) = compare({"a": right, "b": right}, {"a": right, "b": right})
-    assert (found.p_value, found.low, found.high, found.different_answers) == (1.0, 0.0, 0.0, 0)
+    assert (found.p_value, found.low, found.high, found.different_predictions) == (1.0, 0.0, 0.0, 0)

@@ -5,27 +5,29 @@ import json
 import types
 
 from mixer_tf.evaluation import comparison_text
-from mixer_tf.evaluation.answers import Answers
-from mixer_tf.evaluation.classification import Answer, Scores
+from mixer_tf.evaluation.classification import LabeledPrediction, Scores
 from mixer_tf.evaluation.comparison import compare
+from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
 from mixer_tf.evaluation.report import Report
 
 RIGHT = {"old": [True] * 40 + [False] * 10, "new": [True] * 50, "\x1b[31m": [True] * 49 + [False]}
 
 
-def make_report(right, kept: Answers) -> Report:
+def make_report(right, kept: LabeledPredictions) -> Report:
     scores = Scores()
     for index, is_right in enumerate(right):
-        answer = Answer(f"{index}", "cat", "cat" if is_right else "dog", 0.9, 2 - is_right)
-        scores.add(answer)
-        kept.add(answer)
+        prediction = LabeledPrediction(
+            f"{index}", "cat", "cat" if is_right else "dog", 0.9, 2 - is_right
+        )
+        scores.add(prediction)
+        kept.add(prediction)
     model = types.SimpleNamespace(model_dir="m", class_names=("cat", "dog"))
     return Report(model, "folder:pets", ["test"], scores, kept, (), 1.0, 2, None, ("a remark",))
 
 
 def test_text_has_a_row_for_each_model_and_each_pair():
     comparisons = compare(RIGHT, RIGHT)
-    reports = [make_report(right, Answers(0)) for right in RIGHT.values()]
+    reports = [make_report(right, LabeledPredictions(0)) for right in RIGHT.values()]
     text = comparison_text.to_text(reports, list(RIGHT), comparisons)
     lines = text.splitlines()
     assert lines[0] == "images   50: test of folder:pets"
@@ -46,7 +48,7 @@ def test_text_has_a_row_for_each_model_and_each_pair():
 
 
 def test_json_has_each_model_as_if_it_were_alone():
-    with Answers(0, keep_all=True) as old, Answers(0, keep_all=True) as new:
+    with LabeledPredictions(0, keep_all=True) as old, LabeledPredictions(0, keep_all=True) as new:
         reports = [make_report(RIGHT["old"], old), make_report(RIGHT["new"], new)]
         right = {name: RIGHT[name] for name in ("old", "new")}
         lines = list(comparison_text.to_json(reports, compare(right, right)))

@@ -9,7 +9,7 @@ from webdriver import needs_browser, open_browser
 
 from mixer_tf.evaluation import page as evaluation_page
 from mixer_tf.evaluation.calibration import Calibration
-from mixer_tf.evaluation.classification import Answer
+from mixer_tf.evaluation.classification import LabeledPrediction
 from mixer_tf.evaluation.comparison import compare
 from mixer_tf.evaluation.figures import Figures, Mistake
 
@@ -25,7 +25,7 @@ def figures(encode, make_pixels) -> Figures:
     calibration.add(0.95, False)
     calibration.add(0.3, False, 2)
     preview = encode(make_pixels(0, 40, 80), "JPEG")
-    answer = Answer(f"/data/{HOSTILE[0]}.png", HOSTILE[0], HOSTILE[1], 0.95, 2, 0.05)
+    prediction = LabeledPrediction(f"/data/{HOSTILE[0]}.png", HOSTILE[0], HOSTILE[1], 0.95, 2, 0.05)
     return Figures(
         model="runs/<b>model</b>",
         summary={"images": "6: test", "top-1": "0.5000  (3 of 6)"},
@@ -35,7 +35,7 @@ def figures(encode, make_pixels) -> Figures:
         warnings=["only <i>six</i> images"],
         notes=["a note"],
         slices={"all": {"images": "6", "top-1": "0.5000"}, "clean": {"images": "4"}},
-        mistakes={"Most confident mistakes": [Mistake(answer, preview)], "None of these": []},
+        mistakes={"Most confident mistakes": [Mistake(prediction, preview)], "None of these": []},
         problems=[("x\ny.png", "empty file")],
     )
 
@@ -73,7 +73,9 @@ def test_tables_hold_the_numbers(figures):
 def test_bars_of_the_reliability_plot_reach_accuracy_and_confidence(figures):
     """The heights of the rectangles, read back from the SVG."""
     page = evaluation_page.render("Evaluation", [figures])
-    svg = re.search(r'<svg[^>]*aria-label="Accuracy of the answers".*?</svg>', page, re.DOTALL)[0]
+    svg = re.search(r'<svg[^>]*aria-label="Accuracy of the predictions".*?</svg>', page, re.DOTALL)[
+        0
+    ]
     bars = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="[\d.]+" height="([\d.]+)"', svg)
     heights = [float(height) / 300 for _, height in bars]
     # Blue up to the lower of accuracy and confidence, orange from there to the higher one.

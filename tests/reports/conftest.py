@@ -59,7 +59,7 @@ def full() -> RunFacts:
             slices={"with a duplicate in training": (10, 1.0)},
             mistakes=(facts.Mistake(HOSTILE, HOSTILE, "cat", 0.991),),
             num_mistakes=13,
-            warnings=("the model answered 'cat' for all images",),
+            warnings=("the model predicted 'cat' for all images",),
             notes=("classes never recognized: none",),
         ),
         gates=(

@@ -51,7 +51,7 @@ def test_the_limits_are_those_of_the_facts(full):
         "On the test split, 104 images:",
         "| with a duplicate in training | 10 | 1.0000 |",
         "| cat | 100 | 0.9000 |",
-        "- the model answered 'cat' for all images",
+        "- the model predicted 'cat' for all images",
     ):
         assert words in card, words
     assert "rough estimates" not in card and "chosen the epoch" not in card

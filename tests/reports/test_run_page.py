@@ -92,7 +92,7 @@ def test_the_page_in_a_browser_has_every_section_and_runs_nothing(browser, tmp_p
         "13 Trainer.model Model",
         "few shot",
         "5-shot 0.81",
-        "WARNING: the model answered 'cat' for all images",
+        "WARNING: the model predicted 'cat' for all images",
     ):
         assert words in shown, words
     hostile = "</script><img src=x onerror=window.hacked=1>"

@@ -29,8 +29,8 @@ def test_figures_and_mistakes_equal_numpys(tmp_path):
 
     records = [*itertools.chain.from_iterable(map(examples.read_records, dataset.files(TEST)))]
     rows = Predictor(exported).probabilities([record.encoded for record in records])
-    labels, answers = np.array([record.label for record in records]), rows.argmax(1)
-    wrong = np.flatnonzero(labels != answers)
+    labels, predictions = np.array([record.label for record in records]), rows.argmax(1)
+    wrong = np.flatnonzero(labels != predictions)
     ranks = 1 + (rows > rows[np.arange(len(rows)), labels][:, None]).sum(1)
     assert found.metrics == {
         "accuracy": pytest.approx(1 - len(wrong) / len(rows)),
@@ -38,10 +38,10 @@ def test_figures_and_mistakes_equal_numpys(tmp_path):
         contract.top_k_metric(): pytest.approx((ranks <= 5).mean()),
     }
     assert found.num_mistakes == len(wrong) >= 3
-    confident = wrong[np.argsort(-rows[wrong, answers[wrong]])]
+    confident = wrong[np.argsort(-rows[wrong, predictions[wrong]])]
     worst = wrong[np.argsort(rows[wrong, labels[wrong]])]
     for shown, expected in ((found.mistakes, confident), (found.worst_mistakes, worst)):
         assert [each.image for each in shown] == [records[index].source for index in expected]
         assert [each.rank for each in shown] == ranks[expected].tolist()
-        assert [each.predicted for each in shown] == [NAMES[i] for i in answers[expected]]
+        assert [each.predicted for each in shown] == [NAMES[i] for i in predictions[expected]]
         assert all(base64.b64decode(each.thumbnail).startswith(b"\xff\xd8") for each in shown)

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mixer_tf.datasets.files import make_record
 from mixer_tf.deduplication.fingerprints import Fingerprints, concatenate, fingerprint
@@ -47,10 +48,11 @@ def test_every_field_is_stored(images, tmp_path):
 def test_small_images_take_little_space(images, save, make_pixels, tmp_path):
     """An image of 32x32 pixels has one view, and a thumbnail of 64x64 that repeats its pixels."""
     sizes = [(32, 32)] * 20 + [(8, 8), (40, 30)]
-    records = [
-        make_record(save(make_pixels(seed, height=height, width=width)), 0, "cat", str(seed))
+    made = [
+        Image.fromarray(make_pixels(seed, height=height, width=width))
         for seed, (height, width) in enumerate(sizes)
     ]
+    records = [make_record(save(image), 0, "cat", str(seed)) for seed, image in enumerate(made)]
     small = concatenate(fingerprint(records, "train", 7))
     path = str(tmp_path / "small.npz")
     fingerprint_files.write(path, small.take(range(20)))

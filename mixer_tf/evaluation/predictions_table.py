@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answers of an evaluation as a CSV file, one row for each image and model. No TensorFlow.
+"""The predictions of an evaluation as a CSV file, one row for each image and model. No TensorFlow.
 
 Columns: `model`, `image`, `class_name` (its class), `correct`, `rank` and `class_probability` of
 its class, `predicted` and `probability` of the most probable class, `predicted_2`, `probability_2`
-and so on for the next ones; `real`, whether the answer is right by ReaL labels, if they are given;
-and `error`, why an image is unusable; these images come last.
+and so on for the next ones; `real`, whether the prediction is right by ReaL labels, if they are
+given; and `error`, why an image is unusable; these images come last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mixer_tf import storage
 from mixer_tf.messages import spreadsheet_cell
 
 if TYPE_CHECKING:
-    from mixer_tf.evaluation.classification import Answer
+    from mixer_tf.evaluation.classification import LabeledPrediction
 
 
 def require_writable(option: str, path: str, suffix: str) -> None:
@@ -42,7 +42,7 @@ def require_writable(option: str, path: str, suffix: str) -> None:
         raise ValueError(f"{option} must be in a folder that exists; got {path}. Create {folder}.")
 
 
-class AnswersTable:
+class PredictionsTable:
     """Writes rows; made by `writing`.
 
     Args:
@@ -65,24 +65,24 @@ class AnswersTable:
         ]
         self._writer.writerow(self._columns)
 
-    def add(self, model: int, answer: Answer, real: bool | None = None) -> None:
-        """Adds an answer.
+    def add(self, model: int, prediction: LabeledPrediction, real: bool | None = None) -> None:
+        """Adds a prediction.
 
         Args:
             model: index of the model.
-            answer: the answer.
+            prediction: the prediction.
             real: whether it is right by ReaL labels; None if the image has none.
         """
         row = {
             "model": self._models[model],
-            "image": answer.image,
-            "class_name": answer.class_name,
-            "correct": int(answer.is_correct),
-            "rank": answer.rank,
-            "class_probability": answer.class_probability,
+            "image": prediction.image,
+            "class_name": prediction.class_name,
+            "correct": int(prediction.is_correct),
+            "rank": prediction.rank,
+            "class_probability": prediction.class_probability,
             "real": None if real is None else int(real),
         }
-        for number, (name, probability) in enumerate(answer.top[: self._top], 1):
+        for number, (name, probability) in enumerate(prediction.top[: self._top], 1):
             suffix = "" if number == 1 else f"_{number}"
             row |= {f"predicted{suffix}": name, f"probability{suffix}": probability}
         self._write(row)
@@ -98,17 +98,17 @@ class AnswersTable:
 @contextlib.contextmanager
 def writing(
     path: str, models: Sequence[str], top: int, with_real: bool = False
-) -> Iterator[AnswersTable]:
+) -> Iterator[PredictionsTable]:
     """Yields a table to fill; the file appears when the block succeeds.
 
     Args:
         path: a path that `require_writable` accepts; an existing file is replaced.
-        models, top, with_real: see `AnswersTable`.
+        models, top, with_real: see `PredictionsTable`.
     """
     with storage.replacing(path, concurrent=True) as partial:
         if storage.is_remote(path):
             with storage.gfile().GFile(partial, "w") as file:
-                yield AnswersTable(file, models, top, with_real)
+                yield PredictionsTable(file, models, top, with_real)
         else:
             with open(partial, "w", encoding="utf-8", newline="") as file:
-                yield AnswersTable(file, models, top, with_real)
+                yield PredictionsTable(file, models, top, with_real)

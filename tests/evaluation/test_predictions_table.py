@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CSV of all answers: its columns, cells that are no formulas, and no half-written file."""
+"""The CSV of all predictions: its columns, cells that are no formulas, and no half-written file."""
 
 import csv
 
 import pytest
 
-from mixer_tf.evaluation import answers_table
-from mixer_tf.evaluation.classification import Answer
+from mixer_tf.evaluation import predictions_table
+from mixer_tf.evaluation.classification import LabeledPrediction
 
 
 def test_rows_of_two_models_an_unknown_class_and_an_unusable_image(tmp_path):
     path = tmp_path / "a.csv"
-    with answers_table.writing(str(path), ["m", "=1+1"], 2, with_real=True) as table:
+    with predictions_table.writing(str(path), ["m", "=1+1"], 2, with_real=True) as table:
         top = (("=cat", 0.75), ("dog,\n猫", 0.25))
-        table.add(0, Answer("a.png", "=cat", "=cat", 0.75, 1, 0.75, top), real=True)
-        table.add(1, Answer("a.png", "horse", "=cat", 0.75, None, None, top[:1]), real=None)
+        table.add(0, LabeledPrediction("a.png", "=cat", "=cat", 0.75, 1, 0.75, top), real=True)
+        table.add(
+            1, LabeledPrediction("a.png", "horse", "=cat", 0.75, None, None, top[:1]), real=None
+        )
         table.add_unusable("-b.png", "empty file")
         assert not path.exists()
     with open(path, encoding="utf-8", newline="") as file:
@@ -33,7 +35,7 @@ def test_rows_of_two_models_an_unknown_class_and_an_unusable_image(tmp_path):
 def test_a_failed_evaluation_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), answers_table.writing(str(path), ["m"], 1):
+    with pytest.raises(RuntimeError), predictions_table.writing(str(path), ["m"], 1):
         raise RuntimeError
     assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
 
@@ -49,4 +51,4 @@ def test_a_failed_evaluation_leaves_the_old_file(tmp_path):
 def test_paths_are_checked(tmp_path, name, message):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(ValueError, match=message):
-        answers_table.require_writable("--csv", str(tmp_path / name), ".csv")
+        predictions_table.require_writable("--csv", str(tmp_path / name), ".csv")
