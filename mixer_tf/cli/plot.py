@@ -133,8 +133,9 @@ def _short_name(model: str) -> str:
 def augmentation(source, data_dir, recipe_name, overrides, output, count, draws) -> None:
     """Plots training images as the recipe augments them.
 
-    Each row begins with the image as it is cropped for evaluation. With mixup, the images of one
-    column are mixed as those of a batch: each with the one above it, the first with the last.
+    Each row begins with the image as it is cropped for evaluation. With mixup or CutMix, the images
+    of one column are mixed as those of a batch: each with the one above it, the first with the
+    last.
 
     \b
     Examples:
@@ -156,6 +157,6 @@ def augmentation(source, data_dir, recipe_name, overrides, output, count, draws)
     write_png(augmentation_plot.plot_augmentation(*images), path)
     for number, record in enumerate(records, 1):
         click.echo(f"row {number:2}  {visible(record.class_name)}: {visible(record.source)}")
-    if recipe.data.mixup and len(records) == 1:
-        click.echo("note: mixup needs at least two images")
+    if (recipe.data.mixup or recipe.data.cutmix) and len(records) == 1:
+        click.echo("note: mixup and CutMix need at least two images")
     click.echo(f"plot    {path}")

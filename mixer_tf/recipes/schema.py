@@ -61,6 +61,8 @@ class DataOptions(Options):
         randaugment_wraparound: compare the threshold of RandAugment's Solarize as a uint8, as the
             authors' code does: it inverts at the magnitudes 10 and 20. False compares integers.
         mixup: p of Beta(p, p); 0 for none.
+        cutmix: share of the batches, in [0, 1], in which CutMix takes the place of mixup: of each
+            image, a rectangle is that of another image. Not in the paper; 0 for none.
         shuffle_buffer: number of images in the shuffle buffer, as in big_vision's configs
             mlp_mixer_i1k (250,000) and transfer (50,000); less where they do not fit in memory.
     """
@@ -76,6 +78,7 @@ class DataOptions(Options):
     randaugment_magnitude: float = 0.0
     randaugment_wraparound: bool = True
     mixup: float = 0.0
+    cutmix: float = 0.0
     shuffle_buffer: int = 250_000
 
     def _rules(self):
@@ -95,6 +98,7 @@ class DataOptions(Options):
         is_used = not self.randaugment_magnitude or self.randaugment_layers > 0
         yield "randaugment_magnitude", is_used, "0 unless randaugment_layers is at least 1"
         yield _in_range(self, "mixup", 0, _MAX_NUMBER)
+        yield "cutmix", 0 <= self.cutmix <= 1, "in [0, 1]"
         yield _in_range(self, "shuffle_buffer", 1, _MAX_STEPS)
 
 
@@ -202,7 +206,7 @@ class TrainingOptions(Options):
             as well.
         class_weights: "balanced" multiplies the loss of an image by n / (k·nᵢ), where nᵢ of the n
             training images have its class and k is the number of classes with images
-            (scikit-learn's formula); none for equal weights. Of an image that mixup has mixed, the
+            (scikit-learn's formula); none for equal weights. Of an image that was mixed, the
             part of each class has the weight of that class.
         freeze: patterns of layers that keep their weights, separated by commas, such as
             "stem,block_*"; none to train all.

@@ -17,7 +17,7 @@ from mixer_tf.features import TRAIN, ImageRecord
 from mixer_tf.images import UnusableImageError
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training.augmentation.mixup import mixup
+from mixer_tf.training.augmentation import mixing
 from mixer_tf.training.autograph import without_autograph
 from mixer_tf.training.input.transforms import deterministic_transform, random_transform
 from mixer_tf.visualization.filters import enlarge, tile
@@ -54,7 +54,7 @@ def augmented_images(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns images as in evaluation, and several times as in training.
 
-    With mixup, the images of one draw are a batch: each is mixed with the one before it.
+    With mixup or CutMix, the images of one draw are a batch: each is mixed with the one before it.
 
     Args:
         records: N usable images.
@@ -72,7 +72,7 @@ def augmented_images(
         np.stack([augment(image, draw * len(encoded) + i) for i, image in enumerate(encoded)])
         for draw in range(draws)
     ]
-    if data.mixup:
+    if mixing.mixes(data):
         batches = [_mixed(batch, recipe, draw) for draw, batch in enumerate(batches)]
     return plain, np.stack(batches, axis=1)
 
@@ -104,7 +104,7 @@ def _augmenter(recipe: Recipe):
 def _mixed(batch: np.ndarray, recipe: Recipe, draw: int) -> np.ndarray:
     labels = tf.zeros([len(batch), 1])
     seed = tf.constant([recipe.training.seed, -1 - draw], tf.int64)
-    images, _ = mixup(tf.constant(batch), labels, recipe.data.mixup, seed)
+    images, _ = mixing.mix(tf.constant(batch), labels, recipe.data, seed)
     return np.round(images.numpy()).astype(np.uint8)
 
 

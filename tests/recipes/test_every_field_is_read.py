@@ -96,7 +96,12 @@ def test_every_field_is_read(reads, tmp_path, family):
     with tf.io.TFRecordWriter(path, "GZIP") as writer:
         writer.write(b"")
     tiny = recipes.get("digits").replace(model=ModelOptions(image_size=16, **MODELS[family]))
-    varied = ["data.mixup=0.5", "data.randaugment_layers=1", "data.color_jitter=0.1"]
+    varied = [
+        "data.mixup=0.5",
+        "data.cutmix=0.5",
+        "data.randaugment_layers=1",
+        "data.color_jitter=0.1",
+    ]
     train_a_little(tiny.override(varied), [path])
     other = ["optimizer.name=momentum", "data.train_crop=inception", "data.train_shorter_side=9"]
     train_a_little(tiny.override([*other, *VARIANTS.get(family, [])]), [path])

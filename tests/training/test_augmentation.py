@@ -5,7 +5,7 @@ import tensorflow as tf
 from scipy import stats
 
 from mixer_tf.recipes.schema import DataOptions
-from mixer_tf.training.augmentation import geometric, mixup
+from mixer_tf.training.augmentation import cutmix, geometric, mixing, mixup
 
 NONE = dict(flip=False, shift=0, rotate=0.0)
 
@@ -106,3 +106,62 @@ def test_a_tiny_strength_hardly_mixes():
     assert np.mean(np.array(weights) > 0.99) == pytest.approx(
         2 * stats.beta(0.01, 0.01).cdf(0.01), abs=0.04
     )
+
+
+def replaced_shares(number: int) -> np.ndarray:
+    """The shares of the area that CutMix replaces, [number], each checked against the labels."""
+    size = 16
+    pixels = np.arange(2 * size * size * 3).reshape(2, size, size, 3).astype(np.float32)
+    labels = np.eye(2, dtype=np.float32)
+    apply = tf.function(lambda seed: cutmix.cutmix(pixels, labels, seed))
+    shares = []
+    for index in range(number):
+        mixed, mixed_labels = (each.numpy() for each in apply(tf.constant([3, index])))
+        replaced = (mixed != pixels).any(-1)
+        np.testing.assert_array_equal(mixed[replaced], pixels[::-1][replaced])
+        assert (replaced[0] == replaced[1]).all()
+        rows, columns = replaced[0].any(1), replaced[0].any(0)
+        np.testing.assert_array_equal(replaced[0], rows[:, None] & columns)
+        for line in (rows, columns):  # one interval
+            assert (np.diff(np.concatenate([[0], line, [0]]).astype(int)) == 1).sum() <= 1
+        share = replaced[0].mean()
+        np.testing.assert_allclose(
+            mixed_labels, [[1 - share, share], [share, 1 - share]], atol=1e-6
+        )
+        shares.append(share)
+    return np.array(shares)
+
+
+def test_cutmix_replaces_rectangles_of_the_stated_distribution():
+    """Against drawing rectangles as the authors do, in another way: by their corners in [0, 1]."""
+    random = np.random.default_rng(0)
+    half, center = np.sqrt(1 - random.random((100_000, 1))) / 2, random.random((100_000, 2))
+    sides = np.clip(center + half, 0, 1) - np.clip(center - half, 0, 1)
+    expected, found = sides.prod(1), replaced_shares(1000)
+    assert abs(found.mean() - expected.mean()) < 4 * expected.std() / np.sqrt(1000)
+    for share in (0.05, 0.2, 0.5, 0.8):
+        assert (found < share).mean() == pytest.approx((expected < share).mean(), abs=0.06)
+
+
+def test_cutmix_has_its_share_of_the_batches_and_mixup_the_others():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    labels = np.eye(3, dtype=np.float32)
+    own = np.abs(pixels.astype(int) - np.roll(pixels, 1, axis=0)).max(-1) > 0
+
+    def kinds(options: DataOptions) -> list[str]:
+        apply = tf.function(lambda seed: mixing.mix(pixels, labels, options, seed))
+        found = []
+        for index in range(300):
+            mixed, mixed_labels = (each.numpy() for each in apply(tf.constant([1, index])))
+            assert mixed.dtype == np.float32
+            np.testing.assert_allclose(mixed_labels.sum(1), 1, atol=1e-6)
+            changed = (mixed != pixels).any(-1) & own
+            is_whole = changed.sum() == own.sum() and not np.isin(mixed, pixels).all()
+            found.append("mixup" if is_whole else "cutmix" if changed.any() else "none")
+        return found
+
+    both = kinds(DataOptions(mixup=0.5, cutmix=0.3))
+    assert 60 <= both.count("cutmix") + both.count("none") <= 125  # a rectangle may be empty
+    alone = kinds(DataOptions(cutmix=0.3))
+    assert "mixup" not in alone and 55 <= alone.count("cutmix") <= 120
+    assert set(kinds(DataOptions(mixup=0.5))) == {"mixup"}

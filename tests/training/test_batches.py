@@ -241,8 +241,9 @@ def test_two_workers_split_the_batches_of_one_process(train, recipe):
         )
 
 
-def test_two_workers_mix_with_the_same_weight(train, recipe):
-    mixed = recipe.override(["data.mixup=0.5"])
+@pytest.mark.parametrize("option", ["data.mixup=0.5", "data.cutmix=1"])
+def test_two_workers_mix_with_the_same_weight(train, recipe, option):
+    mixed = recipe.override([option])
     shares = [
         take(batches.training_batches(train, mixed, 0, context(2, worker, 2)), 5)
         for worker in range(2)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from mixer_tf import images
 from mixer_tf.images.preprocessing import decode_and_crop
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training.augmentation.mixup import mixup
+from mixer_tf.training.augmentation import mixing
 from mixer_tf.training.autograph import without_autograph
 from mixer_tf.training.input.split import Split, parse_examples, read_records
 from mixer_tf.training.input.transforms import deterministic_transform, random_transform
@@ -42,7 +42,7 @@ def training_batches(
 
     Returns:
         (images [B, S, S, 3], labels float [B, num_classes]), where B is the batch size of one
-        replica; images are uint8, or float32 with mixup.
+        replica; images are uint8, or float32 with mixup or CutMix.
     """
     context = context or tf.distribute.InputContext()
     training, seed = recipe.training, recipe.training.seed
@@ -59,7 +59,7 @@ def training_batches(
     examples = _repeated(split, recipe, first_example).enumerate(first_example)
     examples = _share(examples, training.batch_size, context)
     batches = examples.map(prepare, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    if recipe.data.mixup:
+    if mixing.mixes(recipe.data):
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         batches = _mix(batches, recipe, first_step, replicas)
     return batches.prefetch(tf.data.AUTOTUNE)
@@ -221,7 +221,7 @@ def _pixel_bytes(side: int) -> int:
 def _mix(
     batches: tf.data.Dataset, recipe: Recipe, first_step: int, replicas: int
 ) -> tf.data.Dataset:
-    """Applies mixup with one weight per step; `replicas` consecutive batches make up a step."""
+    """Mixes images alike in a whole step; `replicas` consecutive batches make up a step."""
     # Deviation: images are rolled within the batch of a replica, as in the authors' own code. Over
     # the whole batch they would have to be exchanged between devices.
 
@@ -229,6 +229,6 @@ def _mix(
         step = first_step + index // replicas
         # The seeds of single images count up from 0, these count down from -1.
         seed = tf.stack([tf.constant(recipe.training.seed, tf.int64), -1 - step])
-        return mixup(*batch, recipe.data.mixup, seed)
+        return mixing.mix(*batch, recipe.data, seed)
 
     return batches.enumerate().map(mix, tf.data.AUTOTUNE)

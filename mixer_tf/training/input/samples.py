@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mixer_tf.recipes.schema import Recipe
-from mixer_tf.training.augmentation.mixup import mixup
+from mixer_tf.training.augmentation import mixing
 from mixer_tf.training.input.split import Split, parse_examples, read_records
 from mixer_tf.training.input.transforms import deterministic_transform, random_transform
 
@@ -29,7 +29,7 @@ def read_samples(
         transform: applied to the images together, [N, S, S, 3].
 
     Returns:
-        [N, S, S, 3] with values 0 to 255, uint8, or float32 with mixup.
+        [N, S, S, 3] with values 0 to 255, uint8, or float32 with mixup or CutMix.
     """
     seed = tf.constant(recipe.training.seed, tf.int64)
     examples = parse_examples(read_records(split.files), split.num_classes)
@@ -41,7 +41,7 @@ def read_samples(
             images.append(random_transform(pixels, recipe, image_seed))
             labels.append(tf.one_hot(label, split.num_classes))
         batch = tf.stack(images)
-        if recipe.data.mixup:
+        if mixing.mixes(recipe.data):
             first_step = tf.stack([seed, tf.constant(-1, tf.int64)])
-            batch, _ = mixup(batch, tf.stack(labels), recipe.data.mixup, first_step)
+            batch, _ = mixing.mix(batch, tf.stack(labels), recipe.data, first_step)
         return (transform(batch) if transform else batch).numpy()
