@@ -30,7 +30,7 @@ from mixer_tf.reports.page import PAGE as REPORT_PAGE
 from mixer_tf.serving import contract
 from mixer_tf.visualization.statistics_page import PAGE as STATISTICS_PAGE
 from pipeline import eval_config
-from pipeline.stages.training import BASE_MODEL_RESOLVER
+from pipeline.stages.earlier_model import BASE_MODEL_RESOLVER
 
 # The datasets of a run, the last step first.
 _EXAMPLES = (

@@ -7,24 +7,39 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
-from tfx.types import Channel
+from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from components.baseline import BLESSING, CANDIDATE, MODEL, LatestOtherBlessedModel
 from components.last_pushed_model import LastPushedModel
 from pipeline.configs import FILES, PipelineConfig
 
+BASE_MODEL_RESOLVER = "BaseModelResolver"
 
-def create_resolver(node_id: str) -> Resolver:
-    """Returns the step, whose output "model" is empty where no model was blessed yet.
+
+def create_base_model_resolver() -> Resolver:
+    """Returns the step that finds where a warm start begins.
+
+    Its output "model" is empty where no model was blessed yet.
+    """
+    resolver = Resolver(strategy_class=LatestBlessedModelStrategy, **_all_models())
+    return resolver.with_id(BASE_MODEL_RESOLVER)
+
+
+def create_baseline_resolver(model: BaseChannel) -> Resolver:
+    """Returns the step that finds the baseline of a model.
+
+    Its output "model" is empty where no other model was blessed yet.
 
     Args:
-        node_id: name of the step.
+        model: a channel of the trained Model.
     """
-    return Resolver(
-        strategy_class=LatestBlessedModelStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id(node_id)
+    channels = {**_all_models(), CANDIDATE: model}
+    return Resolver(strategy_class=LatestOtherBlessedModel, **channels).with_id("Resolver")
+
+
+def _all_models() -> dict[str, BaseChannel]:
+    return {MODEL: Channel(type=Model), BLESSING: Channel(type=ModelBlessing)}
 
 
 def create_last_pushed_model(config: PipelineConfig) -> LastPushedModel | None:

@@ -19,8 +19,6 @@ from mixer_tf import features
 from pipeline.configs import PipelineConfig
 from pipeline.stages import earlier_model, stage
 
-BASE_MODEL_RESOLVER = "BaseModelResolver"
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(stage.Stage):
@@ -43,7 +41,7 @@ def create_training_stage(
     """
     base_model = None
     if config.warm_start:
-        base_model = last_pushed or earlier_model.create_resolver(BASE_MODEL_RESOLVER)
+        base_model = last_pushed or earlier_model.create_base_model_resolver()
     tuner = _create_tuner(config, examples)
     trainer = Trainer(
         examples=examples,
