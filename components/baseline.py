@@ -14,10 +14,11 @@ MODEL, BLESSING, CANDIDATE = "model", "model_blessing", "candidate"
 
 
 class LatestOtherBlessedModel(ResolverStrategy):
-    """Finds the blessed model before the candidate, with TFX's LatestBlessedModelStrategy.
+    """Finds the newest blessed model but the candidate, with TFX's LatestBlessedModelStrategy.
 
-    A run whose model comes from the cache has blessed this model before. Compared with itself, any
-    model passes, and its evaluation would be computed again; so it has the same baseline again.
+    A model from the cache may be the newest blessed one. Compared with itself, any model passes,
+    and the comparison would be another one than in the run before. So a repeated run has the same
+    baseline, as long as no other model was blessed since, and its evaluation comes from the cache.
     """
 
     def resolve_artifacts(

@@ -14,7 +14,7 @@ import os
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from mixer_tf.datasets import files
+from mixer_tf.checkpoints.initial_weights import weights_state
 from mixer_tf.datasets.sources.source import Source
 from mixer_tf.serving import locations
 from pipeline.configs import SCHEMA_FILE, Fingerprints, PipelineConfig
@@ -137,9 +137,7 @@ def _schema() -> str:
 
 
 def _state_of_weights(weights: str | None) -> str:
-    """Sizes and times of a checkpoint's files; a published one is identified by its name."""
-    path = os.path.expanduser(weights or "")
-    return files.tree_signature(path) if weights and os.path.exists(path) else str(weights)
+    return weights_state(weights) or str(weights)
 
 
 def _newest_version(folder: str) -> str:

@@ -27,10 +27,10 @@ from mixer_tf.models.vit import VisionTransformer
 from mixer_tf.models.vit_config import ViTConfig
 from mixer_tf.recipes.exported import recipe_of_weights
 
-# Fields that decide what the weights of an exported model mean, but not their shapes: G groups of
-# channels with S tokens have weights as large as one group with G·S tokens.
+# Fields that decide what the weights of an exported model compute, but not their shapes: G groups
+# of channels with S tokens have weights as large as one group with G·S tokens.
 NOT_IN_SHAPES = {
-    MixerConfig: ("untied", "channel_groups", "channel_views"),
+    MixerConfig: ("untied", "channel_groups", "channel_views", "exact_gelu"),
     ViTConfig: ("num_heads",),
     BiTConfig: ("num_groups",),
 }

@@ -143,13 +143,18 @@ def fitting_size(
 
 
 def _checkpoint_size(num_tokens: int, patch_size: int, requested) -> int | Size | None:
-    """Returns the image size of a checkpoint: the requested one or a square one, or else None."""
+    """Returns the image size of a checkpoint: a square one, else the requested one, else None.
+
+    A rectangle may have as many patches as a square, such as 7x28 and 14x14, but in another order.
+    """
+    side = math.isqrt(num_tokens)
+    if side**2 == num_tokens:
+        return side * patch_size
     if requested is not None:
         height, width = height_and_width(requested)
         if (height // patch_size) * (width // patch_size) == num_tokens:
             return height, width
-    side = math.isqrt(num_tokens)
-    return side * patch_size if side**2 == num_tokens else None
+    return None
 
 
 def _checkpoint_width(stored: int, requested: int | None) -> int:

@@ -37,8 +37,8 @@ def check(model: str, count: int, source: str | None, as_json: bool) -> None:
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
     train`. A process without mixer_tf compares its answers with those stored at export. Then it is
     served on this machine, on the CPU: for each image, every signature must answer as the trained
-    model does, within 1e-6, in batches of 1, 7 and 64, over REST and gRPC; and wrong requests must
-    be refused without harm to the next one.
+    model does, within 1e-6 for probabilities, in batches of 1, 7 and 64, over REST and gRPC; and
+    wrong requests must be refused without harm to the next one.
 
     \b
     Examples:

@@ -55,9 +55,7 @@ def _optional_source(context, option, source):
 @click.option(
     "--eval-images",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Evaluation images, with --images.",
+    help="Evaluation images, with --images. Default: 0.",
 )
 @click.option(
     "--set",
@@ -141,7 +139,7 @@ def plan(
     from mixer_tf.planning import budget as budgets
 
     seconds = budgets.parse(budget) if budget else None
-    _require_data(source, images, classes)
+    _require_data(source, images, classes, eval_images)
     _require_device(on, no_measure)
     if no_measure and output:
         raise click.UsageError("--output is the plan of this machine; leave out --no-measure.")
@@ -154,7 +152,7 @@ def plan(
         with progress_counter("counting images") as progress:
             planner.count(opened, progress)
     else:
-        planner.set_size(images, eval_images, classes)
+        planner.set_size(images, eval_images or 0, classes)
     if not no_measure:
         planner.measure(opened)
     proposals = planner.propose(seconds, on) if seconds else None
@@ -164,14 +162,18 @@ def plan(
         click.echo(json.dumps(planner.to_dict(proposals), indent=2))
     else:
         given = {name: value for name, value in shortcuts.items() if value is not None}
-        choice = [f"--recipe={recipe_name}", *(f"--set={text}" for text in overrides)]
+        choice = [f"--recipe={recipe_name}"] if recipe_name else []
+        choice += [f"--data-dir={data_dir}"] if data_dir else []
+        choice += [f"--set={text}" for text in overrides]
         choice += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
         _show(planner, proposals, on, source, output, choice)
 
 
-def _require_data(source, images, classes) -> None:
-    if source and (images or classes):
-        raise click.UsageError("--images and --classes are instead of --source; give one of them.")
+def _require_data(source, images, classes, eval_images) -> None:
+    if source and (images or classes or eval_images is not None):
+        raise click.UsageError(
+            "--images, --classes and --eval-images are instead of --source; leave them out."
+        )
     if not source and not (images and classes):
         raise click.UsageError("give --source, or --images and --classes.")
 

@@ -82,7 +82,7 @@ def sweep(
     \b
     Examples:
       mixer sweep --source=folder:pets
-      mixer sweep --source=tfds:cifar10 --splits=eval=train[98%:] \\
+      mixer sweep --source=tfds:cifar10 --splits='eval=train[98%:]' \\
         --recipe=finetune_cifar10 --seeds=0,1,2
       mixer sweep --source=digits --random=10 \\
         --grid optimizer.learning_rate=1e-4..1e-2 --grid data.mixup=0,0.2,0.5

@@ -105,7 +105,7 @@ def vtab(
     Examples:
       mixer vtab mixer_b16_imagenet21k --data-dir=tfds --output=runs/vtab-b16
       mixer vtab pets-model --tasks=dtd,specialized --seeds=0 --set training.batch_size=64
-      mixer vtab pets-model --protocol=bit-hyperrule
+      mixer vtab pets-model --protocol=bit-hyperrule --output=runs/vtab-bit
     """
     storage.require_literal(output or "", "--output")
     _require_one_machine(strategy)

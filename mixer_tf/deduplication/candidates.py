@@ -186,7 +186,9 @@ def _at_least(
 
     Those of a strict column, bool [M], must reach that of strict images.
     """
-    # Faster than `nonzero` of a comparison with a limit for each pair; few remain.
+    if is_strict.all():  # as in a uniform set, of which most pairs reach the other limits
+        limits = np.full_like(limits, _MIN_COSINE_OF_STRICT)
+    # Faster than `nonzero` of a comparison with a limit for each pair, as few remain.
     low = np.nextafter(limits.astype(np.float32), np.float32(-1))
     row, column = np.divmod(np.flatnonzero(cosines >= low[:, None]), cosines.shape[1])
     least = np.where(is_strict[column], _MIN_COSINE_OF_STRICT, limits[row])

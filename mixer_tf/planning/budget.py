@@ -139,15 +139,16 @@ def _shortened(
     """Returns the training with as many epochs as fit; None where not even one does."""
     images, steps = plan.num_images, plan.length.steps
     uses_steps = plan.recipe.training.steps is not None
-    epochs = math.floor(steps * plan.recipe.training.batch_size / images)
+    epochs = plan.recipe.training.epochs
+    if uses_steps:
+        epochs = math.ceil(steps * plan.recipe.training.batch_size / images)
     while epochs > _MIN_EPOCHS:
         epochs = max(_MIN_EPOCHS, min(epochs - 1, math.floor(epochs * budget / duration(plan))))
-        changed = plan.recipe.override([f"training.epochs={epochs}", "training.steps=none"])
+        changed = plan.recipe.override([f"training.epochs={epochs}"])
         plan = dataclasses.replace(
             plan, recipe=changed, length=training_length(changed.training, images)
         )
         if (seconds := duration(plan)) <= budget:
-            without_steps = ["training.steps=none"] if uses_steps else []
-            more = [f"training.epochs={epochs}", *without_steps]
+            more = [f"training.epochs={epochs}"]
             return Proposal((*changes, *more), plan, seconds, is_shorter=True)
     return None

@@ -23,7 +23,7 @@ from mixer_tf.recipes.schema import (
 RECIPES = (
     Recipe(
         name="photos",
-        summary="A small Mixer from scratch for a few hundred photographs, in minutes on a laptop.",
+        summary="A small Mixer from scratch, in minutes on a laptop; it needs many photographs.",
         model=ModelOptions(
             name="mixer",
             image_size=64,

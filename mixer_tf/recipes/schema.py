@@ -213,8 +213,8 @@ class TrainingOptions(Options):
         seed: random seed for the initial weights, the order of the images and their augmentation.
         precision: Keras dtype policy: "float32", or "mixed_bfloat16" or "mixed_float16" for devices
             that compute faster in 16 bits.
-        patience: stop after this many epochs without a better top-1 on the evaluation split; none
-            trains to the end.
+        patience: stop after this many epochs without a better top-1 on the evaluation split, or an
+            equal one with a lower loss; none trains to the end.
         jit_compile: compile the training step with XLA if the devices support it.
     """
 
@@ -276,10 +276,23 @@ class Recipe(Options):
     def override(self, assignments: typing.Sequence[str]) -> Recipe:
         """Returns a copy with fields replaced, each given as "section.field=value".
 
+        A number of epochs replaces the number of steps that a recipe may have instead.
+
         Raises:
-            ValueError: an unknown field, or a value that its rule or type forbids.
+            ValueError: an unknown field, a value that its rule or type forbids, or numbers of
+                epochs and of steps.
         """
-        return self.replace(**overrides.apply(self.sections(), assignments))
+        changed = self.replace(**overrides.apply(self.sections(), assignments))
+        named = {assignment.partition("=")[0].strip() for assignment in assignments}
+        training = changed.training
+        if "training.epochs" not in named or training.steps is None:
+            return changed
+        if "training.steps" in named:
+            raise ValueError(
+                f"training.epochs and training.steps must not be given together; got "
+                f"{training.epochs} epochs and {training.steps} steps. Leave one of them out."
+            )
+        return changed.replace(training=training.replace(steps=None))
 
     def sections(self) -> dict[str, Options]:
         """Returns the sections by name."""

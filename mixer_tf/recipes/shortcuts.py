@@ -41,13 +41,12 @@ def override(recipe: Recipe, overrides: Sequence[str], values: Mapping[str, obje
                 f"{_value(changed, field)}. Leave one of them out."
             )
     short = [f"{SHORTCUTS[key][1]}={value}" for key, value in given.items()]
-    if given.get("epochs") is not None and changed.training.steps is not None:
-        if _STEPS in named:
-            raise ValueError(
-                f"--epochs and --set {_STEPS} must not be given together; got {given['epochs']} "
-                f"epochs and {changed.training.steps} steps. Leave one of them out."
-            )
-        short.append(f"{_STEPS}=none")
+    steps = changed.training.steps
+    if given.get("epochs") is not None and steps is not None and _STEPS in named:
+        raise ValueError(
+            f"--epochs and --set {_STEPS} must not be given together; got {given['epochs']} epochs "
+            f"and {steps} steps. Leave one of them out."
+        )
     return changed.override(short)
 
 

@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable
 
 from mixer_tf import locks, storage
+from mixer_tf.checkpoints.initial_weights import weights_state
 from mixer_tf.datasets import source_writing
 from mixer_tf.datasets.info import FILE_NAME, DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
@@ -52,10 +53,12 @@ class Trial:
 
     @property
     def folder_name(self) -> str:
-        """A readable name that differs for other recipes and settings."""
+        """A readable name that differs for other recipes, initial weights and settings."""
         words = [self.model, *(f"{key}={value}" for key, value in self.settings.items())]
         readable = re.sub(r"[^\w=.,+-]", "_", ",".join(words))[:_MAX_NAME]
         content = [self.model, self.recipe.to_dict(), self.settings, self.measured]
+        weights = weights_state(self.recipe.model.weights)
+        content += [weights] if weights else []
         text = json.dumps(content, sort_keys=True)
         return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
+_NO_GPU = "-1"
+
 
 def count_gpus() -> int:
     """Returns the number of GPUs, at least 1, without those that CUDA_VISIBLE_DEVICES hides."""
@@ -24,10 +26,16 @@ def count_gpus() -> int:
 
 
 def make_lender(parallel: int) -> Callable[[], contextlib.AbstractContextManager[str | None]]:
-    """Returns a function that lends the name of one of `parallel` GPUs; None where there is one."""
+    """Returns a function that lends the name of a GPU to each of `parallel` borrowers.
+
+    None for a single borrower; "-1", which stands for no GPU, where all are hidden.
+    """
     if parallel == 1:
         return lambda: contextlib.nullcontext(None)
-    visible = _visible_gpus() or [str(number) for number in range(parallel)]
+    visible = _visible_gpus()
+    if visible is None:
+        visible = [str(number) for number in range(count_gpus())]
+    visible = visible or [_NO_GPU]
     free = [visible[number % len(visible)] for number in range(parallel)][::-1]
 
     @contextlib.contextmanager
@@ -47,4 +55,4 @@ def _visible_gpus() -> list[str] | None:
     if listed is None:
         return None
     names = (name.strip() for name in listed.split(","))
-    return list(itertools.takewhile(lambda name: name and name != "-1", names))  # as CUDA does
+    return list(itertools.takewhile(lambda name: name and name != _NO_GPU, names))  # as CUDA does

@@ -19,7 +19,7 @@ _UNITS = ("", " k", " M", " G", " T", " P", " E")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The size of a training, by calculation.
+    """The size of a training, by calculation; frozen layers count as trained ones.
 
     Attributes:
         recipe: the recipe.
@@ -66,7 +66,8 @@ class Plan:
         """Memory of the optimizer's moments and of the average of the weights on each device."""
         options = self.recipe.optimizer
         values = _MOMENTS[options.name] + bool(options.ema)
-        return values * costs.weight_bytes(self.config)
+        halves = options.momentum_dtype == "bfloat16"  # the first moment, in half of the bytes
+        return (2 * values - halves) * costs.weight_bytes(self.config) // 2
 
     @property
     def activation_bytes(self) -> int:
@@ -88,6 +89,7 @@ class Plan:
         memory = self.weight_bytes + self.optimizer_bytes + self.activation_bytes
         size = self.recipe.model.image_size
         devices = f"{self.num_devices} {self.device}{'s' if self.num_devices > 1 else ''}"
+        frozen = "; as if nothing were frozen" if training.freeze else ""
         evaluation = f", {self.num_eval_images:,} to evaluate" if self.num_eval_images else ""
         rows = [
             (
@@ -102,7 +104,7 @@ class Plan:
             (
                 "cost",
                 f"{_with_unit(self.multiply_adds_per_step)} multiply-adds per step, "
-                f"{_with_unit(self.multiply_adds_per_step * length.steps)} in all",
+                f"{_with_unit(self.multiply_adds_per_step * length.steps)} in all{frozen}",
             ),
             (
                 "memory",

@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterator
 
 from mixer_tf import locks, storage
+from mixer_tf.checkpoints.initial_weights import weights_state
 from mixer_tf.datasets import excluded_images, validation
 from mixer_tf.datasets.info import FILE_NAME
 from mixer_tf.datasets.sources.source import Source
@@ -31,10 +32,16 @@ from mixer_tf.training import cluster, requirements
 
 STATE_FILE = "training.json"
 TIMING_FILE = "timing.json"
+TRIALS = "trials"  # of `mixer sweep`, which keeps its images here as well
 _FIELDS_SHOWN = 5
 
 # Key of the state -> what error messages call it.
-_TITLES = {"source": "source", "fingerprint": "state of the images", "recipe": "recipe"}
+_TITLES = {
+    "source": "source",
+    "fingerprint": "state of the images",
+    "recipe": "recipe",
+    "weights": "state of the initial weights",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,8 +135,8 @@ class RunDirectory:
                 training, this one or another.
 
         Raises:
-            ValueError: the folder holds a finished model, another training or other files; or the
-                weights of the recipe cannot be used.
+            ValueError: the folder holds a finished model, another training, a search on other
+                images, or other files; or the weights of the recipe cannot be used.
             DownloadError: the weights of the recipe cannot be downloaded.
         """
         self._require_local()
@@ -160,13 +167,20 @@ class RunDirectory:
             return False
         if not cluster.is_chief():  # it would wait for the chief, which has nothing to train
             return self.is_prepared(source, recipe)
+        if self.read_state() != _state(source, recipe):
+            return False
         storage.remove_folder(self.checkpoints)
-        return self.read_state() == _state(source, recipe)
+        return True
 
     def _require_claimable(self, earlier: dict | None, state: dict, restart: bool) -> None:
         if earlier is None:
             return self._require_empty()
         self._require_unfinished()
+        if _data_state(earlier) != _data_state(state) and self._has_trials():
+            raise ValueError(
+                f"{self.root} holds the trials of a search on other images"
+                f"{_differences(earlier, state)}. Name another output, or remove it."
+            )
         if earlier != state and not restart and self._has_data() and self._has_begun():
             raise ValueError(_other_training(self.root, earlier, state))
 
@@ -183,6 +197,9 @@ class RunDirectory:
     def _has_begun(self) -> bool:
         """Whether a step was saved, the weights of which would be lost."""
         return storage.exists(self.checkpoints) and bool(storage.list_names(self.checkpoints))
+
+    def _has_trials(self) -> bool:
+        return storage.exists(os.path.join(self.root, TRIALS))
 
     def _remove_training(self, keep_data: bool = False) -> None:
         """Removes everything but `training.json`; safe to be killed in between."""
@@ -216,10 +233,12 @@ class RunDirectory:
 
 
 def _state(source: Source, recipe: Recipe) -> dict:
+    weights = weights_state(recipe.model.weights)
     return {
         "source": source.spec,
         "fingerprint": source.fingerprint(),
         "recipe": _plain(recipe),
+        **({"weights": weights} if weights else {}),
     }
 
 
@@ -233,7 +252,7 @@ def _plain(recipe: Recipe) -> dict:
 
 
 def _other_training(root: str, earlier: dict, state: dict) -> str:
-    changed = [title for key, title in _TITLES.items() if earlier[key] != state[key]]
+    changed = [title for key, title in _TITLES.items() if earlier.get(key) != state.get(key)]
     return (
         f"{root} holds an unfinished training with another {' and '.join(changed)}"
         f"{_differences(earlier, state)}. Start that one again to finish it, replace it with "
@@ -243,7 +262,8 @@ def _other_training(root: str, earlier: dict, state: dict) -> str:
 
 def _differences(earlier: dict, state: dict) -> str:
     """Such as " (training.epochs was 3, now 7; and 2 more)"; "" if only the images differ."""
-    before, now = (dict(_flat({**s, "fingerprint": ""})) for s in (earlier, state))
+    hidden = {"fingerprint": "", "weights": ""}
+    before, now = (dict(_flat({**each, **hidden})) for each in (earlier, state))
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     clauses = [f"{name} was {before.get(name)}, now {now.get(name)}" for name in names]
     more = len(clauses) - _FIELDS_SHOWN

@@ -43,9 +43,16 @@ class Range:
         return (self.field,)
 
     def draw(self, generator: random.Random) -> Point:
-        """Returns an assignment with three significant digits, or an integer."""
+        """Returns an assignment: an integer, or a number with three significant digits.
+
+        There are more digits where the bounds begin with the same ones.
+        """
         value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
-        return (f"{self.field}={round(value) if self.is_integer else format(value, '.3g')}",)
+        if self.is_integer:
+            return (f"{self.field}={round(value)}",)
+        width = (self.high - self.low) / self.high
+        rounded = float(format(value, f".{3 + math.floor(-math.log10(width or 1))}g"))
+        return (f"{self.field}={min(max(rounded, self.low), self.high):.15g}",)
 
 
 @dataclasses.dataclass(frozen=True)

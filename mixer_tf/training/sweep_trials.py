@@ -14,7 +14,9 @@ import statistics
 from collections.abc import Sequence
 
 from mixer_tf import storage
+from mixer_tf.checkpoints.initial_weights import weights_state
 from mixer_tf.recipes.schema import Recipe
+from mixer_tf.training.run_directory import TRIALS
 from mixer_tf.training.search_space import SEED, Point
 
 BEST_RECIPE = "best_recipe.json"
@@ -91,8 +93,8 @@ def make_trials(
 ) -> list[Trial]:
     """Returns one trial for each point and seed.
 
-    The folder of a trial is named by its recipe and its images, so that another grid reuses what is
-    finished.
+    The folder of a trial is named by its recipe, its images and the state of its initial weights,
+    so that another grid reuses what is finished.
 
     Args:
         recipe: what the points change.
@@ -108,7 +110,7 @@ def make_trials(
     for point in points:
         for seed in seeds:
             changed = recipe.override([*point, f"{SEED}={seed}"])
-            folder = os.path.join(root, "trials", _name(point, changed, data))
+            folder = os.path.join(root, TRIALS, _name(point, changed, data))
             trials.append(Trial(len(trials) + 1, point, seed, folder, changed))
     return trials
 
@@ -174,7 +176,8 @@ def _name(point: Point, recipe: Recipe, data: str) -> str:
     """Such as "learning_rate=0.01,seed=0-1f3a90": readable, different for other recipes or data."""
     parts = [assignment.partition(".")[2] for assignment in point]
     text = re.sub(r"[^\w=.,+-]", "_", ",".join([*parts, f"seed={recipe.training.seed}"]))
-    digest = hashlib.sha256((recipe.to_json() + data).encode()).hexdigest()
+    weights = weights_state(recipe.model.weights) or ""
+    digest = hashlib.sha256((recipe.to_json() + data + weights).encode()).hexdigest()
     return f"{text[:_MAX_NAME]}-{digest[:6]}"
 
 

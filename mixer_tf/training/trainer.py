@@ -192,8 +192,8 @@ def _patience_notes(best: BestWeights, epochs: int, length: TrainingLength) -> t
     if epochs == length.epochs:
         return ()
     return (
-        f"stopped after epoch {epochs} of {length.epochs}: the top-1 on the evaluation split was "
-        f"best after epoch {best.best_epoch} (training.patience={length.patience})",
+        f"stopped after epoch {epochs} of {length.epochs}: the evaluation split was predicted best "
+        f"after epoch {best.best_epoch} (training.patience={length.patience})",
     )
 
 

@@ -24,8 +24,8 @@ _TO_TRAINER = (
     *("ImageExampleGen", "Deduplicator", "Preprocessor", "BaseModelResolver", "Tuner", "Trainer"),
 )
 _FROM_TRAINER = (
-    *("Tuner", "Trainer", "Evaluator", "FewShotEvaluator", "ModelChecker", "InfraValidator"),
-    *("BulkPredictor", "Pusher", "RunReport"),
+    *("Tuner", "Trainer", "Resolver", "Evaluator", "FewShotEvaluator", "ModelChecker"),
+    *("InfraValidator", "BulkPredictor", "Pusher", "RunReport"),
 )
 
 

@@ -27,7 +27,7 @@ def create_base_model_resolver() -> Resolver:
 
 
 def create_baseline_resolver(model: BaseChannel) -> Resolver:
-    """Returns the step that finds the baseline of a model.
+    """Returns the step that finds the baseline of a model, the newest blessed one but itself.
 
     Its output "model" is empty where no other model was blessed yet.
 

@@ -51,8 +51,8 @@ def create_gates_stage(
         examples: a channel of preprocessed Examples.
         model: a channel of the trained Model.
         images: a channel of Examples with images in their own size, for few-shot probes.
-        last_pushed: the model to compare with; None for the one that was blessed
-            before, by a Resolver.
+        last_pushed: the model to compare with; None for the newest other model that was blessed, by
+            a Resolver.
     """
     baseline = last_pushed or earlier_model.create_baseline_resolver(model)
     evaluator = Evaluator(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The baseline of a model is the one that was blessed before, by real runs with their cache."""
+"""The baseline of a model is the newest other blessed one, in real runs with their cache."""
 
 import pathlib
 
@@ -51,7 +51,7 @@ def run(root: pathlib.Path, seed: int) -> tuple[str, str | None] | None:
     return COMPARED[0] if COMPARED else None
 
 
-def test_a_model_is_compared_with_the_one_before_and_not_again_with_itself(tmp_path):
+def test_a_model_is_compared_with_another_one_and_not_again_with_itself(tmp_path):
     assert run(tmp_path, 1) == ("1", None)
     assert run(tmp_path, 1) is None
     assert run(tmp_path, 2) == ("2", "1")

@@ -105,13 +105,17 @@ def _pack_thumbnails(thumbnails: np.ndarray) -> dict[str, np.ndarray]:
     repeats = (pixels[:, :, 0] == pixels[:, :, 1]).all((1, 2, 3, 4))
     repeats &= (pixels[:, :, 0, :, 0] == pixels[:, :, 0, :, 1]).all((1, 2, 3))
     kept = pixels[repeats, :, 0, :, 0]
-    return {"repeats": repeats, "pixels": kept, "thumbnails": thumbnails[~repeats]}
+    others = thumbnails[~repeats] if repeats.any() else thumbnails  # mostly, without a copy
+    return {"repeats": repeats, "pixels": kept, "thumbnails": others}
 
 
 def _unpack_thumbnails(arrays: dict[str, np.ndarray]) -> np.ndarray:
     repeats, thumbnails = arrays.pop("repeats"), arrays["thumbnails"]
+    pixels = arrays.pop("pixels")
+    if not repeats.any():
+        return thumbnails
     found = np.empty((len(repeats), *thumbnails.shape[1:]), thumbnails.dtype)
-    found[repeats] = _repeat(arrays.pop("pixels"))
+    found[repeats] = _repeat(pixels)
     found[~repeats] = thumbnails
     return found
 
