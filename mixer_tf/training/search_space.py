@@ -51,7 +51,7 @@ class Range:
         if self.is_integer:
             return (f"{self.field}={round(value)}",)
         width = (self.high - self.low) / self.high
-        rounded = float(format(value, f".{3 + math.floor(-math.log10(width or 1))}g"))
+        rounded = float(format(value, f".{3 + math.floor(-math.log10(width))}g"))
         return (f"{self.field}={min(max(rounded, self.low), self.high):.15g}",)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tensorflow import keras
 
 import mixer_tf
-from mixer_tf.checkpoints.upscaling import upscale
+from mixer_tf.checkpoints.upscaling import fitting_size, upscale
 
 TOLERANCE = 1e-6  # relative to the largest logit; about 0.3 with the tokens in the wrong order
 
@@ -76,6 +76,19 @@ def test_only_size_and_width_of_the_model_change(make_tiny):
 def test_upscale_is_public_and_works_without_a_head(make_tiny, pixels):
     larger = mixer_tf.upscale(make_tiny(num_classes=0), factor=2)
     assert larger(np.tile(pixels, (1, 2, 2, 1))).shape == (3, 8)
+
+
+def test_a_rectangle_with_as_many_patches_is_not_the_size_of_a_square():
+    """7x28 are 14x14 patches in another order; other rectangles have the requested size."""
+    shapes = {
+        "stem/kernel": (16, 16, 3, 768),
+        "MixerBlock_0/token_mixing/Dense_0/kernel": (196, 384),
+    }
+    assert fitting_size(shapes, None, None) == (224, 384)
+    assert fitting_size(shapes, 448, None) == (448, 4 * 384)
+    assert fitting_size(shapes, (112, 448), None) == (224, 384)
+    shapes["MixerBlock_0/token_mixing/Dense_0/kernel"] = (98, 384)
+    assert fitting_size(shapes, (112, 224), None) == ((112, 224), 384)
 
 
 def test_other_sizes_need_interpolation(tiny_model):

@@ -71,6 +71,7 @@ def test_a_budget_on_a_device(mixer):
         ([], "give --source, or --images and --classes"),
         (["--images=5"], "give --source, or --images and --classes"),
         (["--source=digits", "--images=5"], "instead of --source"),
+        (["--source=digits", "--eval-images=5"], "instead of --source"),
         (["--images=5", "--classes=2", "--price", "b100=1"], "must be DEVICE=DOLLARS"),
         (["--images=5", "--classes=2", "--price", "a100=-1"], "must be DEVICE=DOLLARS"),
         (["--images=5", "--classes=2", "--budget=2"], "such as 2h or 45min"),

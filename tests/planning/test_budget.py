@@ -59,6 +59,15 @@ def test_without_enough_time_there_are_fewer_epochs():
     assert all(6 <= each.plan.length.epochs < 60 for each in found)
 
 
+def test_a_single_epoch_fits_however_the_total_is_rounded():
+    """2 epochs of 1,165 images in batches of 64 are 36 steps, less than twice 18.2."""
+    recipe = recipes.get("digits").override(["training.epochs=2"])
+    plan = Plan(recipe, training_length(recipe.training, 1165), 1165, 0, 10)
+    cheapest = min(p.seconds for p in budget.propose(plan, float("inf"), duration, most=1000))
+    found = budget.propose(plan, 0.6 * cheapest, duration)
+    assert found and {each.plan.length.epochs for each in found} == {1}
+
+
 def test_a_recipe_with_steps_gets_epochs_instead():
     plan = make_plan("finetune_pets", "model.weights=none")
     found = budget.propose(plan, duration(plan) / 100, duration)

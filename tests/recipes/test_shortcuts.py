@@ -53,3 +53,14 @@ def test_epochs_replace_the_steps_of_a_recipe():
     assert override(recipe, [], {"batch_size": 8}).training.steps == 100
     kept = override(recipe, ["training.steps=none"], {"epochs": 5})
     assert (kept.training.epochs, kept.training.steps) == (5, None)
+
+
+def test_epochs_replace_the_steps_also_without_the_short_option():
+    recipe = recipes.get("finetune_pets")
+    assert recipe.training.steps
+    changed = recipe.override(["training.epochs=5"])
+    assert (changed.training.epochs, changed.training.steps) == (5, None)
+    assert recipe.override(["training.steps=7"]).training.steps == 7
+    assert recipe.override(["training.steps=none", "training.epochs=5"]) == changed
+    with pytest.raises(ValueError, match="must not be given together; got 5 epochs and 7 steps"):
+        recipe.override(["training.epochs=5", "training.steps=7"])

@@ -18,7 +18,8 @@ import types
 
 import pytest
 
-from mixer_tf import recipes
+import mixer_tf
+from mixer_tf import factory, recipes
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
@@ -300,6 +301,42 @@ def test_a_finished_model_of_another_training_stays_an_error(images, output):
     with pytest.raises(ValueError, match="holds a finished model already"):
         train_source(open_source(images), OTHER, output.root, strategy="default")
     assert os.path.exists(output.model)
+    assert os.listdir(output.checkpoints) == ["file"]
+
+
+def test_nothing_is_removed_from_the_folder_of_another_program(images, output):
+    """One with models for TF Serving, and checkpoints of its own."""
+    add_logs_and_checkpoint(output)
+    add_model(output)
+    before = files_below(pathlib.Path(output.root))
+    with pytest.raises(ValueError, match="must be a new or empty folder"):
+        train_source(open_source(images), RECIPE, output.root, strategy="default")
+    assert files_below(pathlib.Path(output.root)) == before
+
+
+def test_a_search_on_other_images_is_not_replaced(images, output):
+    prepare(open_source(images), RECIPE, output)
+    os.makedirs(os.path.join(output.root, "trials", "a"))
+    prepare(open_source(images), OTHER, output)  # another grid on the same images
+    before = files_below(pathlib.Path(output.root))
+    (images / "cat" / "000.png").unlink()
+    for restart in (False, True):
+        with pytest.raises(ValueError, match="holds the trials of a search on other images"):
+            prepare(open_source(images), RECIPE, output, restart=restart)
+    assert files_below(pathlib.Path(output.root)) == before
+
+
+def test_replaced_initial_weights_are_another_training(images, output, tmp_path):
+    weights = tmp_path / "weights.npz"
+    model = factory.from_recipe(RECIPE, 2)
+    mixer_tf.save_npz(model, weights)
+    recipe = RECIPE.override([f"model.weights={weights}"])
+    prepare(open_source(images), recipe, output)
+    add_logs_and_checkpoint(output)
+    prepare(open_source(images), recipe, output)
+    os.utime(weights, (1, 1))
+    with pytest.raises(ValueError, match="training with another state of the initial weights"):
+        prepare(open_source(images), recipe, output)
 
 
 def test_restart_removes_a_partial_export(images, output):

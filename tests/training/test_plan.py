@@ -43,6 +43,16 @@ def test_weights_and_optimizer_are_what_keras_keeps(name, ema):
     assert plan.optimizer_bytes == 4 * kept
 
 
+def test_a_first_moment_in_bfloat16_takes_half_of_the_bytes():
+    plan = make_plan("optimizer.momentum_dtype=bfloat16", "optimizer.ema=0")
+    assert plan.optimizer_bytes == 6 * plan.parameters  # two and four
+
+
+def test_a_plan_says_that_frozen_layers_count():
+    (cost,) = [line for line in make_plan("training.freeze=stem").lines() if "cost" in line]
+    assert cost.endswith(" in all; as if nothing were frozen")
+
+
 def test_devices_and_parts_share_the_activations_of_a_batch():
     whole = make_plan().activation_bytes
     assert make_plan(num_devices=2).activation_bytes == whole / 2

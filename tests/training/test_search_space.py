@@ -53,6 +53,15 @@ def test_a_range_is_drawn_uniformly_by_its_logarithm():
     assert np.all(abs(counts / len(values) - 0.25) < 0.03)
 
 
+@pytest.mark.parametrize("bounds", ["0.9..0.9999", "0.99..0.9999", "0.999..0.99999"])
+def test_a_narrow_range_has_many_values_within_its_bounds(bounds):
+    axis, generator = search_space.parse(f"a.b={bounds}"), random.Random(0)
+    low, high = map(float, bounds.split(".."))
+    values = {float(axis.draw(generator)[0].partition("=")[2]) for _ in range(500)}
+    assert low <= min(values) and max(values) <= high
+    assert len(values) > 80
+
+
 def test_no_more_random_points_than_there_are_combinations():
     points = search_space.random_points([search_space.parse("a.b=1,2,3")], 10)
     assert sorted(points) == [("a.b=1",), ("a.b=2",), ("a.b=3",)]

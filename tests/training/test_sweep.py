@@ -116,7 +116,45 @@ def test_trials_of_other_images_are_not_reused(recipe, tmp_path):
     assert len({folder("folder:pets 1"), folder("folder:pets 2"), folder("folder:cats 1")}) == 3
 
 
-def test_each_of_several_trials_has_a_device_of_its_own():
+def test_trials_with_other_weights_of_one_name_are_not_reused(recipe, tmp_path):
+    weights = tmp_path / "weights.npz"
+    weights.write_bytes(b"1")
+
+    def folder():
+        points = [(f"model.weights={weights}",)]
+        return sweep_trials.make_trials(recipe, points, [0], str(tmp_path))[0].folder
+
+    first = folder()
+    assert folder() == first
+    weights.write_bytes(b"22")
+    assert folder() != first
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_trials_get_no_gpu_that_is_hidden(monkeypatch, hidden):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    lend = gpus.make_lender(2)
+    with lend() as first, lend() as second:
+        assert first == second == "-1"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch, tmp_path):
+    """A machine whose nvidia-smi lists two."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho 'GPU 1: A (UUID: y)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def test_more_trials_than_gpus_share_them(two_gpus):
+    lend = gpus.make_lender(3)
+    with lend() as first, lend() as second, lend() as third:
+        assert sorted([first, second, third]) == ["0", "0", "1"]
+
+
+def test_each_of_several_trials_has_a_device_of_its_own(two_gpus):
     lend = gpus.make_lender(2)
     with lend() as first, lend() as second:
         assert {first, second} == {"0", "1"}
