@@ -30,6 +30,8 @@ _SETUP = "make setup"
 # The environment of a checkout has no pip.
 _CUDA = "uv pip install --python .venv/bin/python --require-hashes -r kubeflow/train-gpu.lock"
 _PIP_CUDA = "pip install 'tensorflow[and-cuda]==2.15.1'"
+# The project is installed from a clone: no package index has it.
+_REINSTALL = "in a clone of mixer_tf: pip install --force-reinstall ."
 _GIBIBYTE = 1 << 30
 _DOCKER_TIMEOUT_SECONDS = 20
 _MAX_PACKAGES = 5  # listed in one finding
@@ -82,7 +84,7 @@ def check_packages() -> Iterator[Finding]:
         return
     num_hidden = len(wrong) - _MAX_PACKAGES
     more = f" and {num_hidden} more" if num_hidden > 0 else ""
-    fix = _SETUP if _IN_CHECKOUT else "pip install --force-reinstall 'mixer-tf'"
+    fix = _SETUP if _IN_CHECKOUT else _REINSTALL
     text = f"packages differ from {expected}: {', '.join(wrong[:_MAX_PACKAGES])}{more}"
     yield Finding(Level.PROBLEM, text, fix)
 
@@ -92,13 +94,15 @@ def check_extras() -> Iterator[Finding]:
     extras = {
         "pipeline": ("tfx", "apache-beam", "tensorflow-datasets", "tensorflow-serving-api"),
         "plots": ("matplotlib",),
+        "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+        "profiler": ("tensorboard-plugin-profile",),
         "references": ("jax", "flax"),
         "test": ("pytest", "ruff"),
     }
     for extra, packages in extras.items():
         missing = [name for name in packages if _installed_version(name) is None]
         if missing:
-            fix = _SETUP if _IN_CHECKOUT else f"pip install 'mixer-tf[{extra}]'"
+            fix = _SETUP if _IN_CHECKOUT else f"in a clone of mixer_tf: pip install '.[{extra}]'"
             yield Finding(Level.NOTE, f"extra {extra!r} without {', '.join(missing)}", fix)
         else:
             yield Finding(Level.OK, f"extra {extra!r}")

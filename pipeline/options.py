@@ -65,7 +65,7 @@ _OPTIONS = (
     click.option(
         "--root",
         metavar="PATH",
-        help="Folder for everything that the run writes. Default: runs/NAME.",
+        help="Folder for everything that the run writes. Default of the local runner: runs/NAME.",
         show_default=False,
     ),
     click.option(
@@ -183,13 +183,13 @@ _OPTIONS = (
         type=click.Choice(INFRA_VALIDATORS),
         default=OFF,
         help="Also load the model in TensorFlow Serving, and send requests to it, before a push: "
-        "in Docker, or in Kubernetes for a pipeline that runs there.",
+        "in Docker, which the local runner takes, or in Kubernetes for a pipeline that runs there.",
     ),
     click.option(
         "--predict",
         metavar="SOURCE",
         help=f"Classify these images with the model, if it is blessed: {unlabeled.FORM}, or a "
-        "source as above, whose labels are ignored.",
+        "source as above, whose labels are ignored. For the local runner only.",
     ),
     click.option(
         "--strategy",

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import mixer_tf
+from mixer_tf import recipes
 from mixer_tf.models import MlpMixer
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "timm"
@@ -264,3 +265,18 @@ def listing_1(config):
             return nn.Dense(config.num_classes, name="head", kernel_init=nn.initializers.zeros)(x)
 
     return Mixer()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("untied", "true"), ("channel_groups", "2"), ("exact_gelu", "true")]
+)
+def test_an_export_that_computes_something_else_with_its_weights_is_refused(
+    tmp_path, make_tiny, field, value
+):
+    model = make_tiny()
+    recipe = recipes.get("digits").override([f"model.{field}={value}"])
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "saved_model.pb").touch()
+    (tmp_path / "assets.extra" / "recipe.json").write_text(recipe.to_json())
+    with pytest.raises(ValueError, match=f"must be of a model with {field}="):
+        mixer_tf.load_weights(model, tmp_path)

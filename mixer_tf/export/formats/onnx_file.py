@@ -27,7 +27,7 @@ def require_packages() -> None:
         import tf2onnx  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"an ONNX file needs the package {error.name}: pip install 'mixer-tf[onnx]'"
+            f"an ONNX file needs the package {error.name}: pip install onnx onnxruntime tf2onnx"
         ) from error
 
 
