@@ -44,12 +44,14 @@ def test_output_of_the_demo_is_that_of_this_version():
     graph = create_pipeline(
         PipelineConfig(name="demo", root="/r", source="digits", recipe=recipes.get("digits"))
     )
-    for step in graph.components:
-        line = rf"^\[ ?\d+/{len(graph.components)}\] {step.id} .*\n"
+    numbers = {step.id: number for number, step in enumerate(graph.components, 1)}
+    for step, number in numbers.items():
+        line = rf"^\[{number:2}/{len(numbers)}\] {step} .*\n"
         assert re.search(line, PIPELINE, re.MULTILINE)
     for name in ("steps", "images", "duplicates", "unusable", "test split", "pushed", "predict"):
         assert f"\n  {name} " in README
-    shown = re.search(r"^\[11/15\] Trainer.*?^```", README, re.MULTILINE | re.DOTALL)
+    first = rf"^\[{numbers['Trainer']:2}/{len(numbers)}\] Trainer"
+    shown = re.search(rf"{first}.*?^```", README, re.MULTILINE | re.DOTALL)
     assert shown.group() in PIPELINE
 
 
