@@ -149,7 +149,7 @@ def test_what_is_not_possible_is_refused_before_anything_is_loaded(target, preci
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(ImportError, match=r"needs the package tf2onnx: pip install 'mixer-tf\["):
+    with pytest.raises(ImportError, match=r"needs the package tf2onnx: pip install onnx "):
         portable.check_target("model.onnx", "float32")
 
 
