@@ -254,7 +254,7 @@ def test_a_model_that_learned_nothing_is_neither_pushed_nor_a_baseline(
         "the Evaluator did not bless the model; accuracy 0.9688 is not above 0.9688"
         in (summary["reason"])
     )
-    assert summary["warnings"] == ["the model answered 'cat' for all 32 images of the test split"]
+    assert summary["warnings"] == ["the model predicted 'cat' for all 32 images of the test split"]
     assert "classes never recognized in the test split: 'dog' (0 of 1)" in summary["notes"]
     (blessing,) = root.glob("Evaluator/blessing/*/*")
     assert blessing.name == "NOT_BLESSED"
@@ -262,7 +262,7 @@ def test_a_model_that_learned_nothing_is_neither_pushed_nor_a_baseline(
     result = _run(*arguments, "training.epochs=1", "--min-accuracy=0.5", "--from=Evaluator")
     assert result.returncode == 0, result.stderr
     assert _summary(root)["pushed_model"]
-    assert "\n  WARNING      the model answered 'cat' for all 32 images" in result.stdout
+    assert "\n  WARNING      the model predicted 'cat' for all 32 images" in result.stdout
 
 
 @pytest.mark.slow
