@@ -64,7 +64,7 @@ def _computations(
         metrics.MetricKey(name=each, model_name=model_name, output_name=output_name)
         for each in (name, predicted_name)
     ]
-    combiner = _CountAnswers(keys, eval_config)
+    combiner = _CountPredictions(keys, eval_config)
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
@@ -92,7 +92,7 @@ def read_predictions(
         yield int(label.item()), probabilities
 
 
-class _CombineAnswers(beam.CombineFn):
+class _CombinePredictions(beam.CombineFn):
     """Combines the predictions of a model into the values of `keys`, in their order."""
 
     def __init__(self, keys: list[metrics.MetricKey], eval_config: tfma.EvalConfig | None):
@@ -116,7 +116,7 @@ class _CombineAnswers(beam.CombineFn):
         return dict(zip(self._keys, values, strict=True))
 
 
-class _CountAnswers(_CombineAnswers):
+class _CountPredictions(_CombinePredictions):
     """Standard metric inputs → the two values."""
 
     def create_accumulator(self) -> _Counts:
@@ -192,7 +192,7 @@ def _calibration_computations(
     return [metrics.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
-class _CountProbabilities(_CombineAnswers):
+class _CountProbabilities(_CombinePredictions):
     """Standard metric inputs → the error and the plot."""
 
     def create_accumulator(self) -> Calibration:

@@ -90,7 +90,7 @@ def test_top_k_of_the_contract_is_shown(monkeypatch):
 
 
 def test_a_warning_stands_before_the_notes():
-    lines = _summary(warnings=("the model answered 'cat' for all 206 images",)).lines()
+    lines = _summary(warnings=("the model predicted 'cat' for all 206 images",)).lines()
     assert [line.split()[0] for line in lines][-5:] == [
         *("pushed", "WARNING", "note", "curves", "predict")
     ]
