@@ -54,4 +54,4 @@ def test_commands_run(mixer, trained, image_folder, tmp_path, monkeypatch):
         assert result.exit_code == 0, result.output
     assert pathlib.Path("evaluation.html").exists() and pathlib.Path("predictions.csv").exists()
     assert json.loads(results[1].stdout)["images"] == 40
-    assert " 0       0               0  1" in results[2].stdout  # the same model twice
+    assert " 0       0                   0  1" in results[2].stdout  # the same model twice
