@@ -13,7 +13,6 @@ SHORTCUTS = {
     "batch_size": ("--batch-size", "training.batch_size"),
     "learning_rate": ("--learning-rate", "optimizer.learning_rate"),
 }
-_STEPS = "training.steps"
 
 
 def override(recipe: Recipe, overrides: Sequence[str], values: Mapping[str, object]) -> Recipe:
@@ -41,13 +40,7 @@ def override(recipe: Recipe, overrides: Sequence[str], values: Mapping[str, obje
                 f"{_value(changed, field)}. Leave one of them out."
             )
     short = [f"{SHORTCUTS[key][1]}={value}" for key, value in given.items()]
-    steps = changed.training.steps
-    if given.get("epochs") is not None and steps is not None and _STEPS in named:
-        raise ValueError(
-            f"--epochs and --set {_STEPS} must not be given together; got {given['epochs']} epochs "
-            f"and {steps} steps. Leave one of them out."
-        )
-    return changed.override(short)
+    return recipe.override([*overrides, *short])
 
 
 def _value(recipe: Recipe, field: str):
