@@ -157,6 +157,6 @@ def augmentation(source, data_dir, recipe_name, overrides, output, count, draws)
     write_png(augmentation_plot.plot_augmentation(*images), path)
     for number, record in enumerate(records, 1):
         click.echo(f"row {number:2}  {visible(record.class_name)}: {visible(record.source)}")
-    if (recipe.data.mixup or recipe.data.cutmix) and len(records) == 1:
+    if recipe.data.mixes_images and len(records) == 1:
         click.echo("note: mixup and CutMix need at least two images")
     click.echo(f"plot    {path}")

@@ -81,6 +81,11 @@ class DataOptions(Options):
     cutmix: float = 0.0
     shuffle_buffer: int = 250_000
 
+    @property
+    def mixes_images(self) -> bool:
+        """Whether mixup or CutMix mixes the images of a batch."""
+        return bool(self.mixup or self.cutmix)
+
     def _rules(self):
         yield "crop", self.crop in CROPS, one_of(CROPS)
         yield "train_crop", self.train_crop in TRAIN_CROPS, one_of(TRAIN_CROPS)

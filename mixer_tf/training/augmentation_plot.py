@@ -72,7 +72,7 @@ def augmented_images(
         np.stack([augment(image, draw * len(encoded) + i) for i, image in enumerate(encoded)])
         for draw in range(draws)
     ]
-    if mixing.mixes(data):
+    if data.mixes_images:
         batches = [_mixed(batch, recipe, draw) for draw, batch in enumerate(batches)]
     return plain, np.stack(batches, axis=1)
 

@@ -10,11 +10,6 @@ from mixer_tf.training.augmentation.cutmix import cutmix
 from mixer_tf.training.augmentation.mixup import mixup
 
 
-def mixes(data: DataOptions) -> bool:
-    """Whether a recipe mixes the images of a batch."""
-    return bool(data.mixup or data.cutmix)
-
-
 def mix(images: tf.Tensor, labels: tf.Tensor, data: DataOptions, seed: tf.Tensor):
     """Applies CutMix to its share of the batches, and mixup to the others, if the recipe has it.
 

@@ -59,7 +59,7 @@ def training_batches(
     examples = _repeated(split, recipe, first_example).enumerate(first_example)
     examples = _share(examples, training.batch_size, context)
     batches = examples.map(prepare, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    if mixing.mixes(recipe.data):
+    if recipe.data.mixes_images:
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         batches = _mix(batches, recipe, first_step, replicas)
     return batches.prefetch(tf.data.AUTOTUNE)

@@ -41,7 +41,7 @@ def read_samples(
             images.append(random_transform(pixels, recipe, image_seed))
             labels.append(tf.one_hot(label, split.num_classes))
         batch = tf.stack(images)
-        if mixing.mixes(recipe.data):
+        if recipe.data.mixes_images:
             first_step = tf.stack([seed, tf.constant(-1, tf.int64)])
             batch, _ = mixing.mix(batch, tf.stack(labels), recipe.data, first_step)
         return (transform(batch) if transform else batch).numpy()
