@@ -6,7 +6,13 @@
 Each setting is measured in a process of its own, which measures a product of square matrices right
 before and after. The same model in Flax, with the same optimizer, stands beside ours. "first s" is
 the time until the first batch is done, without imports; "memory" is what the peak memory of the
-process has grown by then.
+process, or that of the GPU, has grown by then.
+
+On a GPU, where JAX and TensorFlow need CUDA's libraries in different versions:
+
+    python -m benchmarks.compute --blocks=12 --precision=mixed_bfloat16 --batch-sizes=512 \\
+        --mode=training --mode=forward --program="ours, XLA" --program=Flax \\
+        --flax-python=PATH
 """
 
 from __future__ import annotations
@@ -59,6 +65,26 @@ _COLUMNS = (
     show_default=True,
 )
 @click.option("--image-size", default=224, show_default=True, help="Side of the input in pixels.")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    type=click.Choice([*_PROGRAMS]),
+    help="Measure only this. May be repeated.",
+)
+@click.option(
+    "--program",
+    "programs",
+    multiple=True,
+    type=click.Choice(_PROGRAMS[TRAINING]),
+    help="Measure only this program. May be repeated.",
+)
+@click.option(
+    "--flax-python",
+    default=sys.executable,
+    metavar="PATH",
+    help="The interpreter that has Flax. Default: this one.",
+)
 @results.seconds_option(1.5)
 @results.json_option
 def main(as_json: bool, **settings) -> None:
@@ -72,6 +98,9 @@ def measure(
     batch_sizes: Sequence[int],
     precision: str,
     image_size: int,
+    modes: Sequence[str],
+    programs: Sequence[str],
+    flax_python: str,
     seconds: float,
 ) -> list[Table]:
     """Returns the table; the arguments are the options of the command.
@@ -84,8 +113,12 @@ def measure(
     common = dict(image_size=image_size, precision=precision, fields={"num_blocks": blocks})
     found = []
     for program, setting in settings_of(registry.canonical_name(model), batch_sizes, common):
+        if setting.mode not in (modes or _PROGRAMS) or program not in (programs or (program,)):
+            continue
         results.progress(f"compute: {setting.mode}, {program}, {setting.batch_size} images")
-        where = {"program": _MEASURE_FLAX} if program == FLAX else {}
+        where = {}
+        if program == FLAX:
+            where = {"program": _MEASURE_FLAX, "python": flax_python}
         found.append((program, throughput.measure_setting(setting, seconds, **where)))
     return [make_table(found)]
 

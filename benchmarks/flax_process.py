@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,9 @@ import optax
 
 from benchmarks.flax_mixer import Mixer
 from mixer_tf import recipes
-from mixer_tf.benchmarks import measured_process
+from mixer_tf.benchmarks import machine, measured_process
+from mixer_tf.benchmarks.measured_process import Framework, Work
+from mixer_tf.benchmarks.timing import calls_per_second
 from mixer_tf.models import registry
 
 _DTYPES = {"float32": None, "mixed_bfloat16": jnp.bfloat16}
@@ -29,7 +30,24 @@ def main(arguments: str) -> None:
     setting = json.loads(arguments)
     build = {"forward": _forward, "training": _training}[setting["mode"]]
     jnp.zeros(1).block_until_ready()  # starts JAX
-    measured_process.report(lambda: build(setting), setting)
+    measured_process.report(lambda: build(setting), setting, _framework())
+
+
+def _framework() -> Framework:
+    """On a GPU, JAX measures; TensorFlow would need memory of its own there, and CUDA's libraries."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return Framework()
+    return Framework(_matrix_rate, lambda: device.memory_stats()["peak_bytes_in_use"])
+
+
+def _matrix_rate(precision: str, seconds: float) -> float:
+    side, dtype = machine.GPU_SIDE, _DTYPES[precision] or jnp.float32
+    matrix = jax.random.normal(jax.random.PRNGKey(0), (side, side), dtype)
+    product = jax.jit(lambda matrix: matrix @ matrix)
+    return 2 * side**3 * calls_per_second(
+        lambda: product(matrix), seconds, wait=jax.block_until_ready
+    )
 
 
 def _network(setting: dict) -> tuple[Mixer, object, np.ndarray]:
@@ -50,14 +68,14 @@ def _logits(network: Mixer, params, pixels) -> jax.Array:
     return network.apply({"params": params}, pixels / 127.5 - 1.0).astype(jnp.float32)
 
 
-def _forward(setting: dict) -> tuple[Callable[[], object], int]:
+def _forward(setting: dict) -> Work:
     network, params, pixels = _network(setting)
     function = jax.jit(lambda params, pixels: _logits(network, params, pixels))
     pixels = jnp.asarray(pixels)
-    return lambda: np.asarray(function(params, pixels)), setting["batch_size"]
+    return Work(lambda: function(params, pixels), setting["batch_size"], np.asarray)
 
 
-def _training(setting: dict) -> tuple[Callable[[], object], int]:
+def _training(setting: dict) -> Work:
     """The update of the recipe that `throughput_process` has, on the same batch again and again."""
     network, params, pixels = _network(setting)
     optimizer = _optimizer()
@@ -78,11 +96,11 @@ def _training(setting: dict) -> tuple[Callable[[], object], int]:
     pixels, variables = jnp.asarray(pixels), [params, optimizer.init(params)]
     del params  # they are donated to the first step
 
-    def run() -> float:
+    def run() -> jax.Array:
         *variables[:], loss = step(*variables, pixels, labels)
-        return float(loss)
+        return loss
 
-    return run, setting["batch_size"]
+    return Work(run, setting["batch_size"], wait=float)
 
 
 def _optimizer() -> optax.GradientTransformation:

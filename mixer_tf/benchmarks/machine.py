@@ -13,7 +13,9 @@ import subprocess
 
 from mixer_tf.benchmarks.timing import calls_per_second
 
+# Side of the matrices; a GPU needs larger ones to be busy.
 _SIDE = 1024
+GPU_SIDE = 8192
 MATRIX_SECONDS = 0.5
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -80,9 +82,22 @@ def matrix_rate(precision: str = "float32", seconds: float = MATRIX_SECONDS) -> 
     import tensorflow as tf
 
     dtype = precision.removeprefix("mixed_")
-    matrix = tf.cast(tf.random.normal([_SIDE, _SIDE]), dtype)
-    product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
-    return 2 * _SIDE**3 * calls_per_second(lambda: float(product()), seconds)
+    side = GPU_SIDE if tf.config.list_physical_devices("GPU") else _SIDE
+    matrix = tf.cast(tf.random.normal([side, side]), dtype)
+    product = tf.function(lambda: tf.matmul(matrix, matrix)[0, 0])
+    return 2 * side**3 * calls_per_second(product, seconds, wait=float)
+
+
+def device_peak_memory() -> int:
+    """Returns the bytes that this process has had at most on TensorFlow's first device.
+
+    It is that of the first GPU, or the main memory without one.
+    """
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return peak_memory()
 
 
 def peak_memory() -> int:

@@ -81,7 +81,8 @@ class Result:
             process right before and after; None where nothing was measured.
         first_seconds: until the first batch was done: making, tracing and compiling the model, but
             no imports.
-        memory: bytes by which the peak memory of the process grew in the first two batches.
+        memory: bytes by which the peak memory grew in the first two batches: that of the process,
+            or on a GPU what it has there.
     """
 
     setting: Setting
@@ -148,7 +149,11 @@ def measure(
 
 
 def measure_setting(
-    setting: Setting, seconds: float, memory: int | None = None, program: str = _PROGRAM
+    setting: Setting,
+    seconds: float,
+    memory: int | None = None,
+    program: str = _PROGRAM,
+    python: str = sys.executable,
 ) -> Result:
     """Measures in a process of its own; where that is not possible, the result says why.
 
@@ -156,6 +161,7 @@ def measure_setting(
         setting: what to measure.
         seconds, memory: as in `measure`.
         program: the module that measures.
+        python: path of the interpreter that runs it.
     """
     free = machine.this_machine().memory if memory is None else memory
     needed = estimate_memory(setting)
@@ -163,7 +169,7 @@ def measure_setting(
         problem = f"needs about {needed / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free"
         return Result(setting, problem=problem)
     arguments = json.dumps({**dataclasses.asdict(setting), "seconds": seconds})
-    command = [sys.executable, "-m", program, arguments]
+    command = [python, "-m", program, arguments]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == 0:

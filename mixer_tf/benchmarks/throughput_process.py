@@ -6,16 +6,18 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from mixer_tf import factory, recipes
-from mixer_tf.benchmarks import measured_process
+from mixer_tf.benchmarks import machine, measured_process
+from mixer_tf.benchmarks.measured_process import Framework, Work
 from mixer_tf.export.signatures import ServedModel
 from mixer_tf.recipes.schema import ModelOptions, Recipe
 from mixer_tf.serving import contract
 from mixer_tf.training import compilation
+from mixer_tf.training.input import batches
 
 
 def main(arguments: str) -> None:
@@ -28,7 +30,8 @@ def main(arguments: str) -> None:
     build = {"forward": _forward, "training": _training, "serving": _serving}[setting["mode"]]
     strategy = _strategy(setting["devices"])
     with strategy.scope():
-        measured_process.report(lambda: build(setting), setting)
+        framework = Framework(peak_memory=machine.device_peak_memory)
+        measured_process.report(lambda: build(setting), setting, framework)
 
 
 def _strategy(devices: int) -> tf.distribute.Strategy:
@@ -66,16 +69,16 @@ def _pixels(setting: dict) -> tf.Tensor:
     return tf.cast(tf.random.uniform(shape, maxval=256, dtype=tf.int32), tf.uint8)
 
 
-def _forward(setting: dict) -> tuple[Callable[[], object], int]:
+def _forward(setting: dict) -> Work:
     model = factory.from_recipe(make_recipe(setting), setting["num_classes"])
     pixels = _pixels(setting)
     function = tf.function(
         lambda batch: model(batch, training=False), jit_compile=setting["jit_compile"] or None
     )
-    return lambda: function(pixels).numpy(), setting["batch_size"]
+    return Work(lambda: function(pixels), setting["batch_size"], np.asarray)
 
 
-def _serving(setting: dict) -> tuple[Callable[[], object], int]:
+def _serving(setting: dict) -> Work:
     """The signature for decoded images, as it is after the export."""
     recipe, names = make_recipe(setting), [str(i) for i in range(setting["num_classes"])]
     served = ServedModel(factory.for_export(recipe, len(names)), recipe, names)
@@ -83,16 +86,15 @@ def _serving(setting: dict) -> tuple[Callable[[], object], int]:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(served, folder, signatures=served.functions)
         loaded = tf.saved_model.load(folder)
-    signature = loaded.signatures[contract.PIXELS_SIGNATURE]
 
-    def run():
-        answers = signature(**{contract.PIXELS: pixels})
-        return answers[contract.PROBABILITIES].numpy(), loaded  # which keeps the variables
+    def run() -> tf.Tensor:
+        signature = loaded.signatures[contract.PIXELS_SIGNATURE]  # `loaded` has its variables
+        return signature(**{contract.PIXELS: pixels})[contract.PROBABILITIES]
 
-    return run, setting["batch_size"]
+    return Work(run, setting["batch_size"], np.asarray)
 
 
-def _training(setting: dict) -> tuple[Callable[[], object], int]:
+def _training(setting: dict) -> Work:
     """The train step of the library, on the same batch again and again."""
     recipe, num_classes = make_recipe(setting), setting["num_classes"]
     strategy = tf.distribute.get_strategy()
@@ -103,10 +105,12 @@ def _training(setting: dict) -> tuple[Callable[[], object], int]:
     data = tf.data.Dataset.from_tensors((_pixels(setting), labels)).repeat()
     if setting["devices"] > 1:
         data = strategy.experimental_distribute_dataset(data)
-    batches = iter(data)
+    else:
+        data = batches.prefetch_to_gpu(data)
+    iterator = iter(data)
     step = model.make_train_function()
     images = setting["batch_size"] * setting["steps_per_execution"]
-    return lambda: float(step(batches)["loss"]), images
+    return Work(lambda: step(iterator)["loss"], images, wait=float)
 
 
 if __name__ == "__main__":

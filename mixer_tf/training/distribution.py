@@ -53,10 +53,10 @@ def describe(strategy: tf.distribute.Strategy) -> tuple[str, str]:
     """
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     names = {
+        type(tf.distribute.get_strategy()): "default",  # in its scope it is the one itself
         tf.distribute.MultiWorkerMirroredStrategy: "multi_worker",
         tf.distribute.MirroredStrategy: "mirrored",
         tf.distribute.TPUStrategy: "tpu",
-        type(tf.distribute.get_strategy()): "default",
     }
     name = names.get(type(strategy), type(strategy).__name__)
     return "TPU core" if name == "tpu" else "GPU" if has_gpu else "CPU", name

@@ -149,11 +149,12 @@ class TrainingSetup:
         def training(context):
             found = batches.training_batches(self.train, self.recipe, first_step, context)
             dataset = self._transformed(found)
-            return wait.measured(dataset) if is_measured else dataset
+            dataset = wait.measured(dataset) if is_measured else dataset
+            return self._prefetched(dataset)
 
         def validation(context):
             found = batches.evaluation_batches(self.evaluation, self.recipe, context)
-            return self._transformed(found)
+            return self._prefetched(self._transformed(found))
 
         data = self.strategy.distribute_datasets_from_function(training)
         if not self.evaluation:
@@ -163,6 +164,10 @@ class TrainingSetup:
 
     def _transformed(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         return batches.map_images(dataset, self.transform) if self.transform else dataset
+
+    def _prefetched(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        _, name = distribution.describe(self.strategy)
+        return batches.prefetch_to_gpu(dataset) if name == "default" else dataset
 
     def create_loggers(
         self,

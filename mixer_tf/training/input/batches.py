@@ -23,6 +23,8 @@ from mixer_tf.training.input.transforms import deterministic_transform, random_t
 
 # The limit of the cache of a split, and that of its shuffle buffer.
 MEMORY_BYTES = 512 * 1024**2
+# Number of batches that wait in the memory of a GPU.
+_DEVICE_BATCHES = 2
 
 
 @without_autograph
@@ -104,6 +106,18 @@ def map_images(
 ) -> tf.data.Dataset:
     """Applies `transform` to the images of every batch, [B, S, S, 3]; the rest stays."""
     return batches.map(lambda images, *rest: (transform(images), *rest), tf.data.AUTOTUNE)
+
+
+@without_autograph
+def prefetch_to_gpu(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Copies batches to the first GPU during the steps before; without a GPU it changes nothing.
+
+    Nothing may follow it. Strategies of several devices do the same by themselves.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if not gpus:
+        return batches
+    return batches.apply(tf.data.experimental.prefetch_to_device(gpus[0].name, _DEVICE_BATCHES))
 
 
 def num_steps(split: Split, recipe: Recipe) -> int:

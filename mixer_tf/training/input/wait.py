@@ -11,11 +11,10 @@ from mixer_tf.training.autograph import without_autograph
 class InputWait:
     """Sums the time for which the consumer of a dataset waits for its next element.
 
-    It is the time on the host between the request for an element and its arrival. With one device
-    that is the time for which a step waits for data (on a GPU, the device may still compute the
-    step before). With several devices, TensorFlow requests one element ahead in the background, so
-    that the sum is an upper bound: close to 0 where the input is fast enough, and too high where
-    it is not.
+    It is the time on the host between the request for an element and its arrival. On one CPU that
+    is the time for which a step waits for data. With a GPU or several devices, elements are
+    requested ahead in the background, so that the sum is an upper bound: close to 0 where the input
+    is fast enough, and too high where it is not.
 
     Attributes:
         is_measured: whether there is a dataset to measure.
