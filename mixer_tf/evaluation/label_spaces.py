@@ -228,9 +228,9 @@ class MatchedPredictor:
         if not self.normalize:
             return found
         totals = found.sum(axis=1, keepdims=True)
-        # Where all of them are too small for float32, nothing tells the classes apart.
+        # Where all of them are too small for float32, nothing tells the classes apart. NaN stays.
         equal = np.full_like(found, 1 / found.shape[1])
-        return np.divide(found, totals, out=equal, where=totals > 0)
+        return np.divide(found, totals, out=equal, where=totals != 0)
 
 
 def names_of_classes(predictor) -> tuple[Sequence[str], ...]:

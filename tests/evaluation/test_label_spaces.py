@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from mixer_tf.evaluation import class_name_files, label_spaces
+from mixer_tf.evaluation import class_name_files, classification, label_spaces
 from mixer_tf.evaluation.label_spaces import MatchedPredictor, RenamedPredictor, match_classes
+from mixer_tf.features import ImageRecord
 from mixer_tf.serving import contract
 
 IDS = ("n02123045", "n02123394", "n02012849", "n03126707", "n02127052")
@@ -94,6 +95,16 @@ def test_the_model_chooses_among_the_matched_classes():
     np.testing.assert_allclose(raw.probabilities([]), [[0.4, 0.1], [0.5, 0]], rtol=1e-6)
     none = MatchedPredictor(Model(), {"a": 0, "b": 1}, normalize=True)
     np.testing.assert_allclose(none.probabilities([])[1], [0.5, 0.5])
+
+
+def test_probabilities_that_are_not_numbers_are_an_error_of_matched_classes_too():
+    model = Model()
+    model.probabilities = lambda encoded: np.full((1, 5), np.nan, np.float32)
+    matched = MatchedPredictor(model, {"lynx": 4, "tabby": 0}, normalize=True)
+    assert np.isnan(matched.probabilities([])).all()
+    record = ImageRecord(b"", "PNG", 0, "lynx", "a.png", 1, 1)
+    with pytest.raises(ValueError, match="m returns NaN or infinity for a.png"):
+        classification.evaluate([matched], [record])
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
