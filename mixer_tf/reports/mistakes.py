@@ -14,7 +14,7 @@ from mixer_tf.evaluation.class_counts import where
 from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
 from mixer_tf.features import TEST, ImageRecord
 from mixer_tf.reports import mistake_facts
-from mixer_tf.reports.facts import TRAINING, EvaluationFacts, RunFacts
+from mixer_tf.reports.facts import PIPELINE, TRAINING, EvaluationFacts, RunFacts
 from mixer_tf.reports.mistake_facts import MAX_MISTAKES
 from mixer_tf.serving import contract
 
@@ -49,7 +49,7 @@ def with_test_results(facts: RunFacts, progress: Callable[[int], None] | None = 
     before = facts.evaluation
     figures = (
         {"metrics": before.metrics, "slices": before.slices, "page": before.page}
-        if before and before.split == TEST
+        if before and before.split == TEST and facts.kind == PIPELINE
         else {}
     )
     found = dataclasses.replace(

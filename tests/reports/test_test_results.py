@@ -12,7 +12,7 @@ from mixer_tf import factory
 from mixer_tf.datasets import examples
 from mixer_tf.export import saved_model
 from mixer_tf.features import TEST
-from mixer_tf.reports.facts import TRAINING, RunFacts
+from mixer_tf.reports.facts import TRAINING, EvaluationFacts, RunFacts
 from mixer_tf.reports.mistakes import with_test_results
 from mixer_tf.serving import contract
 from mixer_tf.serving.predictor import Predictor
@@ -25,7 +25,9 @@ def test_figures_and_mistakes_equal_numpys(tmp_path):
     recipe, exported = harness.tiny_recipe(), str(tmp_path / "serving" / "1")
     model = harness.randomize(factory.from_recipe(recipe, len(NAMES)), 0.5)
     saved_model.export_saved_model(model, recipe, NAMES, exported)
-    found = with_test_results(RunFacts(TRAINING, "n", str(tmp_path), model=exported)).evaluation
+    before = EvaluationFacts(TEST, {"accuracy": 0.123}, {})
+    run = RunFacts(TRAINING, "n", str(tmp_path), model=exported, evaluation=before)
+    found = with_test_results(run).evaluation
 
     records = [*itertools.chain.from_iterable(map(examples.read_records, dataset.files(TEST)))]
     rows = Predictor(exported).probabilities([record.encoded for record in records])
