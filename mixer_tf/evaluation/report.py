@@ -241,7 +241,7 @@ def problem_lines(problems: Sequence[tuple[str, str]]) -> list[str]:
     """Returns lines about the images that cannot be used; none if there are none."""
     if not problems:
         return []
-    lines = [f"  {visible(path)}: {reason}" for path, reason in problems[:_MAX_PROBLEMS]]
+    lines = [f"  {visible(f'{path}: {reason}')}" for path, reason in problems[:_MAX_PROBLEMS]]
     num_hidden = len(problems) - _MAX_PROBLEMS
     return [
         *("", f"{len(problems):,} images cannot be used and were left out:", *lines),

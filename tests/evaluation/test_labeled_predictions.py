@@ -174,6 +174,12 @@ def test_text_with_few_mistakes_lists_them_all(number, title):
     assert f"\n\n{title} the most confident first:\nclass " in text
 
 
+def test_text_shows_control_characters_of_unusable_images_as_in_python(many):
+    problems = [("a\x1b[2J.jpg", "the class '\x1b[31m' is unknown")]
+    text = make_report(many, LabeledPredictions(0), problems).to_text()
+    assert text.endswith("\n  a\\x1b[2J.jpg: the class '\\x1b[31m' is unknown")
+
+
 def test_text_without_a_mistake_lists_none():
     text = make_report([LabeledPrediction("a", "cat", "cat", 1.0)], LabeledPredictions(3)).to_text()
     assert "most confident" not in text
