@@ -71,7 +71,7 @@ def to_text(reports: Sequence, titles: Sequence[str], comparisons: Sequence[Comp
     notes = [
         f"{label:<8} {visible(f'{title}: {line}')}"
         for title, report in zip(titles, reports, strict=True)
-        for label, lines in (("WARNING", report.warnings()), ("note", report.remarks))
+        for label, lines in (("WARNING", report.warnings()), ("note", _notes(report)))
         for line in lines
     ]
     return "\n".join(
@@ -83,8 +83,14 @@ def to_text(reports: Sequence, titles: Sequence[str], comparisons: Sequence[Comp
             "",
             format_table(header, pairs, left=2),
             *method,
+            *reports[0].problem_lines(),
         ]
     )
+
+
+def _notes(report) -> list[str]:
+    """Those that are not about the classes."""
+    return [*report.remarks, *(report.real.notes() if report.real else ())]
 
 
 def to_json(reports: Sequence, comparisons: Sequence[Comparison]) -> Iterator[str]:

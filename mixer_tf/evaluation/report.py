@@ -84,7 +84,8 @@ class Report:
             "classes": classes,
             **_matched_to_dict(self.predictor),
             "confusion": self._confusion_to_dict(),
-            "unusable": dict(self.problems),
+            "num_unusable": len(self.problems),
+            "unusable": self._problems_to_dict(),
         }
 
     def _confusion_to_dict(self) -> dict[str, dict[str, int]]:
@@ -94,6 +95,13 @@ class Report:
             found.setdefault(name, {})[predicted] = self.scores.confusion[name, predicted]
         return found
 
+    def _problems_to_dict(self) -> dict[str, str]:
+        """Path → reason; of images that share an id, all different reasons."""
+        found: dict[str, dict[str, None]] = {}
+        for path, reason in self.problems:
+            found.setdefault(path, {})[reason] = None
+        return {path: "; ".join(reasons) for path, reasons in found.items()}
+
     def to_text(self) -> str:
         return "\n".join(
             [
@@ -102,7 +110,7 @@ class Report:
                 *self._class_table(),
                 *self._confusions(),
                 *self._mistakes(),
-                *problem_lines(self.problems),
+                *self.problem_lines(),
             ]
         )
 
@@ -146,6 +154,18 @@ class Report:
     def _notes(self) -> list[str]:
         notes = self._class_counts().notes(self.predictor.class_names)
         return [*self.remarks, *notes, *(self.real.notes() if self.real else ())]
+
+    def problem_lines(self) -> list[str]:
+        """Returns lines about the images that cannot be used; none if there are none."""
+        if not self.problems:
+            return []
+        shown = self.problems[:_MAX_PROBLEMS]
+        lines = [f"  {visible(f'{path}: {reason}')}" for path, reason in shown]
+        num_hidden = len(self.problems) - len(shown)
+        return [
+            *("", f"{len(self.problems):,} images cannot be used and were left out:", *lines),
+            *([f"  and {num_hidden:,} more; --json lists all"] if num_hidden > 0 else []),
+        ]
 
     def _class_counts(self) -> ClassCounts:
         is_one = len(self.splits) == 1
@@ -235,18 +255,6 @@ def calibration_text(calibration: Calibration) -> str:
         f"{calibration.error:.4f}  (mean probability of the predictions {mean:.4f}, "
         f"{direction} by {abs(mean - accuracy):.4f})"
     )
-
-
-def problem_lines(problems: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns lines about the images that cannot be used; none if there are none."""
-    if not problems:
-        return []
-    lines = [f"  {visible(f'{path}: {reason}')}" for path, reason in problems[:_MAX_PROBLEMS]]
-    num_hidden = len(problems) - _MAX_PROBLEMS
-    return [
-        *("", f"{len(problems):,} images cannot be used and were left out:", *lines),
-        *([f"  and {num_hidden:,} more; --json lists all"] if num_hidden > 0 else []),
-    ]
 
 
 def _real_to_dict(real: RealScores) -> dict[str, object]:

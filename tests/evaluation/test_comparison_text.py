@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of several models."""
 
+import dataclasses
 import json
 import types
 
@@ -8,6 +9,7 @@ from mixer_tf.evaluation import comparison_text
 from mixer_tf.evaluation.classification import LabeledPrediction, Scores
 from mixer_tf.evaluation.comparison import compare
 from mixer_tf.evaluation.labeled_predictions import LabeledPredictions
+from mixer_tf.evaluation.real_labels import RealLabels, RealScores
 from mixer_tf.evaluation.report import Report
 
 RIGHT = {"old": [True] * 40 + [False] * 10, "new": [True] * 50, "\x1b[31m": [True] * 49 + [False]}
@@ -45,6 +47,22 @@ def test_text_has_a_row_for_each_model_and_each_pair():
     assert (second[2], second[-2:]) == ("+0.1800", ["0.00781", "*"])
     assert (third[:3], third[-1]) == (["new", "\\x1b[31m", "-0.0200"], "1")
     assert "after Holm's correction for 3 pairs" in text
+
+
+def test_text_lists_unusable_images_once_and_the_notes_of_real():
+    real = RealScores(RealLabels([frozenset({1})] * 3), {"cat": 1, "dog": 2})
+    real.add("ILSVRC2012_val_00000001.JPEG", "cat")
+    more = {"problems": [("a.png", "empty file")], "real": real}
+    right = {name: RIGHT[name] for name in ("old", "new")}
+    reports = [
+        dataclasses.replace(make_report(each, LabeledPredictions(0)), **more)
+        for each in right.values()
+    ]
+    text = comparison_text.to_text(reports, list(right), compare(right, right))
+    assert text.endswith("\n\n1 images cannot be used and were left out:\n  a.png: empty file")
+    assert text.count("a.png") == 1
+    note = "ReaL accuracy is that of 1 of the 3 labeled validation images"
+    assert all(f"\nnote     {name}: {note}\n" in text for name in right)
 
 
 def test_json_has_each_model_as_if_it_were_alone():

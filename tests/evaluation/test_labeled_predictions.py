@@ -73,6 +73,14 @@ def test_json_is_one_object_with_a_line_for_each_image(many, monkeypatch, in_mem
     assert json.loads(wrong[0].strip().rstrip(","))["image"] == "pets/été 0.jpg"
 
 
+def test_json_counts_unusable_images_that_share_an_id(many):
+    problems = [("a", "empty file"), ("a", "no image"), ("b", "empty file"), ("a", "empty file")]
+    with LabeledPredictions(0, keep_all=True) as kept:
+        found = json.loads("\n".join(make_report(many, kept, problems).to_json()))
+    assert found["num_unusable"] == 4
+    assert found["unusable"] == {"a": "empty file; no image", "b": "empty file"}
+
+
 def test_the_worst_mistakes_are_the_most_confident(many):
     kept = LabeledPredictions(10)
     for prediction in many:
