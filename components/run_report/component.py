@@ -95,9 +95,9 @@ class RunReport(base_component.BaseComponent):
                 ImageExampleGen (`source_examples`), Deduplicator (`duplicates`), ImageStatistics
                 (`statistics`), ExampleValidator (`anomalies`), DriftValidator (`drift`),
                 Preprocessor (`examples`, `quarantine`), Tuner (`hyperparameters`), Trainer
-                (`model`, `model_run`), Evaluator (`evaluation`, `model_blessing`), ModelChecker
-                (`infra_blessing`), InfraValidator (`server_blessing`) and Pusher (`pushed_model`)
-                have written.
+                (`model`, `model_run`), Evaluator (`evaluation`, `model_blessing`), FewShotEvaluator
+                (`few_shot`), ModelChecker (`infra_blessing`), InfraValidator (`server_blessing`)
+                and Pusher (`pushed_model`) have written.
         """
         super().__init__(
             RunReportSpec(
