@@ -22,20 +22,29 @@ def read(path: str, class_names: Sequence[str]) -> tuple[str, ...]:
     """Returns a name for each class of a model, in label order.
 
     Args:
-        path: the file, in UTF-8.
+        path: the file, in UTF-8, with or without a byte order mark.
         class_names: the names that the model has.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it does not name each class of the model.
+        ValueError: it is not UTF-8, or does not name each class of the model.
     """
-    lines = [line.strip() for line in storage.read_text(path).splitlines()]
+    lines = [line.strip() for line in _read_text(path).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     pairs = [line.split(None, 1) for line in lines if line]
     if pairs and all(len(pair) == 2 and WORDNET_ID.fullmatch(pair[0]) for pair in pairs):
         return _by_id(path, pairs, class_names)
     return _in_label_order(path, lines, class_names)
+
+
+def _read_text(path: str) -> str:
+    try:
+        return storage.read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"--class-names must be UTF-8; {path} is not: {error}. Save it again as UTF-8."
+        ) from None
 
 
 def _by_id(path: str, pairs: Sequence[Sequence[str]], class_names) -> tuple[str, ...]:

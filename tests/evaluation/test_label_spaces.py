@@ -140,6 +140,15 @@ def test_names_are_read_in_label_order_or_by_id(tmp_path):
     assert read(write(tmp_path, [*pairs[::-1], "n00001740\tentity"]), IDS) == NAMES
 
 
+def test_a_byte_order_mark_is_not_part_of_a_name_and_other_encodings_are_refused(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("été\nhiver\n", encoding="utf-8-sig")
+    assert class_name_files.read(str(path), ("0", "1")) == ("été", "hiver")
+    path.write_text("été\nhiver\n", encoding="latin-1")
+    with pytest.raises(ValueError, match="--class-names must be UTF-8; .*names.txt is not: "):
+        class_name_files.read(str(path), ("0", "1"))
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
