@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mixer_tf.features import TEST
 from mixer_tf.reports.facts import PIPELINE, RunFacts
 from mixer_tf.reports.recipe_changes import as_text
 from mixer_tf.serving import contract
@@ -25,7 +26,7 @@ def title(run: RunFacts) -> str:
 
 def figures(run: RunFacts) -> dict[str, float | None]:
     """Returns the results of a run: name → value; None where it has none."""
-    metrics = run.evaluation.metrics if run.evaluation else {}
+    metrics = run.evaluation.metrics if run.evaluation and run.evaluation.split == TEST else {}
     scalars = run.training.scalars if run.training else {}
     top_1 = [value for _, value in scalars.get("eval/top_1", ()) if value is not None]
     losses = [value for _, value in scalars.get("train/loss", ()) if value is not None]

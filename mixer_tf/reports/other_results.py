@@ -18,17 +18,18 @@ _MAX_BYTES = 1 << 26
 _OTHERS = ("fewshot", "few_shot", "vtab", "real_labels", "evaluation_")
 
 
-def read_evaluation(folder: str) -> EvaluationFacts | None:
+def read_evaluation(folder: str, source: str) -> EvaluationFacts | None:
     """Returns the results in `evaluation.json`; None if there is no such file.
 
     Args:
         folder: where the output of `mixer evaluate --json` was written to.
+        source: the source of the training; where the images are of another one, a warning says so.
     """
     path = os.path.join(folder, EVALUATION_FILE)
     if not storage.exists(path):
         return None
     try:
-        return _evaluation(json.loads(storage.read_text(path)))
+        return _evaluation(json.loads(storage.read_text(path)), source)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path} must be what `mixer evaluate … --json` prints; {error}. Write it again, or "
@@ -36,7 +37,7 @@ def read_evaluation(folder: str) -> EvaluationFacts | None:
         ) from None
 
 
-def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
+def _evaluation(found: dict[str, Any], source: str) -> EvaluationFacts:
     wrong = [prediction for prediction in found.get("predictions", ()) if not prediction["correct"]]
     wrong.sort(key=lambda prediction: -prediction["probability"])
     top_k = f"top_{contract.TOP_K}"
@@ -50,9 +51,15 @@ def _evaluation(found: dict[str, Any]) -> EvaluationFacts:
         mistaken_for={name: each.get("mistaken_for", "") for name, each in classes.items()},
         mistakes=tuple(_mistake(prediction) for prediction in wrong[:MAX_MISTAKES]),
         num_mistakes=len(wrong),
-        warnings=tuple(found.get("warnings", ())),
+        warnings=(*_warning_of_source(found["source"], source), *found.get("warnings", ())),
         notes=tuple(found.get("notes", ())),
     )
+
+
+def _warning_of_source(evaluated: str, trained: str) -> tuple[str, ...]:
+    if evaluated == trained:
+        return ()
+    return (f"the images of the evaluation are from {evaluated}, those of the training {trained}",)
 
 
 def _mistake(prediction: dict[str, Any]) -> Mistake:

@@ -72,7 +72,7 @@ def read(folder: str) -> RunFacts:
         quarantine=read_quarantine(output.quarantine),
         recipe=described,
         training=_newest_training(output.logs),
-        evaluation=read_evaluation(folder),
+        evaluation=read_evaluation(folder, state["source"]),
         others=find_results(folder),
         commands=_commands(folder, state["source"], _options(described, info, output.excluded)),
     )

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from mixer_tf import recipes
-from mixer_tf.reports import comparison, recipe_changes, stored
+from mixer_tf.reports import comparison, recipe_changes, stored, training_folder
 from mixer_tf.reports.facts import PIPELINE, TRAINING, RunFacts
 
 
@@ -62,6 +62,39 @@ def test_figures_of_a_run_without_a_step_are_missing():
     found = comparison.figures(RunFacts(TRAINING, "n", "/r"))
     assert set(found.values()) == {None}
     assert comparison.data(RunFacts(PIPELINE, "n", "/r")) == {}
+
+
+def test_only_figures_of_the_test_split_are_called_so(full):
+    evaluation = dataclasses.replace(full.evaluation, split="train, eval, test")
+    found = comparison.figures(dataclasses.replace(full, evaluation=evaluation))
+    assert found["test top-1"] is None and found["eval top-1, best"] == 0.5
+
+
+def write_training(folder) -> None:
+    """What `mixer train` has written before it reads images."""
+    recipe = json.loads(recipes.get("digits").to_json())
+    state = {"source": "folder:/pets", "fingerprint": "0af1", "recipe": recipe}
+    folder.mkdir(parents=True)
+    (folder / "training.json").write_text(json.dumps(state))
+
+
+def test_an_evaluation_on_another_source_than_that_of_the_training_has_a_warning(tmp_path):
+    write_training(tmp_path / "train-pets")
+    found = {"splits": ["test"], "images": 4, "top_1": 0.5, "classes": {}, "warnings": ["other"]}
+    for source, warnings in (
+        ("folder:/pets", ("other",)),
+        (
+            "folder:/new",
+            (
+                "the images of the evaluation are from folder:/new, those of the training "
+                "folder:/pets",
+                "other",
+            ),
+        ),
+    ):
+        path = tmp_path / "train-pets" / "evaluation.json"
+        path.write_text(json.dumps({**found, "source": source}))
+        assert training_folder.read(str(path.parent)).evaluation.warnings == warnings
 
 
 def write(root, run: RunFacts, name: str) -> None:
