@@ -88,7 +88,7 @@ def _differences(differences, count: int, comparison) -> str:
     if not differences:
         return "no difference in recipe, options, data and figures"
     rows = [
-        [f"{section}: {name}", *map(_short, map(comparison.shown, values))]
+        [f"{section}: {name}", *(_short(comparison.shown(value, section)) for value in values)]
         for section, found in differences.items()
         for name, values in found.items()
     ]

@@ -90,10 +90,17 @@ def _unequal(values: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: column for name, column in columns.items() if any(v != column[0] for v in column)}
 
 
-def shown(value: Any) -> str:
-    """Returns a value for a table."""
+def shown(value: Any, section: str = "figures") -> str:
+    """Returns a value for a table.
+
+    Args:
+        value: the value; None for a dash.
+        section: see `differences`; those of a recipe are shown as `--set` takes them.
+    """
     if value is None:
         return "–"
+    if section == "recipe":
+        return as_text(value)
     if isinstance(value, float):
         return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
     if isinstance(value, int) and not isinstance(value, bool):

@@ -159,6 +159,18 @@ def test_the_command_shows_runs_and_differences(full, other, tmp_path, mixer):
     assert any(line[:4] == ["1", "pets/20261126-160229", "complete", "digits"] for line in lines)
 
 
+def test_values_of_recipes_have_all_their_digits(full, tmp_path, mixer):
+    for rate in ("3e-5", "1e-5"):
+        recipe = recipes.get("digits").override([f"optimizer.learning_rate={rate}"])
+        write(
+            tmp_path / "pets",
+            dataclasses.replace(full, recipe=recipe_changes.describe(recipe, 2)),
+            rate,
+        )
+    lines = [line.split() for line in mixer("runs", tmp_path).output.splitlines()]
+    assert ["recipe:", "optimizer.learning_rate", "1e-05", "3e-05"] in lines
+
+
 def test_json_has_facts_and_differences(full, other, tmp_path, mixer):
     for number, run in enumerate((full, other)):
         write(tmp_path / "pets", run, str(number))
