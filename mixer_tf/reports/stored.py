@@ -95,9 +95,15 @@ def all_runs(*paths: str) -> tuple[list[RunFacts], list[str]]:
         runs, more_problems = _runs_in(path)
         if not runs:
             raise ValueError(more_problems[0] if more_problems else _nothing(path))
-        found += [run for run in runs if run not in found]
+        known = set(map(_identity, found))
+        found += [run for run in runs if _identity(run) not in known]
         problems += more_problems
     return sorted(found, key=lambda run: run.started), problems
+
+
+def _identity(run: RunFacts) -> tuple[str, ...]:
+    """Facts of one run that were collected at two times differ in other fields."""
+    return run.kind, run.root, run.started, run.run
 
 
 def _runs_in(path: str) -> tuple[list[RunFacts], list[str]]:

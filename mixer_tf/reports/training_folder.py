@@ -51,11 +51,8 @@ def read(folder: str) -> RunFacts:
         ValueError: `mixer train` has not written there.
     """
     output = RunDirectory(folder)
-    state = output.read_state()
-    if state is None:
-        raise ValueError(f"the folder must be an output of mixer train; got {folder}.")
+    source, fingerprint, recipe = _read_state(output)
     info = DatasetInfo.read(output.data) if storage.exists(output.dataset_file) else None
-    recipe = Recipe.from_json(json.dumps(state["recipe"]))
     has_model = storage.exists(os.path.join(output.model, MODEL_FILE))
     is_complete = has_model and not storage.exists(output.checkpoints)
     described = recipe_changes.describe(recipe, info.num_classes if info else None)
@@ -68,13 +65,13 @@ def read(folder: str) -> RunFacts:
         written=utc(),
         state=COMPLETE if is_complete else UNFINISHED,
         model=output.model if has_model else "",
-        data=describe_data(info, fingerprint=state["fingerprint"]) if info else None,
+        data=describe_data(info, fingerprint=fingerprint) if info else None,
         quarantine=read_quarantine(output.quarantine),
         recipe=described,
         training=_newest_training(output.logs),
-        evaluation=read_evaluation(folder, state["source"]),
+        evaluation=read_evaluation(folder, source),
         others=find_results(folder),
-        commands=_commands(folder, state["source"], _options(described, info, output.excluded)),
+        commands=_commands(folder, source, _options(described, info, output.excluded)),
     )
 
 
@@ -93,6 +90,20 @@ def write_card(root: str) -> str | None:
     path = lineage.card_path(facts.model)
     storage.write_text(path, model_card.render(facts))
     return path
+
+
+def _read_state(output: RunDirectory) -> tuple[str, str, Recipe]:
+    """The source, its fingerprint and the recipe of a training."""
+    try:
+        state = output.read_state()
+        if state is not None:
+            recipe = Recipe.from_json(json.dumps(state["recipe"]))
+            return state["source"], state["fingerprint"], recipe
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{os.path.join(output.root, STATE_FILE)} must be what `mixer train` writes; {error}."
+        ) from None
+    raise ValueError(f"the folder must be an output of mixer train; got {output.root}.")
 
 
 def _newest_training(logs: str) -> TrainingFacts | None:

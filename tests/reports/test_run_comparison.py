@@ -126,6 +126,29 @@ def test_runs_of_several_folders_are_listed_once(full, other, tmp_path, mixer):
         stored.all_runs(*folders, str(tmp_path / "nothing"))
 
 
+def test_a_training_is_listed_once_though_its_facts_are_collected_twice(tmp_path, monkeypatch):
+    write_training(tmp_path / "train-pets")
+    times = iter(range(10))
+    monkeypatch.setattr(
+        training_folder, "utc", lambda seconds=None: f"{next(times) if seconds is None else ''}"
+    )
+    (run,), problems = stored.all_runs(str(tmp_path / "train-pets"), str(tmp_path))
+    assert run.root == str(tmp_path / "train-pets") and next(times) == 2 and not problems
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"recipe": "digits"}', "no JSON"])
+def test_a_training_json_of_another_program_is_named_and_the_others_are_shown(
+    content, full, tmp_path, mixer
+):
+    write(tmp_path / "pets", full, "1")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "training.json").write_text(content)
+    found, (problem,) = stored.all_runs(str(tmp_path))
+    path = tmp_path / "foreign" / "training.json"
+    assert len(found) == 1 and problem.startswith(f"{path} must be what `mixer train` writes; ")
+    assert mixer("runs", tmp_path).exit_code == 0
+
+
 def test_the_second_run_of_a_second_is_the_newer_one(full, other, tmp_path):
     write(tmp_path, full, "20261126-160229")
     write(tmp_path, other, "20261126-160229-2")
