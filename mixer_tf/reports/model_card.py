@@ -84,7 +84,7 @@ def _results(facts: RunFacts) -> Iterator[str]:
     split, metrics, _ = measured
     yield "  - task: {type: image-classification}"
     source = _quoted(facts.data.source)
-    yield f"    dataset: {{name: {source}, type: {source}, split: {split}}}"
+    yield f"    dataset: {{name: {source}, type: {source}, split: {_quoted(split)}}}"
     yield "    metrics:"
     for name, value in metrics.items():
         yield f"    - {{type: {_quoted(name)}, value: {value:.6f}}}"

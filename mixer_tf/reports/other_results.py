@@ -32,17 +32,20 @@ def read_evaluation(folder: str, source: str) -> EvaluationFacts | None:
         return _evaluation(json.loads(storage.read_text(path)), source)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} must be what `mixer evaluate … --json` prints; {error}. Write it again, or "
-            "remove it."
+            f"{path} must be what `mixer evaluate … --json` prints of one model; {error}. Write it "
+            "again, or remove it."
         ) from None
 
 
 def _evaluation(found: dict[str, Any], source: str) -> EvaluationFacts:
+    if "models" in found:
+        raise ValueError(f"this has {len(found['models'])}")
     wrong = [prediction for prediction in found.get("predictions", ()) if not prediction["correct"]]
     wrong.sort(key=lambda prediction: -prediction["probability"])
     top_k = f"top_{contract.TOP_K}"
     metrics = {"accuracy": found["top_1"], "example_count": found["images"]}
-    metrics |= {contract.top_k_metric(): found[top_k]} if top_k in found else {}
+    if len(found["classes"]) > contract.TOP_K and top_k in found:
+        metrics[contract.top_k_metric()] = found[top_k]
     classes = {name: each for name, each in found["classes"].items() if each["images"]}
     return EvaluationFacts(
         split=", ".join(found["splits"]),

@@ -57,10 +57,16 @@ def test_saved_results_of_mixer_evaluate_are_shown(mixer, trained, bad_folder, t
     shown = words(output / "report.html")
     top_1 = json.loads(found)["top_1"]
     assert "split, 48 images:" in shown and f"top-1 accuracy {top_1:.4f}" in shown
+    assert "top-5" not in shown  # of three classes
     assert "fewshot" in shown and "5-shot 0.8125" in shown
-    (output / "evaluation.json").write_text("{}", "utf-8")
-    result = mixer("report", output)
-    assert result.exit_code == 1 and "Write it again, or remove it." in result.output
+    several = f'{{"comparisons": [], "models": [{found}, {found}]}}'
+    for content, reason in (
+        ("{}", "prints of one model; 'top_1'. Write it again, or remove it."),
+        (several, "prints of one model; this has 2."),
+    ):
+        (output / "evaluation.json").write_text(content, "utf-8")
+        result = mixer("report", output)
+        assert result.exit_code == 1 and reason in result.output
 
 
 def test_json_has_the_facts_and_writes_no_page(mixer, trained, tmp_path):

@@ -27,6 +27,14 @@ def test_the_front_matter_has_the_figures_as_hugging_face_reads_them(full):
     assert result["metrics"] == [{"type": "accuracy", "value": 0.875}]
 
 
+def test_several_splits_are_one_value_of_the_front_matter(full):
+    evaluation = dataclasses.replace(full.evaluation, split="train, eval, test")
+    found = front_matter(model_card.render(dataclasses.replace(full, evaluation=evaluation)))
+    (result,) = found["model-index"][0]["results"]
+    assert set(result["dataset"]) == {"name", "type", "split"}
+    assert result["dataset"]["split"] == "train, eval, test"
+
+
 def test_names_are_text_whatever_they_hold(full):
     names = ("a|b", "*bold*", "[x](http://y)", "two\nlines", "日本 😀", "\x1b[31m", 'q"\\')
     data = dataclasses.replace(full.data, class_names=names, source="csv:/a: b\n- c.csv")
