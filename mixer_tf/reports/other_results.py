@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from mixer_tf import storage
+from mixer_tf.evaluation import fewshot_report
 from mixer_tf.reports.facts import EvaluationFacts, Mistake, OtherResult
 from mixer_tf.reports.mistake_facts import MAX_MISTAKES
 from mixer_tf.serving import contract
@@ -94,9 +95,19 @@ def _result(path: str) -> OtherResult | None:
         values = json.loads(storage.read_text(path))
     except ValueError:
         return None
-    figures = dict(_figures(values))
+    figures = _accuracies(values) | dict(_figures(values))
     title = os.path.splitext(os.path.basename(path))[0].replace("_", " ")
     return OtherResult(title, figures, path) if figures else None
+
+
+def _accuracies(values: Any) -> dict[str, str]:
+    """Those that `mixer fewshot` and `mixer vtab` print, which are in lists; {} of other files."""
+    try:
+        if "means" in values:
+            return {each["title"]: f"{each['mean']:.4f}" for each in values["means"]}
+        return fewshot_report.by_shots(values["results"])
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def _figures(values: Any, prefix: str = "", depth: int = 3):

@@ -8,6 +8,9 @@ import shutil
 
 from mixer_tf import recipes
 from mixer_tf.datasets.info import DatasetInfo
+from mixer_tf.evaluation.fewshot import ShotsResult
+from mixer_tf.evaluation.fewshot_report import FewShotReport
+from mixer_tf.evaluation.vtab.report import VtabReport
 
 
 def words(path) -> str:
@@ -52,13 +55,20 @@ def test_saved_results_of_mixer_evaluate_are_shown(mixer, trained, bad_folder, t
     source = f"--source=folder:{bad_folder.path}"
     found = mixer("evaluate", trained.output, source, "--split=all", "--json").stdout
     (output / "evaluation.json").write_text(found, "utf-8")
-    (output / "fewshot.json").write_text('{"5-shot": 0.8125, "seeds": [0, 1]}', "utf-8")
+    few_shot = FewShotReport([ShotsResult(5, (0.75, 0.875), 15)], (0, 1), {"model": "m"})
+    (output / "fewshot.json").write_text(few_shot.to_json(), "utf-8")
+    result = {"task": "cifar", "group": "natural", "accuracies": [0.25], "mean": 0.25}
+    vtab = VtabReport([result], {}, {"model": "m"})
+    (output / "vtab.json").write_text(vtab.to_json(), "utf-8")
+    (output / "real_labels.json").write_text('{"accuracy": 0.625, "results": [1]}', "utf-8")
     assert mixer("report", output).exit_code == 0
     shown = words(output / "report.html")
     top_1 = json.loads(found)["top_1"]
     assert "split, 48 images:" in shown and f"top-1 accuracy {top_1:.4f}" in shown
     assert "top-5" not in shown  # of three classes
-    assert "fewshot" in shown and "5-shot 0.8125" in shown
+    assert "fewshot figure value 5-shot 0.8125 ± 0.0884 model m" in shown
+    assert "vtab figure value natural 0.2500 mean of 1 task 0.2500 model m" in shown
+    assert "real labels figure value accuracy 0.6250" in shown
     several = f'{{"comparisons": [], "models": [{found}, {found}]}}'
     for content, reason in (
         ("{}", "prints of one model; 'top_1'. Write it again, or remove it."),
