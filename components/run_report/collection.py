@@ -190,7 +190,7 @@ def _is_local(run: RunFacts) -> bool:
 def _run_again(run: RunFacts) -> str:
     words = [f"--source={run.data.source}"] if run.data else []
     if run.recipe:
-        words += recipe_changes.option_words(run.recipe, run.recipe.tuned)
+        words += recipe_changes.option_words(run.recipe, run.recipe.tuned, run.model)
     words += run.options
     if _is_local(run):
         words.append(f"--root={run.root}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from mixer_tf import recipes
 from mixer_tf.models import costs
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.reports.facts import RecipeFacts
+from mixer_tf.serving import contract
 
 
 def describe(
@@ -53,16 +55,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def option_words(facts: RecipeFacts, without: Iterable[str] = ()) -> list[str]:
+def option_words(facts: RecipeFacts, without: Iterable[str] = (), model: str = "") -> list[str]:
     """Returns --recipe and --set as they are typed.
 
     Args:
         facts: the recipe.
         without: fields to leave out, such as those that a search sets.
+        model: the folder of the exported model, which holds the recipe that no name stands for; ""
+            without one, where the user has to name the file.
     """
-    changes = facts.changes or {}
+    if facts.changes is None:
+        parts = (model, contract.EXTRA_ASSETS, contract.RECIPE_FILE)
+        return [f"--recipe={os.path.join(*parts) if model else 'FILE'}"]
     words = [f"--recipe={facts.name}"]
-    for name, (_, value) in changes.items():
+    for name, (_, value) in facts.changes.items():
         if name in facts.fields and name not in without:
             words += ["--set", f"{name}={as_text(value)}"]
     return words

@@ -53,8 +53,8 @@ def read(folder: str) -> RunFacts:
     output = RunDirectory(folder)
     source, fingerprint, recipe = _read_state(output)
     info = DatasetInfo.read(output.data) if storage.exists(output.dataset_file) else None
-    has_model = storage.exists(os.path.join(output.model, MODEL_FILE))
-    is_complete = has_model and not storage.exists(output.checkpoints)
+    model = output.model if storage.exists(os.path.join(output.model, MODEL_FILE)) else ""
+    is_complete = bool(model) and not storage.exists(output.checkpoints)
     described = recipe_changes.describe(recipe, info.num_classes if info else None)
     started = os.path.getmtime(os.path.join(folder, STATE_FILE))
     return RunFacts(
@@ -64,14 +64,14 @@ def read(folder: str) -> RunFacts:
         started=utc(started),
         written=utc(),
         state=COMPLETE if is_complete else UNFINISHED,
-        model=output.model if has_model else "",
+        model=model,
         data=describe_data(info, fingerprint=fingerprint) if info else None,
         quarantine=read_quarantine(output.quarantine),
         recipe=described,
         training=_newest_training(output.logs),
         evaluation=read_evaluation(folder, source),
         others=find_results(folder),
-        commands=_commands(folder, source, _options(described, info, output.excluded)),
+        commands=_commands(folder, source, _options(described, info, output.excluded, model)),
     )
 
 
@@ -111,9 +111,10 @@ def _newest_training(logs: str) -> TrainingFacts | None:
     return curves.read_training(os.path.join(logs, names[-1])) if names else None
 
 
-def _options(recipe: RecipeFacts, info: DatasetInfo | None, excluded: str) -> list[str]:
+def _options(recipe: RecipeFacts, info: DatasetInfo | None, excluded: str, model: str) -> list[str]:
     """Those of `mixer train`; older versions did not store the list of --exclude, but a note."""
-    words = recipe_changes.option_words(recipe)
+    folder = os.path.abspath(model) if model else ""
+    words = recipe_changes.option_words(recipe, model=folder)
     if storage.exists(excluded):
         return [*words, f"{EXCLUDE}={os.path.abspath(excluded)}"]
     start = f"images excluded by {EXCLUDE}"

@@ -7,6 +7,7 @@ import pytest
 
 from mixer_tf import recipes
 from mixer_tf.reports import recipe_changes
+from mixer_tf.serving import contract
 
 
 def test_changes_are_those_fields_that_differ():
@@ -34,6 +35,17 @@ def test_options_give_the_same_recipe_again(changes):
     first, *words = recipe_changes.option_words(recipe_changes.describe(recipe))
     assert first == "--recipe=photos" and set(words[::2]) <= {"--set"}
     assert recipes.get("photos").override(words[1::2]) == recipe
+
+
+def test_a_recipe_from_a_file_is_that_of_the_model_or_named_by_the_user(tmp_path):
+    recipe = dataclasses.replace(recipes.get("digits"), name="mine").override(["training.epochs=3"])
+    described = recipe_changes.describe(recipe)
+    assert recipe_changes.option_words(described) == ["--recipe=FILE"]
+    path = tmp_path / contract.EXTRA_ASSETS / contract.RECIPE_FILE
+    path.parent.mkdir()
+    path.write_text(recipe.to_json())
+    assert recipe_changes.option_words(described, model=str(tmp_path)) == [f"--recipe={path}"]
+    assert recipes.get(str(path)) == recipe
 
 
 def test_fields_of_a_search_can_be_left_out():

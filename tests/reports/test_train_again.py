@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command "train again" of a training's report names the list of images that were left out."""
+"""The commands of a training's report name its files: images left out, recipe, prepared data."""
 
+import dataclasses
 import itertools
 import os
 import shlex
@@ -11,14 +12,15 @@ from mixer_tf.datasets import examples
 from mixer_tf.datasets.excluded_images import exclude_listed
 from mixer_tf.datasets.sources.opening import open_source
 from mixer_tf.reports import training_folder
+from mixer_tf.serving.locations import MODEL_FILE
 from mixer_tf.training import from_source
 from mixer_tf.training.run_directory import RunDirectory
 
 
-def option_of_command(folder: RunDirectory) -> str | None:
-    """The file of --exclude."""
-    again = next(c.text for c in training_folder.read(folder.root).commands if "again" in c.title)
-    values = [word.partition("=")[2] for word in shlex.split(again) if "--exclude=" in word]
+def option_of_command(folder: RunDirectory, name: str = "exclude", title: str = "train again"):
+    """The value of an option of a command; None without it."""
+    command = next(c for c in training_folder.read(folder.root).commands if c.title == title)
+    values = [w.partition("=")[2] for w in shlex.split(command.text) if w.startswith(f"--{name}=")]
     return values[0] if values else None
 
 
@@ -49,3 +51,15 @@ def test_the_command_leaves_the_same_images_out(image_folder, tmp_path):
 
     from_source.prepare(open_source(spec), recipe, folder, restart=True)
     assert option_of_command(folder) is None
+
+
+def test_a_recipe_without_a_name_is_that_of_the_model(image_folder, tmp_path, monkeypatch):
+    recipe = dataclasses.replace(harness.tiny_recipe(), name="mine")
+    monkeypatch.chdir(tmp_path)
+    folder = RunDirectory("run")
+    folder.claim(open_source(f"folder:{image_folder}"), recipe)
+    assert option_of_command(folder, "recipe") == "FILE"
+    os.makedirs(folder.model)
+    (tmp_path / folder.model / MODEL_FILE).touch()
+    path = f"{tmp_path}/run/serving/1/assets.extra/recipe.json"
+    assert option_of_command(folder, "recipe") == path
