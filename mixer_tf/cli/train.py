@@ -196,7 +196,7 @@ def _train(request: _Request) -> None:
     )
     if result is None:
         click.echo("note: the training was complete already; nothing is trained")
-        return _show_model(folder, request.source)
+        return _show_model(folder, request)
     if request.profile:
         how = "under Profile" if importlib.util.find_spec(_PROFILER) else f"with `{_INSTALL}`"
         click.echo(f"profile  is in the logs; TensorBoard shows it {how}")
@@ -225,7 +225,7 @@ def _show_result(result, info, folder, request: _Request) -> None:
         click.echo(f"top-1    {result.accuracy:.4f} on the eval split, after epoch {result.epoch}")
     click.echo(f"time     {result.seconds:.0f} s")
     _show_planned(result, request.planned)
-    _show_model(folder, request.source)
+    _show_model(folder, request)
 
 
 def _show_planned(result, planned) -> None:
@@ -243,7 +243,7 @@ def _show_planned(result, planned) -> None:
         click.echo(plan_file.compare(planned, result.seconds, timing.seconds_per_step))
 
 
-def _show_model(folder, source: str) -> None:
+def _show_model(folder, request: _Request) -> None:
     """Writes the card of the model; shows where they are, and the commands to type next."""
     from mixer_tf.reports import training_folder
 
@@ -251,8 +251,9 @@ def _show_model(folder, source: str) -> None:
     card = training_folder.write_card(folder.root) if cluster.is_chief() else None
     if card:
         click.echo(f"card     {card}")
+    where = [f"--data-dir={request.data_dir}"] if request.data_dir else []
     commands = [
-        ("mixer", "evaluate", folder.root, f"--source={source}"),
+        ("mixer", "evaluate", folder.root, f"--source={request.source}", *where),
         ("mixer", "predict", folder.root, "IMAGE"),
         ("mixer", "report", folder.root),
         ("tensorboard", "--logdir", folder.logs),

@@ -52,6 +52,7 @@ def read(folder: str) -> RunFacts:
     """
     output = RunDirectory(folder)
     source, fingerprint, recipe = _read_state(output)
+    data_dir = output.read_data_dir()
     info = DatasetInfo.read(output.data) if storage.exists(output.dataset_file) else None
     model = output.model if storage.exists(os.path.join(output.model, MODEL_FILE)) else ""
     is_complete = bool(model) and not storage.exists(output.checkpoints)
@@ -71,7 +72,11 @@ def read(folder: str) -> RunFacts:
         training=_newest_training(output.logs),
         evaluation=read_evaluation(folder, source),
         others=find_results(folder),
-        commands=_commands(folder, source, _options(described, info, output.excluded, model)),
+        commands=_commands(
+            folder,
+            [f"--source={source}", *([f"--data-dir={data_dir}"] if data_dir else [])],
+            _options(described, info, output.excluded, model),
+        ),
     )
 
 
@@ -122,11 +127,11 @@ def _options(recipe: RecipeFacts, info: DatasetInfo | None, excluded: str, model
     return [*words, *([f"{EXCLUDE}=FILE"] if is_reduced else [])]
 
 
-def _commands(folder: str, source: str, recipe_options: list[str]) -> tuple[Command, ...]:
+def _commands(folder: str, source: list[str], recipe_options: list[str]) -> tuple[Command, ...]:
     folder = os.path.abspath(folder)
     wanted = {
-        "train again": ("train", f"--source={source}", *recipe_options, "--output=NEW_FOLDER"),
-        "evaluate on the test split": ("evaluate", folder, f"--source={source}"),
+        "train again": ("train", *source, *recipe_options, "--output=NEW_FOLDER"),
+        "evaluate on the test split": ("evaluate", folder, *source),
         "classify an image": ("predict", folder, "IMAGE"),
     }
     logs = ("tensorboard", "--logdir", os.path.join(folder, "logs"))

@@ -9,7 +9,8 @@ The folder holds
 * `logs/`: for TensorBoard, one run, named after the recipe and the time of its start,
 * `checkpoints/`: while the training is not finished,
 * `timing.json`: what the training took, and on which devices,
-* `training.json`: the source and the recipe, by which an interrupted training is recognized,
+* `training.json`: the source and the recipe, by which an interrupted training is recognized, and
+  the folder of prepared TFDS datasets, where one was stated,
 * `.lock`: while a process uses the folder.
 """
 
@@ -34,6 +35,7 @@ STATE_FILE = "training.json"
 TIMING_FILE = "timing.json"
 TRIALS = "trials"  # of `mixer sweep`, which keeps its images here as well
 _FIELDS_SHOWN = 5
+_DATA_DIR = "data_dir"  # key of the state file that identifies no training
 
 # Key of the state -> what error messages call it.
 _TITLES = {
@@ -117,6 +119,14 @@ class RunDirectory:
 
     def read_state(self) -> dict | None:
         """Returns the source, its fingerprint and the recipe of the training; None without one."""
+        stored = self._read_stored()
+        return stored and {name: value for name, value in stored.items() if name != _DATA_DIR}
+
+    def read_data_dir(self) -> str | None:
+        """Returns the folder of prepared TFDS datasets that was stated; None without one."""
+        return (self._read_stored() or {}).get(_DATA_DIR)
+
+    def _read_stored(self) -> dict | None:
         if not storage.exists(self._state_path):
             return None
         return json.loads(storage.read_text(self._state_path))
@@ -151,7 +161,8 @@ class RunDirectory:
             is_same_data = self._has_data() and _data_state(earlier) == _data_state(state)
             self._remove_training(keep_data=is_same_data and not restart)
         storage.make_folder(self.root)
-        storage.write_text(self._state_path, json.dumps(state, indent=2, ensure_ascii=True))
+        stored = {**state, **({_DATA_DIR: source.data_dir} if source.data_dir else {})}
+        storage.write_text(self._state_path, json.dumps(stored, indent=2, ensure_ascii=True))
         return self._has_data()
 
     def finish(self, source: Source, recipe: Recipe) -> bool:

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -72,9 +73,11 @@ def test_what_a_kill_after_the_export_has_left_is_removed(mixer, trained, tmp_pa
     (output / "checkpoints" / "best_weights.npz").touch()
     arguments = [f"--output={output}" if "--output" in word else word for word in trained.arguments]
     assert mixer(*arguments, "--restart").exit_code == 1
-    result = mixer(*arguments)
+    result = mixer(*arguments, "--data-dir=my tfds")
     assert result.exit_code == 0, result.output
     assert "note: the training was complete already; nothing is trained" in result.output
+    (evaluate,) = [line for line in result.output.splitlines() if "mixer evaluate" in line]
+    assert shlex.split(evaluate)[-1] == "--data-dir=my tfds"
     assert f"model    {output}/serving/1" in result.output and "next:" in result.output
     assert not (output / "checkpoints").exists()
 

@@ -192,7 +192,9 @@ def test_given_splits_are_kept_and_a_missing_one_is_held_out(data_dir, spec):
 
 
 def test_every_image_is_read_once_with_its_bytes_and_label(data_dir):
-    records = read(opening.open_source("tfds:tiny_pets:small", data_dir))
+    source = opening.open_source("tfds:tiny_pets:small", data_dir)
+    assert source.data_dir == data_dir
+    records = read(source)
     records = records["train"] + records["test"]
     assert sorted(r.source for r in records) == [f"tiny_pets/train/{i:07d}" for i in range(40)]
     expected = {PIXELS[index].tobytes(): index for index in PIXELS}

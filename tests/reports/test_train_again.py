@@ -63,3 +63,16 @@ def test_a_recipe_without_a_name_is_that_of_the_model(image_folder, tmp_path, mo
     (tmp_path / folder.model / MODEL_FILE).touch()
     path = f"{tmp_path}/run/serving/1/assets.extra/recipe.json"
     assert option_of_command(folder, "recipe") == path
+
+
+def test_the_folder_of_prepared_datasets_is_named_and_identifies_no_training(
+    image_folder, tmp_path
+):
+    source, recipe = open_source(f"folder:{image_folder}"), harness.tiny_recipe()
+    folder = RunDirectory(str(tmp_path / "run"))
+    folder.claim(dataclasses.replace(source, data_dir="my tfds"), recipe)
+    for title in ("train again", "evaluate on the test split"):
+        assert option_of_command(folder, "data-dir", title) == "my tfds"
+    state = folder.read_state()
+    folder.claim(source, recipe, restart=True)
+    assert option_of_command(folder, "data-dir") is None and folder.read_state() == state

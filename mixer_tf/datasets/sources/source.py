@@ -30,6 +30,8 @@ class Source:
             reading it; None where it must be read. It stays in this process.
         excluded: the paths or ids of images that a user's list leaves out of it, relative to
             `root`; see `excluded_images`.
+        data_dir: the folder of prepared TFDS datasets that it was opened with; None for the default
+            of TFDS, and for sources of other kinds.
     """
 
     spec: str
@@ -41,6 +43,7 @@ class Source:
     root: str | None = None
     image_ids: Callable[[Any], Iterable[str]] | None = None
     excluded: frozenset[str] = frozenset()
+    data_dir: str | None = None
 
     @property
     def name(self) -> str:

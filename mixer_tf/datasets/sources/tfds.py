@@ -143,6 +143,7 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
             str({name: lengths[name] for name in lengths if name in used}),
         ],
         notes=(*keys.notes, *_notes_of_unused(location, infos, used, hidden)),
+        data_dir=data_dir,
     )
 
 
