@@ -13,7 +13,7 @@ import click
 from mixer_tf import storage
 from mixer_tf.cli.bench_throughput import throughput
 from mixer_tf.cli.command import Command
-from mixer_tf.cli.options import numbers_of
+from mixer_tf.cli.options import expand_home, numbers_of
 from mixer_tf.console import format_table
 
 
@@ -66,6 +66,7 @@ bench.add_command(throughput)
 @click.option(
     "--output",
     metavar="PATH",
+    callback=expand_home,
     default="batching_parameters.txt",
     show_default=True,
     help="Where the batching parameters that were best are written.",

@@ -9,6 +9,7 @@ import click
 
 from mixer_tf import console
 from mixer_tf.cli.command import Command, resumable
+from mixer_tf.cli.options import expand_home
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.sources import opening
 from mixer_tf.deduplication.modes import MIN_THRESHOLD, REMOVE, REPORT
@@ -61,6 +62,7 @@ from mixer_tf.messages import visible
 @click.option(
     "--keep-duplicates",
     metavar="FILE",
+    callback=expand_home,
     help="A file of images that are never listed in removed.txt, one per line: the path or id that "
     "report.html or pairs.csv shows, or the line of pairs.jsonl.",
 )

@@ -58,6 +58,7 @@ def _parse_matches(context, parameter, values: Sequence[str]) -> dict[str, str]:
     "--csv",
     "csv_file",
     metavar="FILE.csv",
+    callback=options.expand_home,
     help="Write the predictions, one row for each image and model. A name that a spreadsheet would "
     "run as a formula starts with an apostrophe.",
 )
@@ -65,6 +66,7 @@ def _parse_matches(context, parameter, values: Sequence[str]) -> dict[str, str]:
     "--html",
     "html_file",
     metavar="FILE.html",
+    callback=options.expand_home,
     help="Write one page with everything: plots of the calibration, the confusion matrix, and the "
     "mistakes with their images. It needs no other file and no network.",
 )

@@ -51,6 +51,7 @@ from mixer_tf.recipes.schema import CROPS
 @click.option(
     "--cache",
     metavar="DIR",
+    callback=options.expand_home,
     help="Store the features there, and use them again while model and data are unchanged.",
 )
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(min=1))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -96,9 +97,16 @@ def numbers_of(minimum: int, kind: type = int) -> Callable:
     return parse
 
 
+def expand_home(context: click.Context, option: click.Parameter, path: str | None) -> str | None:
+    """Returns a path with the home folder for "~", which shells keep in --option=~/path."""
+    return None if path is None else os.path.expanduser(path)
+
+
 def exclude_option(command: Callable) -> Callable:
     """Adds --exclude; `excluded_images.exclude_listed` takes its value."""
-    return click.option("--exclude", metavar="FILE", help=EXCLUDE_HELP)(command)
+    return click.option("--exclude", metavar="FILE", callback=expand_home, help=EXCLUDE_HELP)(
+        command
+    )
 
 
 def statistics_limit_options(command: Callable) -> Callable:
@@ -146,6 +154,7 @@ def recipe_options(only: str = "") -> Callable:
         "--recipe",
         "recipe_name",
         metavar="NAME",
+        callback=expand_home,
         help=f"{only}{'the' if only else 'The'} model and its training; `mixer recipes` lists "
         f"them. Or a file such as best_recipe.json of `mixer sweep`. {_DEFAULT_RECIPE}",
     )
@@ -193,7 +202,7 @@ def output_option(text: str) -> Callable:
     Args:
         text: what is written there, and the default.
     """
-    return click.option("--output", metavar="PATH", help=text)
+    return click.option("--output", metavar="PATH", callback=expand_home, help=text)
 
 
 def size_options(command: Callable) -> Callable:

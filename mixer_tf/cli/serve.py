@@ -8,6 +8,7 @@ import signal
 import click
 
 from mixer_tf.cli.command import Command
+from mixer_tf.cli.options import expand_home
 
 _PORT = click.IntRange(0, 65535)
 
@@ -39,6 +40,7 @@ _PORT = click.IntRange(0, 65535)
     "--batching-parameters-file",
     "batching_file",
     metavar="PATH",
+    callback=expand_home,
     help="How concurrent requests become one batch; TensorFlow Serving's file of that name, as "
     "`mixer bench serving` writes it.",
 )

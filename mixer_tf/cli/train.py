@@ -70,6 +70,7 @@ _INSTALL = "pip install 'tensorboard-plugin-profile==2.15.0'"
     "--plan",
     "plan_path",
     metavar="FILE",
+    callback=options.expand_home,
     help="What `mixer plan --output=FILE` planned, to compare with at the end. Default: what "
     "follows from the first ten seconds.",
 )

@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mixer_tf.cli import main
 from mixer_tf.cli.command import Stopped, resumable
 from mixer_tf.cli.options import numbers_of
 from mixer_tf.training.interruption import TrainingStopped
@@ -60,3 +61,29 @@ def test_wrong_numbers(argument):
     minimum = 1 if option == "--sizes" else 0
     assert f"must be different numbers of at least {minimum}, separated by" in result.output
     assert repr(text) in result.output
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bench serving MODEL --output",
+        "dedup --train=digits --against=test=digits --out=DIR --keep-duplicates",
+        "evaluate MODEL --source=digits --csv",
+        "evaluate MODEL --source=digits --html",
+        "fewshot MODEL --source=digits --cache",
+        "plan --output",
+        "predict MODEL IMAGE --output",
+        "serve MODEL --batching-parameters-file",
+        "train --source=digits --exclude",
+        "train --source=digits --output",
+        "train --source=digits --plan",
+        "train --source=digits --recipe",
+    ],
+)
+def test_a_tilde_after_the_equals_sign_is_the_home_folder(line, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    command, words = main, f"{line}=~/file".split()
+    while isinstance(command, click.Group):
+        name, *words = words
+        command = command.commands[name]
+    assert "/home/me/file" in command.make_context(name, words).params.values()
