@@ -104,10 +104,13 @@ def permutation(
                 folder, opened, recipes, orders, settings, evaluations, strategy
             )
         _show(rows)
-        shown = {} if no_example else examples
-        permutation_plot.draw(_scores_by_model(rows), shown, folder.path(_CHART))
+        scores = _scores_by_model(rows)
+        if scores:
+            shown = {} if no_example else examples
+            permutation_plot.draw(scores, shown, folder.path(_CHART))
     study_trials.show_results(folder, (_JSON, _CSV), rows)
-    click.echo(f"chart    {folder.path(_CHART)}")
+    if scores:
+        click.echo(f"chart    {folder.path(_CHART)}")
 
 
 def _refuse_training_options(recipe, models, evaluations) -> None:

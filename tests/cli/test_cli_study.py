@@ -6,7 +6,9 @@ import json
 import pytest
 from PIL import Image
 
+from mixer_tf.studies import permutation
 from mixer_tf.studies.input_order import ORDERS
+from mixer_tf.training.callbacks import TrainingDivergedError
 
 
 def read(output) -> dict:
@@ -63,6 +65,21 @@ def test_by_training_a_mixer_and_a_resnet(mixer, bad_folder, tiny_options, tmp_p
     again = mixer("study", "permutation", *arguments)
     assert again.exit_code == 0 and again.output.count("(finished before)") == 4
     assert read(output) == results
+
+
+def test_where_every_training_diverges_the_error_says_so(
+    mixer, image_folder, tmp_path, monkeypatch
+):
+    def diverge(*args, **kwargs):
+        raise TrainingDivergedError("the loss must stay finite")
+
+    monkeypatch.setattr(permutation, "train", diverge)
+    words = (f"--source=folder:{image_folder}", f"--output={tmp_path}", "--recipe=digits")
+    result = mixer("study", "permutation", *words, "--orders=given,both")
+    assert result.exit_code == 1
+    assert result.output.endswith("Error: 2 of 2 trainings failed; see above.\n")
+    assert "chart" not in result.output
+    assert not (tmp_path / "permutation.png").exists()
 
 
 @pytest.mark.parametrize("words", [["study"], ["study", "permutation"]])
