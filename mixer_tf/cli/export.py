@@ -75,9 +75,8 @@ def export(model, target, precision, source, data_dir, images) -> None:
     typical, _ = (
         _read(trained, opened, TRAIN, _CALIBRATION_IMAGES) if precision == INT8 else ((), ())
     )
-    portable.convert(trained, target, precision, typical)
-
     samples, labels = _read(trained, opened, TEST, images) if opened else (_sample(trained), None)
+    portable.convert(trained, target, precision, typical)
     original = portable.measure_original(trained, samples)
     click.echo(_table(original, portable.measure_file(target, samples), labels))
     if not source:

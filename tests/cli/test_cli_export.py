@@ -35,6 +35,17 @@ def test_export_calibrates_with_training_images(mixer, trained, bad_folder, tmp_
     assert target.exists()
 
 
+def test_a_source_that_does_not_fit_the_model_leaves_no_file(
+    mixer, trained, write_image_folder, tmp_path
+):
+    write_image_folder(tmp_path / "images", classes=("cat", "wolf"))
+    target = tmp_path / "pets.tflite"
+    result = mixer("export", trained.output, target, f"--source=folder:{tmp_path / 'images'}")
+    assert result.exit_code == 1
+    assert "the model must know all classes of the source; not 'wolf'" in result.output
+    assert not target.exists()
+
+
 def test_export_without_a_source_compares_made_up_images(mixer, trained, tmp_path):
     result = mixer("export", trained.output, tmp_path / "pets.keras")
     assert result.exit_code == 0, result.output
