@@ -125,18 +125,18 @@ def progress_with_time_left() -> Iterator[Callable[[str, int, int], None]]:
     pause = _REFRESH_SECONDS if is_terminal else _LOG_SECONDS
     before, after = ("\r\x1b[K", "") if is_terminal else ("", "\n")
     shown_at = time.monotonic()
-    started: dict[str, float] = {}
+    started: dict[str, tuple[float, int]] = {}
 
     def show(title: str, done: int, total: int) -> None:
         nonlocal shown_at
         now = time.monotonic()
-        # The first part is finished when this is called first, so it does not count.
-        start = started.setdefault(title, now)
+        # What is finished when this is called first was not timed; a resumed training has much.
+        start, first = started.setdefault(title, (now, done))
         if now - shown_at < pause:
             return
         shown_at = now
-        seconds = (now - start) / max(done - 1, 1) * (total - done)
-        left = f"  {format_duration(seconds)} left" if done > 1 else ""
+        seconds = (now - start) / max(done - first, 1) * (total - done)
+        left = f"  {format_duration(seconds)} left" if done > first else ""
         line = f"{title} … {done / total:.0%}{left}"
         library_messages.show(f"{before}{line}{after}")
 

@@ -61,6 +61,17 @@ def test_time_left_follows_the_parts_that_are_finished(monkeypatch, capsys):
     ]
 
 
+def test_time_left_of_a_resumed_training_follows_from_the_steps_of_this_run(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with console.progress_with_time_left() as show:
+        for done in (501, 561):
+            now[0] += 60
+            show("training", done, 1000)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["training … 50%", "training … 56%  7:19 left"]
+
+
 def test_progress_is_shown_while_a_thread_captures_what_libraries_write():
     program = (
         "import threading\nfrom mixer_tf import console, library_messages\n"

@@ -204,7 +204,12 @@ def run_trials(
     def train_with_progress(trial) -> dict:
         title = visible(f"{len(rows) + 1}/{len(trials)}  {describe(trial)}")
         with console.progress_with_time_left() as show:
-            return train(trial, lambda step, steps: show(title, step, steps))
+
+            def report(step: int, steps: int) -> None:
+                time_left.step(trial, step, steps)
+                show(title, step, steps)
+
+            return train(trial, report)
 
     def finished(trial, result: dict, is_new: bool) -> None:
         rows.append(result)

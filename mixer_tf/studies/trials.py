@@ -93,8 +93,13 @@ class TimeLeft:
         self._work = work
         self._seconds: dict[str, float] = {}
         self._images: dict[str, float] = {}
+        self._shares: dict[str, float] = {}
         self._operations = 0.0
         self._start = time.monotonic()
+
+    def step(self, trial: Trial, step: int, steps: int) -> None:
+        """Takes a finished step of a training; the first one tells how much was done before."""
+        self._shares.setdefault(trial.folder_name, (steps - step + 1) / steps)
 
     def finished(self, trial: Trial, is_new: bool) -> float | None:
         """Returns the seconds that are left after a trial; None as long as nothing was trained."""
@@ -102,9 +107,10 @@ class TimeLeft:
         self._left.pop(trial.folder_name, None)
         if is_new:
             seconds = now - self._start
+            images = self._work(trial) * self._shares.get(trial.folder_name, 1.0)
             self._seconds[trial.model] = self._seconds.get(trial.model, 0.0) + seconds
-            self._images[trial.model] = self._images.get(trial.model, 0.0) + self._work(trial)
-            self._operations += self._work(trial) * _operations(trial)
+            self._images[trial.model] = self._images.get(trial.model, 0.0) + images
+            self._operations += images * _operations(trial)
         self._start = now
         if not self._seconds:
             return None

@@ -141,6 +141,17 @@ def test_time_left_follows_from_the_same_model_or_from_multiply_adds(monkeypatch
     assert time_left.finished(todo[2], is_new=True) == pytest.approx(40 * ratio)
 
 
+def test_time_left_after_a_resumed_training_follows_from_the_steps_of_this_run(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(trials.time, "monotonic", lambda: now[0])
+    todo = [Trial("same", RECIPE, {"share": share}) for share in range(2)]
+    time_left = trials.TimeLeft(todo, work=lambda trial: 10.0)
+    for step in range(6, 11):
+        time_left.step(todo[0], step, 10)
+    now[0] += 30
+    assert time_left.finished(todo[0], is_new=True) == pytest.approx(60)
+
+
 def test_steps_are_reported_over_the_whole_training():
     seen = []
     progress = trials.StepProgress(TrainingLength(2, 7), lambda *numbers: seen.append(numbers))
