@@ -68,13 +68,16 @@ def run(
 
 
 def _results(pool: concurrent.futures.Executor, jobs: Iterable[Job]) -> Iterator[Result]:
+    # `as_completed` alone holds the futures, so that a result is freed once it was taken.
+    for future in concurrent.futures.as_completed(_submit(pool, jobs)):
+        yield future.result()
+
+
+def _submit(
+    pool: concurrent.futures.Executor, jobs: Iterable[Job]
+) -> set[concurrent.futures.Future]:
     with _single_threaded(), _interrupts_blocked():
-        futures = {pool.submit(_run, job) for job in jobs}
-    while futures:
-        done, futures = concurrent.futures.wait(
-            futures, return_when=concurrent.futures.FIRST_COMPLETED
-        )
-        yield from (future.result() for future in done)
+        return {pool.submit(_run, job) for job in jobs}
 
 
 # What a worker process runs, set by `_start`.

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Worker processes: results, errors and deaths, and what is left of them."""
 
+import concurrent.futures
 import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 
 import pytest
 from harness import is_running, wait_for
@@ -62,6 +64,49 @@ def test_a_process_has_one_thread_for_linear_algebra_and_this_one_is_unchanged(m
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     assert list(workers.run(environment, None, names, 2)) == ["1", "1"]
     assert [os.environ.get(name) for name in names] == [None, "7"]
+
+
+class CountingLock:
+    """A lock that counts how often any of them is acquired."""
+
+    acquired = 0
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+
+    def acquire(self, *args) -> bool:
+        CountingLock.acquired += 1
+        return self._lock.acquire(*args)
+
+    def __enter__(self):
+        return self.acquire()
+
+    def __exit__(self, *_):
+        self.release()
+
+
+class PoolOfFutures:
+    """A pool whose futures get their results from the test."""
+
+    def __init__(self, number: int):
+        self.futures = [concurrent.futures.Future() for _ in range(number)]
+        for future in self.futures:
+            future._condition = threading.Condition(CountingLock())
+
+    def submit(self, function, job: int) -> concurrent.futures.Future:
+        return self.futures[job]
+
+
+def test_the_cost_of_a_result_does_not_grow_with_the_number_of_jobs(monkeypatch):
+    monkeypatch.setattr(CountingLock, "acquired", 0)
+    number = 100
+    pool = PoolOfFutures(number)
+    results = workers._results(pool, range(number))
+    for value, future in enumerate(pool.futures):
+        future.set_result(value)
+        assert next(results) == value
+    assert CountingLock.acquired < 10 * number
 
 
 def test_no_jobs_start_no_process():
