@@ -27,18 +27,21 @@ def plot() -> None:
 
 
 class Numbers(click.ParamType):
-    """Integers from 0 with a separator between them, such as "0,1,2" or "14x14"."""
+    """Integers with a separator between them, such as "0,1,2" or "14x14"."""
 
-    def __init__(self, separator: str, example: str, count: int | None = None):
+    def __init__(self, separator: str, example: str, count: int | None = None, minimum: int = 0):
         self.name, self._separator = example, separator
-        self._example, self._count = example, count
+        self._example, self._count, self._minimum = example, count, minimum
 
     def convert(self, value, param, ctx) -> tuple[int, ...]:
         parts = value.split(self._separator)
         is_complete = self._count in (None, len(parts))
         if not is_complete or not all(part.strip().isdecimal() for part in parts):
             self.fail(f"must look like {self._example}; got {value}.", param, ctx)
-        return tuple(map(int, parts))
+        numbers = tuple(map(int, parts))
+        if min(numbers) < self._minimum:
+            self.fail(f"must be numbers of at least {self._minimum}; got {value}.", param, ctx)
+        return numbers
 
 
 @plot.command(cls=Command)
@@ -58,7 +61,7 @@ class Numbers(click.ParamType):
 )
 @click.option(
     "--grid",
-    type=Numbers("x", "7x14", count=2),
+    type=Numbers("x", "7x14", count=2, minimum=1),
     metavar="ROWSxCOLUMNS",
     help="Grid of patches, for images that are not square.",
 )

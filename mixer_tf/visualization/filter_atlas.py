@@ -88,8 +88,8 @@ def write_atlas(
 
     Raises:
         FileNotFoundError: a checkpoint does not exist.
-        ValueError: a checkpoint has no filters, no checkpoint has such a layer or block, or the
-            grid does not fit.
+        ValueError: a checkpoint has no filters, no checkpoint has such a layer or block, the
+            layers are in other blocks, or the grid does not fit.
     """
     found = read_filters(checkpoints, layers, blocks, grid)
     paths = []

@@ -129,7 +129,7 @@ def choose_layers(
         blocks: numbers of the blocks to plot; None for all.
 
     Raises:
-        ValueError: a pattern matches no layer, or there is no such block.
+        ValueError: a pattern matches no layer, there is no such block, or no layer is chosen.
     """
     numbers = sorted({layer.block for layer in layers.values() if layer.block is not None})
     missing = [block for block in blocks or () if block not in numbers]
@@ -139,12 +139,18 @@ def choose_layers(
     for pattern in patterns or ():
         if not fnmatch.filter(layers, pattern):
             raise ValueError(_no_layer(pattern, layers))
-    return [
+    chosen = [
         layer
         for layer in layers.values()
         if _is_chosen(layer, patterns)
         and (layer.block is None or not blocks or layer.block in blocks)
     ]
+    if not chosen:
+        raise ValueError(
+            "at least one of the layers must be in one of the blocks; got the layers "
+            f"{', '.join(patterns or ())} and the blocks {', '.join(map(str, blocks or ()))}."
+        )
+    return chosen
 
 
 def _is_chosen(layer: FilterLayer, patterns: Sequence[str] | None) -> bool:

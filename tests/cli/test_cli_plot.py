@@ -53,6 +53,7 @@ def test_help_has_an_example(mixer, words):
     [
         ("--blocks=one", "must look like 0,1,2; got one."),
         ("--grid=14", "must look like 7x14; got 14."),
+        ("--grid=0x4", "must be numbers of at least 1; got 0x4."),
     ],
 )
 def test_options_that_are_not_numbers(mixer, option, message):

@@ -213,6 +213,10 @@ def test_an_npz_file_is_plotted_without_tensorflow(checkpoints, tmp_path):
     [
         ({"blocks": [0, 2, 5]}, r"a block must be one of 0 to 1; got 2, 5\."),
         ({"layers": ["token_mxing_1"]}, "got 'token_mxing_1'. Did you mean token_mixing_1"),
+        (
+            {"layers": ["token_mixing_0"], "blocks": [1]},
+            r"got the layers token_mixing_0 and the blocks 1\.",
+        ),
         ({"layers": ["MixerBlock_0/channel_mixing/Dense_0"]}, "not arranged as in an image"),
         ({}, "token_mixing_0: the grid of patches must be square"),
     ],
