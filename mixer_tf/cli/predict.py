@@ -22,10 +22,10 @@ _FEW = 16  # images for which it does not pay to optimize the graph of the model
 _DEFAULT_TOP = 3
 
 
-def _check_top(context: click.Context, parameter: click.Parameter, value: int | None) -> int:
+def _check_top(context: click.Context, parameter: click.Parameter, value: int | None):
     """An exported model predicts `TOP_K` classes, so that no more can be shown."""
     if value is None:
-        return min(_DEFAULT_TOP, contract.TOP_K)
+        return None
     return click.IntRange(1, contract.TOP_K).convert(value, parameter, context)
 
 
@@ -36,7 +36,7 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     "--top",
     type=int,
     callback=_check_top,
-    help=f"Number of classes to show. Default: {_DEFAULT_TOP}.",
+    help=f"Number of classes to show. Default: {_DEFAULT_TOP}; with --json, {contract.TOP_K}.",
 )
 @click.option(
     "--server",
@@ -48,7 +48,8 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object per line, with the path of the image and all classes.",
+    help="Print one JSON object per line, with the path of the image and the "
+    f"{contract.TOP_K} most probable classes.",
 )
 @output_option(
     "Write a table instead, one row for each image: FILE.csv or FILE.parquet. It appears when it "
@@ -58,7 +59,7 @@ def _check_top(context: click.Context, parameter: click.Parameter, value: int | 
 def predict(
     model: str,
     images: tuple[str, ...],
-    top: int,
+    top: int | None,
     server: str | None,
     as_json: bool,
     output: str | None,
@@ -84,6 +85,8 @@ def predict(
     from mixer_tf.datasets.image_paths import find_images
     from mixer_tf.serving import prediction_files
 
+    if top is None:
+        top = contract.TOP_K if as_json else min(_DEFAULT_TOP, contract.TOP_K)
     if output is not None:
         prediction_files.require_writable(output)
     found = find_images(images)
@@ -202,7 +205,8 @@ def _show_json(image: str, result, top: int) -> None:
         line = {"image": image, "error": result}
     else:
         found = [
-            {"class_name": each.class_name, "probability": each.probability} for each in result
+            {"class_name": each.class_name, "probability": each.probability}
+            for each in result[:top]
         ]
         line = {"image": image, "predictions": found}
     click.echo(json.dumps(line, ensure_ascii=False))

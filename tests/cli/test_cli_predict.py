@@ -105,6 +105,8 @@ def test_json_has_one_object_per_line(mixer, trained, bad_folder):
     assert first["image"] == str(good)
     assert {each["class_name"] for each in first["predictions"]} == CLASSES
     assert second == {"image": str(bad), "error": "empty file"}
+    (line,) = mixer("predict", trained.output, good, "--json", "--top=1").stdout.splitlines()
+    assert json.loads(line)["predictions"] == first["predictions"][:1]
 
 
 def test_a_model_is_found_by_its_version_its_versions_and_what_holds_them(
