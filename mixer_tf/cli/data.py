@@ -14,6 +14,8 @@ from mixer_tf.cli.data_stats import stats
 from mixer_tf.console import command_line, format_table, progress_counter
 from mixer_tf.messages import visible
 
+_DEFAULT_VERSION = "1.0.0"
+
 
 @click.group()
 def data() -> None:
@@ -190,7 +192,9 @@ def _size(number: int) -> str:
     "Default: that of TFDS, ~/tensorflow_datasets.",
 )
 @click.option("--out", metavar="PATH", help="Folder to write to. Default: that of --data-dir.")
-@click.option("--version", default="1.0.0", show_default=True, help="Version of the dataset.")
+@click.option(
+    "--version", help=f"With --name: version of the dataset. Default: {_DEFAULT_VERSION}."
+)
 @options.quarantine_option
 @click.option("--download", is_flag=True, help="Let TFDS download files, with progress.")
 @click.option("--manual-dir", metavar="PATH", help="Folder of files that you have downloaded.")
@@ -229,11 +233,14 @@ def build(
       mixer data build tfds:resisc45 --manual-dir=downloads
     """
     if name is None:
+        given = {"--version": version, "--max-quarantined": max_quarantined}
+        if unused := _first_given(given):
+            raise click.UsageError(f"{unused} must be given with --name only; got no --name.")
         _prepare(source, data_dir, out, download, manual_dir, beam_pipeline_options)
         return
     given = {"--download": download, "--manual-dir": manual_dir}
     given["--beam-pipeline-options"] = beam_pipeline_options
-    if unused := next((option for option, value in given.items() if value), None):
+    if unused := _first_given(given):
         raise click.UsageError(
             f"{unused} must be given for a dataset of TFDS without --name; got --name={name}."
         )
@@ -246,11 +253,15 @@ def build(
     with progress_counter("reading images") as progress:
         built = tfds_building.build(
             *(opened, name, out or data_dir),
-            version=version,
+            version=version or _DEFAULT_VERSION,
             limit=max_quarantined,
             progress=progress,
         )
     _show(built, name, out or data_dir)
+
+
+def _first_given(values: dict) -> str | None:
+    return next((option for option, value in values.items() if value), None)
 
 
 def _prepare(source, data_dir, out, download, manual_dir, beam_options) -> None:

@@ -257,10 +257,15 @@ def prepare(
             "--runner=DirectRunner --direct_num_workers=2".
 
     Raises:
-        ValueError: TFDS does not have the dataset, or files are missing.
+        ValueError: TFDS does not have the dataset, files are missing, or it needs no `manual_dir`.
         ConnectionError: the files cannot be downloaded.
     """
     known = tfds_metadata.read(name, data_dir)
+    if manual_dir and not known.is_manual:
+        raise ValueError(
+            f"--manual-dir must be given for a dataset whose files are downloaded by hand; {name} "
+            "needs none. Leave it out."
+        )
     if known.prepared:
         return Built(known.prepared, known.examples, 0)
     tfds = tfds_source.import_tfds()

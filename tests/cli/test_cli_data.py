@@ -153,6 +153,9 @@ def test_a_folder_becomes_a_dataset_that_is_listed_as_a_source(image_folder, tmp
         (["folder:x", "--name=a", "--download"], "--download must be given for a dataset of TFDS"),
         (["tfds:cifar10"], "170 MB at most, such as https://.* Add --download to allow that"),
         (["tfds:resisc45"], "needs files that must be downloaded by hand"),
+        (["tfds:cifar10", "--version=9.9.9"], "--version must be given with --name only; got no"),
+        (["tfds:cifar10", "--max-quarantined=0"], "--max-quarantined must be given with --name"),
+        (["tfds:cifar10", "--manual-dir=x"], "by hand; cifar10 needs none. Leave it out."),
         (["tfds:cifar11"], "must be a dataset of TFDS"),
     ],
 )
