@@ -34,7 +34,13 @@ _COLUMNS = ("model", "order", "top_1", "absorbed", "steps", "seconds", "problem"
     help="Side of a patch in pixels, for a model without patches, such as a ResNet. Default: that "
     "of the other models.",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed for the orders.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Random seed for the orders.",
+)
 @click.option(
     "--evaluations",
     type=click.IntRange(1),
@@ -87,7 +93,7 @@ def permutation(
     orders = _known_orders(orders)
     settings = {"seed": seed, "patch_size": patch_size}
     if trained:
-        _refuse_training_options(recipe_name or overrides, models, evaluations)
+        _refuse_training_options(recipe_name or overrides, models, evaluations, strategy)
         recipes = {}
     else:
         recipes = study_trials.choose_models(models, recipe_name, source, overrides)
@@ -96,13 +102,14 @@ def permutation(
     if "test" not in opened.splits:
         raise click.ClickException(f"the source must have test images; {opened.spec} has none.")
     folder = study_trials.output_folder(output, f"permutation-{opened.name}")
-    with resumable("the study"), folder.lock():
+    with folder.lock():
         if trained:
             rows, examples = _evaluate(folder, trained, opened, orders, settings)
         else:
-            rows, examples = _train(
-                folder, opened, recipes, orders, settings, evaluations, strategy
-            )
+            with resumable("the study"):
+                rows, examples = _train(
+                    folder, opened, recipes, orders, settings, evaluations, strategy
+                )
         _show(rows)
         scores = _scores_by_model(rows)
         if scores:
@@ -113,11 +120,13 @@ def permutation(
         click.echo(f"chart    {folder.path(_CHART)}")
 
 
-def _refuse_training_options(recipe, models, evaluations) -> None:
+def _refuse_training_options(recipe, models, evaluations, strategy: str) -> None:
     if recipe:
         raise click.UsageError("--recipe and --set are only for training, without MODEL.")
     if models or evaluations:
         raise click.UsageError("--models and --evaluations are only for training, without MODEL.")
+    if strategy != "auto":
+        raise click.UsageError("--strategy is only for training, without MODEL.")
 
 
 def _known_orders(text: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import pytest
 from PIL import Image
 
+from mixer_tf.cli import permutation_study
 from mixer_tf.studies import permutation
 from mixer_tf.studies.input_order import ORDERS
 from mixer_tf.training.callbacks import TrainingDivergedError
@@ -82,6 +83,26 @@ def test_where_every_training_diverges_the_error_says_so(
     assert not (tmp_path / "permutation.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("function", "trained", "message"),
+    [
+        ("_evaluate", ["model"], "Stopped."),
+        ("_train", [], "Stopped; the same command resumes the study."),
+    ],
+)
+def test_only_a_study_that_trains_is_resumed(
+    mixer, tmp_path, monkeypatch, function, trained, message
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(permutation_study, function, stop)
+    words = ("--source=digits", f"--output={tmp_path / 'study'}")
+    result = mixer("study", "permutation", *trained, *words)
+    assert result.exit_code == 130
+    assert result.output.splitlines()[-1] == message
+
+
 @pytest.mark.parametrize("words", [["study"], ["study", "permutation"]])
 def test_help_has_an_example(mixer, words):
     result = mixer(*words, "--help")
@@ -154,6 +175,8 @@ def test_ablations(mixer, bad_folder, tiny_options, tmp_path):
         (["ablations", "--variants=x"], "a variant must be one of unchanged, untied"),
         (["ablations", "--recipe=cifar10_bit"], "must have a Mixer without ablations; got"),
         (["permutation", "model", "--models=a"], "--models and --evaluations are only for train"),
+        (["permutation", "model", "--strategy=default"], "--strategy is only for training"),
+        (["permutation", "--seed=-1"], "'--seed': -1 is not in the range x>=0."),
     ],
 )
 def test_options_that_are_not_possible(mixer, words, message):
