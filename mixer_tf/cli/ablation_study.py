@@ -45,7 +45,7 @@ def ablations(
     overrides,
     variants,
     seeds,
-    target,
+    target_source,
     shots,
     shot_seeds,
     evaluations,
@@ -80,7 +80,7 @@ def ablations(
     study_trials.require_weights({trial.settings["variant"]: trial.recipe for trial in trials})
     with resumable("the study"):
         opened = study_trials.open_data(source, data_dir, exclude)
-        other = study_trials.open_data(target, data_dir) if target else None
+        other = study_trials.open_data(target_source, data_dir) if target_source else None
         folder = study_trials.output_folder(
             output, os.path.join("runs", f"ablations-{opened.name}")
         )

@@ -41,7 +41,7 @@ def scaling(
     overrides,
     models,
     shares,
-    target,
+    target_source,
     shots,
     shot_seeds,
     evaluations,
@@ -77,7 +77,7 @@ def scaling(
     study_trials.require_weights(recipes)
     with resumable("the study"):
         opened = study_trials.open_data(source, data_dir, exclude)
-        other = study_trials.open_data(target, data_dir) if target else None
+        other = study_trials.open_data(target_source, data_dir) if target_source else None
         folder = study_trials.output_folder(output, os.path.join("runs", f"scaling-{opened.name}"))
         rows = _run(opened, other, folder, trials, measurement, strategy)
     _show(rows, shots)

@@ -67,6 +67,7 @@ def measurement_options(command: Callable) -> Callable:
     """Adds --target, --shots, --shot-seeds and --evaluations; see `choose_measurement`."""
     target = click.option(
         "--target",
+        "target_source",
         metavar="SOURCE",
         help="Another source of images for the few-shot read-out, such as folder:pets. Default: "
         "the evaluation and test images of --source.",

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mixer_tf.cli import main
-from mixer_tf.cli.command import Stopped, resumable
+from mixer_tf.cli.command import _OUTPUTS, Stopped, resumable
 from mixer_tf.cli.options import numbers_of
 from mixer_tf.training.interruption import TrainingStopped
 
@@ -29,6 +29,24 @@ def test_a_signal_says_how_to_resume(stop, code, message):
         raise stop
     assert stopped.value.exit_code == code
     assert stopped.value.format_message().strip() == message
+
+
+def parameters(group: click.Group) -> list[click.Parameter]:
+    """The parameters of all sub-commands."""
+    context = click.Context(group)
+    found = [group.get_command(context, name) for name in group.list_commands(context)]
+    return [
+        parameter
+        for each in found
+        for parameter in (parameters(each) if isinstance(each, click.Group) else each.params)
+    ]
+
+
+def test_an_error_names_a_path_that_is_written_only():
+    outputs = [each for each in parameters(main) if each.name in _OUTPUTS]
+    assert {each.name for each in outputs} == set(_OUTPUTS)
+    paths = {"PATH", "DIR", "FILE", "FILE.csv", "FILE.html", "OUTPUT", "TARGET"}
+    assert {each.metavar or each.name.upper() for each in outputs} <= paths
 
 
 @click.command()
