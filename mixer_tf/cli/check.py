@@ -37,8 +37,8 @@ def check(model: str, count: int, source: str | None, as_json: bool) -> None:
     MODEL is a SavedModel, a folder of its versions, the root of a pipeline, or the output of `mixer
     train`. A process without mixer_tf compares its answers with those stored at export. Then it is
     served on this machine, on the CPU: for each image, every signature must answer as the trained
-    model does, within 1e-6 for probabilities, in batches of 1, 7 and 64, over REST and gRPC; and
-    wrong requests must be refused without harm to the next one.
+    model does, within 1e-6 for probabilities; and wrong requests must be refused without harm to
+    the next one. Each image is sent in one batch, of 1, 7 or 64 in turn, over REST or gRPC in turn.
 
     \b
     Examples:
@@ -86,7 +86,8 @@ def _to_text(stored: dict, report) -> str:
     lines = [
         f"stored answers    {stored['requests']} requests in a process without mixer_tf, largest "
         f"difference {stored['largest_difference']:.1e}",
-        f"served = trained  {report.images:,} images, batches of {sizes}, REST and gRPC",
+        f"served = trained  {report.images:,} images, batches of {sizes}, "
+        f"{' and '.join(report.transports)}",
     ]
     for signature, difference in report.differences.items():
         lines.append(f"  {signature:<16}largest difference {difference:.1e}")

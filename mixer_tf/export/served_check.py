@@ -59,7 +59,8 @@ class Report:
     Attributes:
         images: number of images whose answers were compared.
         differences: signature -> the largest difference from the trained model.
-        batch_sizes: numbers of images in the requests.
+        batch_sizes: numbers of images in the requests, in ascending order.
+        transports: "REST" and "gRPC", as far as images were sent over them.
         served: kind -> number of images that the server decodes as training does.
         refused: kind -> number of images that it refuses, and training converts to PNG.
         wrong_inputs: number of wrong requests that were refused, after which the server answered.
@@ -67,7 +68,8 @@ class Report:
 
     images: int = 0
     differences: dict[str, float] = dataclasses.field(default_factory=dict)
-    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    batch_sizes: list[int] = dataclasses.field(default_factory=list)
+    transports: list[str] = dataclasses.field(default_factory=list)
     served: dict[str, int] = dataclasses.field(default_factory=dict)
     refused: dict[str, int] = dataclasses.field(default_factory=dict)
     wrong_inputs: int = 0
@@ -157,7 +159,7 @@ def _compare_images(
     report: Report,
     progress: Callable[[int], None],
 ) -> None:
-    """Sends every image to every signature, in batches of all sizes, over all transports."""
+    """Sends every image to every signature, in one batch over one transport; these take turns."""
     for size, client in itertools.cycle(itertools.product(BATCH_SIZES, clients)):
         batch = list(itertools.islice(trained, size))
         if not batch:
@@ -166,7 +168,13 @@ def _compare_images(
             difference = _compare(client, signature, inputs, batch)
             report.differences[signature] = max(difference, report.differences.get(signature, 0.0))
         report.images += len(batch)
+        report.batch_sizes = sorted({*report.batch_sizes, len(batch)})
+        report.transports = sorted({*report.transports, _transport(client)})
         progress(report.images)
+
+
+def _transport(client: Client) -> str:
+    return "gRPC" if client.address.startswith("grpc") else "REST"
 
 
 def _requests(batch: Sequence[TrainedImage]) -> dict[str, dict[str, np.ndarray]]:

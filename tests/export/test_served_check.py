@@ -14,6 +14,7 @@ from mixer_tf.export import generated_images, saved_model, served_check
 from mixer_tf.export.check import FailedCheck
 from mixer_tf.images import check
 from mixer_tf.serving import contract
+from mixer_tf.serving.client import Client
 from mixer_tf.serving.server.servable import Servable
 
 SERVED = {"JPEG", "PNG", "GIF", "BMP"}
@@ -47,6 +48,19 @@ def test_a_good_export_passes(checked):
     assert {"CMYK JPEG", "rotated JPEG", "16-bit PNG", "transparent GIF"} <= set(report.served)
     assert "BMP with a palette" in report.served
     assert shown[:2] == [1, 2] and shown[-1] == report.images
+    assert {1, 7, 64} <= set(report.batch_sizes) and report.transports == ["REST", "gRPC"]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes", "transports"), [(1, [1], ["REST"]), (5, [1, 3], ["REST", "gRPC"])]
+)
+def test_the_report_has_the_batches_that_were_sent(monkeypatch, count, sizes, transports):
+    monkeypatch.setattr(served_check, "_requests", lambda batch: {"pixels": {}})
+    monkeypatch.setattr(served_check, "_compare", lambda *_: 0.0)
+    clients = [Client(address, "model") for address in ("localhost:1", "grpc://localhost:2")]
+    report = served_check.Report()
+    served_check._compare_images(clients, iter(range(count)), report, lambda _: None)
+    assert (report.batch_sizes, report.transports) == (sizes, transports)
 
 
 def contract_signatures() -> list[str]:
@@ -142,7 +156,9 @@ def test_the_command_prints_what_was_checked(exported, checked, monkeypatch):
     assert result.exit_code == 0, result.output
     assert asked == [(exported, None, 20)]
     assert "stored answers    5 requests in a process without mixer_tf" in result.output
-    assert "served = trained  1" in result.output and "batches of 1, 7, 64" in result.output
+    sizes = ", ".join(map(str, checked[0].batch_sizes))
+    assert "served = trained  1" in result.output
+    assert f" images, batches of {sizes}, REST and gRPC\n" in result.output
     assert "refused formats   TIFF" in result.output
 
 
