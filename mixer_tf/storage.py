@@ -52,6 +52,23 @@ def require_literal(path: str, name: str) -> None:
         ) from None
 
 
+def require_writable(path: str, name: str) -> None:
+    """Checks the path of an output file before any work.
+
+    Args:
+        path: the file; an existing one would be replaced.
+        name: what the path is, such as "--output".
+
+    Raises:
+        ValueError: its folder does not exist, or it is a folder.
+    """
+    folder = os.path.dirname(path)
+    if folder and not is_remote(path) and not os.path.isdir(folder):
+        raise ValueError(f"{name} must be in a folder that exists; got {path}. Create {folder}.")
+    if is_folder(path):
+        raise ValueError(f"{name} must be a file; got the folder {path}.")
+
+
 def gfile():
     """Returns TensorFlow's file system; imports TensorFlow."""
     from tensorflow.io import gfile

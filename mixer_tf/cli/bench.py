@@ -16,6 +16,8 @@ from mixer_tf.cli.command import Command
 from mixer_tf.cli.options import expand_home, numbers_of
 from mixer_tf.console import format_table
 
+_PARAMETERS = "batching_parameters.txt"
+
 
 @click.group()
 def bench() -> None:
@@ -67,9 +69,8 @@ bench.add_command(throughput)
     "--output",
     metavar="PATH",
     callback=expand_home,
-    default="batching_parameters.txt",
-    show_default=True,
-    help="Where the batching parameters that were best are written.",
+    help="Where the batching parameters that were best are written; an existing file is replaced. "
+    f"Default: {_PARAMETERS}, which must be new.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON object.")
 def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_json) -> None:
@@ -88,14 +89,26 @@ def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_
       mixer bench serving pets-model
       mixer bench serving pets --server=grpc://localhost:8500 --batch-sizes=1,32
     """
+    if server and output:
+        raise click.UsageError("--output has no effect with --server; leave it out.")
+    parameters = None if server else _require_parameters_file(output)
     from mixer_tf.benchmarks import limits as limits_module
 
     images = [storage.read_bytes(path) for path in paths] or limits_module.photographs()
     table = dict(batch_sizes=batch_sizes, concurrency=concurrency, seconds=seconds)
     results = _of_server(server, model, images, table) if server else None
     if results is None:
-        results = _of_folder(model, images, table, output, quiet=as_json)
+        results = _of_folder(model, images, table, parameters, quiet=as_json)
     click.echo(json.dumps(results) if as_json else _to_text(results))
+
+
+def _require_parameters_file(output: str | None) -> str:
+    """Returns the path of the batching parameters, which can be written."""
+    path = os.path.expanduser(output or _PARAMETERS)
+    if not output and os.path.exists(path):
+        raise click.ClickException(f"{path} exists already; name a file with --output.")
+    storage.require_writable(path, "--output")
+    return path
 
 
 def _of_server(address: str, model: str, images, table) -> dict:

@@ -68,6 +68,7 @@ def export(model, target, precision, source, data_dir, images) -> None:
     portable.check_target(target, precision)
     if os.path.exists(target):
         raise click.ClickException(f"TARGET must be new; {target} exists already.")
+    storage.require_writable(target, "TARGET")
     if precision == INT8 and not source:
         raise click.ClickException("--precision=int8 needs --source: typical images to calibrate.")
     opened = opening.open_source(source, data_dir) if source else None

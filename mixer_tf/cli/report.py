@@ -8,7 +8,7 @@ import shlex
 
 import click
 
-from mixer_tf import console
+from mixer_tf import console, storage
 from mixer_tf.cli.command import Command
 
 _UNFINISHED = (
@@ -49,6 +49,9 @@ def report(root, output, with_mistakes, as_json) -> None:
     """
     if output and not output.lower().endswith((".html", ".htm")):
         raise click.UsageError(f"--output must end in .html; got {output}.")
+    if output:
+        output = os.path.expanduser(output)
+        storage.require_writable(output, "--output")
     from mixer_tf.reports import page, stored
     from mixer_tf.reports.facts import PIPELINE, UNFINISHED
 
@@ -63,5 +66,5 @@ def report(root, output, with_mistakes, as_json) -> None:
         return
     if facts.state == UNFINISHED and facts.kind == PIPELINE:
         click.echo(f"note: {_UNFINISHED} {shlex.join([facts.root])}", err=True)
-    path = os.path.expanduser(output or os.path.join(facts.root, page.PAGE))
+    path = output or os.path.join(facts.root, page.PAGE)
     click.echo(f"page  {console.short_path(page.write_page(path, facts))}")

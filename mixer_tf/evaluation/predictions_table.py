@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,11 +34,7 @@ def require_writable(option: str, path: str, suffix: str) -> None:
     """
     if not path.lower().endswith(suffix):
         raise ValueError(f"{option} must be a file that ends in {suffix}; got {path}.")
-    if storage.is_folder(path):
-        raise ValueError(f"{option} must be a file; got the folder {path}.")
-    folder = os.path.dirname(path)
-    if folder and not storage.is_remote(path) and not os.path.isdir(folder):
-        raise ValueError(f"{option} must be in a folder that exists; got {path}. Create {folder}.")
+    storage.require_writable(path, option)
 
 
 class PredictionsTable:

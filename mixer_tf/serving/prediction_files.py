@@ -29,17 +29,13 @@ def require_writable(path: str) -> None:
     """Checks a path before any image is read.
 
     Raises:
-        ValueError: its suffix is not one of the formats, its folder does not exist, or a package is
-            missing.
+        ValueError: its suffix is not one of the formats, its folder does not exist, it is a folder,
+            or a package is missing.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in (CSV, PARQUET):
         raise ValueError(f"--output must end in {CSV} or {PARQUET}; got {path}.")
-    folder = os.path.dirname(path)
-    if folder and not storage.is_remote(path) and not os.path.isdir(folder):
-        raise ValueError(f"--output must be in a folder that exists; got {path}. Create {folder}.")
-    if os.path.isdir(path):
-        raise ValueError(f"--output must be a file; got the folder {path}.")
+    storage.require_writable(path, "--output")
     if suffix == PARQUET and importlib.util.find_spec("pyarrow") is None:
         raise ValueError(
             f"{PARQUET} files need the package pyarrow, which is not installed; got {path}. Run "

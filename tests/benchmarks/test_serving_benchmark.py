@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from mixer_tf.benchmarks import batching, load
 from mixer_tf.benchmarks.limits import Limits
 from mixer_tf.benchmarks.load import Measurement
+from mixer_tf.cli import main
 from mixer_tf.serving.batching_parameters import BatchingParameters
 from mixer_tf.serving.statuses import ServingError
 
@@ -119,6 +121,23 @@ def test_large_requests_count_as_much_as_those_of_one_image(loads):
     assert loads[0] == [(1, 32), (10, 4)]
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--server=localhost:1", "--output=a.txt"], 2, "--output has no effect with --server"),
+        (["--output=none/a.txt"], 1, "--output must be in a folder that exists; got none/a.txt"),
+        ([], 1, "batching_parameters.txt exists already; name a file with --output."),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_measurement(
+    tmp_path, monkeypatch, words, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "batching_parameters.txt").write_text("mine")
+    result = CliRunner().invoke(main, ["bench", "serving", "model", *words])
+    assert result.exit_code == code and message in result.output
+
+
 def test_the_photographs_are_of_the_size_of_photographs():
     from mixer_tf.benchmarks.limits import photographs
     from mixer_tf.images import read_header
@@ -133,10 +152,8 @@ def test_the_photographs_are_of_the_size_of_photographs():
 @pytest.mark.slow
 def test_the_command_measures_and_writes_the_parameters(tmp_path):
     import harness
-    from click.testing import CliRunner
 
     from mixer_tf import factory
-    from mixer_tf.cli import main
     from mixer_tf.export import saved_model
 
     recipe = harness.tiny_recipe()

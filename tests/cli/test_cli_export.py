@@ -46,6 +46,14 @@ def test_a_source_that_does_not_fit_the_model_leaves_no_file(
     assert not target.exists()
 
 
+def test_a_missing_folder_is_noticed_before_the_model_is_read(mixer, tmp_path):
+    folder = tmp_path / "none"
+    result = mixer("export", tmp_path / "model", folder / "pets.tflite")
+    assert result.exit_code == 1
+    text = f"TARGET must be in a folder that exists; got {folder}/pets.tflite. Create {folder}."
+    assert result.output == f"Error: {text}\n"
+
+
 def test_export_without_a_source_compares_made_up_images(mixer, trained, tmp_path):
     result = mixer("export", trained.output, tmp_path / "pets.keras")
     assert result.exit_code == 0, result.output

@@ -97,6 +97,8 @@ def test_what_is_no_run_is_one_clear_line(mixer, tmp_path):
         assert line.startswith("Error: ROOT must be the root of a pipeline") and reason in line
     result = mixer("report", tmp_path, "--output=a.png")
     assert result.exit_code == 2 and "must end in .html" in result.output
+    result = mixer("report", tmp_path, f"--output={tmp_path / 'none' / 'a.html'}")
+    assert result.exit_code == 1 and "must be in a folder that exists" in result.output
 
 
 def test_trainings_of_a_folder_are_listed(mixer, trained):
