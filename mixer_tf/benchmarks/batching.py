@@ -109,7 +109,10 @@ def find_best(
         return trial
 
     cores = os.cpu_count() or 1
-    best = measure(BatchingParameters(max_execution_batch_size=16, num_batch_threads=1))
+    largest = max(BatchingParameters.max_batch_size, largest_request)
+    best = measure(
+        BatchingParameters(max_batch_size=largest, max_execution_batch_size=16, num_batch_threads=1)
+    )
     steps = (
         ("num_batch_threads", sorted({cores} - {1})),
         ("max_execution_batch_size", (4, 32)),

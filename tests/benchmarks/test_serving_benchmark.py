@@ -121,6 +121,12 @@ def test_large_requests_count_as_much_as_those_of_one_image(loads):
     assert loads[0] == [(1, 32), (10, 4)]
 
 
+@pytest.mark.parametrize(("request_size", "limit"), [(1024, 1024), (2000, 2000)])
+def test_the_largest_request_is_not_over_the_limit_of_the_server(loads, request_size, limit):
+    best = batching.find_best("model", [], request_size, 1, lambda trial: None)
+    assert best.parameters.max_batch_size == limit
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
