@@ -32,6 +32,15 @@ _CUDA = "uv pip install --python .venv/bin/python --require-hashes -r kubeflow/t
 _PIP_CUDA = "pip install 'tensorflow[and-cuda]==2.15.1'"
 # The project is installed from a clone: no package index has it.
 _REINSTALL = "in a clone of mixer_tf: pip install --force-reinstall ."
+# Those of setup.py.
+_EXTRAS = {
+    "pipeline": ("apache-beam", "scikit-learn", "tensorflow-datasets", "tfx"),
+    "plots": ("matplotlib",),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "references": ("flax", "jax", "optax"),
+    "test": ("pytest", "pytest-timeout", "pytest-xdist", "ruff"),
+    "profiler": ("tensorboard-plugin-profile",),
+}
 _GIBIBYTE = 1 << 30
 _DOCKER_TIMEOUT_SECONDS = 20
 _MAX_PACKAGES = 5  # listed in one finding
@@ -91,15 +100,7 @@ def check_packages() -> Iterator[Finding]:
 
 def check_extras() -> Iterator[Finding]:
     """Checks the packages of each optional extra."""
-    extras = {
-        "pipeline": ("tfx", "apache-beam", "tensorflow-datasets", "tensorflow-serving-api"),
-        "plots": ("matplotlib",),
-        "onnx": ("tf2onnx", "onnx", "onnxruntime"),
-        "profiler": ("tensorboard-plugin-profile",),
-        "references": ("jax", "flax"),
-        "test": ("pytest", "ruff"),
-    }
-    for extra, packages in extras.items():
+    for extra, packages in _EXTRAS.items():
         missing = [name for name in packages if _installed_version(name) is None]
         if missing:
             fix = _SETUP if _IN_CHECKOUT else f"in a clone of mixer_tf: pip install '.[{extra}]'"

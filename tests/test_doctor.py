@@ -2,10 +2,14 @@
 """Each check of the doctor on a machine that lacks what it checks for."""
 
 import importlib.metadata
+import pathlib
+import runpy
 import stat
 import sys
 
 import pytest
+import setuptools
+from packaging.requirements import Requirement
 
 from mixer_tf import doctor
 from mixer_tf.doctor import Level
@@ -86,6 +90,18 @@ def test_docker_is_noted_if_it_is_missing_or_does_not_answer(monkeypatch, tmp_pa
 def test_a_tpu_named_by_the_environment_is_found(monkeypatch):
     monkeypatch.setenv("TPU_NAME", "my-tpu")
     assert "my-tpu" in next(doctor.check_tpu()).text
+
+
+def test_the_extras_are_those_of_setup(monkeypatch):
+    found = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: found.update(options))
+    runpy.run_path(str(pathlib.Path(doctor.__file__).parents[1] / "setup.py"))
+    extras = {
+        extra: tuple(Requirement(text).name for text in texts)
+        for extra, texts in found["extras_require"].items()
+        if extra != "all"
+    }
+    assert extras == doctor._EXTRAS
 
 
 def test_a_missing_extra_is_noted_with_its_command(monkeypatch):
