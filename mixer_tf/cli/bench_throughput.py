@@ -64,10 +64,10 @@ def throughput(
 ) -> None:  # fmt: skip
     """Measures images per second of models: the best over sizes of a batch, as the paper does.
 
-    Without MODEL, all models that `mixer models` lists. Each measurement runs in a process of its
-    own, on random images that are in memory already; a batch that would not fit in memory is not
-    tried. Beside the rate are the multiply-adds of an image, and the part of the rate of a matrix
-    product on the same machine that the model reaches.
+    Without MODEL, all models that `mixer models --family=all` lists. Each measurement runs in a
+    process of its own, on random images that are in memory already; a batch that would not fit in
+    memory is not tried. Beside the rate are the multiply-adds of an image, and the part of the rate
+    of a matrix product on the same machine that the model reaches.
 
     \b
     Examples:
@@ -149,6 +149,14 @@ def _csv(results) -> str:
     return file.getvalue()
 
 
+def _first_problems(results) -> dict[tuple[str, str], str]:
+    """Returns model and mode → the problem of its smallest batch, or ""."""
+    found: dict[tuple[str, str], str] = {}
+    for result in results:
+        found.setdefault((result.setting.model, result.setting.mode), result.problem)
+    return found
+
+
 def _show(best, results, folder: str) -> None:
     header = ["model", "mode", "batch", "images/s", "multiply-adds", "of a matrix product"]
     rows = [
@@ -165,10 +173,9 @@ def _show(best, results, folder: str) -> None:
     if rows:
         click.echo(format_table(header, rows, left=2))
     measured = {(r.setting.model, r.setting.mode) for r in best}
-    every = dict.fromkeys((r.setting.model, r.setting.mode) for r in results)
-    for model, mode in every:
+    for (model, mode), problem in _first_problems(results).items():
         if (model, mode) not in measured:
-            click.echo(f"note: {model} was not measured ({mode}); not even the smallest batch fits")
+            click.echo(f"note: {model} was not measured ({mode}): {visible(problem)}")
     if best:
         rates = [result.matrix_rate / 1e9 for result in best]
         click.echo(f"\nmatrix product  {min(rates):,.0f} to {max(rates):,.0f} GFLOP/s")

@@ -43,8 +43,9 @@ def export(model, target, precision, source, data_dir, images) -> None:
     """Converts a trained model to TARGET: .tflite, .onnx or .keras.
 
     MODEL is the output of `mixer train`, the root of a pipeline, or a SavedModel that mixer_tf has
-    exported. The new file maps uint8 pixels [N, H, W, 3] to the probabilities of all classes;
-    decoding an image and cropping it to the size of the model stay with the program that uses it.
+    exported. The new file maps uint8 pixels [N, H, W, 3], in .tflite those of one image, [1, H, W,
+    3], to the probabilities of all classes; decoding an image and cropping it to the size of the
+    model stay with the program that uses it.
     Names of the classes: in .tflite in labels.txt (the file is also a ZIP archive), in .onnx in the
     metadata.
 
