@@ -363,6 +363,30 @@ def test_numbers_of_columns_leave_a_header_to_the_data(tmp_path, open_csv, heade
 
 
 @pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ("{number},{path},{label}", "2,3"),  # The first rows contain the numbers of the columns.
+        ("{path},{number},{label}", "1,3"),
+        ("{path},{label},{number}", "1,2"),
+    ],
+)
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_numbers_of_columns_are_not_looked_up_as_cells(open_csv, tmp_path, row, columns, first):
+    open_csv(ROWS)
+    cells = [dict(zip(("path", "label"), line.split(","), strict=True)) for line in ROWS.split()]
+    rows = [row.format(number=first + i, **found) for i, found in enumerate(cells)]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    source = open_stated(tmp_path / "list.csv", columns)
+    assert source.class_names == ("cat", "dog")
+    assert len(sum(read(source).values(), [])) == 40
+
+
+def test_a_name_of_digits_that_is_not_a_number_of_a_column_is_a_name(open_csv, tmp_path):
+    open_csv("\n".join(["photo,2026", *ROWS.splitlines()]))
+    assert open_stated(tmp_path / "list.csv", "photo,2026").class_names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
     ("columns", "message"),
     [
         ("photo", "must be those of path, label and perhaps split"),

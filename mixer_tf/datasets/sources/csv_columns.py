@@ -89,7 +89,7 @@ def find_stated(
 
     Args:
         stated: name or number of the columns of path, label and perhaps split, between commas;
-            the first column has the number 1.
+            the first column has the number 1. Digits are a number wherever there is such a column.
         header, sample, score: as in `find`.
 
     Raises:
@@ -105,18 +105,24 @@ def find_stated(
     indices = dict(zip(_NAMES, found, strict=False))
     path = indices["path"]
     scores = sum(score(row[path]) for row in sample if path < len(row))
-    has_header = any(part in header for part in parts) or not (score(header[path]) or not scores)
+    names = [part for part in parts if not _is_number(part, header)]
+    has_header = any(name in header for name in names) or not (score(header[path]) or not scores)
     return Columns(indices, has_header)
 
 
+def _is_number(part: str, header: list[str]) -> bool:
+    """Whether a stated column is the number of one, which precedes a cell with the same digits."""
+    return part.isascii() and part.isdigit() and 1 <= int(part) <= len(header)
+
+
 def _stated_index(part: str, header: list[str]) -> int:
+    if _is_number(part, header):
+        return int(part) - 1
     if part in header:
         return header.index(part)
     found = [index for index, name in enumerate(map(_plain, header)) if name == _plain(part)]
     if part and len(found) == 1:
         return found[0]
-    if part.isascii() and part.isdigit() and 1 <= int(part) <= len(header):
-        return int(part) - 1
     raise ValueError(
         f"csv: a column must be a name in the first row, or a number from 1 to {len(header)}; got "
         f"{part!r}. The first row is {header}."
