@@ -331,3 +331,39 @@ def test_the_names_of_the_classes_are_part_of_the_state(tmp_path, image_folder):
     assert opening.open_source(spec).fingerprint() == before
     info.write_text(info.read_text().replace('"dog"', '"hound"'))
     assert opening.open_source(spec).fingerprint() != before
+
+
+@pytest.fixture
+def write_datasets(tmp_path, write_image_folder):
+    """Writes a dataset with these classes into each of the folders a, b, …"""
+
+    def write_all(*classes: tuple[str, ...]) -> str:
+        for name, found in zip("ab", classes, strict=False):
+            write_image_folder(tmp_path / "images" / name, classes=found)
+            source = opening.open_source(f"folder:{tmp_path}/images/{name}")
+            source_writing.write_source(source, str(tmp_path / "data" / name))
+        return f"tfrecord:{tmp_path}/data/*/Split-*/*"
+
+    return write_all
+
+
+def test_all_files_must_have_the_same_classes(tmp_path, write_datasets):
+    spec = write_datasets(("cat", "dog"), ("car", "plane"))
+    message = r"a/dataset.json has 2 \('cat', 'dog'\), .*b/dataset.json has 2 \('car', 'plane'\)"
+    with pytest.raises(ValueError, match=message):
+        opening.open_source(spec)
+    (tmp_path / "data/b/dataset.json").unlink()
+    message = r"those in .*/b/Split-\w+ do not, others belong to .*/a/dataset.json\. Use"
+    with pytest.raises(ValueError, match=message):
+        opening.open_source(spec)
+
+
+def test_datasets_with_the_same_classes_are_read_as_one(tmp_path, write_datasets):
+    source = opening.open_source(write_datasets(("cat", "dog"), ("cat", "dog")))
+    assert source.class_names == ("cat", "dog")
+    before = source.fingerprint()
+    for name in "ab":
+        info = tmp_path / "data" / name / "dataset.json"
+        info.write_text(info.read_text() + "\n")
+        assert source.fingerprint() != before
+        before = source.fingerprint()

@@ -95,7 +95,8 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
     validation to report.
 
     Raises:
-        ValueError: the pattern matches no file, or the files have no labels.
+        ValueError: the pattern matches no file, or the files have no labels; or they belong to
+            datasets with different classes.
     """
     paths = _find_files(location)
     by_split = {split: [p for p in paths if _split_of_file(p) == split] for split in SPLITS}
@@ -115,9 +116,9 @@ def open_source(spec: str, location: str, data_dir: str | None) -> Source:
 
 
 def _info_files(paths: list[str]) -> list[str]:
-    """The file that decides about the names of the classes, if there is one."""
-    folder = tfrecord_classes.info_folder(paths[0])
-    return [os.path.join(folder, FILE_NAME)] if folder else []
+    """The files that decide about the names of the classes, if there are any."""
+    folders = dict.fromkeys(filter(None, tfrecord_classes.info_folders(paths).values()))
+    return [os.path.join(folder, FILE_NAME) for folder in folders]
 
 
 def _find_files(location: str) -> list[str]:

@@ -7,7 +7,7 @@ import collections
 import dataclasses
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mixer_tf import features, storage
 from mixer_tf.datasets.class_names import in_order, normalize, notes_of_unicode_forms
@@ -17,6 +17,7 @@ from mixer_tf.datasets.sources.tfrecord_features import ParsedExample, Value
 from mixer_tf.messages import with_examples
 
 _MAX_SHOWN = 3
+_HOW_TO_SEPARATE = "Use a pattern that matches the files of one dataset."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,25 +46,56 @@ def find(paths: list[str]) -> Classes:
     example has.
 
     Raises:
-        ValueError: there is no such feature, or most of its values are not one class.
+        ValueError: there is no such feature, or most of its values are not one class; or the files
+            belong to `dataset.json` files with different classes, or some of them to none.
     """
-    return _known(paths[0]) or _in_examples(paths)
+    return _known(paths) or _in_examples(paths)
 
 
-def _known(path: str) -> Classes | None:
-    folder = info_folder(path)
-    if folder is None:
+def _known(paths: list[str]) -> Classes | None:
+    infos = info_folders(paths)
+    if not any(infos.values()):
         return None
-    names = DatasetInfo.read(folder).class_names
+    _require_all(infos)
+    found = {info: DatasetInfo.read(info).class_names for info in dict.fromkeys(infos.values())}
+    _require_same(found)
+    names = next(iter(found.values()))
     return Classes(features.LABEL, {label: label for label in range(len(names))}, names)
 
 
-def info_folder(path: str) -> str | None:
-    """Returns the folder of the `dataset.json` that a TFRecord file belongs to, if there is one.
+def _require_all(infos: dict[str, str | None]) -> None:
+    """Raises an error if only some folders of files belong to a `dataset.json`."""
+    for folder, info in infos.items():
+        if info is None:
+            other = next(filter(None, infos.values()))
+            raise ValueError(
+                f"tfrecord: all files must belong to a {FILE_NAME}, or none; those in {folder} do "
+                f"not, others belong to {os.path.join(other, FILE_NAME)}. {_HOW_TO_SEPARATE}"
+            )
 
-    It is that of the file, or the parent of Split-….
+
+def _require_same(found: dict[str, tuple[str, ...]]) -> None:
+    """Raises an error if the class names of two folders differ; a label is an index of them."""
+    (first, names), *others = found.items()
+    for folder, other_names in others:
+        if other_names != names:
+            raise ValueError(
+                "tfrecord: all files must have the same classes in the same order; "
+                f"{os.path.join(first, FILE_NAME)} has {with_examples(names)}, "
+                f"{os.path.join(folder, FILE_NAME)} has {with_examples(other_names)}. "
+                f"{_HOW_TO_SEPARATE}"
+            )
+
+
+def info_folders(paths: Iterable[str]) -> dict[str, str | None]:
+    """Returns the folder of each file → the folder of the `dataset.json` that it belongs to.
+
+    It is the same folder, or the parent of Split-…; None if neither has such a file.
     """
-    folder = os.path.dirname(path)
+    return {folder: _info_folder(folder) for folder in dict.fromkeys(map(os.path.dirname, paths))}
+
+
+def _info_folder(folder: str) -> str | None:
     is_split = os.path.basename(folder).startswith("Split-")
     for candidate in (folder, *([os.path.dirname(folder)] if is_split else [])):
         if storage.exists(os.path.join(candidate, FILE_NAME)):
