@@ -95,9 +95,7 @@ def _notes(top: Folder, parents: dict[str, Folder]) -> list[str]:
     }
     return [
         *_notes_of_empty_classes(parents),
-        *notes_of_unicode_forms(
-            printable(os.path.basename(folder.path)) for _, folder in _class_folders(parents)
-        ),
+        *notes_of_unicode_forms(folder.stored_name for _, folder in _class_folders(parents)),
         *(f"{text}: {count:,}" for text, count in counts.items() if count),
     ]
 

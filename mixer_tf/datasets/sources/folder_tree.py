@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from mixer_tf.datasets import files
 from mixer_tf.datasets.class_names import normalize
-from mixer_tf.messages import printable
 
 # Thumbnails of network drives, leftovers of archives, recycle bins: never classes.
 _FOLDERS_OF_PROGRAMS = frozenset(
@@ -61,10 +60,16 @@ class Folder:
     def full_path(self) -> str:
         return os.path.join(self.root, self.path) if self.path else self.root
 
+    @property
+    def stored_name(self) -> str:
+        """The name as valid Unicode; different names stay different."""
+        name = os.path.basename(self.path).encode("utf-8", "surrogateescape")
+        return name.decode("utf-8", "backslashreplace")
+
     @functools.cached_property
     def name(self) -> str:
         """The name as valid Unicode in form NFC."""
-        return normalize(printable(os.path.basename(self.path)))
+        return normalize(self.stored_name)
 
     @property
     def folders(self) -> tuple[Folder, ...]:
