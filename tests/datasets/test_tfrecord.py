@@ -231,6 +231,17 @@ def test_other_images_and_ids_than_one_are_problems(tmp_path, png, values, reaso
     assert problem_of(tmp_path, png, **values).endswith(reason)
 
 
+def test_an_empty_id_is_not_an_id(tmp_path, png):
+    examples = [make_example(image=png(i), label=0, filename=b"") for i in range(30)]
+    source = open_examples(tmp_path, examples)
+    assert source.splits == ("train", "eval", "test")
+    ids = {f"a.tfrecord/{number:07d}" for number in range(30)}
+    assert {record.source for record in read_all(source)} == ids
+    examples = [make_example(image=png(i), label=0, filename=b"", id=i) for i in range(9)]
+    found = {record.source for record in read_all(open_examples(tmp_path, examples))}
+    assert found == {str(number) for number in range(9)}
+
+
 def test_labels_as_floats_are_integers(tmp_path, png):
     examples = [make_example(image=png(i), label=float(i % 2)) for i in range(9)]
     assert open_examples(tmp_path, examples).class_names == ("0", "1")

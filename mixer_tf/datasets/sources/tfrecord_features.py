@@ -84,10 +84,12 @@ def _parse(serialized: bytes, default_id: str) -> ParsedExample:
     except DecodeError:
         return ParsedExample(default_id, problem="not a tf.Example")
     values = {key: _values(feature) for key, feature in found.items()}
-    image_id, encoded = _only(values, _ID_KEYS), _only(values, _IMAGE_KEYS)
+    # An empty file name would be the id of every image.
+    ids = {key: values[key] for key in _ID_KEYS if list(values.get(key, ())) not in ([], [b""])}
+    image_id, encoded = _only(ids, _ID_KEYS), _only(values, _IMAGE_KEYS)
     stated = _only(values, [features.PROBLEM])
     problem = to_text(stated) if stated else _image_problem(values, encoded)
-    problem = problem or _several(values, _ID_KEYS)
+    problem = problem or _several(ids, _ID_KEYS)
     example = ParsedExample(
         image_id=default_id if image_id is None else to_text(image_id),
         encoded=encoded if isinstance(encoded, bytes) else b"",
