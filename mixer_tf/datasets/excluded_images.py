@@ -156,11 +156,10 @@ def _find(source: Source, names: frozenset[str]) -> _Found:
         before, num_images = found.num_images(), 0
         for shard in source.shards_of(split):
             for index, image in enumerate(source.ids(shard)):
-                line, name = numbered.get((split, num_images), ("", ""))
+                lines = _lines_naming(image, source, numbered.get((split, num_images), {}))
                 num_images += 1
-                is_named = bool(line) and name in _names_of(image, source)
-                found.numbered.update([line] if is_named else [])
-                if not _find_lines(image, source, names, found) and is_named:
+                found.numbered.update(lines)
+                if not _find_lines(image, source, names, found) and lines:
                     found.indices.setdefault(shard, set()).add(index)
         if num_images and found.num_images() - before == num_images:
             raise ValueError(
@@ -170,10 +169,18 @@ def _find(source: Source, names: frozenset[str]) -> _Found:
     return found
 
 
-def _numbered_lines(names: Iterable[str]) -> dict[tuple[str, int], tuple[str, str]]:
-    """Split and number of each line of `numbered_name` → the line, and the path or id in it."""
-    matches = filter(None, map(_NUMBERED.fullmatch, names))
-    return {(match[1], int(match[2])): (match[0], match[3]) for match in matches}
+def _numbered_lines(names: Iterable[str]) -> dict[tuple[str, int], dict[str, str]]:
+    """Split and number → each line of `numbered_name` that has them → the path or id in it."""
+    lines = collections.defaultdict(dict)
+    for match in filter(None, map(_NUMBERED.fullmatch, names)):
+        lines[match[1], int(match[2])][match[0]] = match[3]
+    return lines
+
+
+def _lines_naming(image: str, source: Source, lines: Mapping[str, str]) -> list[str]:
+    """The lines, each with the path or id in it, that name an image."""
+    found = _names_of(image, source) if lines else ()
+    return [line for line, name in lines.items() if name in found]
 
 
 def _find_lines(image: str, source: Source, names: frozenset[str], found: _Found) -> bool:

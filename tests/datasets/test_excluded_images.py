@@ -167,6 +167,19 @@ def test_a_number_names_one_of_several_images_with_an_id(image_folder, tmp_path)
     assert names_by_split(stored) == names_by_split(cleaned)
 
 
+def test_of_lines_with_one_number_the_one_with_the_name_of_the_image_counts(image_folder, tmp_path):
+    """Such as in two lists that were joined, one of which is from before the source changed."""
+    source = write_three_splits_of_the_same_images(image_folder, tmp_path, num_shards=1)
+    names = names_by_split(source)["train"]
+    for others in range(20):
+        lines = [numbered_name("train", 4, f"{others}-{n}.jpg") for n in range(3)]
+        cleaned = exclude(source, [*lines, numbered_name("train", 4, names[4])])
+        assert names_by_split(cleaned)["train"] == [*names[:4], *names[5:]]
+        counted, missing = cleaned.notes[len(source.notes) :]
+        assert counted == "images excluded by --exclude: 1"
+        assert f"that name no image of {source.spec}: 3, such as '{lines[0]}'" in missing
+
+
 def test_an_image_that_two_lines_name_is_counted_once(image_folder):
     source = open_source(f"folder:{image_folder}")
     first = source.relative_name(names_by_split(source)["train"][0])
