@@ -67,6 +67,7 @@ class DatasetInfo:
 
         Raises:
             FileNotFoundError: the folder has no such file, so no step of the pipeline wrote it.
+            ValueError: the file is not JSON, or is of another program.
         """
         path = os.path.join(folder, FILE_NAME)
         if not storage.exists(path):
@@ -74,7 +75,31 @@ class DatasetInfo:
                 f"a dataset folder must contain {FILE_NAME}; got {folder}. "
                 "Use the output of ImageExampleGen, Deduplicator or Preprocessor."
             )
-        data = json.loads(storage.read_text(path))
+        data = _parse(storage.read_text(path))
+        if data is None:
+            names = ", ".join(field.name for field in dataclasses.fields(cls))
+            raise ValueError(
+                f"{FILE_NAME} must be JSON with the fields {names}; {path} is not. If another "
+                "program wrote it, move it to another folder; otherwise write the dataset again."
+            )
         data["class_names"] = tuple(data["class_names"])
         data["notes"] = tuple(data["notes"])
         return cls(**data)
+
+
+def _parse(text: str) -> dict | None:
+    """The fields of a `DatasetInfo`, or None if the text is not JSON or has others."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return None
+    names = {field.name for field in dataclasses.fields(DatasetInfo)}
+    if not isinstance(data, dict) or data.keys() != names:
+        return None
+    lists, counts = (data["class_names"], data["notes"]), data["counts"]
+    has_types = all(map(_is_list_of_strings, lists)) and isinstance(counts, dict)
+    return data if has_types and all(isinstance(n, dict) for n in counts.values()) else None
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

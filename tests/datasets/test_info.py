@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import csv
+import json
 import pathlib
 
 import pytest
@@ -29,6 +30,36 @@ def test_a_few_of_many_names_are_shown_without_line_breaks():
     assert note == (
         "classes without a training image: 1,999 ("
         "'class\\n1001', 'class\\n1002', 'class\\n1003', 'class\\n1004', 'class\\n1005', …)"
+    )
+
+
+CONTENT = {"source": "digits", "class_names": ["0"], "counts": {"train": {"0": 2}}, "notes": []}
+
+
+def test_the_file_of_a_dataset_is_read(tmp_path):
+    (tmp_path / "dataset.json").write_text(json.dumps(CONTENT))
+    expected = DatasetInfo("digits", ("0",), {"train": {"0": 2}})
+    assert DatasetInfo.read(str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", '{"name": "pets", "version": 2}'),
+        *(json.dumps({k: v for k, v in CONTENT.items() if k != name}) for name in CONTENT),
+        *(json.dumps({**CONTENT, name: 7}) for name in ("class_names", "counts", "notes", "more")),
+        *(json.dumps({**CONTENT, "class_names": names}) for names in ("cat", [0, 1], None)),
+        json.dumps({**CONTENT, "counts": {"train": 3}}),
+    ],
+)
+def test_a_file_of_another_program_is_one_clear_error(tmp_path, text):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(ValueError, match="dataset.json must be JSON with the fields") as raised:
+        DatasetInfo.read(str(tmp_path))
+    assert str(raised.value) == (
+        "dataset.json must be JSON with the fields source, class_names, counts, notes; "
+        f"{tmp_path}/dataset.json is not. If another program wrote it, move it to another folder; "
+        "otherwise write the dataset again."
     )
 
 

@@ -378,3 +378,10 @@ def test_datasets_with_the_same_classes_are_read_as_one(tmp_path, write_datasets
         info.write_text(info.read_text() + "\n")
         assert source.fingerprint() != before
         before = source.fingerprint()
+
+
+def test_a_dataset_json_of_another_program_is_one_clear_error(tmp_path, png):
+    (tmp_path / "dataset.json").write_text('{"dataset": "pets", "labels": ["cat", "dog"]}')
+    message = f"{tmp_path}/dataset.json is not. If another program wrote it, move it to another fol"
+    with pytest.raises(ValueError, match=message):
+        open_examples(tmp_path, [make_example(image=png(i), label=0) for i in range(9)])
