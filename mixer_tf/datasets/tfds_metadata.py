@@ -59,6 +59,8 @@ def read(name: str, data_dir: str | None = None) -> Metadata:
     """
     builder = open_builder(name, data_dir)
     prepared = find_prepared(name, data_dir)
+    if prepared is None and builder.builder_config and "/" not in name:
+        prepared = find_prepared(f"{name}/{builder.builder_config.name}", data_dir)
     infos = builder.url_infos or {}
     license_ = builder.info.redistribution_info.license if builder.info.redistribution_info else ""
     return Metadata(

@@ -165,6 +165,39 @@ def test_what_cannot_be_built_is_one_clear_error(tmp_path, arguments, message):
     assert re.search(message, result.output)
 
 
+class Configured(tfds.core.GeneratorBasedBuilder):
+    """Two configurations, the first of which is the default one."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="small"), tfds.core.BuilderConfig(name="big")]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Write a file yourself."
+
+    def _info(self):
+        features = {"image": tfds.features.Image(shape=(8, 8, 3)), "label": np.int64}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for index in range(5 if self.builder_config.name == "small" else 7):
+            yield index, {"image": np.zeros((8, 8, 3), np.uint8), "label": 0}
+
+
+def test_the_default_configuration_is_prepared_once(tmp_path):
+    """The second time its files are not asked for."""
+    arguments = ["data", "build", "tfds:configured", f"--data-dir={tmp_path}"]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/one.txt").touch()
+    for more in ([f"--manual-dir={tmp_path}/files"], []):
+        result = invoke(*arguments, *more)
+        assert result.exit_code == 0, result.output
+        assert "images   5 train\n" in result.output
+        assert f"dataset  {tmp_path}/configured/small/1.0.0\n" in result.output
+    result = invoke("data", "build", "tfds:configured:big", f"--data-dir={tmp_path}")
+    assert "needs files that must be downloaded by hand" in result.output
+
+
 def test_a_missing_network_is_one_clear_error_at_once(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise requests.ConnectionError("Name or service not known")
