@@ -10,9 +10,9 @@ import dataclasses
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
-from mixer_tf.images import conversion
+from mixer_tf.images import conversion, headers
 
 # The shorter side of the measured pixels is reduced to at least this, and less than twice this.
 MEASURED_SIDE = 64
@@ -61,7 +61,7 @@ def measure(encoded: bytes, width: int, height: int) -> Measurement:
         UnusableImageError: the bytes are not an image, or its pixels cannot be read.
     """
     image = conversion.read_rgb(encoded, MEASURED_SIDE)
-    if _is_turned(image, width, height):
+    if _is_turned(encoded, image, width, height):
         width, height = height, width
     factor = max(1, min(image.size) // MEASURED_SIDE)
     size = image.width // factor, image.height // factor
@@ -83,7 +83,10 @@ def measure(encoded: bytes, width: int, height: int) -> Measurement:
     )
 
 
-def _is_turned(image: Image.Image, width: int, height: int) -> bool:
+def _is_turned(encoded: bytes, image: Image.Image, width: int, height: int) -> bool:
     """Whether the upright image, possibly reduced, has the stored height as its width."""
-    upright = image.width / image.height
-    return abs(math.log(upright * height / width)) > abs(math.log(upright * width / height))
+    if width == height or image.width != image.height:
+        return (image.width > image.height) != (width > height)
+    # Reduced, 129x130 is a square.
+    with headers.open_image(encoded) as stored:
+        return stored.getexif().get(ExifTags.Base.Orientation, 1) >= 5

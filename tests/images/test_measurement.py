@@ -72,6 +72,18 @@ def test_a_turned_photograph_is_measured_upright(encode, make_pixels):
         assert (found.width, found.height) == size
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("size", [(129, 130), (132, 131), (133, 134), (129, 129), (40, 24)])
+def test_sides_of_nearly_square_images_are_not_swapped(encode, size, image_format, orientation):
+    """JPEGs are decoded at half of the size, where 129 and 130 pixels are both 65."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    encoded = encode(smooth(*size[::-1]), image_format, exif=exif)
+    found = measure(encoded, *Image.open(io.BytesIO(encoded)).size)
+    assert (found.width, found.height) == (size[::-1] if orientation >= 5 else size)
+
+
 @pytest.mark.parametrize(
     ("name", "is_gray", "is_flat"),
     [
