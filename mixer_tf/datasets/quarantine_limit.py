@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import fractions
 import json
 import re
 from collections.abc import Iterable
@@ -41,7 +42,7 @@ class QuarantineLimit:
 
     text: str
     number: int | None = None
-    percent: float | None = None
+    percent: fractions.Fraction | None = None
 
     @classmethod
     def parse(cls, text: str) -> QuarantineLimit:
@@ -54,8 +55,8 @@ class QuarantineLimit:
         if _NUMBER.fullmatch(text):
             return cls(text, number=int(text))
         share = _SHARE.fullmatch(text)
-        if share and float(share[1]) <= 100:
-            return cls(text, percent=float(share[1]))
+        if share and fractions.Fraction(share[1]) <= 100:
+            return cls(text, percent=fractions.Fraction(share[1]))
         raise ValueError(
             f"{OPTION} must be a number of images such as 20, or a share from 0% to 100% such as "
             f"1%; got {text!r}."

@@ -19,6 +19,8 @@ from mixer_tf.datasets.sources import opening
         ("1%", 2, 199, False),
         ("0.5 %", 1, 200, True),
         ("0.5%", 1, 199, False),
+        ("0.57%", 57, 10_000, True),
+        ("0.57%", 58, 10_000, False),
         ("100%", 10, 10, True),
         ("0%", 0, 0, True),
     ],
