@@ -160,7 +160,7 @@ def _dedup(*, train, against, out, options, ignore_splits, processes, replace, d
         processes = processes or workers.count_processors()
         with console.progress_with_time_left() as progress:
             found = search(comparison, folder.work, processes, progress)
-        _show(write_results(found, comparison, folder), comparison, folder)
+        _show(write_results(found, comparison, folder), comparison, folder, data_dir)
 
 
 def _show_notes(train, others) -> None:
@@ -172,7 +172,7 @@ def _show_notes(train, others) -> None:
                 click.echo(f"note: {visible(f'{name}: {note}')}")
 
 
-def _show(outcome, comparison, folder) -> None:
+def _show(outcome, comparison, folder, data_dir) -> None:
     from mixer_tf.deduplication.standalone import output, pair_table
 
     summary = outcome.result.summary()
@@ -196,6 +196,7 @@ def _show(outcome, comparison, folder) -> None:
         arguments = (
             f"--source={comparison.train.spec}",
             f"--exclude={folder.path(output.REMOVED)}",
+            *([f"--data-dir={data_dir}"] if data_dir else []),
         )
         click.echo(f"\nnext:\n  {visible(console.command_line('mixer', 'train', *arguments))}")
 

@@ -63,6 +63,8 @@ def test_a_comparison_prints_a_table_and_where_the_files_are(mixer, leaky, tmp_p
     assert "<html" in (tmp_path / "out/report.html").read_text()
     again = run(mixer, *arguments, f"--out={tmp_path / 'out'}")
     assert (again.exit_code, again.output) == (0, result.output)
+    again = run(mixer, *arguments, f"--out={tmp_path / 'out'}", "--data-dir=my tfds")
+    assert f"--exclude={tmp_path}/out/removed.txt '--data-dir=my tfds'\n" in again.output
 
 
 def test_images_without_classes_are_compared(mixer, leaky, tmp_path):
