@@ -25,10 +25,13 @@ def find_conflicts(
         comparable_sets: see `image_sets.find_comparable_sets`.
     """
     owners, digests = _digests(store, items, comparable_sets)
-    repeated = _repeated(digests)
+    repeated = np.flatnonzero(_repeated(digests))
+    owners = owners[repeated]  # ascending, as the items are
+    numbers = np.unique(owners)
+    starts, ends = (np.searchsorted(owners, numbers, side) for side in ("left", "right"))
     labeled: dict[bytes, list] = {}
-    for number in np.unique(owners[repeated]).tolist():
-        wanted = {digest.tobytes() for digest in digests[repeated & (owners == number)]}
+    for number, start, end in zip(numbers.tolist(), starts, ends, strict=True):
+        wanted = {digest.tobytes() for digest in digests[repeated[start:end]]}
         for images in store.fingerprints(items[number]):
             for digest, image in labeled_images(images, comparable_sets):
                 if digest in wanted:
