@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from mixer_tf.cli import main
-from mixer_tf.datasets import files, shards
-from mixer_tf.datasets.sources import inflated_records, opening, tfrecord_files
+from mixer_tf.datasets import files, shards, splits
+from mixer_tf.datasets.sources import digits, inflated_records, opening, tfrecord_files
 from mixer_tf.images import headers, jpeg_frames
 from pipeline import local_runner
 
@@ -42,6 +42,12 @@ def test_figures_are_those_of_the_code():
     free = inflated_records.FREE_BYTES >> 20
     bound = f"{inflated_records.MAX_RATIO} times its size, or {free} MB"
     assert bound in row("compressed TFRecord file")
+
+
+def test_shares_of_held_out_images_are_those_of_the_code():
+    words = {0.1: "tenth", 0.2: "fifth"}
+    assert f"lacks gets about a {words[splits.SHARE]} of the training images" in TEXT
+    assert f"\ntest split of `digits`, a {words[digits.TEST_SHARE]}.\n" in TEXT
 
 
 def test_every_kind_of_source_is_in_the_table():

@@ -27,7 +27,7 @@ class Prepared:
         split: the split of the images.
         counts: class name → number of usable images.
         lines: lines of the quarantine file, one for each unusable image.
-        remarks: remark → (number of images, the first source); see `quarantine.add_remark`.
+        remarks: remark → (number of images, the first source); see `quarantine.notes_of_counts`.
     """
 
     split: str
