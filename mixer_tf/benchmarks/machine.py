@@ -17,11 +17,19 @@ from mixer_tf.benchmarks.timing import calls_per_second
 _SIDE = 1024
 GPU_SIDE = 8192
 MATRIX_SECONDS = 0.5
+# Limit, use, statistics, and their line on the page cache that the system frees first.
 _CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
+        "inactive_file",
+    ),
     (
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        "total_inactive_file",
     ),
 )
 # What a process with TensorFlow needs on a CPU before it computes anything.
@@ -55,12 +63,17 @@ def this_machine() -> Machine:
 
 
 def available_memory() -> int:
-    """Returns the bytes of main memory that a new process can have without swapping."""
+    """Returns the bytes of main memory that a new process can have without swapping.
+
+    In a container, the page cache that the system frees first counts as free, as for Kubernetes.
+    """
     found = [_free_in_system()]
-    for limit, used in _CGROUPS:
+    for limit, used, statistics, cache in _CGROUPS:
         texts = [_read(path) for path in (limit, used)]
         if all(text.isdecimal() for text in texts):
-            found.append(int(texts[0]) - int(texts[1]))
+            line = re.search(rf"^{cache} (\d+)$", _read(statistics), re.MULTILINE)
+            needed = max(int(texts[1]) - (int(line[1]) if line else 0), 0)
+            found.append(max(int(texts[0]) - needed, 0))
     return min(found)
 
 

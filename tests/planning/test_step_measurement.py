@@ -88,6 +88,33 @@ def test_this_machine():
     assert 1e8 < machine.matrix_rate(seconds=0.1) < 1e16
 
 
+@pytest.mark.parametrize(
+    ("used", "cache", "free"),
+    [(90 << 20, 60 << 20, 70 << 20), (90 << 20, 95 << 20, 100 << 20), (120 << 20, 0, 0)],
+)
+@pytest.mark.parametrize(
+    ("folder", "limit", "usage", "line"),
+    [
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_the_page_cache_of_a_container_is_free(
+    monkeypatch, folder, limit, usage, line, used, cache, free
+):
+    """A limit of 100 MiB in a system with 1 GiB; the lines before and after are others."""
+    texts = {
+        "/proc/meminfo": "MemTotal: 2097152 kB\nMemAvailable: 1048576 kB",
+        f"/sys/fs/cgroup/{folder}{limit}": f"{100 << 20}",
+        f"/sys/fs/cgroup/{folder}{usage}": f"{used}",
+        f"/sys/fs/cgroup/{folder}memory.stat": f"file 7\n{line} {cache}\nx{line} 5",
+    }
+    monkeypatch.setattr(machine, "_read", lambda path: texts.get(path, ""))
+    assert machine.available_memory() == free
+    texts[f"/sys/fs/cgroup/{folder}{limit}"] = "max"
+    assert machine.available_memory() == 1 << 30
+
+
 def test_several_steps_of_an_execution_count_as_several(monkeypatch):
     clock = measurement._Clock(10)
     clock.set_model(types.SimpleNamespace(stop_training=False))
