@@ -3,8 +3,9 @@
 
     python -m benchmarks compute startup
 
-Each runs as its command does without options. One that fails leaves its tables on the page as they
-are; the others run all the same, and the exit code is 1.
+Each runs as its command does without options. One that fails, or none of whose settings could be
+measured, leaves its tables on the page as they are; the others run all the same, and the exit code
+is 1.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def _run(name: str, path: str, where: str) -> bool:
     start = time.monotonic()
     try:
         tables = measure(name)
+        _require_rates(tables)
         page.update(path, name, tables, where)
     except Exception as error:
         results.progress(f"{name} failed: {clear_message(error)}")
@@ -61,6 +63,13 @@ def _run(name: str, path: str, where: str) -> bool:
     click.echo(f"\nbenchmarks.{name}, {console.format_duration(time.monotonic() - start)}")
     results.show(tables, as_json=False)
     return True
+
+
+def _require_rates(tables: Sequence[results.Table]) -> None:
+    for table in tables:
+        if table.has_failed:
+            reasons = " ".join(table.notes)
+            raise RuntimeError(f"at least one setting must be measured; none was. {reasons}")
 
 
 def measure(name: str) -> list[results.Table]:

@@ -31,7 +31,7 @@ _BATCH_SIZE = 64
 _COLUMNS = (
     Column("images"),
     Column("work"),
-    Column("images/s", ",.1f"),
+    Column(results.RATE, ",.1f"),
     Column("of forward", ".0%"),
     Column("of decode", ".0%"),
     Column("of both", ".0%"),

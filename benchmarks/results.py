@@ -11,6 +11,8 @@ import click
 
 from mixer_tf.console import format_table
 
+RATE = "images/s"  # title of a column of rates
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the tables as one JSON object."
 )
@@ -72,6 +74,13 @@ class Table:
     @property
     def _num_texts(self) -> int:
         return sum(not column.format for column in self.columns)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has a column of rates, and no row with a rate."""
+        return RATE in self._header and all(
+            row[self._header.index(RATE)] is None for row in self.rows
+        )
 
     def to_text(self) -> str:
         """Returns aligned columns, and the notes."""

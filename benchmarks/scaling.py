@@ -36,7 +36,7 @@ GROUPS = {
 _COLUMNS = (
     Column("what varies"),
     Column("value", ",d"),
-    Column("images/s", ",.1f"),
+    Column(results.RATE, ",.1f"),
     Column("of the matrix rate", ".0%"),
     Column("of the first", ".2f"),
     Column("memory MB", ",.0f"),

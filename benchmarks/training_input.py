@@ -37,7 +37,7 @@ _LATER_EPOCHS = 10
 _COLUMNS = (
     Column("format"),
     Column("pipeline"),
-    Column("images/s", ",.0f"),
+    Column(results.RATE, ",.0f"),
     Column("of decoding", ".0%"),
     Column("of the authors'", ".2f"),
 )

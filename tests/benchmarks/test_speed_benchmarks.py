@@ -246,6 +246,25 @@ def test_a_failure_leaves_its_tables_and_runs_the_others(tmp_path, monkeypatch):
     assert "old" in first and "old" not in second and "| é | – | 2.0 |" in second
 
 
+def test_settings_that_all_failed_leave_their_tables_too(tmp_path, monkeypatch):
+    path = tmp_path / "speed.md"
+    path.write_text(TEXT + TEXT.replace("compute", "scaling"))
+    found = [("ours", make(TRAINING, 16, None, None, "no memory"))]
+    tables = {"compute": [TABLE, compute.make_table(found)], "scaling": [TABLE]}
+    monkeypatch.setattr(bench, "measure", tables.get)
+    result = CliRunner().invoke(bench.main, ["compute", "scaling", f"--page={path}"])
+    assert result.exit_code == 1
+    assert "compute failed: at least one setting must be measured; none was." in result.output
+    assert "training, ours, 16 images: no memory." in result.output
+    assert path.read_text().startswith(TEXT) and "| é | – | 2.0 |" in path.read_text()
+
+
+def test_a_table_without_rates_has_not_failed():
+    assert not Table((Column("name"), Column("s", ".1f")), [("a", None)]).has_failed
+    assert not dataclasses.replace(TABLE, rows=[("a", 1.0, None), ("b", None, 2.0)]).has_failed
+    assert dataclasses.replace(TABLE, rows=[("a", 1.0, None)]).has_failed
+
+
 def test_the_rate_of_calls(monkeypatch):
     """Calls of 0.25 s by a clock that they move; the first does not count."""
     now = [0.0]
