@@ -36,11 +36,13 @@ class Sample:
     Attributes:
         batch_size: images per step; less than in the recipe where one step would take too long.
         train, evaluation: numbers of images; no evaluation images where the source has none.
+        num_devices: number of devices that share each batch.
     """
 
     batch_size: int
     train: int
     evaluation: int
+    num_devices: int = 1
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -60,7 +62,9 @@ class Measurement:
         evaluation: seconds of an evaluation batch.
         epoch: what the end of each epoch takes besides: logs and checkpoints.
         batch_size: that was measured; `step` is in proportion.
-        matrix_rate: floating-point operations per second of a matrix product.
+        matrix_rate: floating-point operations per second of a matrix product, on all devices
+            together.
+        num_devices: number of devices that share each batch.
     """
 
     start: float
@@ -69,6 +73,7 @@ class Measurement:
     epoch: float
     batch_size: int
     matrix_rate: float
+    num_devices: int = 1
 
     def seconds(self, plan: Plan) -> float:
         """Returns the duration of a whole training."""
@@ -77,26 +82,29 @@ class Measurement:
         return self.start + plan.length.steps * self.step + plan.length.epochs * of_epoch
 
 
-def choose_sample(plan: Plan, matrix_rate: float) -> Sample:
+def count_devices() -> int:
+    """Returns the number of GPUs of this machine, all of which train; 1 without a GPU."""
+    return max(1, len(tf.config.list_physical_devices("GPU")))
+
+
+def choose_sample(plan: Plan, matrix_rate: float, num_devices: int = 1) -> Sample:
     """Returns how many images are measured, so that it takes seconds.
 
     Args:
         plan: the whole training.
-        matrix_rate: see `machine.matrix_rate`.
+        matrix_rate: see `Measurement`.
+        num_devices: see `Sample`.
     """
     batch_size = plan.recipe.training.batch_size
     images_per_second = matrix_rate * _MIN_UTILIZATION * batch_size / step_operations(plan)
     part = min(1.0, images_per_second * _STEP_SECONDS / batch_size)
-    measured = max(_parts(plan), _parts(plan) * int(batch_size * part / _parts(plan)))
+    parts = num_devices * plan.recipe.training.accumulation_steps
+    measured = max(parts, parts * int(batch_size * part / parts))
     train = max(2 * measured, min(_MAX_SAMPLE, int(images_per_second * _EPOCH_SECONDS)))
     train = min(train, plan.num_images)
     evaluation = min(plan.num_eval_images, max(train // 4, 1)) if plan.num_eval_images else 0
-    batch_size = max(_parts(plan), min(measured, train) // _parts(plan) * _parts(plan))
-    return Sample(batch_size, train, evaluation)
-
-
-def _parts(plan: Plan) -> int:
-    return plan.recipe.training.accumulation_steps
+    batch_size = max(parts, min(measured, train) // parts * parts)
+    return Sample(batch_size, train, evaluation, num_devices)
 
 
 def measure(
@@ -129,7 +137,7 @@ def measure(
         recipe,
         _like_the_whole(splits[TRAIN], plan),
         splits.get(EVAL),
-        strategy=tf.distribute.get_strategy(),  # also where TF_CONFIG lists several workers
+        strategy=_create_strategy(sample.num_devices),
         checkpoint_dir=os.path.join(folder, "checkpoints"),
         log_dir=os.path.join(folder, "logs"),
         callbacks=[clock],
@@ -144,7 +152,13 @@ def measure(
         epoch=clock.epoch,
         batch_size=sample.batch_size,
         matrix_rate=matrix_rate,
+        num_devices=sample.num_devices,
     )
+
+
+def _create_strategy(num_devices: int) -> tf.distribute.Strategy:
+    """Returns that of this machine alone, also where TF_CONFIG lists several workers."""
+    return tf.distribute.MirroredStrategy() if num_devices > 1 else tf.distribute.get_strategy()
 
 
 def _like_the_whole(split: Split, plan: Plan) -> Split:

@@ -84,12 +84,18 @@ class Planner:
 
         Args:
             source: where a sample of images is taken from; None for generated photographs.
+
+        Raises:
+            ValueError: the recipe's batches cannot be divided among the GPUs of this machine.
         """
         from mixer_tf.planning import measurement
+        from mixer_tf.training import distribution
 
-        rate = machine.matrix_rate(self.recipe.training.precision)
+        num_devices, options = measurement.count_devices(), self.recipe.training
+        distribution.require_divisible(options.batch_size, num_devices, options.accumulation_steps)
+        rate = num_devices * machine.matrix_rate(options.precision)
         self.machine = machine.this_machine()
-        chosen = measurement.choose_sample(self.plan, rate)
+        chosen = measurement.choose_sample(self.plan, rate, num_devices)
         with tempfile.TemporaryDirectory(prefix="mixer-plan-") as folder:
             data = os.path.join(folder, "data")
             if source:
@@ -110,15 +116,15 @@ class Planner:
 
     def _here(self, plan: Plan) -> Estimate:
         seconds, hours = self._seconds(plan), self._seconds(plan) / 3600
-        price = self._prices.get(HERE)
+        price, num_devices = self._prices.get(HERE), self.measurement.num_devices
         return estimate.Estimate(
             title=self.machine.title,
             num_devices=self.machine.cores,
             seconds=seconds,
             seconds_per_step=self.measurement.step,
             images_per_second=plan.recipe.training.batch_size / self.measurement.step,
-            memory=estimate.memory(plan),
-            largest_batch=estimate.largest_batch(plan, self.machine.memory),
+            memory=estimate.memory(plan, num_devices),
+            largest_batch=estimate.largest_batch(plan, self.machine.memory, num_devices),
             kilowatt_hours=None if self._watts is None else self._watts * hours / 1000,
             dollars=None if price is None else price * hours,
             is_measured=True,

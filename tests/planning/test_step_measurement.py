@@ -6,13 +6,15 @@ import os
 import types
 
 import pytest
+import tensorflow as tf
 
 from mixer_tf import recipes
 from mixer_tf.benchmarks import machine
 from mixer_tf.datasets.sources import opening
 from mixer_tf.features import EVAL, TRAIN
-from mixer_tf.planning import measurement, sample
+from mixer_tf.planning import estimate, measurement, sample
 from mixer_tf.planning.measurement import Measurement
+from mixer_tf.planning.planner import HERE, Planner
 from mixer_tf.training.input import batches
 from mixer_tf.training.input.split import open_splits
 from mixer_tf.training.length import training_length
@@ -131,6 +133,51 @@ def test_several_steps_of_an_execution_count_as_several(monkeypatch):
 def test_parts_of_a_batch_stay_equal_with_few_images():
     plan = make_plan("digits", 50, 0, "training.accumulation_steps=4")
     assert measurement.choose_sample(plan, matrix_rate=50e9).batch_size % 4 == 0
+
+
+def test_several_gpus_share_each_batch():
+    """As `mixer train` uses them: each has the weights, and a part of the activations."""
+    planner = Planner(recipes.get("photos"))
+    planner.set_size(5000, 0, 10)
+    found = Measurement(5, 0.1, 0, 0.3, batch_size=64, matrix_rate=4e12, num_devices=4)
+    planner.measurement = found
+    planner.machine = machine.Machine("this machine (4 x H100)", 4, 10**10)
+    here = planner.estimates()[HERE]
+    assert (here.num_devices, here.seconds) == (4, found.seconds(planner.plan))
+    assert here.memory == estimate.memory(planner.plan, 4) < estimate.memory(planner.plan)
+    assert here.largest_batch == 4 * estimate.largest_batch(planner.plan, 10**10)
+    assert here.core_days == here.seconds * 4 / 86_400
+    planner.measurement = dataclasses.replace(found, num_devices=1)  # 4 cores of a CPU
+    here = planner.estimates()[HERE]
+    assert (here.num_devices, here.memory) == (4, estimate.memory(planner.plan))
+
+
+def test_several_gpus_are_measured_together(monkeypatch):
+    """The rate of matrix products is that of all GPUs; TensorFlow mirrors the weights."""
+    gpus = ["gpu"] * 3
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr("tensorflow.distribute.MirroredStrategy", lambda: "mirrored")
+    monkeypatch.setattr(machine, "matrix_rate", lambda precision: 1e12)
+    monkeypatch.setattr(machine, "this_machine", lambda: machine.Machine("", len(gpus), 10**10))
+    strategies = []
+
+    def fit(*_, strategy, **__):
+        strategies.append(strategy)
+        raise InterruptedError
+
+    monkeypatch.setattr(measurement.trainer, "fit", fit)
+    planner = Planner(recipes.get("photos").override(["training.batch_size=48"]))
+    planner.set_size(5000, 0, 10)
+    for expected in ("mirrored", tf.distribute.get_strategy()):
+        with pytest.raises(InterruptedError):
+            planner.measure(None)
+        assert strategies.pop() == expected
+        chosen = measurement.choose_sample(planner.plan, 1e8, len(gpus))
+        assert (chosen.batch_size, chosen.num_devices) == (len(gpus), len(gpus))
+        gpus[:] = ["gpu"]
+    gpus[:] = ["gpu"] * 5
+    with pytest.raises(ValueError, match="got batch_size=48 on 5 devices. Use 45 or 50."):
+        planner.measure(None)
 
 
 def test_only_visible_gpus_are_measured(monkeypatch, tmp_path):
