@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import os
 import platform
 import re
 from collections.abc import Sequence
 
 from benchmarks.results import Table
-from mixer_tf import doctor, storage
+from mixer_tf import doctor, storage, workers
 from mixer_tf.benchmarks import machine
 from mixer_tf.version import __version__
 
@@ -70,5 +69,5 @@ def describe_machine(day: datetime.date) -> str:
         f"{title} {importlib.metadata.version(package)}" for package, title in _PACKAGES.items()
     ]
     versions = [f"mixer_tf {__version__}", f"Python {platform.python_version()}", *packages]
-    cores = len(os.sched_getaffinity(0))
+    cores = workers.count_processors()
     return f"{day}, {machine.processor()} ({features}), {cores} cores, {', '.join(versions)}"

@@ -22,7 +22,7 @@ import click
 
 from components.image_example_gen.transforms import WriteExamples
 from components.preprocessor.transforms import Preprocess
-from mixer_tf import console
+from mixer_tf import console, workers
 from mixer_tf.datasets import examples, validation
 from mixer_tf.datasets.sources import opening
 from mixer_tf.datasets.sources.source import Source
@@ -59,7 +59,7 @@ def main(spec: str, processes: int, limit: int, repeats: int) -> None:
                 _without_start(transform, given, args, folder, repeats) for args in ((), several)
             )
             rows.append(_row(name, num_images, plain, one, two))
-    click.echo(f"{source.spec}: {num_images:,} images, {os.cpu_count()} cores")
+    click.echo(f"{source.spec}: {num_images:,} images, {workers.count_processors()} cores")
     many = f"{processes} proc."
     header = ("CPU µs per image", "loop", "1 proc.", many, "loop / 1 proc.", f"wall 1 / {many}")
     click.echo(console.format_table((*header, "start 1 s", f"start {processes} s"), rows))

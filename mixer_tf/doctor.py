@@ -22,6 +22,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 
+from mixer_tf import workers
 from mixer_tf.lean_imports import import_tensorflow
 
 _LOCK = pathlib.Path(__file__).parents[1] / "requirements.lock"
@@ -137,7 +138,7 @@ def check_tensorflow() -> Iterator[Finding]:
             Level.PROBLEM, "there is an NVIDIA GPU, but TensorFlow does not detect it", fix
         )
     else:
-        yield Finding(Level.OK, f"no GPU; training uses {os.cpu_count()} CPU cores")
+        yield Finding(Level.OK, f"no GPU; training uses {workers.count_processors()} CPU cores")
 
 
 def _describe_gpu(gpu) -> str:

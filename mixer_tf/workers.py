@@ -24,7 +24,9 @@ _ENDED = 1
 
 def count_processors() -> int:
     """Returns the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # not Linux
 
 
 def run(

@@ -42,6 +42,13 @@ def test_a_tensorflow_that_cannot_be_imported_is_a_problem(monkeypatch):
     assert finding.text.startswith("TensorFlow cannot be imported: ")
 
 
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {4, 5, 6})
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(doctor.os.path, "exists", lambda path: False)
+    assert [*doctor.check_tensorflow()][-1].text == "no GPU; training uses 3 CPU cores"
+
+
 @pytest.mark.parametrize(
     ("flags", "level", "text"),
     [

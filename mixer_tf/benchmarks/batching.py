@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
-from mixer_tf import storage
+from mixer_tf import storage, workers
 from mixer_tf.benchmarks import load
 from mixer_tf.benchmarks.load import Measurement
 from mixer_tf.serving.batching_parameters import BatchingParameters
@@ -108,7 +108,7 @@ def find_best(
         report(trial)
         return trial
 
-    cores = os.cpu_count() or 1
+    cores = workers.count_processors()
     largest = max(BatchingParameters.max_batch_size, largest_request)
     best = measure(
         BatchingParameters(max_batch_size=largest, max_execution_batch_size=16, num_batch_threads=1)

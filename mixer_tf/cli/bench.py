@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 
 import click
@@ -183,9 +182,11 @@ def _of_load(measured) -> str:
 
 
 def _comment(trial) -> str:
-    loads = ",\n".join(map(_of_load, trial.measurements))
+    from mixer_tf import workers
+
+    loads, cores = ",\n".join(map(_of_load, trial.measurements)), workers.count_processors()
     return (
-        f"Written by `mixer bench serving`, measured with `mixer serve` on {os.cpu_count()} cores:"
+        f"Written by `mixer bench serving`, measured with `mixer serve` on {cores} cores:"
         f"\n{loads}.\nMeasure again on the machine that serves."
     )
 

@@ -7,12 +7,11 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mixer_tf import storage
+from mixer_tf import storage, workers
 from mixer_tf.datasets import excluded_images, source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
@@ -137,7 +136,7 @@ def _write_timing(fitted: Fitted, strategy: tf.distribute.Strategy, output: RunD
     content = {
         "device": kind,
         "strategy": name,
-        "cores": (os.cpu_count() or 1) * replicas if kind == "CPU" else replicas,
+        "cores": workers.count_processors() * replicas if kind == "CPU" else replicas,
         "seconds": fitted.seconds,
         "first_step": fitted.first_step,
         **dataclasses.asdict(fitted.timing),

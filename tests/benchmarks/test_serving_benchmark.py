@@ -100,7 +100,7 @@ def loads(monkeypatch):
         )
 
     monkeypatch.setattr(batching, "_try", measure)
-    monkeypatch.setattr(batching.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 7})
     return found
 
 
@@ -112,6 +112,7 @@ def test_the_best_is_the_fastest_and_of_equals_the_one_with_the_lower_latency(lo
     assert loads[0] == [(1, 32)]  # twice the largest batch
     text = best.parameters.to_text(bench._comment(best))
     assert BatchingParameters.from_text(text) == best.parameters and "200.0 images/s" in text
+    assert "with `mixer serve` on 2 cores" in text
 
 
 def test_large_requests_count_as_much_as_those_of_one_image(loads):

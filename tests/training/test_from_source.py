@@ -23,7 +23,8 @@ from mixer_tf import factory, recipes
 from mixer_tf.datasets import examples
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.sources import opening
-from mixer_tf.training import exporting, from_source, trainer
+from mixer_tf.training import distribution, exporting, from_source, trainer
+from mixer_tf.training.forecast import Forecast
 from mixer_tf.training.from_source import prepare, train_source
 from mixer_tf.training.input.split import open_splits
 from mixer_tf.training.run_directory import RunDirectory
@@ -395,6 +396,16 @@ def test_a_disk_that_is_full_before_the_claim_locks_nothing(images, output, monk
             train_source(open_source(images), RECIPE, output.root, strategy="default")
         assert not os.path.exists(output.root)
     prepare(open_source(images), OTHER, output)
+
+
+def test_the_timing_has_the_cores_that_this_process_may_use(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {4, 5, 6})
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    fitted = types.SimpleNamespace(seconds=1.0, first_step=0, timing=Forecast(1.0, 0.1))
+    output = RunDirectory(str(tmp_path))
+    from_source._write_timing(fitted, distribution.create_strategy("default"), output)
+    timing = json.loads(pathlib.Path(output.timing).read_text())
+    assert (timing["device"], timing["cores"]) == ("CPU", 3)
 
 
 def test_the_timing_is_written_before_the_checkpoints_are_removed(tmp_path, monkeypatch):

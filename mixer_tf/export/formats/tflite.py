@@ -8,14 +8,13 @@ behind the model, with one name per line in `labels.txt`.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from mixer_tf import library_messages
+from mixer_tf import library_messages, workers
 from mixer_tf.export.formats import FLOAT16, FLOAT32, INT8
 from mixer_tf.export.formats.network import probabilities_function
 from mixer_tf.export.loading import Export
@@ -69,7 +68,8 @@ class TfliteModel:
     """
 
     def __init__(self, path: str):
-        interpreter = tf.lite.Interpreter(model_path=path, num_threads=os.cpu_count())
+        threads = workers.count_processors()
+        interpreter = tf.lite.Interpreter(model_path=path, num_threads=threads)
         self._classify = interpreter.get_signature_runner()
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
