@@ -5,6 +5,8 @@ import base64
 import gzip
 import http.client
 import json
+import os
+import pathlib
 import re
 import shutil
 import socket
@@ -397,6 +399,10 @@ def test_a_port_in_use_is_one_clear_error(model_server, served):
     [
         ("pets/7", "pets", "pets", True),
         ("pets/7", "pets/7", "pets", False),
+        ("pets/7", "pets/", "pets", True),
+        ("pets/7", "pets/7/", "pets", False),
+        ("pets/7", "pets/7/.", "pets", False),
+        ("pets/7", "./pets/../pets//7//", "pets", False),
         ("out/serving/1", "out", "out", True),
         ("out/serving/1", "out/serving", "out", True),
         ("out/serving/1", "out/serving/1", "out", False),
@@ -407,8 +413,21 @@ def test_a_port_in_use_is_one_clear_error(model_server, served):
 def test_the_name_is_that_of_the_folder(tmp_path, below, given, name, is_watched):
     (tmp_path / below).mkdir(parents=True)
     (tmp_path / below / "saved_model.pb").touch()
-    found = models.find(str(tmp_path / given))
+    found = models.find(f"{tmp_path}/{given}")
     assert (found.name, found.is_watched) == (name, is_watched)
+    assert os.path.basename(found.path) == pathlib.Path(below).parts[-2 if is_watched else -1]
+
+
+def test_the_name_of_a_version_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "pets" / "7").mkdir(parents=True)
+    (tmp_path / "pets" / "7" / "saved_model.pb").touch()
+    monkeypatch.chdir(tmp_path / "pets" / "7")
+    assert models.find(".") == models.ModelFolder(str(tmp_path / "pets" / "7"), False, "pets")
+
+
+def test_the_name_of_a_remote_version(monkeypatch):
+    monkeypatch.setattr(models.locations, "resolve_saved_model", lambda model: model)
+    assert models.find("gs://b/pets/7/") == models.ModelFolder("gs://b/pets/7", False, "pets")
 
 
 def test_a_model_that_does_not_load_is_one_clear_error(tmp_path):

@@ -66,9 +66,8 @@ def find(model: str) -> ModelFolder:
     Raises:
         ValueError: there is no SavedModel.
     """
-    newest = locations.resolve_saved_model(model)
-    model = os.path.abspath(os.path.expanduser(model)) if "://" not in model else model.rstrip("/")
-    parent = os.path.dirname(newest.rstrip("/"))
+    newest = _normal(locations.resolve_saved_model(model))
+    model, parent = _normal(model), os.path.dirname(newest)
     is_version = _is_number(os.path.basename(newest))
     if os.path.basename(model) == os.path.basename(newest) or not is_version:
         return ModelFolder(newest, False, _name(os.path.dirname(model) if is_version else model))
@@ -184,9 +183,15 @@ class Model:
             self._statuses[version] = status
 
 
+def _normal(path: str) -> str:
+    """Returns the path of a folder so that its last part is its name."""
+    if storage.is_remote(path):
+        return path.rstrip("/")
+    return os.path.abspath(os.path.expanduser(path))
+
+
 def _name(path: str) -> str:
     """Returns the name of a folder, or of the one above where that says nothing."""
-    path = path.rstrip("/")
     while os.path.basename(path) == locations.SERVING:
         path = os.path.dirname(path)
     return os.path.basename(path) or "model"
