@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REST calls of `Client`, by the standard library; one open connection per thread."""
+"""REST calls of `Client`, by the standard library; as many open connections as calls at a time."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class RestTransport:
         name = urllib.parse.quote(model, safe="")
         self._all_versions = f"{parts.path.rstrip('/')}/v1/models/{name}"
         self._path = self._all_versions + at_version
-        self._connections: list[http.client.HTTPConnection] = []
-        self._local = threading.local()
+        self._lock, self._is_closed = threading.Lock(), False
+        self._idle: list[http.client.HTTPConnection] = []
 
     def predict(
         self,
@@ -76,30 +76,37 @@ class RestTransport:
         )
 
     def close(self) -> None:
-        for connection in self._connections:
-            connection.close()
+        """Closes the connections; one that is in use, when its call ends."""
+        with self._lock:
+            self._is_closed = True
+            for connection in self._idle:
+                connection.close()
 
     def _request(self, method: str, path: str, timeout: float, body: bytes | None = None) -> Any:
+        """Sends a request, and parses the response."""
+        with self._connection() as connection:
+            response = self._exchange(connection, method, path, timeout, body)
+        return self._parse(*response)
+
+    def _exchange(
+        self, connection, method: str, path: str, timeout: float, body: bytes | None
+    ) -> tuple[int, Any, bytes]:
         """Sends a request; a connection that the server closed in the meantime is opened again."""
         deadline = time.monotonic() + timeout
-        connection = self._connection()
         is_used = connection.sock is not None
         try:
             try:
-                status, headers, content = _send(connection, method, path, deadline, body)
+                return _send(connection, method, path, deadline, body)
             except (ConnectionResetError, BrokenPipeError):
                 connection.close()
                 if not is_used:
                     raise
-                status, headers, content = _send(connection, method, path, deadline, body)
+                return _send(connection, method, path, deadline, body)
         except TimeoutError as error:
-            connection.close()
             text = f"{self._where} must answer within {timeout:.1f} s; it did not."
             raise ServingError(statuses.DEADLINE_EXCEEDED, text) from error
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
             raise self._unreachable(error) from error
-        return self._parse(status, headers, content)
 
     def _parse(self, status: int, headers: Any, content: bytes) -> Any:
         """Returns the JSON of a response, or raises its error."""
@@ -116,11 +123,21 @@ class RestTransport:
         error.retry_after = _seconds(headers.get("Retry-After"))
         raise error
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-            self._connections.append(self._local.connection)
-        return self._local.connection
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+        """Yields a connection that no other call uses; without an error, it stays open."""
+        with self._lock:
+            connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            with self._lock:
+                if self._is_closed:
+                    connection.close()
+                self._idle.append(connection)
 
     def _unreachable(self, error: Exception) -> ServingError:
         if isinstance(error, http.client.BadStatusLine) and not isinstance(error, OSError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`Client` against the development server, and against servers that fail in every way."""
 
+import contextlib
 import http.server
 import json
 import subprocess
@@ -334,6 +335,54 @@ def test_a_path_before_the_interface_is_kept(failing):
     failing.answers = [GOOD]
     Client(f"http://localhost:{failing.server_port}/proxy/", "my model", version=3).classify([b"x"])
     assert failing.paths == ["/proxy/v1/models/my%20model/versions/3:predict"]
+
+
+def test_threads_that_have_ended_leave_no_connection(failing):
+    failing.answers = [GOOD] * 10
+    with rest_client(failing) as client:
+        opened = []
+        connect = client._transport._connect
+        client._transport._connect = lambda: opened.append(connect()) or opened[-1]
+        for _ in range(10):
+            thread = threading.Thread(target=client.classify, args=([b"x"],))
+            thread.start()
+            thread.join()
+        assert len(failing.paths) == 10
+        assert [each.sock is not None for each in opened] == [True]
+    assert opened[0].sock is None
+
+
+def test_calls_at_the_same_time_have_connections_of_their_own(failing):
+    meet = threading.Barrier(4)
+    failing.answers = [GOOD] * 9
+    with rest_client(failing) as client:
+        client.classify([b"x"])
+        taken = client._transport._connection
+
+        @contextlib.contextmanager
+        def met():
+            with taken() as connection:
+                meet.wait(60)
+                yield connection
+
+        client._transport._connection = met
+        with futures.ThreadPoolExecutor(4) as pool:
+            for _ in range(2):
+                answers = list(pool.map(client.classify, [[b"x"]] * 4))
+                assert [each[0][0].class_name for each in answers] == ["a"] * 4
+        idle = client._transport._idle
+        assert len(set(idle)) == len(idle) == 4
+    assert not any(each.sock for each in idle)
+
+
+def test_a_call_that_ends_after_close_leaves_no_connection(failing):
+    failing.answers = [GOOD]
+    client = rest_client(failing)
+    with client._transport._connection() as connection:
+        connection.connect()
+        client.close()
+    assert connection.sock is None
+    assert client.classify([b"x"])[0][0].class_name == "a"
 
 
 def test_threads_share_a_client(client, served):
