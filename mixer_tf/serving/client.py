@@ -144,9 +144,12 @@ class Client:
         Raises:
             ServingError: the server refused the request, or could not be reached.
         """
+        deadline = self._deadline()
         arrays = {name: np.asarray(value) for name, value in inputs.items()}
-        specs = self._output_specs(signature) if self._transport.needs_specs else {}
-        return self._call(lambda left: self._transport.predict(arrays, signature, specs, left))
+        specs = self._output_specs(signature, deadline) if self._transport.needs_specs else {}
+        return self._call(
+            lambda left: self._transport.predict(arrays, signature, specs, left), deadline
+        )
 
     def status(self) -> dict[int, str]:
         """Returns version -> state, such as {1732000000: "AVAILABLE"}.
@@ -154,7 +157,7 @@ class Client:
         Raises:
             ServingError: the model is not known, or the server could not be reached.
         """
-        return self._call(self._transport.status)
+        return self._call(self._transport.status, self._deadline())
 
     def signatures(self) -> dict[str, tuple[dict[str, TensorSpec], dict[str, TensorSpec]]]:
         """Returns signature -> (inputs, outputs), each name -> type and shape.
@@ -162,7 +165,7 @@ class Client:
         Raises:
             ServingError: the model is not known, or the server could not be reached.
         """
-        return self._call(self._transport.signatures)
+        return self._call(self._transport.signatures, self._deadline())
 
     def close(self) -> None:
         """Closes the connections."""
@@ -174,10 +177,11 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _output_specs(self, signature: str) -> dict[str, TensorSpec]:
+    def _output_specs(self, signature: str, deadline: float) -> dict[str, TensorSpec]:
         """Returns the outputs of a signature, which REST responses do not name; asked for once."""
         if signature not in self._specs:
-            found = {name: outputs for name, (_, outputs) in self.signatures().items()}
+            signatures = self._call(self._transport.signatures, deadline)
+            found = {name: outputs for name, (_, outputs) in signatures.items()}
             if signature not in found:
                 raise ServingError(
                     INVALID_ARGUMENT,
@@ -187,12 +191,15 @@ class Client:
             self._specs = found
         return self._specs[signature]
 
-    def _call(self, attempt: Callable[[float], Any]) -> Any:
+    def _deadline(self) -> float:
+        """Returns when a call that begins now must have ended, in `time.monotonic`."""
+        return time.monotonic() + self._timeout
+
+    def _call(self, attempt: Callable[[float], Any], deadline: float) -> Any:
         """Calls `attempt` with the seconds that are left, and repeats it while that makes sense."""
-        deadline = time.monotonic() + self._timeout
         for repetition in range(self._retries + 1):
             try:
-                return attempt(deadline - time.monotonic())
+                return attempt(max(deadline - time.monotonic(), 0.0))
             except ServingError as error:
                 pause = self._pause(repetition, error)
                 is_last = repetition == self._retries

@@ -266,6 +266,16 @@ def test_the_time_out_is_that_of_the_whole_answer():
         server.shutdown()
 
 
+def test_the_time_out_is_that_of_a_first_prediction_too(failing, monkeypatch):
+    """Which asks for the signatures before."""
+    answer = Failing.do_POST
+    monkeypatch.setattr(Failing, "do_POST", lambda handler: time.sleep(0.7) or answer(handler))
+    failing.answers = [GOOD]
+    with pytest.raises(ServingError) as caught, rest_client(failing, timeout=1.2) as client:
+        client.classify([b"x"])
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
 @pytest.mark.parametrize("status", [400, 499])
 def test_an_image_that_the_server_cannot_decode_has_an_error_of_its_own(failing, status):
     """TensorFlow Serving answers some corrupt images with CANCELLED, HTTP status 499."""
