@@ -15,7 +15,7 @@ from mixer_tf.cli import options
 from mixer_tf.cli.command import Command, Stopped
 from mixer_tf.console import progress_counter
 from mixer_tf.evaluation import class_counts
-from mixer_tf.features import EVAL
+from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.messages import visible
 from mixer_tf.planning import plan_file
 from mixer_tf.training import cluster, interruption
@@ -190,7 +190,7 @@ def _train(request: _Request) -> None:
         restart=request.restart,
         limit=request.limit,
         progress=progress_counter("reading images"),
-        prepared=lambda info: _show_data(info, folder, opened.notes),
+        prepared=lambda info: _show_data(info, folder, opened.notes, request.planned),
         checkpoints=request.checkpoints,
         profile=request.profile,
         planned=request.planned,
@@ -204,7 +204,7 @@ def _train(request: _Request) -> None:
     _show_result(result, DatasetInfo.read(folder.data), folder, request)
 
 
-def _show_data(info, folder, shown_notes) -> None:
+def _show_data(info, folder, shown_notes, planned: plan_file.PlannedTime | None) -> None:
     for note in info.notes:
         if note not in shown_notes:
             click.echo(f"note: {visible(note)}")
@@ -215,6 +215,9 @@ def _show_data(info, folder, shown_notes) -> None:
     unusable = folder.count_quarantined()
     if unusable:
         click.echo(f"unusable {unusable:,}, listed with the reason in {folder.quarantine}")
+    note = planned and plan_file.note_on_images(planned, info.examples[TRAIN])
+    if note:
+        click.echo(f"note: {visible(note)}")
 
 
 def _show_result(result, info, folder, request: _Request) -> None:

@@ -18,9 +18,11 @@ class PlannedTime(Forecast):
     Attributes:
         seconds, seconds_per_step: see `Forecast`.
         where: where the plan is from, such as the path of a file.
+        images: number of training images; None for those of the training itself.
     """
 
     where: str
+    images: int | None = None
 
 
 def write(path: str, recipe: Recipe, images: int, seconds: float, seconds_per_step: float) -> None:
@@ -52,7 +54,7 @@ def read(path: str, recipe: Recipe) -> PlannedTime:
     try:
         content = json.loads(storage.read_text(path))
         times = float(content["seconds"]), float(content["seconds_per_step"])
-        planned = content["recipe"]
+        images, planned = int(content["images"]), content["recipe"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"a plan must be a file that `mixer plan` wrote; got {path}.") from None
     if planned != json.loads(recipe.to_json()):
@@ -60,7 +62,17 @@ def read(path: str, recipe: Recipe) -> PlannedTime:
             f"the plan must be for the recipe that is trained; {path} is for another one or with "
             "other values. Run `mixer plan` with the same options."
         )
-    return PlannedTime(*times, path)
+    return PlannedTime(*times, path, images)
+
+
+def note_on_images(planned: PlannedTime, images: int) -> str | None:
+    """Returns a note on a plan for another number of training images; None if there is none."""
+    if planned.images in (None, images):
+        return None
+    return (
+        f"{planned.where} is for {planned.images:,} training images, unusable ones included; this "
+        f"training has {images:,}"
+    )
 
 
 def compare(planned: PlannedTime, seconds: float, seconds_per_step: float | None) -> str:

@@ -8,7 +8,9 @@ import shutil
 import pytest
 
 from mixer_tf import create_model, recipes, save_npz, upscale
-from mixer_tf.planning import measurement, run_costs
+from mixer_tf.datasets.sources import opening
+from mixer_tf.features import TRAIN
+from mixer_tf.planning import measurement, plan_file, run_costs, sample
 from mixer_tf.recipes.schema import Recipe
 
 
@@ -144,6 +146,29 @@ def test_the_widths_of_a_run_are_those_of_its_model(trained, tmp_path):
     wider = recipe.replace(model=recipe.model.replace(tokens_mlp_dim=77))
     path.write_text(wider.to_json())
     assert run_costs.read(str(tmp_path / "run")).recipe.model.fields["tokens_mlp_dim"] == 77
+
+
+@pytest.mark.parametrize(("images", "has_note"), [(999, True), (None, False)])
+def test_a_plan_for_other_images_is_noted(
+    mixer, image_folder, tiny_options, tmp_path, monkeypatch, images, has_note
+):
+    from mixer_tf.training import from_source
+
+    def train_prepared(info, *_, **__):
+        raise ValueError("it must not train.")
+
+    monkeypatch.setattr(from_source, "train_prepared", train_prepared)
+    source = opening.open_source(f"folder:{image_folder}")
+    path, recipe = str(tmp_path / "plan.json"), recipes.default_for(source.spec)
+    number = sample.count_images(source)[TRAIN]
+    plan_file.write(path, recipe.override(tiny_options[1::2]), images or number, 10, 0.1)
+    result = mixer(
+        *("train", f"--source={source.spec}", *tiny_options, f"--plan={path}"),
+        f"--output={tmp_path / 'run'}",
+    )
+    assert "it must not train." in result.output
+    text = f"{path} is for 999 training images, unusable ones included; this training has {number}"
+    assert (f"note: {text}" in result.output) is has_note
 
 
 @pytest.mark.slow

@@ -9,12 +9,27 @@ from mixer_tf.planning.plan_file import PlannedTime
 def test_a_plan_comes_back_for_its_own_recipe_alone(tmp_path):
     path, recipe = str(tmp_path / "plan.json"), recipes.get("digits")
     plan_file.write(path, recipe, 1289, 142.4, 0.0961)
-    assert plan_file.read(path, recipe) == PlannedTime(142.4, 0.0961, path)
+    assert plan_file.read(path, recipe) == PlannedTime(142.4, 0.0961, path, 1289)
     with pytest.raises(ValueError, match="with other values. Run `mixer plan`"):
         plan_file.read(path, recipe.override(["training.epochs=3"]))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"seconds": 3}', '{"seconds": "x"}'])
+def test_a_plan_for_other_images_has_a_note():
+    planned = PlannedTime(142.4, 0.0961, "plan.json", 1289)
+    assert plan_file.note_on_images(planned, 1289) is None
+    assert plan_file.note_on_images(PlannedTime(142.4, 0.0961, "its first epochs"), 7) is None
+    assert plan_file.note_on_images(planned, 12_000) == (
+        "plan.json is for 1,289 training images, unusable ones included; this training has 12,000"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", '{"seconds": 3}', '{"seconds": "x"}'),
+        '{"seconds": 3, "seconds_per_step": 1, "recipe": {}}',
+    ],
+)
 def test_other_files(tmp_path, text):
     path = tmp_path / "plan.json"
     path.write_text(text)
