@@ -31,6 +31,7 @@ INPUTS, OUTPUTS = "inputs", "outputs"
 ERROR = "error"
 STRING = "string"
 
+_MAX_DIMENSIONS = 32  # of a numpy array
 _B64 = "b64"
 _BYTES_SUFFIX = "_bytes"
 
@@ -252,6 +253,8 @@ def _named(value: Any, specs: Mapping[str, TensorSpec], where: str) -> dict[str,
 def _to_strings(name: str, value: Any) -> np.ndarray:
     """Returns an array of bytes of the shape of the nested lists."""
     shape = _shape_of(value)
+    if len(shape) > _MAX_DIMENSIONS:
+        raise _invalid(f"{name} must have at most {_MAX_DIMENSIONS} dimensions; got {len(shape)}")
     leaves: list[bytes] = []
     _collect_strings(name, value, shape, leaves)
     return np.array(leaves, object).reshape(shape)

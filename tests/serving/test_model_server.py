@@ -316,6 +316,22 @@ def test_classify_where_the_signature_is_made_for_it(classifier):
     assert [(each.label, each.score) for each in row.classes] == [("yes", 0.25), ("nö", 0.75)]
 
 
+@pytest.mark.parametrize(
+    ("example", "text"),
+    [
+        ({"x": 10**30}, "the feature x must have integers from -9223372036854775808 to 92233720"),
+        ({"x": [1, -(2**63) - 1]}, "the feature x must have integers from"),
+        ({"x": [1, "a"]}, "must have values of one type"),
+        ({"\ud800": 1}, "the name of a feature must be valid Unicode"),
+    ],
+)
+def test_a_wrong_example_of_classify_is_one_clear_error(classifier, example, text):
+    connection = http.client.HTTPConnection("localhost", classifier.rest_port, timeout=60)
+    connection.request("POST", "/v1/models/c:classify", json.dumps({"examples": [example]}))
+    response = connection.getresponse()
+    assert response.status == 400 and text in json.loads(response.read())["error"]
+
+
 def wait_for(condition) -> None:
     end = time.monotonic() + 60
     while not condition():

@@ -34,6 +34,10 @@ IMAGES = {"image_bytes": TensorSpec("string", (None,))}
 PIXELS = {"pixels": TensorSpec("uint8", (None, 2))}
 
 
+def nested(value, depth: int):
+    return nested([value], depth - 1) if depth else value
+
+
 def read(request, specs):
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
     return tensor_json.read_request(body, lambda name: specs)
@@ -85,6 +89,9 @@ def test_bytes_are_base64_in_every_form(request_):
         ({"instances": [None]}, IMAGES, "got null"),
         ({"inputs": [["a"], ["b", "c"]]}, IMAGES, "rectangular"),
         ({"inputs": [[1], [2, 3]]}, PIXELS, "rectangular"),
+        ({"inputs": nested("x", 33)}, IMAGES, "at most 32 dimensions; got 33"),
+        ({"inputs": nested("x", 500)}, IMAGES, "at most 32 dimensions; got 500"),
+        ({"inputs": nested(1, 33)}, PIXELS, "rectangular"),
         ({"inputs": [[1, 256]]}, PIXELS, "from 0 to 255"),
         ({"inputs": [[1, -1]]}, PIXELS, "from 0 to 255"),
         ({"inputs": [[1, 0.5]]}, PIXELS, "not uint8"),

@@ -243,7 +243,12 @@ def _read_examples(request: dict) -> list[bytes]:
 def _example(features: dict) -> bytes:
     example = tf.train.Example()
     for name, value in features.items():
-        _fill(name, example.features.feature[name], value if isinstance(value, list) else [value])
+        try:
+            feature = example.features.feature[name]
+        except UnicodeEncodeError:  # a surrogate, which JSON can write
+            text = f"the name of a feature must be valid Unicode; got {name!r}."
+            raise ServingError(INVALID_ARGUMENT, text) from None
+        _fill(name, feature, value if isinstance(value, list) else [value])
     return example.SerializeToString()
 
 
@@ -253,6 +258,9 @@ def _fill(name: str, feature: tf.train.Feature, values: list) -> None:
         strings = tensor_json.to_array(name, values, tensor_json.TensorSpec("string", (None,)))
         feature.bytes_list.value.extend(strings)
     elif all(isinstance(value, int) for value in values):
+        if not all(-(2**63) <= value < 2**63 for value in values):
+            text = f"the feature {name} must have integers from {-(2**63)} to {2**63 - 1}."
+            raise ServingError(INVALID_ARGUMENT, text)
         feature.int64_list.value.extend(map(int, values))
     elif all(isinstance(value, float) for value in values):
         feature.float_list.value.extend(values)
