@@ -32,7 +32,7 @@ def test_tables_have_every_kind_and_set(tmp_path, photo):
     assert result.exit_code == 0
     rows = dict(re.findall(r"^(\S.*?) {2,}(\S+)", result.output, re.MULTILINE))
     assert rows["all: edit"] == "100.0%"
-    assert rows["turned 90"] != ""
+    assert rows["all: turned"] == rows["turned 90"] == "100.0%"
     assert rows["false pairs"] == "0"
     assert rows["solid colors"] == "0.0%"
 

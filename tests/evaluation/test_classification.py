@@ -150,6 +150,7 @@ def test_answers_hold_rank_and_probabilities(predictions):
         top=3,
         keep=lambda index, record, prediction: kept.append(prediction),
     )
+    assert len(kept) == 20
     for label, row, prediction in zip(labels, values, kept, strict=False):
         order = np.argsort(-row, kind="stable")
         assert prediction.top == tuple((NAMES[i], row[i]) for i in order[:3])

@@ -4,6 +4,7 @@
 import dataclasses
 import hashlib
 import http.server
+import itertools
 import json
 import pathlib
 import re
@@ -65,14 +66,30 @@ def test_every_target_has_a_user_other_than_root_and_a_health_check(target):
     assert any(instruction == "HEALTHCHECK" for instruction, _ in instructions)
 
 
+def packages_of(command: str) -> list[str]:
+    """What `pip install` takes by name: neither options, nor their values, nor paths."""
+    with_value = ("-r", "--config-setting", "--reinstall-package")
+    return [
+        word
+        for arguments in re.findall(r"pip install ([^&|;]*)", command)
+        for before, word in itertools.pairwise(["", *arguments.split()])
+        if not word.startswith("-") and before not in with_value and not re.search(r"/|^\.$", word)
+    ]
+
+
+def test_packages_of_a_command():
+    command = "pip install -r a.lock numpy . scipy==1.2 && uv pip install --no-deps a/b.whl uv"
+    assert packages_of(command) == ["numpy", "scipy==1.2", "uv"]
+
+
 def test_every_image_and_package_has_an_exact_version():
+    found = []
     for stage in STAGES.values():
         assert stage.base in STAGES or re.fullmatch(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*", stage.base)
         for command in stage.all_of("RUN"):
-            for package in re.findall(r"pip install [^&]*", command):
-                names = [word for word in package.split()[2:] if re.match(r"[a-z]+[=<>~]", word)]
-                assert all("==" in name for name in names), command
+            found += packages_of(command)
             assert "apt-get" not in command
+    assert found and all("==" in name for name in found), found
     for path in ("beam.lock", "train-gpu.lock"):
         text = (ROOT / "kubeflow" / path).read_text()
         packages = re.findall(r"^[a-z0-9].*$", text, flags=re.MULTILINE)

@@ -71,6 +71,7 @@ def test_a_single_epoch_fits_however_the_total_is_rounded():
 def test_a_recipe_with_steps_gets_epochs_instead():
     plan = make_plan("finetune_pets", "model.weights=none")
     found = budget.propose(plan, duration(plan) / 100, duration)
+    assert found
     for each in found:
         assert plan.recipe.override(each.assignments).training.steps is None
 
