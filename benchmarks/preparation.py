@@ -46,7 +46,13 @@ def main(spec: str, processes: int, limit: int, repeats: int) -> None:
     several = (*_PROCESSES, f"--direct_num_workers={processes}")
     with tempfile.TemporaryDirectory() as folder:
         few = _only_train(source, _FEW)
+        num_few = _loop_of_generator(few, f"{folder}/warm-few")
         num_images = _loop_of_generator(source, f"{folder}/warm")
+        if num_images <= num_few:
+            raise click.ClickException(
+                f"SOURCE must have training images beside the first {num_few}, whose cost is "
+                f"subtracted; got {num_images}. Use a folder of more images."
+            )
         _loop_of_preprocessor(f"{folder}/warm", f"{folder}/warm-2")
         rows = []
         for name, loop, transform in (
@@ -58,22 +64,30 @@ def main(spec: str, processes: int, limit: int, repeats: int) -> None:
             one, two = (
                 _without_start(transform, given, args, folder, repeats) for args in ((), several)
             )
-            rows.append(_row(name, num_images, plain, one, two))
+            rows.append(_row(name, num_images, num_few, plain, one, two))
     click.echo(f"{source.spec}: {num_images:,} images, {workers.count_processors()} cores")
     many = f"{processes} proc."
     header = ("CPU µs per image", "loop", "1 proc.", many, "loop / 1 proc.", f"wall 1 / {many}")
     click.echo(console.format_table((*header, "start 1 s", f"start {processes} s"), rows))
 
 
-def _row(name: str, num_images: int, plain, one, two) -> tuple[str, ...]:
-    """One row of the table; the arguments are what `_measure` and `_without_start` return."""
+def _row(name: str, num_images: int, num_few: int, plain, one, two) -> tuple[str, ...]:
+    """One row of the table.
+
+    Args:
+        name: the component.
+        num_images, num_few: numbers of all images and of those whose cost is subtracted.
+        plain, one, two: what `_measure` and `_without_start` return.
+    """
     (_, loop_cpu), ((one_wall, one_cpu), one_start), ((two_wall, two_cpu), two_start) = (
         *(plain, one, two),
     )
+    difference = num_images - num_few
+    loop, *components = loop_cpu / num_images, one_cpu / difference, two_cpu / difference
     return (
         name,
-        *(f"{seconds / num_images * 1e6:.0f}" for seconds in (loop_cpu, one_cpu, two_cpu)),
-        f"{loop_cpu / one_cpu:.0%}",
+        *(f"{seconds * 1e6:.0f}" for seconds in (loop, *components)),
+        f"{loop / components[0]:.0%}",
         f"{one_wall / two_wall:.2f}",
         f"{one_start:.1f}",
         f"{two_start:.1f}",

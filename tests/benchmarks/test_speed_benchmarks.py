@@ -213,6 +213,26 @@ def test_rows_of_the_input():
     assert rows[2][3:] == (1, 1.2)
 
 
+def test_the_cost_of_preparation_is_that_of_the_images_that_were_not_subtracted():
+    """0.1 ms for each of 80 images, without 16 of which 64 are left."""
+    from benchmarks import preparation  # imports Beam
+
+    loop, one, two = (0.01, 0.008), ((0.01, 0.0064), 2.0), ((0.005, 0.0128), 3.0)
+    row = preparation._row("Preprocessor", 80, 16, loop, one, two)
+    assert row == ("Preprocessor", "100", "100", "200", "100%", "2.00", "2.0", "3.0")
+
+
+def test_preparation_needs_more_than_the_images_that_are_subtracted(image_folder, tmp_path):
+    from benchmarks import preparation
+
+    (tmp_path / "cat").mkdir()
+    for path in sorted((image_folder / "cat").iterdir())[:5]:
+        (tmp_path / "cat" / path.name).symlink_to(path)
+    result = CliRunner().invoke(preparation.main, [f"folder:{tmp_path}"])
+    assert result.exit_code == 1
+    assert re.search(r"training images beside the first (\d), .*; got \1\.", result.output)
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
