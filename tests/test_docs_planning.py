@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
-from mixer_tf.planning import devices
+from mixer_tf.models import registry
+from mixer_tf.planning import devices, estimate
+from mixer_tf.studies import paper_results
 
 TEXT = (pathlib.Path(__file__).parents[1] / "docs" / "planning.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -33,6 +35,19 @@ def test_the_table_of_devices(device):
 
 def test_the_utilization():
     assert f"at {devices.TRAINING_UTILIZATION:.0%} of the peak rate".replace("%", " %") in TEXT
+
+
+def test_the_utilization_of_the_papers_models_at_inference():
+    """Tables 2 and 3; BiT-R50x1 has the lowest, Mixer-H/14 the highest."""
+    rows = [r for r in paper_results.RESULTS if r.model.startswith(("mixer_", "vit_", "bit_"))]
+    models = [registry.describe(row.model, row.image_size) for row in rows]
+    shares = [
+        2 * model.multiply_adds * row.images_per_second / devices.get("tpu-v3").peak
+        for row, model in zip(rows, models, strict=True)
+    ]
+    assert f"are\nbetween {min(shares):.0%} and {max(shares):.0%}".replace("%", " %") in TEXT
+    text = f"between {100 * min(shares):.0f} and {max(shares):.0%}".replace("%", " %")
+    assert text in estimate.paper_throughput.__doc__
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def paper_core_days(plan: Plan, utilization: float = devices.TRAINING_UTILIZATIO
 def paper_throughput(config) -> float:
     """Returns the images per second and core of a TPU v3 at inference, as far as they follow.
 
-    The utilization is that of the paper's mixer_b16; its models have between 31 and 85 %.
+    The utilization is that of the paper's mixer_b16; its models have between 29 and 76 %.
 
     Args:
         config: the model.
