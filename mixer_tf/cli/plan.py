@@ -140,9 +140,9 @@ def plan(
 
     seconds = budgets.parse(budget) if budget else None
     _require_data(source, images, classes, eval_images)
-    _require_device(on, no_measure)
-    if no_measure and output:
-        raise click.UsageError("--output is the plan of this machine; leave out --no-measure.")
+    _require_device(on, no_measure, budget)
+    if no_measure:
+        _require_nothing_here(output, watts, dict(prices))
     recipe = options.choose_recipe(recipe_name, source or "", overrides, **shortcuts)
     from mixer_tf.planning.planner import Planner
 
@@ -178,16 +178,29 @@ def _require_data(source, images, classes, eval_images) -> None:
         raise click.UsageError("give --source, or --images and --classes.")
 
 
-def _require_device(on: str, no_measure: bool) -> None:
+def _require_device(on: str, no_measure: bool, budget: str | None) -> None:
     from mixer_tf.planning import devices
 
     if on != HERE:
         devices.get(on)
-    elif no_measure:
+        if not budget:
+            raise click.UsageError("--on is the device of --budget; give --budget or leave it out.")
+    elif no_measure and budget:
         on_others = ", ".join(devices.NAMES)
         message = f"--budget on this machine needs its measurement; use --on with {on_others}."
-        if click.get_current_context().params.get("budget"):
-            raise click.UsageError(message)
+        raise click.UsageError(message)
+
+
+def _require_nothing_here(output: str | None, watts: float | None, prices) -> None:
+    """Raises an error for what is of this machine alone, which --no-measure leaves out."""
+    given = {
+        "--output is the plan": output is not None,
+        "--watts is the power": watts is not None,
+        f"--price {HERE} is the price": HERE in prices,
+    }
+    for text, is_given in given.items():
+        if is_given:
+            raise click.UsageError(f"{text} of this machine; leave out --no-measure.")
 
 
 def _show(

@@ -79,9 +79,18 @@ def test_a_budget_on_a_device(mixer):
         (["--images=5", "--classes=2", "--budget=2"], "such as 2h or 45min"),
         (["--images=5", "--classes=2", "--on=a10"], "Did you mean a100"),
         (["--images=5", "--classes=2", "--budget=2h", "--no-measure"], "use --on with tpu-v3"),
+        (["--images=5", "--classes=2", "--on=a100"], "--on is the device of --budget; give"),
         (
             ["--images=5", "--classes=2", "--output=p.json", "--no-measure"],
-            "leave out --no-measure",
+            "--output is the plan of this machine; leave out --no-measure",
+        ),
+        (
+            ["--images=5", "--classes=2", "--watts=0", "--no-measure"],
+            "--watts is the power of this machine; leave out --no-measure",
+        ),
+        (
+            ["--images=5", "--classes=2", "--price=a100=1", "--price=here=0", "--no-measure"],
+            "--price here is the price of this machine; leave out --no-measure",
         ),
     ],
 )
