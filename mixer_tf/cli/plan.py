@@ -162,7 +162,9 @@ def plan(
         click.echo(json.dumps(planner.to_dict(proposals), indent=2))
     else:
         given = {name: value for name, value in shortcuts.items() if value is not None}
-        choice = [f"--recipe={recipe_name}"] if recipe_name else []
+        # The default of `mixer train` may be another recipe for the source that is given there.
+        name = recipe_name or (None if source else recipe.name)
+        choice = [f"--recipe={name}"] if name else []
         choice += [f"--data-dir={data_dir}"] if data_dir else []
         choice += [f"--set={text}" for text in overrides]
         choice += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
@@ -215,8 +217,8 @@ def _show(
         click.echo(f"\n{_proposals(proposals, on)}")
     if output:
         click.echo(f"\nplan     {visible(output)}")
-        arguments = ["train", f"--source={source}"] if source else ["train"]
-        click.echo(f"next     {command_line('mixer', *arguments, *choice, f'--plan={output}')}")
+        arguments = ["train", f"--source={source or 'SOURCE'}", *choice, f"--plan={output}"]
+        click.echo(f"next     {command_line('mixer', *arguments)}")
 
 
 def _table(planner) -> str:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mixer plan`, and the training that is compared with it."""
 
+import importlib
 import json
 import os
+import shlex
 import shutil
 
 import pytest
 
 from mixer_tf import create_model, recipes, save_npz, upscale
+from mixer_tf.benchmarks import machine
 from mixer_tf.datasets.sources import opening
 from mixer_tf.features import TRAIN
-from mixer_tf.planning import measurement, plan_file, run_costs, sample
+from mixer_tf.planning import measurement, plan_file, planner, run_costs, sample
 from mixer_tf.recipes.schema import Recipe
 
 
@@ -155,6 +158,41 @@ def test_the_widths_of_a_run_are_those_of_its_model(trained, tmp_path):
     wider = recipe.replace(model=recipe.model.replace(tokens_mlp_dim=77))
     path.write_text(wider.to_json())
     assert run_costs.read(str(tmp_path / "run")).recipe.model.fields["tokens_mlp_dim"] == 77
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--source=digits"],
+        ["--source=digits", "photos", "--set", "training.epochs=3", "--data-dir=/d"],
+        ["--source=csv:my list.csv", "--columns=photo,species", "--epochs=2", "--batch-size=8"],
+        ["--images=50", "--classes=2"],
+        ["digits", "--images=50", "--classes=2", "--learning-rate=0.01"],
+    ],
+)
+def test_the_printed_command_trains_the_planned_recipe(mixer, tmp_path, monkeypatch, arguments):
+    def measure(planner, source):
+        planner.measurement = measurement.Measurement(1, 0.1, 0, 0, 8, 1e9)
+        planner.machine = machine.Machine("this machine", 2, 10**9)
+
+    requests = []
+    monkeypatch.setattr(planner.Planner, "measure", measure)
+    monkeypatch.setattr(planner.Planner, "count", lambda planner, *_: planner.set_size(50, 5, 2))
+    monkeypatch.setattr(opening, "open_source", lambda *_: object())
+    monkeypatch.setattr(importlib.import_module("mixer_tf.cli.train"), "_train", requests.append)
+    result = mixer("plan", *arguments, f"--output={tmp_path / 'my plan.json'}")
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.output.splitlines() if line.startswith("next "))
+    _, program, *words = shlex.split(line.replace("--source=SOURCE", "--source=digits"))
+    assert os.path.basename(program) == "mixer"
+    result = mixer(*words)
+    assert result.exit_code == 0, result.output
+    (request,) = requests
+    planned = json.loads((tmp_path / "my plan.json").read_text())
+    assert json.loads(request.recipe.to_json()) == planned["recipe"]
+    assert request.planned.images == 50
+    assert request.data_dir == ("/d" if "--data-dir=/d" in arguments else None)
+    assert "SOURCE" in line or arguments[0].startswith("--source=")
 
 
 @pytest.mark.parametrize(("images", "has_note"), [(999, True), (None, False)])
