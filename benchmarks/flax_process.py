@@ -34,7 +34,7 @@ def main(arguments: str) -> None:
 
 
 def _framework() -> Framework:
-    """On a GPU, JAX measures; TensorFlow would need memory of its own there, and CUDA's libraries."""
+    """On a GPU, JAX measures: TensorFlow would need its own libraries and memory there."""
     device = jax.devices()[0]
     if device.platform == "cpu":
         return Framework()
@@ -45,9 +45,8 @@ def _matrix_rate(precision: str, seconds: float) -> float:
     side, dtype = machine.GPU_SIDE, _DTYPES[precision] or jnp.float32
     matrix = jax.random.normal(jax.random.PRNGKey(0), (side, side), dtype)
     product = jax.jit(lambda matrix: matrix @ matrix)
-    return 2 * side**3 * calls_per_second(
-        lambda: product(matrix), seconds, wait=jax.block_until_ready
-    )
+    rate = calls_per_second(lambda: product(matrix), seconds, wait=jax.block_until_ready)
+    return 2 * side**3 * rate
 
 
 def _network(setting: dict) -> tuple[Mixer, object, np.ndarray]:

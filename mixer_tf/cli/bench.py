@@ -103,8 +103,8 @@ def serving(model, batch_sizes, concurrency, seconds, paths, server, output, as_
 
 def _require_parameters_file(output: str | None) -> str:
     """Returns the path of the batching parameters, which can be written."""
-    path = os.path.expanduser(output or _PARAMETERS)
-    if not output and os.path.exists(path):
+    path = output or _PARAMETERS
+    if not output and storage.exists(path):
         raise click.ClickException(f"{path} exists already; name a file with --output.")
     storage.require_writable(path, "--output")
     return path
