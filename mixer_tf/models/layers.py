@@ -60,12 +60,30 @@ class Dense16Bit(keras.layers.Dense):
 class Conv2D16Bit(keras.layers.Conv2D):
     """Keras' Conv2D without groups, whose bias is added by `add_parameter`.
 
+    Patches that do not overlap are multiplied as a matrix: on a CPU, a training step of such a
+    convolution in bfloat16 takes twice as long.
+
     Shape: [N, H, W, channels] -> [N, H', W', filters].
     """
 
     def call(self, x):
-        y = self.convolution_op(x, self.kernel)
+        multiply = self._multiply_patches if self._has_patches(x) else self.convolution_op
+        y = multiply(x, self.kernel)
         return self.activation(add_parameter(y, self.bias) if self.use_bias else y)
+
+    def _has_patches(self, x) -> bool:
+        """Whether kernels of the size of the strides divide the images."""
+        if self.kernel_size != self.strides or not x.shape[1:].is_fully_defined():
+            return False
+        (height, width), (p, q) = x.shape[1:3], self.kernel_size
+        return not (height % p or width % q)
+
+    def _multiply_patches(self, x, kernel):
+        p, q, channels, filters = kernel.shape
+        rows, columns = x.shape[1] // p, x.shape[2] // q
+        x = tf.reshape(x, (-1, rows, p, columns, q, channels))
+        x = tf.transpose(x, (0, 1, 3, 2, 4, 5))  # [N, rows, columns, p, q, channels]
+        return tf.tensordot(x, tf.cast(kernel, x.dtype), 3)
 
 
 @serializable

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from harness import assert_layer_round_trip
 
-from mixer_tf.models.layers import StochasticDepth
+from mixer_tf.models.layers import Conv2D, StochasticDepth
 from mixer_tf.models.mlp_mixer import MixerBlock, MlpBlock
 
 LAYERS = [
@@ -76,3 +76,20 @@ def test_each_step_of_a_compiled_function_draws_again():
     draw = tf.function(lambda x: StochasticDepth(0.5)(x, training=True), jit_compile=True)
     x = tf.ones((64, 1, 1))
     assert (draw(x).numpy() != draw(x).numpy()).any()
+
+
+@pytest.mark.parametrize(
+    "kernel_size, strides",
+    [((4, 4), (4, 4)), ((4, 2), (4, 2)), ((5, 5), (5, 5)), ((4, 4), (2, 2))],
+    ids=["patches", "flat patches", "patches that leave a border", "overlapping patches"],
+)
+def test_a_convolution_in_16_bits_is_that_of_keras(kernel_size, strides):
+    """With numbers of few bits, so that only results are rounded."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(-3, 4, (2, 12, 16, 3)).astype(np.float32)
+    layer = Conv2D(6, kernel_size, strides=strides, dtype="mixed_bfloat16")
+    layer.build(images.shape)
+    kernel = rng.integers(-1, 2, layer.kernel.shape).astype(np.float32)
+    layer.set_weights([kernel, np.arange(6, dtype=np.float32)])
+    expected = tf.nn.conv2d(images, kernel, strides, "VALID").numpy() + np.arange(6)
+    np.testing.assert_allclose(tf.cast(layer(images), tf.float32), expected, rtol=2**-8)
