@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from mixer_tf import library_messages
 from mixer_tf.models.base import ConfiguredModel
 from mixer_tf.recipes.schema import Recipe
 from mixer_tf.serving import contract
@@ -130,5 +132,13 @@ def _jit_compile(recipe: Recipe, strategy: tf.distribute.Strategy) -> tuple[bool
         return False, ()  # a TPU compiles in any case
     is_default = strategy.num_replicas_in_sync == 1
     if is_default or tf.config.list_physical_devices("GPU"):
+        _start_xla()
         return True, ()
     return False, ("jit_compile is off: XLA cannot join several CPU devices.",)
+
+
+@functools.cache
+def _start_xla() -> None:
+    """Compiles something: the first time, XLA says so, and would do it amid the progress."""
+    with library_messages.capture():
+        tf.function(tf.negative, jit_compile=True, autograph=False)(1.0)

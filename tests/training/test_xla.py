@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """XLA, and with it a TPU, compiles the steps of training and evaluation of every family."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from harness import TINY_BIT, TINY_MIXER, TINY_VIT, tiny_recipe
 
-from mixer_tf import factory
+from mixer_tf import factory, library_messages
 from mixer_tf.models.registry import FAMILIES
 from mixer_tf.recipes import ModelOptions
 from mixer_tf.serving import contract
@@ -72,3 +76,17 @@ def is_compiled(function, batches) -> bool:
     """Whether the operations of a Keras step are in a function that XLA has to compile."""
     graph = function.get_concrete_function(iter(batches)).graph.as_graph_def()
     return any(f.attr["_XlaMustCompile"].b for f in graph.library.function)
+
+
+def test_xla_says_nothing_amid_the_progress():
+    """In a process of its own: XLA says only once that it has compiled something."""
+    code = (
+        "import test_xla; model, _ = test_xla.compiled('mixer')\n"
+        "test_xla.tf.function(lambda x: x + 1, jit_compile=True)(1.0)"
+    )
+    environment = {**os.environ, library_messages.SILENT: "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["PYTHONPATH"] = os.pathsep.join([*sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "XLA" not in done.stderr
