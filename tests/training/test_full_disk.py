@@ -45,9 +45,9 @@ def filled(tmp_path):
 
 
 def logged_steps(folder):
-    """The steps of all files, up to an event that was cut."""
+    """The steps of all files, in the order of their numbers, up to an event that was cut."""
     steps = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
         with contextlib.suppress(tf.errors.DataLossError):
             for event in tf.compat.v1.train.summary_iterator(str(path)):
                 steps += [event.step for _ in event.summary.value]
