@@ -34,7 +34,9 @@ def test_the_table_of_devices(device):
 
 
 def test_the_utilization():
-    assert f"at {devices.TRAINING_UTILIZATION:.0%} of the peak rate".replace("%", " %") in TEXT
+    tpu, gpu = devices.TRAINING_UTILIZATION, devices.GPU_TRAINING_UTILIZATION
+    text = f"at {tpu:.0%} of the peak rate of a TPU and {gpu:.0%} of that of a GPU"
+    assert text.replace("%", " %") in TEXT
 
 
 def test_the_utilization_of_the_papers_models_at_inference():

@@ -17,6 +17,9 @@ _TERA, _GIB = 10**12, 1 << 30
 # 300 x 1,281,167 x 3 x 12.6 G multiply-adds are 47 % of the peak of these cores. Table 3 of the
 # paper gives 47 % for mixer_l16 and 57 % for mixer_h14 on JFT-300M as well.
 TRAINING_UTILIZATION = 0.47
+# Mixer-B/16 in batches of 512, bfloat16 and XLA, on an NVIDIA H200: 3,213 images/s, 243 of the 989
+# TFLOP/s of its data sheet (docs/speed.md).
+GPU_TRAINING_UTILIZATION = 0.25
 # Table 3: 1,384 images/s of mixer_b16 on a core of a TPU v3 at inference.
 INFERENCE_UTILIZATION = 0.57
 # TensorFlow does not get all memory, and fragments what it gets.
@@ -38,6 +41,7 @@ class Device:
         dollars_per_hour: list price on demand of one device; None where there is none.
         facts: where the first four numbers are from.
         price: where the price is from, and its date.
+        utilization: the part of the peak rate that a training is assumed to reach.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Device:
     dollars_per_hour: float | None
     facts: str
     price: str
+    utilization: float = TRAINING_UTILIZATION
 
     def peak_in(self, precision: str) -> float:
         """Returns the peak rate for a dtype policy such as "mixed_bfloat16"."""
@@ -103,6 +108,7 @@ DEVICES = (
         dollars_per_hour=2.74,
         facts="NVIDIA A100 data sheet, SXM: 312 TFLOP/s in bfloat16, 156 in TF32, 400 W",
         price="AWS price list, p4d.24xlarge in us-east-1: $21.96 for 8, of 2026-09-24",
+        utilization=GPU_TRAINING_UTILIZATION,
     ),
     Device(
         name="h100",
@@ -114,6 +120,7 @@ DEVICES = (
         dollars_per_hour=6.88,
         facts="NVIDIA H100 data sheet, SXM: 989 TFLOP/s in bfloat16, 494 in TF32, 700 W",
         price="AWS price list, p5.48xlarge in us-east-1: $55.04 for 8, of 2026-09-24",
+        utilization=GPU_TRAINING_UTILIZATION,
     ),
 )
 NAMES = tuple(device.name for device in DEVICES)

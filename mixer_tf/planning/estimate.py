@@ -68,7 +68,7 @@ def on_device(
     plan: Plan,
     device: Device,
     num_devices: int = 1,
-    utilization: float = devices.TRAINING_UTILIZATION,
+    utilization: float | None = None,
     dollars_per_hour: float | None = None,
 ) -> Estimate:
     """Returns what a training needs on a device.
@@ -77,10 +77,11 @@ def on_device(
         plan: its model, length and images.
         device: the type of device.
         num_devices: number of devices that share each batch; they are assumed not to wait.
-        utilization: assumed part of the peak rate, in (0, 1].
+        utilization: assumed part of the peak rate, in (0, 1]; None for that of the device.
         dollars_per_hour: price of one device; None for its list price.
     """
-    rate = num_devices * device.peak_in(plan.recipe.training.precision) * utilization
+    peak = num_devices * device.peak_in(plan.recipe.training.precision)
+    rate = peak * (utilization or device.utilization)
     seconds, hours = operations(plan) / rate, operations(plan) / rate / 3600
     price = device.dollars_per_hour if dollars_per_hour is None else dollars_per_hour
     return Estimate(
@@ -122,7 +123,7 @@ def _image_bytes(plan: Plan) -> int:
     return costs.training_activation_bytes(plan.config, training.precision, training.recompute)
 
 
-def paper_core_days(plan: Plan, utilization: float = devices.TRAINING_UTILIZATION) -> float:
+def paper_core_days(plan: Plan, utilization: float | None = None) -> float:
     """Returns the core-days of a TPU v3, in which the paper states the cost of its models."""
     return on_device(plan, devices.get("tpu-v3"), 1, utilization).core_days
 

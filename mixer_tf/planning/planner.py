@@ -27,7 +27,7 @@ class Planner:
     Args:
         recipe: the recipe.
         num_devices: number of accelerators that share each batch.
-        utilization: assumed part of their peak rate; None for that of the authors.
+        utilization: assumed part of their peak rate; None for those of `devices`.
         prices: name of a device, or `HERE` → dollars per hour instead of its list price.
         watts: power of this machine; None if unknown.
 
@@ -45,7 +45,7 @@ class Planner:
         watts: float | None = None,
     ):
         self.recipe, self._num_devices = recipe, num_devices
-        self.utilization = utilization or devices.TRAINING_UTILIZATION
+        self.utilization = utilization
         self._prices, self._watts = dict(prices or {}), watts
         self.plan: Plan | None = None
         self.measurement = self.machine = None
@@ -192,7 +192,9 @@ class Planner:
             "steps": self.plan.length.steps,
             "images": self.plan.num_images,
             "classes": self.plan.num_classes,
-            "utilization": self.utilization,
+            "utilization": {
+                device.name: self.utilization or device.utilization for device in devices.DEVICES
+            },
             "estimates": found,
             "measurement": self.measurement and dataclasses.asdict(self.measurement),
             "paper": paper,

@@ -26,7 +26,7 @@ def test_the_authors_training(mixer):
     rows = {line[:18].strip(): line.split() for line in result.output.splitlines()}
     v3 = rows["TPU v3 core x 128"]
     assert v3[5:10] == ["48,933", "83.7", "2.2", "h", "11.6"]
-    assert "93,835 steps" in result.output and "47% of an accelerator's peak" in result.output
+    assert "93,835 steps" in result.output and "47% of the peak rate of a TPU" in result.output
     assert "paper    11.6 core-days of TPU v3: outside the paper's frontier" in result.output
     assert "the paper's best is Mixer-B/32: 75.53 %" in result.output
 
@@ -35,7 +35,7 @@ def test_prices_and_utilization_are_the_users(mixer):
     base = ("plan", "photos", "--images=100000", "--classes=10", "--no-measure", "--json")
     listed, own = (
         json.loads(mixer(*base, *more).output)["estimates"]["a100"]
-        for more in ((), ("--price", "a100=1.37", "--utilization=0.235"))
+        for more in ((), ("--price", "a100=1.37", "--utilization=0.125"))
     )
     assert own["seconds"] == pytest.approx(2 * listed["seconds"])  # half of 47 %
     assert own["dollars"] == pytest.approx(listed["dollars"])  # half of 2.74 $ for twice the time
