@@ -99,8 +99,8 @@ def sweep(
 
     opened = exclude_listed(opening.open_source(source, data_dir), exclude)
     root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
-    images = f"{opened.spec} {opened.fingerprint()}"
-    trials = sweep_trials.make_trials(recipe, points, seeds, root, images)
+    state = f"{opened.spec} {opened.fingerprint()}"
+    trials = sweep_trials.make_trials(recipe, points, seeds, root, state)
     folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
@@ -117,7 +117,9 @@ def sweep(
             finished=_Progress(len(trials), len(seeds) > 1),
         )
         best = sweep_trials.write_results(recipe, results, root)
-    _show(sweep_trials.scores(results), best, root, source)
+    images = [f"--source={source}"]
+    images += [f"--data-dir={data_dir}"] * bool(data_dir) + [f"--exclude={exclude}"] * bool(exclude)
+    _show(sweep_trials.scores(results), best, root, images)
 
 
 class _Progress:
@@ -153,7 +155,8 @@ def _count(points, seeds) -> str:
     return f"{len(points):,} combinations{of_seeds}"
 
 
-def _show(scores, best: str | None, root: str, source: str) -> None:
+def _show(scores, best: str | None, root: str, images: list[str]) -> None:
+    """Prints the results, and the commands to type next; `images` are the options of the source."""
     header = ("hyperparameters", "top-1", "deviation", "seeds")
     rows = [
         (
@@ -169,6 +172,5 @@ def _show(scores, best: str | None, root: str, source: str) -> None:
     if best is None:
         raise click.ClickException("every training failed; their outputs are in the trials/ folder")
     click.echo(f"best     {best}\n\nnext:")
-    arguments = ("mixer", "train", f"--source={source}", f"--recipe={best}")
-    click.echo(f"  {console.command_line(*arguments)}")
+    click.echo(f"  {console.command_line('mixer', 'train', *images, f'--recipe={best}')}")
     click.echo(f"  {console.command_line('tensorboard', '--logdir', os.path.join(root, 'trials'))}")

@@ -15,6 +15,11 @@ accuracy on the held-out images no longer grew after epoch 35. In a smaller comp
 0.643 with CutMix, and 0.641 with more mixup and weight decay, color jitter 0.2 and label smoothing
 instead.
 
+With CutMix, groups of channels helped little: on an NVIDIA H200, with 47,500 training and 2,500
+held-out images, batches of 256 and a learning rate of 3e-3, this recipe had 0.801 after 36 of 55
+epochs, and 6 blocks with `model.channel_groups=4`, `tokens_mlp_dim=128` and `channels_mlp_dim=256`
+(equal operations) 0.807; 8 of these blocks 0.804 after 35 of 41 epochs. None was trained to its end.
+
 Without CutMix, groups of channels did not help: with 8 blocks, `model.channel_groups=4`,
 `tokens_mlp_dim=128` and `channels_mlp_dim=256`, which were 9 points ahead after 300 steps, 39
 epochs in bfloat16 (5.8e14 operations) reached about the same, each measured once:

@@ -230,12 +230,15 @@ def test_a_search_trains_resumes_and_its_best_recipe_can_be_trained(tmp_path):
     # Few steps of warm-up and a short average, so that one epoch tells the rates apart anywhere.
     settings = ["training.epochs=1", "training.batch_size=64"]
     settings += ["optimizer.warmup_steps=2", "optimizer.ema=0.5"]
-    arguments = ["sweep", "--source=digits", f"--output={output}"]
+    exclude = tmp_path / "removed.txt"
+    exclude.write_text("of-another-source.png\n", encoding="utf-8")
+    arguments = ["sweep", "--source=digits", f"--output={output}", f"--exclude={exclude}"]
     arguments += [f"--set={setting}" for setting in settings]
     grid = "--grid=optimizer.learning_rate=0.0001,0.01,1e8"
     first = CliRunner().invoke(main, [*arguments, grid])
     assert first.exit_code == 0, first.output
     assert "1e8  the loss must stay finite" in first.output
+    assert f"mixer train --source=digits --exclude={exclude} --recipe=" in first.output
     best = recipes.get(str(output / sweep_trials.BEST_RECIPE))
     assert best.optimizer.learning_rate == 0.01
     results = {path: path.stat().st_mtime for path in output.glob("trials/*/result.json")}
