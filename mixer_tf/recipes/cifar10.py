@@ -18,7 +18,8 @@ instead.
 With CutMix, groups of channels helped little: on an NVIDIA H200, with 47,500 training and 2,500
 held-out images, batches of 256 and a learning rate of 3e-3, this recipe had 0.801 after 36 of 55
 epochs, and 6 blocks with `model.channel_groups=4`, `tokens_mlp_dim=128` and `channels_mlp_dim=256`
-(equal operations) 0.807; 8 of these blocks 0.804 after 35 of 41 epochs. None was trained to its end.
+(equal operations) 0.807; 8 of these blocks 0.804 after 35 of 41 epochs. None was trained to its
+end.
 
 Without CutMix, groups of channels did not help: with 8 blocks, `model.channel_groups=4`,
 `tokens_mlp_dim=128` and `channels_mlp_dim=256`, which were 9 points ahead after 300 steps, 39
