@@ -39,7 +39,7 @@ _COLUMNS = (
     Column("mode"),
     Column("program"),
     Column("batch", ",d"),
-    Column("images/s", ",.1f"),
+    Column(results.RATE, ",.1f"),
     Column("of the matrix rate", ".0%"),
     Column("of Flax", ".2f"),
     Column("first s", ".1f"),
