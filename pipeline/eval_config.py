@@ -19,6 +19,9 @@ from components.evaluations import (
 from mixer_tf import features
 from mixer_tf.serving import contract
 
+# An accuracy is a float32, a threshold a double: 95 of 100 are 0.949999988, which reach 0.95.
+_ROUNDING = 1e-6
+
 
 def make_eval_config(
     min_accuracy: float | None,
@@ -82,10 +85,12 @@ def _metric(class_name: str, name: str, *config: str) -> tfma.MetricConfig:
 def _gated_top_1(min_accuracy: float, max_accuracy_drop: float) -> tfma.MetricConfig:
     metric = _metric("SparseCategoricalAccuracy", TOP_1)
     threshold = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": min_accuracy}),
+        value_threshold=tfma.GenericValueThreshold(
+            lower_bound={"value": max(0.0, min_accuracy - _ROUNDING)}
+        ),
         change_threshold=tfma.GenericChangeThreshold(
             direction=tfma.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -max_accuracy_drop},
+            absolute={"value": -(max_accuracy_drop + _ROUNDING)},
         ),
     )
     metric.per_slice_thresholds.append(_overall(threshold))

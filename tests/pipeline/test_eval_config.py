@@ -3,15 +3,17 @@
 
 import json
 
+import numpy as np
+import pytest
 import tensorflow_model_analysis as tfma
 
 from mixer_tf.serving import contract
 from pipeline.eval_config import TOP_1, make_eval_config
 
 
-def _gated() -> list[tfma.MetricConfig]:
+def _gated(min_accuracy=0.9, max_accuracy_drop=0.02) -> list[tfma.MetricConfig]:
     """The metrics with any kind of threshold."""
-    config = make_eval_config(min_accuracy=0.9, max_accuracy_drop=0.02)
+    config = make_eval_config(min_accuracy, max_accuracy_drop)
     metrics = [metric for spec in config.metrics_specs for metric in spec.metrics]
     return [
         metric for metric in metrics if metric.HasField("threshold") or metric.per_slice_thresholds
@@ -28,9 +30,22 @@ def test_only_top_1_of_the_overall_slice_is_gated():
 
 def test_both_thresholds_carry_the_given_values():
     threshold = _gated()[0].per_slice_thresholds[0].threshold
-    assert threshold.value_threshold.lower_bound.value == 0.9
-    assert threshold.change_threshold.absolute.value == -0.02
+    assert threshold.value_threshold.lower_bound.value == pytest.approx(0.9, abs=2e-6)
+    assert threshold.change_threshold.absolute.value == pytest.approx(-0.02, abs=2e-6)
     assert threshold.change_threshold.direction == tfma.MetricDirection.HIGHER_IS_BETTER
+
+
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_model_that_exactly_reaches_a_threshold_is_blessed(percent):
+    """Keras computes the accuracy in float32, TFMA compares it with a double."""
+    reached = float(np.float32(percent / 100))
+    (metric,) = _gated(min_accuracy=percent / 100, max_accuracy_drop=0.01)
+    threshold = metric.per_slice_thresholds[0].threshold
+    assert reached >= threshold.value_threshold.lower_bound.value
+    fallen = float(np.float32((percent - 1) / 100))
+    # TFMA subtracts in float64, and wants more than the threshold.
+    assert fallen - reached > threshold.change_threshold.absolute.value
+    assert float(np.float32((percent - 0.01) / 100)) < threshold.value_threshold.lower_bound.value
 
 
 def test_config_is_one_that_tfma_accepts_with_and_without_a_baseline():
