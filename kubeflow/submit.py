@@ -63,8 +63,9 @@ Examples:
     "runs never overlap.",
 )
 @click.option("--dry-run", is_flag=True, help="Print exactly what would be sent; send nothing.")
+@click.option("--verbose", is_flag=True, help="Show where an error comes from.")
 def main(file: str, **options) -> None:
-    """Starts a run; every error is one clear line."""
+    """Starts a run; every error is one clear line, unless --verbose is given."""
     try:
         compiled = Compiled.read(file)
         checks.require_no_secret(text for text in options.values() if isinstance(text, str))
@@ -79,6 +80,8 @@ def main(file: str, **options) -> None:
         submit = _submit_to_vertex if compiled.target == "vertex" else _submit_to_kfp
         print(submit(compiled, run, options))
     except Exception as error:
+        if options["verbose"]:
+            raise
         print(f"Error: {clear_message(error)}", file=sys.stderr)
         sys.exit(1)
 

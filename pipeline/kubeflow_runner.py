@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -91,7 +92,8 @@ _SETTINGS = {
     "volumes",
     multiple=True,
     metavar="CLAIM:PATH",
-    help="Kubernetes volume, by its claim, and its path in every step. May be repeated.",
+    help="Kubernetes volume, by its claim, and its path in every step. May be repeated, with "
+    "another claim and path.",
 )
 @click.option("--project", help="Vertex AI: the project of Google Cloud.")
 @click.option("--region", help="Vertex AI: the region, such as europe-west4.")
@@ -163,7 +165,7 @@ def _run(options: dict) -> None:
             train_image=options["train_image"],
             steps=options["steps"],
             secrets=options["secrets"],
-            volumes=dict(_volume(text) for text in options["volumes"]),
+            volumes=_volumes(options["volumes"]),
             machines=machines,
         ),
     )
@@ -173,11 +175,20 @@ def _run(options: dict) -> None:
     print(f"{console.short_path(path)}: {config.name} for {options['target']}")
 
 
-def _volume(text: str) -> tuple[str, str]:
-    claim, _, path = text.partition(":")
-    if not (claim and path.startswith("/")):
-        raise ValueError(f"--volume must be CLAIM:PATH with an absolute path; got {text!r}.")
-    return claim, path
+def _volumes(texts: Sequence[str]) -> dict[str, str]:
+    """Returns claim → path."""
+    found: dict[str, str] = {}
+    for text in texts:
+        claim, _, path = text.partition(":")
+        if not (claim and path.startswith("/")):
+            raise ValueError(f"--volume must be CLAIM:PATH with an absolute path; got {text!r}.")
+        if claim in found or path in found.values():
+            raise ValueError(
+                "--volume must name each claim and each path once; got "
+                f"{', '.join(texts)}. Mount a claim at the folder that has all you need."
+            )
+        found[claim] = path
+    return found
 
 
 if __name__ == "__main__":

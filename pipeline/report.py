@@ -16,7 +16,8 @@ from mixer_tf.messages import clear_message
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("root")
 @click.option("--output", metavar="FILE", help="The page. Default: report.html in ROOT.")
-def main(root: str, output: str | None) -> None:
+@click.option("--verbose", is_flag=True, help="Also show the messages of the libraries.")
+def main(root: str, output: str | None, verbose: bool) -> None:
     """Writes a page about the newest run of a pipeline on this machine, whatever its state is.
 
     `mixer report ROOT` is faster; it reads the record of a run, which is complete when the run has
@@ -28,10 +29,13 @@ def main(root: str, output: str | None) -> None:
       python -m pipeline.report runs/digits
       python -m pipeline.report runs/digits --output=killed.html
     """
-    console.silence_libraries()
+    if not verbose:
+        console.silence_libraries()
     try:
         path = _write(os.path.abspath(os.path.expanduser(root)), output)
     except Exception as error:
+        if verbose:
+            raise
         print(f"Error: {clear_message(error)}", file=sys.stderr)
         sys.exit(1)
     click.echo(f"page  {console.short_path(path)}")

@@ -137,8 +137,13 @@ def require_weights(weights: str | None) -> None:
     """Checks weights that are a path; names of published ones have neither folder nor suffix.
 
     Raises:
-        ValueError: the path is relative.
+        ValueError: the path is relative, or that of a bucket, from which no checkpoint is read.
     """
+    if weights and storage.is_remote(weights):
+        raise ValueError(
+            "--set model.weights must be a file in the image or on a mounted volume, or the name "
+            f"of published weights; got {weights!r}."
+        )
     if weights and (os.path.dirname(weights) or os.path.splitext(weights)[1]):
         require_path("--set model.weights", weights)
 

@@ -77,6 +77,10 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     checks.require_no_secret(checks.strings(dataclasses.asdict(config)))
     checks.require_no_secret(checks.with_values(config.beam_args))
     checks.require_no_secret(checks.strings(dataclasses.asdict(options)))
+    if config.deployment and config.deployment.accelerator:
+        from pipeline.remote import worker_pools  # imports Google's client
+
+        worker_pools.require_accelerator("--serving", config.deployment.accelerator)
     config = dataclasses.replace(
         config,
         fingerprints=fingerprints.fingerprint_offline(config),
@@ -87,9 +91,11 @@ def compile_pipeline(config: PipelineConfig, options: Options) -> str:
     )
     pipeline = create_pipeline(config)
     resources = _resources(pipeline, options)
-    resources[TRAINER] = dataclasses.replace(
-        resources[TRAINER], environment=config.training_environment
-    )
+    for step in (TRAINER, TUNER):
+        if step in resources:
+            resources[step] = dataclasses.replace(
+                resources[step], environment=config.training_environment
+            )
     parameters = add_parameters(pipeline, config, options.target)
     if options.machines:
         resources |= _train_on_machines(pipeline, resources, options.machines)

@@ -46,10 +46,12 @@ class Compiled:
         platform = documents[1] if len(documents) > 1 else {}
         for target, field in (("kfp-v1", "spec"), ("vertex", "pipelineSpec"), ("kfp-v2", "root")):
             if field in document:
-                return cls(target, document, platform)
+                found = cls(target, document, platform)
+                if found._has_recipe():
+                    return found
         raise ValueError(
-            f"{path} must be a compiled pipeline; it has none of the fields spec, pipelineSpec and "
-            "root. Write it with python -m pipeline.kubeflow_runner."
+            f"{path} must be a compiled pipeline; it has none with a Trainer. Write it with python "
+            "-m pipeline.kubeflow_runner."
         )
 
     @property
@@ -81,6 +83,12 @@ class Compiled:
     def recipe(self) -> Recipe:
         """The recipe that the file was compiled with."""
         return Recipe.from_json(self.trainer_config["recipe"])
+
+    def _has_recipe(self) -> bool:
+        try:
+            return bool(self.name and self.parameters and self.trainer_config["recipe"])
+        except (KeyError, TypeError, ValueError, AttributeError):  # a file of another program
+            return False
 
     @property
     def _spec(self) -> dict:

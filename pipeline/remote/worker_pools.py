@@ -43,6 +43,23 @@ class WorkerPools:
             raise ValueError(f"--workers must be 1 or more; got {self.workers}.")
 
 
+def require_accelerator(title: str, name: str | None) -> None:
+    """Checks the name of an accelerator; none at all is not checked.
+
+    Args:
+        title: what has it, such as "a worker pool".
+        name: the name.
+
+    Raises:
+        ValueError: Vertex AI has no such accelerator.
+    """
+    known = list(vertex.AcceleratorType.__members__)[1:]
+    if name and name not in known:
+        raise ValueError(
+            f"the accelerator of {title} must be one of {', '.join(known)}; got {name!r}."
+        )
+
+
 def custom_job(pools: WorkerPools, trainer: StepResources, name: str) -> dict:
     """Returns a CustomJob of Vertex AI; TFX adds the command of its containers.
 
@@ -54,12 +71,7 @@ def custom_job(pools: WorkerPools, trainer: StepResources, name: str) -> dict:
     Raises:
         ValueError: Vertex AI has no such accelerator.
     """
-    known = list(vertex.AcceleratorType.__members__)[1:]
-    if trainer.accelerator and trainer.accelerator not in known:
-        raise ValueError(
-            f"the accelerator of a worker pool must be one of {', '.join(known)}; got "
-            f"{trainer.accelerator!r}."
-        )
+    require_accelerator("a worker pool", trainer.accelerator)
     job_spec = {"worker_pool_specs": _pools(pools, trainer)}
     if trainer.timeout:
         job_spec["scheduling"] = {"timeout": {"seconds": trainer.timeout}}

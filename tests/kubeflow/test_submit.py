@@ -327,8 +327,18 @@ def test_an_error_is_one_clear_line(submit, files, server, arguments, message):
     assert not server.received or "400" in message
 
 
-def test_a_file_of_something_else_is_refused(submit, tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1",
+        "{kind: Deployment, metadata: {name: pets}, spec: {replicas: 1}}",
+        "{pipelineInfo: {name: other}, root: {dag: {tasks: {}}, inputDefinitions: {parameters: {"
+        "rate: {defaultValue: 1}}}}}",
+    ],
+    ids=["no pipeline", "a manifest", "a pipeline of other code"],
+)
+def test_a_file_of_something_else_is_refused(submit, tmp_path, text):
     path = tmp_path / "other.yaml"
-    path.write_text("a: 1")
+    path.write_text(text)
     result = run(submit, str(path), "--dry-run")
     assert "must be a compiled pipeline" in result.stderr

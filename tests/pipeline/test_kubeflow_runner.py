@@ -376,6 +376,14 @@ def test_vertex_writes_below_the_root(vertex):
         (["--root=gs://b/r", "--secret=s3"], "takes a secret as NAME/KEY"),
         (["--root=gs://b/r", "--volume=data"], "--volume must be CLAIM:PATH"),
         (
+            ["--root=gs://b/r", "--volume=data:/mnt/data", "--volume=data:/mnt/runs"],
+            "each claim and each path once; got data:/mnt/data, data:/mnt/runs",
+        ),
+        (
+            ["--root=gs://b/r", "--volume=data:/mnt", "--volume=runs:/mnt"],
+            "each claim and each path once",
+        ),
+        (
             ["--target=vertex", "--root=gs://b/r", "--step", "Trainer.node_selector=a=b"],
             "--step Trainer.node_selector must be given for Kubeflow only",
         ),
@@ -392,3 +400,18 @@ def test_an_error_is_one_clear_line_and_writes_no_file(tmp_path, monkeypatch, ar
     (line,) = result.stderr.strip().splitlines()
     assert message in line and "hunter2" not in line
     assert not path.exists()
+
+
+@pytest.mark.parametrize("target", ["kfp-v1", "kfp-v2"])
+def test_the_tuner_saves_checkpoints_as_the_trainer_does(tmp_path, target):
+    path = tmp_path / "file.yaml"
+    compile_file(target, path, *ARGUMENTS, *TARGETS[target], "--tune", "--grid=data.mixup=0,0.5")
+    (first, *_) = yaml.safe_load_all(path.read_text())
+    if target == "kfp-v1":
+        containers = {each["name"]: each.get("container") for each in first["spec"]["templates"]}
+        environments = [containers[name]["env"] for name in ("tuner", "trainer")]
+        assert all(MINUTES in each and KEEP in each for each in environments)
+    else:
+        executors = first["deploymentSpec"]["executors"]
+        names = ("Tuner_executor", "Trainer_executor")
+        assert [executors[name]["container"]["env"] for name in names] == [[MINUTES, KEEP]] * 2

@@ -50,8 +50,8 @@ def weights(path: str):
     return CONFIG.recipe.replace(model=CONFIG.recipe.model.replace(weights=path))
 
 
-def test_published_weights_and_those_of_a_bucket_are_accepted():
-    for name in ("imagenet21k", "gs://b/weights.npz", "/mnt/weights.npz"):
+def test_published_weights_and_those_of_a_volume_are_accepted():
+    for name in ("imagenet21k", "/mnt/weights.npz"):
         checks.require_portable(dataclasses.replace(CONFIG, recipe=weights(name)), "kfp-v2")
 
 
@@ -67,6 +67,7 @@ def test_published_weights_and_those_of_a_bucket_are_accepted():
         ({"root": "runs/pets"}, "--root must be a bucket, gs://… or s3://…"),
         ({"recipe": weights("weights.npz")}, "--set model.weights must be reachable"),
         ({"recipe": weights("runs/pets")}, "--set model.weights must be reachable"),
+        ({"recipe": weights("gs://b/weights.npz")}, "must be a file in the image or on a mounted"),
         ({"data_dir": "tfds"}, "--data-dir must be reachable"),
         ({"keep_duplicates": "keep.txt"}, "--keep-duplicates must be reachable"),
         ({"exclude": "removed.txt"}, "--exclude must be reachable"),

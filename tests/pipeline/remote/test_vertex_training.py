@@ -151,6 +151,14 @@ def test_an_unknown_accelerator_lists_those_of_vertex():
             "vertex",
             "must be an integer",
         ),
+        (
+            [
+                *("--endpoint=e", "--project=p", "--region=r"),
+                *("--serving", "accelerator=L4", "--serving", "accelerator_count=1"),
+            ],
+            "vertex",
+            "the accelerator of --serving must be one of",
+        ),
     ],
 )
 def test_an_option_without_its_companions_is_refused(
