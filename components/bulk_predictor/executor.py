@@ -15,7 +15,7 @@ from components.bulk_predictor.transforms import COUNTS_FILE, PredictSource
 from mixer_tf import storage
 from mixer_tf.datasets import unlabeled
 
-REASON = "reason"
+REASON, NOTES = "reason", "notes"
 _NOT_BLESSED = "the model is not blessed"
 
 
@@ -46,3 +46,5 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         counts = json.loads(storage.read_text(os.path.join(result.uri, COUNTS_FILE)))
         for name, number in counts.items():
             result.set_int_custom_property(name, number)
+        if source.notes:
+            result.set_string_custom_property(NOTES, "\n".join(source.notes))

@@ -25,6 +25,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from mixer_tf import storage
 from mixer_tf.features import EVAL, TRAIN
 from mixer_tf.training import gpus, interruption, reporting
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 from mixer_tf.training.sweep_trials import Result, Trial, read_result, write_result
 
 _OUTPUT = "output.txt"
@@ -157,6 +158,7 @@ def train_trial(trial: Trial, data: str, strategy: str, verbose: bool) -> None:
             splits.get(EVAL),
             strategy=strategy,
             checkpoint_dir=os.path.join(trial.folder, _CHECKPOINTS),
+            checkpoints=CheckpointOptions.from_environment(),
             log_dir=os.path.join(trial.folder, "logs"),
             verbose=verbose,
         )

@@ -12,7 +12,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.utils import path_utils
 
 from components import hyperparameters
-from components.bulk_predictor.executor import REASON
+from components.bulk_predictor.executor import NOTES, REASON
 from components.bulk_predictor.transforms import IMAGES, UNUSABLE
 from components.drift_validator.executor import NOTE
 from components.evaluation_thresholds import missed_thresholds
@@ -224,6 +224,7 @@ class RunOutputs:
         return (
             f"--predict: {numbers[0]:,} of {sum(numbers):,} images were classified, in "
             f"{console.short_path(artifact.uri)}",
+            *(f"--predict: {line}" for line in found[NOTES].string_value.splitlines()),
         )
 
     def base_model(self) -> str | None:

@@ -4,11 +4,12 @@
 import json
 import os
 import pathlib
+import shutil
 
 import pytest
 from tfx.types import standard_artifacts
 
-from components.bulk_predictor.executor import REASON, Executor
+from components.bulk_predictor.executor import NOTES, REASON, Executor
 from mixer_tf import factory
 from mixer_tf.datasets import unlabeled
 from mixer_tf.datasets.files import read_image
@@ -92,3 +93,12 @@ def test_a_new_image_changes_the_fingerprint(tmp_path, make_pixels, encode):
     after = unlabeled.open_images(f"images:{tmp_path}")
     assert before.fingerprint() != after.fingerprint()
     assert before.class_names == after.class_names == ()
+
+
+def test_what_is_not_read_is_noted(model, bad_folder, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    shutil.copy(bad_folder.path / bad_folder.good[0], folder)
+    (folder / "list.txt").write_text("no image")
+    result, lines = predict(model, tmp_path / "result", f"images:{folder}", model_blessing=1)
+    assert len(lines) == 1 and ".txt" in result.get_string_custom_property(NOTES)

@@ -13,8 +13,9 @@ from harness import is_running, wait_for
 
 from mixer_tf import recipes
 from mixer_tf.cli import main
-from mixer_tf.training import gpus, sweep, sweep_trials, trainer
+from mixer_tf.training import checkpoint_options, gpus, sweep, sweep_trials, trainer
 from mixer_tf.training.callbacks import TrainingDivergedError
+from mixer_tf.training.checkpoint_options import CheckpointOptions
 
 POINTS = [("optimizer.learning_rate=0.01",), ("optimizer.learning_rate=0.03",)]
 
@@ -83,9 +84,12 @@ def test_a_finished_trial_is_not_repeated(recipe, tmp_path):
 
 
 def test_a_trial_that_diverges_leaves_no_checkpoints(recipe, tmp_path, dataset, monkeypatch):
+    """It saves them as the options say that the pipeline states in the environment."""
     (trial,) = sweep_trials.make_trials(recipe, POINTS[:1], [0], str(tmp_path))
+    monkeypatch.setenv(checkpoint_options.STEPS_VARIABLE, "50")
 
-    def diverge(*_, checkpoint_dir, **__):
+    def diverge(*_, checkpoint_dir, checkpoints, **__):
+        assert checkpoints == CheckpointOptions(steps=50)
         os.makedirs(checkpoint_dir)
         raise TrainingDivergedError("the loss must stay finite")
 
