@@ -34,7 +34,8 @@ def versions(model: str) -> None:
     ]
     header = ["version", "pushed", "recipe", "source", "train images", "top-1"]
     click.echo(format_table(header, rows, left=4))
-    click.echo(f"model servers take {numbers[-1]}; `mixer rollback` returns to an earlier one")
+    hint = "; `mixer rollback` returns to an earlier one" if len(numbers) > 1 else ""
+    click.echo(f"model servers take {numbers[-1]}{hint}")
 
 
 def _history(history) -> list[str]:

@@ -55,7 +55,8 @@ def get(name: str) -> Recipe:
     known = _recipes()
     if name not in known:
         raise ValueError(
-            f"recipe must be one of {', '.join(known)}; got {name!r}.{did_you_mean(name, known)}"
+            f"there is no recipe {name!r}.{did_you_mean(name, known)} It must be one of "
+            f"{', '.join(known)}."
         )
     return known[name]
 

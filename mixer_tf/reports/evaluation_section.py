@@ -11,7 +11,7 @@ from mixer_tf.reports.facts import PIPELINE, EvaluationFacts, Mistake, OtherResu
 from mixer_tf.reports.html_parts import missing, more_classes, notes, warnings
 from mixer_tf.serving import contract
 from mixer_tf.visualization import html_page
-from mixer_tf.visualization.html_page import table, text
+from mixer_tf.visualization.html_page import link, table, text
 
 MAX_CLASSES = 200
 _COUNTS = ("correct_above_largest_class", "predicted_classes")
@@ -102,7 +102,7 @@ def _classes(found: EvaluationFacts) -> str:
 def _page(found: EvaluationFacts) -> str:
     if not found.page:
         return ""
-    return f"<p>With calibration and confusion matrix: <code>{text(found.page)}</code></p>"
+    return f"<p>With calibration and confusion matrix: {link(found.page)}</p>"
 
 
 def _mistakes(found: EvaluationFacts, facts: RunFacts) -> str:

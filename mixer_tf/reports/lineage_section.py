@@ -49,7 +49,7 @@ def lineage(facts: RunFacts) -> str:
         "<h3>Executions</h3>"
         + _table(_STEP_HEADER, [_step_row(step, names) for step in facts.steps])
         if facts.steps
-        else missing("The orchestrator has the durations of the steps.")
+        else missing("The summary of the run, or its orchestrator, has the durations.")
     )
     artifacts = [
         [str(each.id or "–"), text(each.name), text(each.type), f"<code>{text(each.uri)}</code>"]

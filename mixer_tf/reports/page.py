@@ -35,7 +35,7 @@ from mixer_tf.reports.html_parts import (
 )
 from mixer_tf.reports.recipe_changes import as_text
 from mixer_tf.visualization import curves_svg, html_page
-from mixer_tf.visualization.html_page import table, text
+from mixer_tf.visualization.html_page import link, table, text
 
 PAGE, JSON_FILE = "report.html", "report.json"
 MAX_CLASSES = 200  # in the table of the images
@@ -209,7 +209,7 @@ def _duplicates(facts: RunFacts) -> str:
         facts_table(_duplicate_rows(found))
         + "<h3>Training images with a near-duplicate</h3>"
         + table(["in", "images"], rows)
-        + f"<p>All pairs: <code>{text(found.page)}</code></p>"
+        + f"<p>All pairs: {link(found.page)}</p>"
     )
 
 
@@ -240,7 +240,7 @@ def _statistics(facts: RunFacts) -> str:
         verdict
         + notes(found.anomalies)
         + table(["", *map(text, found.splits)], rows)
-        + f"<p>With plots, by class: <code>{text(found.page)}</code></p>"
+        + f"<p>With plots, by class: {link(found.page)}</p>"
     )
 
 

@@ -186,7 +186,11 @@ class RunDirectory:
     def _require_claimable(self, earlier: dict | None, state: dict, restart: bool) -> None:
         if earlier is None:
             return self._require_empty()
-        self._require_unfinished()
+        if self._has_model():
+            raise ValueError(
+                f"{self.root} holds a finished model already{_differences(earlier, state)}, which "
+                "--restart does not replace. Name another output, or remove it."
+            )
         if _data_state(earlier) != _data_state(state) and self._has_trials():
             raise ValueError(
                 f"{self.root} holds the trials of a search on other images"
@@ -233,13 +237,6 @@ class RunDirectory:
             raise ValueError(
                 f"the output must be a new or empty folder; {self.root} holds other files. "
                 "Name another one."
-            )
-
-    def _require_unfinished(self) -> None:
-        if self._has_model():
-            raise ValueError(
-                f"{self.root} holds a finished model already, which --restart does not replace. "
-                "Name another output, or remove it."
             )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import os
+import urllib.parse
 from collections.abc import Iterable, Sequence
 
 STYLE = """
@@ -69,6 +71,14 @@ def _hash(content: str) -> str:
 def text(content: str) -> str:
     """Returns plain text as HTML, in its own direction of writing."""
     return f"<bdi>{html.escape(content)}</bdi>"
+
+
+def link(path: str) -> str:
+    """Returns the path of a file, which opens it where it is an absolute path of this machine."""
+    shown = f"<code>{text(path)}</code>"
+    if not os.path.isabs(path):
+        return shown
+    return f'<a href="{html.escape(urllib.parse.quote(os.fsencode(path)))}">{shown}</a>'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

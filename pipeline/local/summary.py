@@ -190,6 +190,8 @@ def _leaked_line(leaked: Mapping[bool, tuple[int, float]]) -> str:
     """The accuracy with and without the test images that have a duplicate in training."""
     if not leaked:
         return ""
+    if True not in leaked:
+        return "no test image has a duplicate in training"
     titles = {True: "that have a duplicate in training", False: "that have none"}
     parts = [
         f"top-1 {leaked[is_leaked][1]:.4f} on {leaked[is_leaked][0]:,} test images {title}"

@@ -63,7 +63,8 @@ def test_the_output_holds_model_data_and_logs_and_no_checkpoints(trained):
 def test_a_finished_model_is_not_overwritten(mixer, trained):
     result = mixer(*trained.arguments, "--set", "training.epochs=7")
     assert result.exit_code == 1
-    assert f"{trained.output} holds a finished model already" in result.output
+    assert f"{trained.output} holds a finished model already (training.epochs was" in result.output
+    assert ", now 7), which --restart does not replace" in result.output
 
 
 def test_what_a_kill_after_the_export_has_left_is_removed(mixer, trained, tmp_path):

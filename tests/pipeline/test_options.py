@@ -119,5 +119,5 @@ def test_beam_options_are_split_as_a_shell_would():
 
 
 def test_a_wrong_recipe_is_refused_before_any_source_is_opened():
-    with pytest.raises(ValueError, match="recipe must be one of .* Did you mean photos?"):
+    with pytest.raises(ValueError, match="no recipe .* Did you mean photos?"):
         options.make_config(_parse("--source=folder:/nowhere", "--recipe=photo"), root="/r")

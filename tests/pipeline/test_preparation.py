@@ -39,7 +39,7 @@ def test_each_source_is_opened_once(image_folder, tmp_path, opened):
 
 
 def test_a_wrong_option_opens_nothing(tmp_path, opened):
-    with pytest.raises(ValueError, match="recipe must be one of"):
+    with pytest.raises(ValueError, match="there is no recipe"):
         _prepare(recipe="nonsense", root=str(tmp_path / "root"))
     assert opened == []
     assert not (tmp_path / "root").exists()

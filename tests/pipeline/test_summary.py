@@ -110,6 +110,8 @@ def test_accuracy_with_and_without_leaked_images_is_shown_where_they_are_marked(
         "top-1 1.0000 on 10 test images that have a duplicate in training; "
         "top-1 0.9459 on 314 test images that have none"
     )
+    none = _summary(leaked={False: (324, 0.95)}).lines()
+    assert any(line.endswith("no test image has a duplicate in training") for line in none)
     summary.write(str(tmp_path))
     assert json.loads((tmp_path / "summary.json").read_text())["leaked"] == {
         "clean": {"example_count": 314, "accuracy": 0.9459},

@@ -102,7 +102,8 @@ def test_numbers_must_be_finite(value):
 
 
 def test_unknown_recipe_names_the_nearest():
-    with pytest.raises(ValueError, match="recipe must be one of digits, .*Did you mean digits"):
+    message = "there is no recipe 'digit'. Did you mean digits.* It must be one of digits, "
+    with pytest.raises(ValueError, match=message):
         recipes.get("digit")
 
 

@@ -2,6 +2,7 @@
 """Versions that are removed or withdrawn, and `mixer rollback`."""
 
 import pathlib
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -110,3 +111,10 @@ def test_the_versions_and_their_history(folder):
     assert lines[-2][1:] == (
         ["2026-01-02", "03:04:05", "UTC", "photos", "folder:/data/pets", "1,200", "0.9000"]
     )
+
+
+def test_one_version_has_none_to_return_to(folder):
+    for number in (3, 7, 20):
+        shutil.rmtree(folder / str(number))
+    result = CliRunner().invoke(main, ["versions", str(folder)])
+    assert result.output.endswith("model servers take 100\n")

@@ -105,7 +105,7 @@ def method(summary: Mapping[str, Any]) -> str:
     """Returns how it was decided, for those who ask."""
     limits = [f"{name}: {value:g}" for name, value in summary["thresholds"].items()]
     lines = [
-        f"Similarity is the {summary['method']}. Distance is 1 - similarity.",
+        f"Method: {summary['method']}. Distance is 1 - similarity.",
         f"Two images are duplicates from these similarities on: {'; '.join(limits)}.",
     ]
     if summary["uniform_sets"]:
