@@ -164,3 +164,16 @@ def progress_counter(label: str) -> Iterator[Callable[[int], None]]:
     finally:
         if is_terminal:
             library_messages.show("\r\x1b[K")
+
+
+@contextlib.contextmanager
+def activity(label: str) -> Iterator[None]:
+    """Shows what takes seconds during the block; it prints only to a terminal."""
+    is_terminal = sys.stderr.isatty()
+    if is_terminal:
+        library_messages.show(f"{label} …")
+    try:
+        yield
+    finally:
+        if is_terminal:
+            library_messages.show("\r\x1b[K")

@@ -86,3 +86,13 @@ def test_progress_is_shown_while_a_thread_captures_what_libraries_write():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
     assert done.stderr.startswith("images … 50%")
+
+
+def test_an_activity_is_shown_on_a_terminal_only(capsys, monkeypatch):
+    with console.activity("exporting"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with console.activity("exporting"):
+        assert capsys.readouterr().err == "exporting …"
+    assert capsys.readouterr().err == "\r\x1b[K"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 
@@ -13,7 +14,7 @@ from mixer_tf import storage
 from mixer_tf.cli.bench_throughput import throughput
 from mixer_tf.cli.command import Command
 from mixer_tf.cli.options import expand_home, numbers_of
-from mixer_tf.console import format_table
+from mixer_tf.console import activity, format_table
 
 _PARAMETERS = "batching_parameters.txt"
 
@@ -124,7 +125,8 @@ def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
 
     folder = locations.resolve_saved_model(model)
     sizes, seconds = table["batch_sizes"], table["seconds"]
-    limit = limits.measure(folder, images, sizes, seconds)
+    with activity("measuring decoding and the forward pass"):
+        limit = limits.measure(folder, images, sizes, seconds)
     command = [sys.executable, "-m", __package__, "serve", folder]
     tried = []
     best = batching.find_best(
@@ -147,11 +149,11 @@ def _of_folder(model: str, images, table, output: str, quiet: bool) -> dict:
 def _measure(client, images, batch_sizes, concurrency, seconds) -> list[dict]:
     from mixer_tf.benchmarks import load
 
-    return [
-        _to_dict(load.measure(client, images, size, clients, seconds))
-        for size in batch_sizes
-        for clients in concurrency
-    ]
+    found = []
+    for size, clients in itertools.product(batch_sizes, concurrency):
+        with activity(f"measuring {clients} clients with {size} images per request"):
+            found.append(_to_dict(load.measure(client, images, size, clients, seconds)))
+    return found
 
 
 def _to_dict(measured) -> dict:

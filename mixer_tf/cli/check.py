@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import click
 
 from mixer_tf.cli.command import Command
-from mixer_tf.console import progress_counter
+from mixer_tf.console import activity, progress_counter
 
 
 @click.command(cls=Command)
@@ -50,7 +50,8 @@ def check(model: str, count: int, source: str | None, as_json: bool) -> None:
     from mixer_tf.serving import locations
 
     folder = locations.resolve_saved_model(model)
-    stored = check_process.check(folder)
+    with activity("comparing stored answers in a process without mixer_tf"):
+        stored = check_process.check(folder)
     if stored["reason"]:
         raise click.ClickException(f"{stored['reason']}.")
     files = _source_files(source) if source else None

@@ -10,7 +10,13 @@ import click
 
 from mixer_tf.cli import options
 from mixer_tf.cli.command import Command
-from mixer_tf.console import command_line, format_duration, format_table, progress_counter
+from mixer_tf.console import (
+    activity,
+    command_line,
+    format_duration,
+    format_table,
+    progress_counter,
+)
 from mixer_tf.datasets.sources import opening
 from mixer_tf.messages import visible
 
@@ -155,7 +161,8 @@ def plan(
     else:
         planner.set_size(images, eval_images or 0, classes)
     if not no_measure:
-        planner.measure(opened)
+        with activity("measuring this machine"):
+            planner.measure(opened)
     proposals = planner.propose(seconds, on) if seconds else None
     if output:
         planner.write(output)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mixer_tf import storage, workers
+from mixer_tf import console, storage, workers
 from mixer_tf.datasets import excluded_images, source_writing
 from mixer_tf.datasets.info import DatasetInfo
 from mixer_tf.datasets.quarantine_limit import QuarantineLimit
@@ -123,7 +123,8 @@ def train_prepared(
     )
     # Before the checkpoints are removed, without which the training counts as complete.
     write_timing = functools.partial(_write_timing, fitted, strategy, output)
-    export_fitted(fitted, info.class_names, output.model, write_timing)
+    with console.activity("writing and checking the model"):
+        export_fitted(fitted, info.class_names, output.model, write_timing)
     return fitted
 
 
