@@ -12,6 +12,7 @@ import click
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # components and pipeline
 
+from mixer_tf import console
 from mixer_tf.messages import clear_message
 from pipeline.remote import checks, kfp_server, schedules
 from pipeline.remote.compiled import Compiled, Run, choose_values
@@ -63,9 +64,11 @@ Examples:
     "runs never overlap.",
 )
 @click.option("--dry-run", is_flag=True, help="Print exactly what would be sent; send nothing.")
-@click.option("--verbose", is_flag=True, help="Show where an error comes from.")
+@click.option("--verbose", is_flag=True, help="Also show the messages of the libraries.")
 def main(file: str, **options) -> None:
     """Starts a run; every error is one clear line, unless --verbose is given."""
+    if not options["verbose"]:
+        console.silence_libraries()
     try:
         compiled = Compiled.read(file)
         checks.require_no_secret(text for text in options.values() if isinstance(text, str))

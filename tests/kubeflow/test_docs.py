@@ -55,4 +55,4 @@ def test_commands_run(page, tmp_path):
         )
         assert result.returncode == 0, (command, result.stderr)
         if "--dry-run" in command:
-            assert json.loads(result.stdout)
+            assert json.loads(result.stdout) and not result.stderr

@@ -27,7 +27,9 @@ def submit():
     spec = importlib.util.spec_from_file_location("submit", ROOT / "kubeflow" / "submit.py")
     module = sys.modules["submit"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.console, "silence_libraries", lambda: None)
+        yield module
 
 
 CONFIG = json.dumps({"recipe": recipes.get("digits").to_json()})
