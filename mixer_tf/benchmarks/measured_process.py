@@ -10,16 +10,14 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any
 
 from mixer_tf.benchmarks import machine
 from mixer_tf.benchmarks.timing import calls_per_second
 
-Started = TypeVar("Started")
-
 
 @dataclasses.dataclass(frozen=True)
-class Work(Generic[Started]):
+class Work:
     """What is measured.
 
     Attributes:
@@ -28,9 +26,9 @@ class Work(Generic[Started]):
         wait: waits for what `run` has started and returned.
     """
 
-    run: Callable[[], Started]
+    run: Callable[[], Any]
     images: int
-    wait: Callable[[Started], object]
+    wait: Callable[[Any], object]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Framework:
 def report(
     build: Callable[[], Work],
     setting: Mapping[str, object],
-    framework: Framework | None = None,
+    framework: Framework = Framework(),
     matrix_seconds: float = machine.MATRIX_SECONDS,
 ) -> None:
     """Measures, and prints the fields of `throughput.Result` that a process finds, as JSON.
@@ -57,10 +55,9 @@ def report(
     Args:
         build: returns what is measured.
         setting: has "precision" and "seconds", the duration of the measurement.
-        framework: None for TensorFlow's matrix rate and the main memory.
+        framework: by default, TensorFlow's matrix rate and the main memory.
         matrix_seconds: duration of each of the two measurements of a matrix product.
     """
-    framework = framework or Framework()
     memory, start = framework.peak_memory(), time.monotonic()
     work = build()
     work.wait(work.run())  # compiles

@@ -85,7 +85,7 @@ def throughput(
     )
     for name in names:  # an impossible size fails here
         registry.describe(name, image_size=image_size, num_classes=num_classes)
-    folder = os.path.expanduser(output or "throughput")
+    folder = output or "throughput"
     table = os.path.join(folder, "throughput.csv")
     if storage.exists(table):
         raise click.ClickException(f"{table} exists already; name another folder with --output.")

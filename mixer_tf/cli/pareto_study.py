@@ -47,7 +47,7 @@ def pareto(runs, output, as_json) -> None:
     from mixer_tf.studies import pareto as library
     from mixer_tf.studies import pareto_plot
 
-    folder = os.path.expanduser(output or "pareto")
+    folder = output or "pareto"
     found = own_points.read(list(map(os.path.expanduser, runs)))
     own = list(map(own_points.to_point, found))
     charts = library.charts()

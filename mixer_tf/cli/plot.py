@@ -93,7 +93,7 @@ def filters(models, output, layers, blocks, grid) -> None:
     if len(set(models)) < len(models):
         raise click.UsageError("each MODEL must be given once.")
     checkpoints = {model: _checkpoint(model) for model in models}
-    folder = os.path.expanduser(output or f"filters-{'-and-'.join(map(_short_name, models))}")
+    folder = output or f"filters-{'-and-'.join(map(_short_name, models))}"
     patterns = [name.strip() for name in layers.split(",")] if layers else None
     for path in filter_atlas.write_atlas(checkpoints, folder, patterns, blocks, grid):
         click.echo(f"plot  {visible(path)}")
@@ -154,7 +154,7 @@ def augmentation(source, data_dir, recipe_name, overrides, output, count, draws)
     from mixer_tf.visualization.filter_plots import write_png
 
     opened = opening.open_source(source, data_dir)
-    path = os.path.expanduser(output or f"augmentation-{opened.name}.png")
+    path = output or f"augmentation-{opened.name}.png"
     records = augmentation_plot.sample_records(opened, count)
     images = augmentation_plot.augmented_images(records, recipe, draws)
     write_png(augmentation_plot.plot_augmentation(*images), path)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 import click
@@ -229,7 +228,7 @@ def output_folder(output: str | None, default: str):
     """Returns the StudyFolder of --output."""
     from mixer_tf.studies.study_folder import StudyFolder
 
-    return StudyFolder(os.path.expanduser(output or default))
+    return StudyFolder(output or default)
 
 
 def accuracies(row: dict) -> str:

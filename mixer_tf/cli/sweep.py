@@ -98,7 +98,7 @@ def sweep(
     from mixer_tf.training.run_directory import RunDirectory
 
     opened = exclude_listed(opening.open_source(source, data_dir), exclude)
-    root = os.path.expanduser(output or os.path.join("runs", f"sweep-{opened.name}"))
+    root = output or os.path.join("runs", f"sweep-{opened.name}")
     state = f"{opened.spec} {opened.fingerprint()}"
     trials = sweep_trials.make_trials(recipe, points, seeds, root, state)
     folder = RunDirectory(root)

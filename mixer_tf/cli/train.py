@@ -181,7 +181,7 @@ def _train(request: _Request) -> None:
     source = opening.open_source(request.source, request.data_dir)
     opened = exclude_listed(source, request.exclude)
     root = request.output or os.path.join("runs", f"train-{opened.name}")
-    folder = RunDirectory(os.path.expanduser(root))
+    folder = RunDirectory(root)
     for note in opened.notes:
         click.echo(f"note: {visible(note)}")
     result = from_source.train_source(

@@ -115,7 +115,7 @@ def vtab(
             model,
             tasks.split(","),
             data_dir,
-            os.path.expanduser(output or os.path.join("runs", "vtab")),
+            output or os.path.join("runs", "vtab"),
             {
                 "protocol": protocol,
                 "learning_rates": learning_rates or protocols.LEARNING_RATES,

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mixer_tf import library_messages
 from mixer_tf.models.base import ConfiguredModel
-from mixer_tf.recipes.schema import Recipe
+from mixer_tf.recipes.schema import Recipe, TrainingOptions
 from mixer_tf.serving import contract
 from mixer_tf.training import freezing, layer_rates, optimizers, train_step
 from mixer_tf.training.autograph import without_autograph
@@ -72,16 +72,9 @@ def compile_model(
     freezing.freeze(model, recipe.training.freeze)
     factors = layer_rates.weight_factors(model, recipe.optimizer.layer_rates)
     jit, notes = _jit_compile(recipe, strategy)
-    smoothing = recipe.training.label_smoothing
-    loss = {
-        "softmax": tf.keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=smoothing
-        ),
-        "sigmoid": SigmoidCrossEntropy(smoothing),
-    }[recipe.training.loss]
     model.compile(
         optimizer=optimizers.create(recipe.optimizer, total_steps, factors),
-        loss=loss,
+        loss=_create_loss(recipe.training),
         weighted_metrics=_metrics(model.output_shape[-1]),
         jit_compile=jit,
         steps_per_execution=_steps_per_execution(recipe, strategy),
@@ -98,6 +91,13 @@ def compile_model(
     )
     _build_metrics(model)
     return (*notes, *optimizers.warmup_notes(recipe.optimizer, total_steps))
+
+
+def _create_loss(training: TrainingOptions) -> tf.keras.losses.Loss:
+    smoothing = training.label_smoothing
+    if training.loss == "sigmoid":
+        return SigmoidCrossEntropy(smoothing)
+    return tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
 
 
 def _metrics(num_classes: int) -> list[tf.keras.metrics.Metric]:
