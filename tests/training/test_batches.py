@@ -230,11 +230,13 @@ def test_one_mixup_weight_for_the_global_batch(train, recipe, pipelines, replica
 
 def test_batches_are_copied_to_a_device_ahead(train, recipe, monkeypatch):
     """The device is a CPU here: TensorFlow copies to it as to a GPU, in the same order."""
-    expected = take(batches.training_batches(train, recipe), 4)
+    original = batches.training_batches(train, recipe)
+    assert batches.prefetch_to_gpu(original) is original
     devices = tf.config.list_logical_devices("CPU")
     monkeypatch.setattr(batches.tf.config, "list_logical_devices", lambda kind: devices[:1])
-    copied = batches.prefetch_to_gpu(batches.training_batches(train, recipe))
-    tf.nest.map_structure(np.testing.assert_array_equal, take(copied, 4), expected)
+    copied = batches.prefetch_to_gpu(original)
+    assert copied is not original
+    tf.nest.map_structure(np.testing.assert_array_equal, take(copied, 4), take(original, 4))
 
 
 def test_two_workers_split_the_batches_of_one_process(train, recipe):
